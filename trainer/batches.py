@@ -1,0 +1,60 @@
+"""Which images, noise and timesteps a visit takes: a pure function of (seed, visit)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import randomness
+from .denoiser import Half, NoiseProcess
+from .encoded import EncodedImages
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One forward's worth: the two halves, and the prompt row of every image, instance first."""
+
+    instance: Half
+    prior: Half | None
+    prompts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """All batches of a run. Timesteps and noise are independent for each image of either half."""
+
+    instance: EncodedImages
+    prior: EncodedImages | None
+    process: NoiseProcess
+    seed: int
+    batch_size: int
+
+    def __getitem__(self, visit: int) -> Batch:
+        """The `visit`-th batch, 0 or more."""
+        instance, prompts = self._half("instance", self.instance, visit)
+        if self.prior is None:
+            return Batch(instance, None, prompts)
+        prior, prior_prompts = self._half("prior", self.prior, visit)
+        return Batch(instance, prior, prompts + prior_prompts)
+
+    def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Half, tuple[int, ...]]:
+        samples = range(visit * self.batch_size, (visit + 1) * self.batch_size)
+        rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
+        mean, std = images.posterior.mean[rows], images.posterior.std[rows]
+        x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
+        noise = self._normal(f"{stream}.noise", samples, mean)
+        uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
+        timesteps = self.process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
+        mask = None if images.masks is None else images.masks[rows]
+        return Half(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows)
+
+    def _normal(self, stream: str, samples: range, like: Tensor) -> Tensor:
+        drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])
+        return _moved(drawn, like.device)
+
+
+def _moved(drawn: Tensor, device: torch.device) -> Tensor:
+    pinned = drawn.pin_memory() if device.type == "cuda" else drawn
+    return pinned.to(device, non_blocking=True)

@@ -1,0 +1,93 @@
+"""Safetensors in and out: headers read without the weights, files written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class CheckpointError(ValueError):
+    """A file that is not what it should be; the message names the file and the way out."""
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all tensors in a .safetensors file; no weight is read.
+
+    Raises CheckpointError when the file is missing, torn, or not safetensors.
+    """
+    with _open(path) as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text metadata of a .safetensors file; empty where it has none."""
+    with _open(path) as file:
+        return dict(file.metadata() or {})
+
+
+def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """All tensors whose name starts with `prefix`, on the CPU, in the file's own dtype."""
+    with _open(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
+    """Write a .safetensors file under a temporary name in the same folder, then rename it."""
+    whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    return _replace_whole(path, lambda part: save_file(whole, part, dict(metadata)))
+
+
+def write_json(value: Any, path: Path) -> Path:
+    """Write JSON as a whole or not at all, keys in the order given."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return _replace_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
+    """`folder/name_00001suffix`, or the next number that no file has: nothing is overwritten."""
+    pattern = re.compile(rf"{re.escape(name)}_(\d{{5}}){re.escape(suffix)}", re.IGNORECASE)
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = [int(hit[1]) for file in folder.iterdir() if (hit := pattern.fullmatch(file.name))]
+    return folder / f"{name}_{max(taken, default=0) + 1:05d}{suffix}"
+
+
+def _replace_whole(path: Path, write: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        write(Path(part))
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    os.chmod(path, 0o644)
+    return path
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise CheckpointError(f"There is no file {path.name!r} in {path.parent}.")
+    try:
+        return safe_open(path, framework="pt", device="cpu")
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path.name!r} is not a whole .safetensors file ({error}). Fetch or save it again; "
+            "other formats (.ckpt, .pt) can run code when opened and are not read."
+        ) from error
+
+
+def to_dtype(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The floating tensors cast to `dtype`; integer tensors as they are."""
+    return {key: t.to(dtype) if t.is_floating_point() else t for key, t in tensors.items()}

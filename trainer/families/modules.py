@@ -1,0 +1,93 @@
+"""Modules built empty from shapes and filled with the file's tensors, without a second copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from ..checkpoint import CheckpointError
+from .unet_shape import UNetShape
+
+Tensors = Mapping[str, Tensor]
+VOCABULARY = Path(__file__).parent.parent / "clip_vocabulary"
+
+
+def build_denoiser(tensors: Tensors, shape: UNetShape, heads: int | tuple[int, ...]) -> Any:
+    """diffusers' UNet with these weights (our names)."""
+    with init_empty_weights():
+        module = UNet2DConditionModel(**shape.config(heads))
+    return _filled(module, tensors, "denoiser")
+
+
+def build_vae(tensors: Tensors, scaling: float) -> Any:
+    """diffusers' AutoencoderKL with these weights (our names); widths from their shapes."""
+    levels = _count(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    widths = [tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)]
+    with init_empty_weights():
+        module = AutoencoderKL(
+            block_out_channels=widths,
+            layers_per_block=_count(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
+            down_block_types=["DownEncoderBlock2D"] * levels,
+            up_block_types=["UpDecoderBlock2D"] * levels,
+            latent_channels=tensors["post_quant_conv.weight"].shape[0],
+            norm_num_groups=min(32, widths[0] // 4),
+            scaling_factor=scaling,
+        )
+    return _filled(module, tensors, "vae")
+
+
+def build_clip(tensors: Tensors, activation: str) -> Any:
+    """transformers' CLIPTextModel with these weights (our names), 64 channels a head."""
+    width = tensors["embeddings.token_embedding.weight"].shape[1]
+    config = CLIPTextConfig(
+        vocab_size=tensors["embeddings.token_embedding.weight"].shape[0],
+        max_position_embeddings=tensors["embeddings.position_embedding.weight"].shape[0],
+        hidden_size=width,
+        intermediate_size=tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
+        num_hidden_layers=_count(tensors, "encoder.layers.{}.mlp.fc1.weight"),
+        num_attention_heads=width // 64,
+        projection_dim=width,
+        hidden_act=activation,
+    )
+    with init_empty_weights():
+        module = CLIPTextModel(config)
+    return _filled(module, tensors, "text encoder")
+
+
+def clip_tokenizer() -> Any:
+    """CLIP's tokenizer from the shipped vocabulary; pads with <|endoftext|> as SD 1.x does."""
+    return CLIPTokenizer(
+        str(VOCABULARY / "vocab.json"),
+        str(VOCABULARY / "merges.txt"),
+        model_max_length=77,
+        pad_token="<|endoftext|>",
+    )
+
+
+def text_encoder_name(module_key: str) -> str:
+    """Our name for a text encoder's weight: transformers 4 puts `text_model.` before it, 5 does not."""
+    return module_key.removeprefix("text_model.")
+
+
+def _count(tensors: Tensors, pattern: str) -> int:
+    count = 0
+    while pattern.format(count) in tensors:
+        count += 1
+    return count
+
+
+def _filled(module: nn.Module, tensors: Tensors, what: str) -> nn.Module:
+    mine = {text_encoder_name(key): key for key in module.state_dict()}
+    missing = [name for name in mine if name not in tensors]
+    if missing:
+        raise CheckpointError(f"The file has no weights for the {what}: {', '.join(missing[:5])} …")
+    own = {key: tensors[name].to(torch.float32) for name, key in mine.items()}
+    module.load_state_dict(own, assign=True)
+    return module

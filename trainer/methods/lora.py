@@ -1,0 +1,60 @@
+"""A low-rank update beside the frozen weights, W + (alpha/r)·B·A (Hu et al., 2021), by peft."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from torch import Tensor
+
+from ..base import Base
+from ..families.modules import text_encoder_name
+from ..options import TrainOptions
+from ..randomness import scoped_seed
+from .protocol import trained_components
+
+ATTENTION = r"to_[qkv]|to_out\.0"
+TRANSFORMER = rf"{ATTENTION}|attentions\.\d+\.proj_(?:in|out)|ff\.net\.0\.proj|ff\.net\.2"
+RESNET = r"conv1|conv2|conv_shortcut|time_emb_proj|samplers\.0\.conv"
+DENOISER_TARGETS = {
+    "attention": ATTENTION,
+    "transformer": TRANSFORMER,
+    "transformer_and_resnet": f"{TRANSFORMER}|{RESNET}",
+}
+TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
+
+
+class Lora:
+    """LoRA of the denoiser's layers and, when asked, of the text encoder's."""
+
+    name: ClassVar[str] = "lora"
+
+    def __init__(self) -> None:
+        self._components: tuple[str, ...] = ()
+
+    def attach(self, base: Base, options: TrainOptions) -> None:
+        """Add the adapters, drawn from the run's seed; B starts at zero, so nothing changes yet."""
+        components = trained_components(base, options)
+        self._components = tuple(components)
+        with scoped_seed(options.seed, "lora"):
+            for component, module in components.items():
+                denoiser = component == "denoiser"
+                names = DENOISER_TARGETS[options.targets] if denoiser else TEXT_TARGETS
+                inject_adapter_in_model(_config(options, rf".*(?:{names})"), module)
+                module.train()
+
+    def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
+        """{component: {"layer.lora_A.weight": A [r, in], "layer.lora_B.weight": B [out, r]}}."""
+        modules = base.components()
+        return {
+            component: {
+                text_encoder_name(key): tensor.detach()
+                for key, tensor in get_peft_model_state_dict(modules[component]).items()
+            }
+            for component in self._components
+        }
+
+
+def _config(options: TrainOptions, targets: str) -> LoraConfig:
+    alpha = options.rank if options.alpha is None else options.alpha
+    return LoraConfig(r=options.rank, lora_alpha=alpha, target_modules=targets)
