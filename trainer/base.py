@@ -37,6 +37,8 @@ class Base(ABC):
 
     family: ClassVar[str]
     architecture: ClassVar[str]
+    prefixes: ClassVar[dict[str, str]]
+    """What stands before the original names of the components that can be trained."""
     latent_channels: ClassVar[int] = 4
     pixels_per_latent: ClassVar[int] = 8
 
@@ -53,6 +55,11 @@ class Base(ABC):
     @abstractmethod
     def recognises(cls, shapes: Shapes) -> bool:
         """Whether a file with these tensors is of this family."""
+
+    @classmethod
+    @abstractmethod
+    def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        """{component: KeyTable} for a file with these tensors."""
 
     @abstractmethod
     def tokenize(self, prompts: Sequence[str]) -> Tensor:

@@ -28,7 +28,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     Raises CheckpointError when the file is missing, torn, or not safetensors.
     """
     with _open(path) as file:
-        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+        return {key: tuple(file.get_slice(key).get_shape()) for key in _names(file)}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -40,7 +40,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """All tensors whose name starts with `prefix`, on the CPU, in the file's own dtype."""
     with _open(path) as file:
-        return {key: file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}
+        return {key: file.get_tensor(key) for key in _names(file) if key.startswith(prefix)}
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
@@ -72,8 +72,12 @@ def _replace_whole(path: Path, write: Any) -> Path:
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)
-    os.chmod(path, 0o644)
+    path.chmod(0o644)
     return path
+
+
+def _names(file: Any) -> list[str]:
+    return list(file.keys())
 
 
 def _open(path: Path) -> Any:

@@ -77,6 +77,11 @@ class TrainOptions:
             _require(value is None or 0 < value < float("inf"), name, value, "above 0")
 
     @property
+    def lora_alpha(self) -> float:
+        """alpha as it is used."""
+        return self.rank if self.alpha is None else self.alpha
+
+    @property
     def weight_settings(self) -> dict[str, Any]:
         """The settings that the trained weights depend on, ready for JSON."""
         return {name: value for name, value in self.settings.items() if name in _IN_KEY}

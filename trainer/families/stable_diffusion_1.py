@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import DDPMScheduler
@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ..base import Base, Conditioning, Posterior, component_tensors, fingerprint
 from ..checkpoint import Shapes, read_shapes
-from ..denoiser import Diffusion
+from ..denoiser import Diffusion, Prediction
 from ..keys import KeyTable, denoiser_table, text_table, vae_table
 from .modules import build_clip, build_denoiser, build_vae, clip_tokenizer
-from .unet_shape import UNetShape, unet_shape
+from .unet_shape import unet_shape
 
 DENOISER = "model.diffusion_model."
 TEXT = "cond_stage_model.transformer.text_model."
@@ -36,22 +36,23 @@ log = logging.getLogger(__name__)
 class StableDiffusion1(Base):
     """An SD 1.x checkpoint in the original layout, with any number of levels and blocks."""
 
-    family = "sd1"
-    architecture = "stable-diffusion-v1"
+    family: ClassVar[str] = "sd1"
+    architecture: ClassVar[str] = "stable-diffusion-v1"
+    prefixes: ClassVar[dict[str, str]] = {"denoiser": DENOISER, "text_encoder": TEXT}
 
     def __init__(self, path: Path) -> None:
         shapes = read_shapes(path)
         shape = unet_shape(shapes, DENOISER)
         self.source = path
-        self.tables = _tables(shapes, shape)
+        self.tables = self.key_tables(shapes)
         tensors = component_tensors(path, self.tables)
         self.fingerprint = fingerprint(tensors)
         self.denoiser = build_denoiser(tensors["denoiser"], shape, HEADS)
         self.text_encoders = {"text_encoder": build_clip(tensors["text_encoder"], "quick_gelu")}
         self.vae = build_vae(_vae_as_linear(tensors["vae"]), LATENT_SCALE)
         self.tokenizer = clip_tokenizer()
-        prediction = "v_prediction" if "v_pred" in shapes else "epsilon"
-        self.process = Diffusion(DDPMScheduler(**SCHEDULE).alphas_cumprod, prediction)
+        self.prediction: Prediction = "v_prediction" if "v_pred" in shapes else "epsilon"
+        self.process = Diffusion(DDPMScheduler(**SCHEDULE).alphas_cumprod, self.prediction)
         self.freeze()
 
     @classmethod
@@ -60,6 +61,18 @@ class StableDiffusion1(Base):
         contexts = {shape[1] for key, shape in shapes.items() if _is_context(key)}
         has_clip = f"{TEXT}embeddings.token_embedding.weight" in shapes
         return contexts == {768} and has_clip and f"{DENOISER}label_emb.0.0.weight" not in shapes
+
+    @classmethod
+    def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        """The names of a file with these tensors."""
+        shape = unet_shape(shapes, DENOISER)
+        levels = {key.split(".")[3] for key in shapes if key.startswith(f"{VAE}encoder.down.")}
+        blocks = {key.split(".")[5] for key in shapes if key.startswith(f"{VAE}encoder.down.0.block.")}
+        return {
+            "denoiser": denoiser_table(DENOISER, shape.blocks, shape.attention),
+            "text_encoder": text_table(TEXT),
+            "vae": vae_table(VAE, len(blocks), len(levels)),
+        }
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Token ids int64 [B, 77]; a longer prompt is cut, and the log says where."""
@@ -89,21 +102,11 @@ class StableDiffusion1(Base):
 
     def scheduler_config(self) -> dict[str, Any]:
         """SD 1's schedule, with this checkpoint's prediction type."""
-        return {**SCHEDULE, "prediction_type": self.process.prediction, "steps_offset": 1}
+        return {**SCHEDULE, "prediction_type": self.prediction, "steps_offset": 1}
 
 
 def _is_context(key: str) -> bool:
     return key.startswith(DENOISER) and key.endswith("attn2.to_k.weight")
-
-
-def _tables(shapes: Shapes, shape: UNetShape) -> dict[str, KeyTable]:
-    levels = {key.split(".")[3] for key in shapes if key.startswith(f"{VAE}encoder.down.")}
-    blocks = {key.split(".")[5] for key in shapes if key.startswith(f"{VAE}encoder.down.0.block.")}
-    return {
-        "denoiser": denoiser_table(DENOISER, shape.blocks, shape.attention),
-        "text_encoder": text_table(TEXT),
-        "vae": vae_table(VAE, len(blocks), len(levels)),
-    }
 
 
 def _vae_as_linear(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

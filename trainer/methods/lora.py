@@ -56,5 +56,4 @@ class Lora:
 
 
 def _config(options: TrainOptions, targets: str) -> LoraConfig:
-    alpha = options.rank if options.alpha is None else options.alpha
-    return LoraConfig(r=options.rank, lora_alpha=alpha, target_modules=targets)
+    return LoraConfig(r=options.rank, lora_alpha=options.lora_alpha, target_modules=targets)

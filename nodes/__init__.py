@@ -1,0 +1,31 @@
+"""ComfyUI's face: the flat list of nodes. Each is thin; the work is done in `trainer/`."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .apply_personalized_model import ApplyPersonalizedModel
+from .dreambooth_options import DreamBoothOptions
+from .dreambooth_train import DreamBoothTrain
+from .generate_class_priors import GenerateClassPriors
+from .load_instance_images import LoadInstanceImages
+from .load_personalized_model import LoadPersonalizedModel
+from .pick_rare_token import PickRareToken
+
+NODES: list[type[io.ComfyNode]] = [
+    LoadInstanceImages,
+    PickRareToken,
+    GenerateClassPriors,
+    DreamBoothOptions,
+    DreamBoothTrain,
+    ApplyPersonalizedModel,
+    LoadPersonalizedModel,
+]
+
+
+class DreamBoothExtension(ComfyExtension):
+    """What ComfyUI asks for when it loads the pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """All nodes of the pack."""
+        return NODES

@@ -1,0 +1,54 @@
+"""ApplyPersonalizedModel: the subject, into any model of its family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..trainer.checkpoint import read_tensors
+from ..trainer.difference import difference
+from ..trainer.personalized import Personalized
+from . import sockets
+from .comfy_host import store, with_difference, with_lora
+
+
+class ApplyPersonalizedModel(io.ComfyNode):
+    """A LoRA, or a full result as the difference from what it was trained from."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="ApplyPersonalizedModel",
+            display_name="Apply Personalized Model",
+            category=sockets.CATEGORY,
+            description="Adds the subject to a model. Strength 0 changes nothing, 1 is as trained. "
+            "Chain two for two subjects.",
+            inputs=[
+                io.Model.Input("model"),
+                io.Clip.Input("clip"),
+                sockets.PersonalizedModel.Input("personalized_model"),
+                io.Float.Input("strength_model", default=1.0, min=-10.0, max=10.0, step=0.05),
+                io.Float.Input("strength_clip", default=1.0, min=-10.0, max=10.0, step=0.05),
+            ],
+            outputs=[
+                io.Model.Output(display_name="MODEL"),
+                io.Clip.Output(display_name="CLIP"),
+                io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model: Any, clip: Any, personalized_model: Personalized, strength_model: float, strength_clip: float
+    ) -> io.NodeOutput:
+        """Clones with the subject applied, and the words that call it."""
+        strengths = strength_model, strength_clip
+        if personalized_model.method == "lora":
+            tensors = read_tensors(personalized_model.file)
+            applied = with_lora(model, clip, tensors, *strengths)
+        else:
+            kept = store().kept_base(personalized_model.trained_from)
+            applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
+        return io.NodeOutput(*applied, personalized_model.trigger)

@@ -1,0 +1,138 @@
+"""Everything that the nodes ask of ComfyUI; no other file here imports comfy, folder_paths or server."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.lora
+import comfy.lora_convert
+import comfy.model_management
+import comfy.sd
+import comfy.utils
+import folder_paths
+import torch
+from torch import Tensor
+
+from ..trainer.families import fingerprint_of
+from ..trainer.run import Store
+
+WORK = "dreambooth"
+
+
+def input_folder() -> Path:
+    """Where users keep their photos, a folder for each subject."""
+    return Path(folder_paths.get_input_directory())
+
+
+def store() -> Store:
+    """Results where the host lists them after a refresh."""
+    output = Path(folder_paths.get_output_directory())
+    return Store(output / "loras", output / "checkpoints", output / WORK)
+
+
+@dataclass(frozen=True)
+class BaseFile:
+    """A graph's model, CLIP and VAE as one file, patches applied."""
+
+    path: Path
+    fingerprint: str
+
+
+_written: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], BaseFile]] = weakref.WeakKeyDictionary()
+
+
+def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
+    """The graph's model as a checkpoint in the host's temporary folder, written once for each state of it.
+
+    Raises CheckpointError for a model of a family that cannot be trained.
+    """
+    state = (model.patches_uuid, clip.patcher.patches_uuid)
+    parts = (weakref.ref(clip.cond_stage_model), weakref.ref(vae.first_stage_model))
+    known = _written.get(model.model)
+    if known and known[0] == (*state, *parts) and known[1].path.is_file():
+        return known[1]
+    folder = Path(folder_paths.get_temp_directory()) / WORK
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{uuid.uuid4().hex}.safetensors"
+    try:
+        comfy.sd.save_checkpoint(str(path), model, clip, vae)
+        written = BaseFile(path, fingerprint_of(path))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    _forget(known)
+    _written[model.model] = ((*state, *parts), written)
+    return written
+
+
+def _forget(known: tuple[tuple[Any, ...], BaseFile] | None) -> None:
+    if known:
+        known[1].path.unlink(missing_ok=True)
+
+
+@contextmanager
+def training_memory() -> Iterator[torch.device]:
+    """Autograd inside, the host's models off the device; both as before afterwards."""
+    comfy.model_management.unload_all_models()
+    comfy.model_management.soft_empty_cache()
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield comfy.model_management.get_torch_device()
+    finally:
+        comfy.model_management.soft_empty_cache()
+
+
+def interrupted() -> bool:
+    """Whether the user pressed cancel; the flag stays up for `raise_if_interrupted`."""
+    return bool(comfy.model_management.processing_interrupted())
+
+
+def raise_if_interrupted() -> None:
+    """End the prompt as the host does it, if the user pressed cancel."""
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
+def with_lora(model: Any, clip: Any, tensors: dict[str, Tensor], on_model: float, on_clip: float) -> tuple[Any, Any]:
+    """Clones of both with a LoRA of kohya keys applied; the originals are as they were."""
+    return comfy.sd.load_lora_for_models(model, clip, tensors, on_model, on_clip)
+
+
+def with_difference(
+    model: Any, clip: Any, difference: dict[str, dict[str, Tensor]], on_model: float, on_clip: float
+) -> tuple[Any, Any]:
+    """Clones of both with {"denoiser", "text_encoder": {original name: W_trained − W_base}} added.
+
+    Raises ValueError when the model has no such weights: it is not of the family that was trained.
+    """
+    clones = model.clone(), clip.clone()
+    places = {"denoiser": (clones[0], on_model, "diffusion_model."), "text_encoder": (clones[1], on_clip, CLIP_L)}
+    for component, weights in difference.items():
+        patcher, strength, prefix = places[component]
+        patches = {f"{prefix}{name}": ("diff", (weight,)) for name, weight in weights.items()}
+        refused = set(patches) - set(patcher.add_patches(patches, strength))
+        if refused:
+            raise ValueError(f"The model has no weights {sorted(refused)[:3]} …; it is of another family.")
+    return clones
+
+
+CLIP_L = "clip_l.transformer.text_model."
+
+
+def example_folders(root: Path) -> dict[str, Path]:
+    """Subjects that the pack ships, by name."""
+    return {entry.name: entry for entry in sorted(root.iterdir()) if entry.is_dir()} if root.is_dir() else {}
+
+
+def subfolders(root: Path) -> list[str]:
+    """The names of the folders in `root`, hidden ones left out."""
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))

@@ -1,0 +1,77 @@
+"""The host's own sampler and denoiser, in the shapes that `trainer/` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ..trainer import randomness
+from ..trainer.identifier import Answer
+from ..trainer.priors import Draw, PriorRecipe
+from .comfy_host import raise_if_interrupted
+
+SCHEDULER = "normal"
+ANCESTRAL = [name for name in comfy.samplers.KSampler.SAMPLERS if "ancestral" in name]
+PROBE_SIDE = 16
+PROBE_STEPS = (0.15, 0.4, 0.6, 0.85)
+
+
+def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: int) -> Draw:
+    """Draws class priors with the host's sampler, showing progress; cancel ends it between steps."""
+    positive = clip.encode_from_tokens_scheduled(clip.tokenize(recipe.prompt))
+    negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    latent_format = model.get_model_object("latent_format")
+    shape = (latent_format.latent_channels, recipe.height // 8, recipe.width // 8)
+    bar = comfy.utils.ProgressBar(count * recipe.steps)
+    done = 0
+
+    def advance(step: int, *_: Any) -> None:
+        bar.update_absolute(done + step)
+
+    def draw_batch(seeds: Sequence[int]) -> Tensor:
+        nonlocal done
+        noise = torch.stack([torch.randn(shape, generator=randomness.generator(s, "sample", 0)) for s in seeds])
+        latents = comfy.sample.sample(
+            model, noise, recipe.steps, recipe.guidance, recipe.sampler, SCHEDULER, positive, negative,
+            torch.zeros_like(noise), callback=advance, disable_pbar=True, seed=seeds[0],
+        )  # fmt: skip
+        done += recipe.steps * len(seeds)
+        bar.update_absolute(done)
+        raise_if_interrupted()
+        return vae.decode(latents).movedim(-1, 1).cpu().float()
+
+    return draw_batch
+
+
+def denoiser_answer(model: Any, clip: Any) -> Answer:
+    """ε of the graph's own model for prompts, on one fixed batch of noise at four noise levels."""
+    channels = model.get_model_object("latent_format").latent_channels
+    schedule = model.get_model_object("model_sampling")
+    noise = randomness.normal(0, "probe", range(len(PROBE_STEPS)), (channels, PROBE_SIDE, PROBE_SIDE))
+    comfy.model_management.load_models_gpu([model])
+    device = model.load_device
+    sigma = torch.stack([_sigma(schedule, share) for share in PROBE_STEPS]).to(device)
+    noisy = noise.to(device) * sigma.view(-1, 1, 1, 1)
+
+    def answer(prompts: Sequence[str]) -> Tensor:
+        rows = []
+        for prompt in prompts:
+            context = clip.encode_from_tokens(clip.tokenize(prompt)).to(device)
+            context = context.expand(len(sigma), -1, -1)
+            denoised = model.model.apply_model(noisy, sigma, c_crossattn=context)
+            rows.append(((noisy - denoised) / sigma.view(-1, 1, 1, 1)).float().cpu())
+        return torch.stack(rows)
+
+    return answer
+
+
+def _sigma(schedule: Any, share: float) -> Tensor:
+    """The noise level at a share of the schedule's timesteps, 0 clean and 1 pure noise."""
+    return schedule.sigmas[int(share * (len(schedule.sigmas) - 1))]

@@ -1,0 +1,84 @@
+"""DreamBoothOptions: what DreamBoothTrain leaves at good defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..trainer.options import CHOICES, TrainOptions
+from ..trainer.subject import PromptTemplates
+from . import sockets
+
+DEFAULTS = TrainOptions()
+
+
+class DreamBoothOptions(io.ComfyNode):
+    """Every field of `TrainOptions` that the main node does not show."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        templates = DEFAULTS.templates
+        return io.Schema(
+            node_id="DreamBoothOptions",
+            display_name="DreamBooth Options",
+            category=sockets.CATEGORY,
+            description="Settings of the training beside the few that DreamBoothTrain shows.",
+            inputs=[
+                _float("prior_weight", 0.0, 10.0, "λ: weight of the prior term. 0: no priors."),
+                _int("rank", 1, 1024, "Of the LoRA."),
+                io.Float.Input("alpha", default=0.0, min=0.0, max=1024.0, optional=True, tooltip="0: as the rank."),
+                _combo("targets", "Layers that get a LoRA."),
+                _int("batch_size", 1, 64, "Instance images a forward; as many priors go with them."),
+                _int("accumulation", 1, 256, "Forwards a step."),
+                _switch("train_text_encoder", "Train the text encoder as well."),
+                io.Float.Input("text_encoder_learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, optional=True,
+                               tooltip="0: as the denoiser's."),
+                _combo("precision", "Of the forward pass; weights stay float32."),
+                _combo("schedule", "Of the learning rate."),
+                _int("warmup_steps", 0, 100_000, "Steps over which the learning rate rises."),
+                _float("max_grad_norm", 0.01, 100.0, "Longer gradients are cut to this."),
+                _float("weight_decay", 0.0, 1.0, "Of AdamW."),
+                io.Float.Input("snr_gamma", default=0.0, min=0.0, max=100.0, optional=True,
+                               tooltip="γ of min-SNR weighting, often 5. 0: the paper's plain loss."),
+                _switch("checkpointing", "Less memory, about a third slower."),
+                _int("sample_every", 0, 100_000, "Steps between sample pictures. 0: at the end only."),
+                io.String.Input("sample_prompt", default="", optional=True, tooltip="Empty: the instance prompt."),
+                _int("sample_count", 0, 16, "Pictures a sample."),
+                io.String.Input("instance_prompt", default=templates.instance, optional=True),
+                io.String.Input("class_prompt", default=templates.class_, optional=True),
+            ],
+            outputs=[sockets.Options.Output(display_name="DREAMBOOTH_OPTIONS")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls,
+        instance_prompt: str = DEFAULTS.templates.instance,
+        class_prompt: str = DEFAULTS.templates.class_,
+        **fields: Any,
+    ) -> io.NodeOutput:
+        """Keyword arguments for `TrainOptions`; checked where the training begins."""
+        for name in ("alpha", "text_encoder_learning_rate", "snr_gamma"):
+            fields[name] = fields.get(name) or None
+        return io.NodeOutput({**fields, "templates": PromptTemplates(instance_prompt, class_prompt)})
+
+
+def _int(name: str, low: int, high: int, tooltip: str) -> io.Input:
+    return io.Int.Input(name, default=getattr(DEFAULTS, name), min=low, max=high, optional=True, tooltip=tooltip)
+
+
+def _float(name: str, low: float, high: float, tooltip: str) -> io.Input:
+    default = getattr(DEFAULTS, name)
+    return io.Float.Input(name, default=default, min=low, max=high, step=0.01, optional=True, tooltip=tooltip)
+
+
+def _combo(name: str, tooltip: str) -> io.Input:
+    return io.Combo.Input(
+        name, options=list(CHOICES[name]), default=getattr(DEFAULTS, name), optional=True, tooltip=tooltip
+    )
+
+
+def _switch(name: str, tooltip: str) -> io.Input:
+    return io.Boolean.Input(name, default=getattr(DEFAULTS, name), optional=True, tooltip=tooltip)

@@ -1,0 +1,97 @@
+"""DreamBoothTrain: teaches the graph's model the subject."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from ..trainer.families import load_base
+from ..trainer.options import CHOICES, TrainOptions
+from ..trainer.personalize import Request, find_finished, personalize
+from ..trainer.personalized import Personalized
+from ..trainer.priors import ClassPriors
+from ..trainer.run import Run
+from ..trainer.subject import Subject
+from . import sockets
+from .comfy_host import BaseFile, base_file, interrupted, raise_if_interrupted, store, training_memory
+from .comfy_progress import NodeProgress
+
+
+class DreamBoothTrain(io.ComfyNode):
+    """DreamBooth: the two-term loss on the subject's photos and the class priors."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="DreamBoothTrain",
+            display_name="DreamBooth Train",
+            category=sockets.CATEGORY,
+            description="Teaches the model your subject and saves it. The same run is never trained twice.",
+            is_output_node=True,
+            inputs=[
+                io.Model.Input("model"),
+                io.Clip.Input("clip"),
+                io.Vae.Input("vae"),
+                sockets.Subject.Input("subject"),
+                io.String.Input("identifier", default="ohwx", tooltip="[V]: the subject's name in prompts."),
+                io.Combo.Input("method", options=list(CHOICES["method"]), default="lora",
+                               tooltip="lora: a small file. full: a whole checkpoint, as in the paper."),
+                io.Int.Input("steps", default=400, min=1, max=100_000, tooltip="Optimizer steps."),
+                io.Float.Input("learning_rate", default=1e-4, min=1e-8, max=1.0, step=1e-6, round=False,
+                               tooltip="For lora about 1e-4; for full about 5e-6."),
+                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
+                io.String.Input("name", default="my_subject", tooltip="Of the file; a number is put after it."),
+                sockets.ClassPriors.Input("class_priors", optional=True),
+                sockets.Options.Input("options", optional=True),
+            ],
+            outputs=[
+                sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
+                io.Image.Output(display_name="IMAGE", tooltip="Samples during the training."),
+                io.LossMap.Output(display_name="LOSS_MAP"),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        subject: Subject,
+        identifier: str,
+        method: Any,
+        steps: int,
+        learning_rate: float,
+        seed: int,
+        name: str,
+        class_priors: ClassPriors | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> io.NodeOutput:
+        """The result, from disk where the same run is finished."""
+        chosen = TrainOptions(method=method, steps=steps, learning_rate=learning_rate, seed=seed, **(options or {}))
+        request = Request(subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors)
+        base = base_file(model, clip, vae)
+        result, run = find_finished(request, base.fingerprint, store()) or _train(base, request)
+        raise_if_interrupted()
+        return io.NodeOutput(result, _samples(run, subject), {"loss": _total(run, chosen.prior_weight)},
+                             ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
+
+
+def _train(base: BaseFile, request: Request) -> tuple[Personalized, Run]:
+    with training_memory() as device:
+        live = load_base(base.path).to(device)
+        return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
+
+
+def _samples(run: Run, subject: Subject) -> torch.Tensor:
+    samples = run.samples()
+    if not len(samples):
+        return torch.zeros(1, subject.height, subject.width, 3)
+    return samples.movedim(1, -1)
+
+
+def _total(run: Run, prior_weight: float) -> list[float]:
+    return [point.instance + prior_weight * (point.prior or 0.0) for point in run.losses()]

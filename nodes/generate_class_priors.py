@@ -1,0 +1,85 @@
+"""GenerateClassPriors: what the frozen model already knows of the class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from ..trainer.priors import PriorRecipe, complete
+from ..trainer.subject import PromptTemplates, Subject
+from . import sockets
+from .comfy_host import base_file, store
+from .comfy_sampling import ANCESTRAL, prior_drawer
+
+SHOWN = 8
+
+
+class GenerateClassPriors(io.ComfyNode):
+    """Class pictures by the frozen base and an ancestral sampler, kept on disk (section 3.3)."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="GenerateClassPriors",
+            display_name="Generate Class Priors",
+            category=sockets.CATEGORY,
+            description="Draws pictures of the class with the model as it is, so that it does not forget the class. "
+            "They are kept: a second run draws only what is missing.",
+            inputs=[
+                io.Model.Input("model"),
+                io.Clip.Input("clip"),
+                io.Vae.Input("vae"),
+                sockets.Subject.Input("subject"),
+                io.Int.Input("count", default=200, min=1, max=10_000, tooltip="Pictures; 200 is common practice."),
+                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
+                io.String.Input("class_noun", default="", optional=True, tooltip="Empty: the subject's."),
+                io.Int.Input("width", default=0, min=0, max=2048, step=8, optional=True, tooltip="0: the subject's."),
+                io.Int.Input("height", default=0, min=0, max=2048, step=8, optional=True, tooltip="0: the subject's."),
+                io.Int.Input("steps", default=25, min=1, max=1000, optional=True, tooltip="Sampling steps."),
+                io.Float.Input("cfg", default=6.0, min=1.0, max=30.0, step=0.5, optional=True, tooltip="Guidance."),
+                io.Combo.Input("sampler_name", options=ANCESTRAL, default="euler_ancestral", optional=True),
+                io.Int.Input("batch_size", default=4, min=1, max=64, optional=True, tooltip="Pictures at once."),
+            ],
+            outputs=[
+                sockets.ClassPriors.Output(display_name="CLASS_PRIORS"),
+                io.Image.Output(display_name="IMAGE", tooltip="The first few."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        subject: Subject,
+        count: int,
+        seed: int,
+        class_noun: str = "",
+        width: int = 0,
+        height: int = 0,
+        steps: int = 25,
+        cfg: float = 6.0,
+        sampler_name: str = "euler_ancestral",
+        batch_size: int = 4,
+    ) -> io.NodeOutput:
+        """The set on disk, and its first few pictures."""
+        noun = class_noun.strip() or subject.class_noun
+        recipe = PriorRecipe(
+            base=base_file(model, clip, vae).fingerprint,
+            class_noun=noun,
+            prompt=PromptTemplates().class_prompt(noun),
+            sampler=sampler_name,
+            steps=steps,
+            guidance=cfg,
+            width=width or subject.width,
+            height=height or subject.height,
+            seed=seed,
+        )
+        draw = prior_drawer(model, clip, vae, recipe, count)
+        priors = complete(recipe, count, store().work / "priors", draw, batch_size)
+        shown = torch.stack([photo.pixels for photo in priors.first(SHOWN)])
+        return io.NodeOutput(priors, shown.movedim(1, -1))

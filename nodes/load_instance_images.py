@@ -1,0 +1,91 @@
+"""LoadInstanceImages: 3 to 5 photos of a subject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..trainer.photos import Photo, photos_from_tensors, read_folder
+from ..trainer.subject import Subject
+from . import sockets
+from .comfy_host import example_folders, input_folder, subfolders
+
+EXAMPLE = "example: "
+FROM_INPUT = "(use images)"
+EXAMPLES = Path(__file__).parent.parent / "toybase" / "subjects"
+
+
+class LoadInstanceImages(io.ComfyNode):
+    """Reads, orients, crops and checks the instance images."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        choices = [*subfolders(input_folder()), *(f"{EXAMPLE}{n}" for n in example_folders(EXAMPLES)), FROM_INPUT]
+        return io.Schema(
+            node_id="LoadInstanceImages",
+            display_name="Load Instance Images",
+            category=sockets.CATEGORY,
+            description="3 to 5 photos of one subject. Put them into a folder inside ComfyUI's input folder.",
+            is_input_list=True,
+            inputs=[
+                io.Combo.Input("folder", options=choices, tooltip="A folder of the input folder, or an example."),
+                io.String.Input("class_noun", default="dog", tooltip="What the subject is: dog, toy, face, style …"),
+                io.Int.Input("resolution", default=512, min=32, max=2048, step=8, tooltip="Side in pixels."),
+                io.Image.Input("images", optional=True, tooltip="Photos from the graph, for '(use images)'."),
+                io.Mask.Input("masks", optional=True, tooltip="White counts, black does not; one for each photo."),
+            ],
+            outputs=[
+                sockets.Subject.Output(display_name="SUBJECT"),
+                io.Image.Output(display_name="IMAGE", tooltip="As they will be trained on."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: list[str], **_: Any) -> str:
+        """Changes when a file of the folder does."""
+        path = _folder(folder[0])
+        if path is None or not path.is_dir():
+            return folder[0]
+        stats = sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in path.iterdir() if f.is_file())
+        return f"{folder[0]}{stats}"
+
+    @classmethod
+    def execute(
+        cls,
+        folder: list[str],
+        class_noun: list[str],
+        resolution: list[int],
+        images: list[Tensor] | None = None,
+        masks: list[Tensor] | None = None,
+    ) -> io.NodeOutput:
+        """The subject, and its photos as they will be trained on."""
+        side = resolution[0]
+        path = _folder(folder[0])
+        photos = read_folder(path, side, side) if path else _from_graph(images, masks, side)
+        subject = Subject(photos, class_noun[0], side, side)
+        return io.NodeOutput(subject, torch.stack([p.pixels for p in photos]).movedim(1, -1))
+
+
+def _folder(choice: str) -> Path | None:
+    if choice == FROM_INPUT:
+        return None
+    if choice.startswith(EXAMPLE):
+        return example_folders(EXAMPLES).get(choice.removeprefix(EXAMPLE), EXAMPLES / "missing")
+    if choice not in subfolders(input_folder()):
+        return input_folder() / "missing"
+    return input_folder() / choice
+
+
+def _from_graph(images: list[Tensor] | None, masks: list[Tensor] | None, side: int) -> tuple[Photo, ...]:
+    if not images:
+        raise ValueError(
+            f"folder is '{FROM_INPUT}' and nothing is connected to images. Connect them or choose a folder."
+        )
+    single = [image for batch in images for image in batch]
+    single_masks = None if not masks else [mask for batch in masks for mask in batch]
+    return photos_from_tensors(single, single_masks, side, side)

@@ -1,0 +1,37 @@
+"""LoadPersonalizedModel: an earlier result, newest first."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..trainer.run import relative, results
+from . import sockets
+from .comfy_host import store
+
+
+class LoadPersonalizedModel(io.ComfyNode):
+    """Lists what was trained here, and knows what to say in a prompt."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        choices = [relative(found.file, store()) for _, found in results(store())]
+        return io.Schema(
+            node_id="LoadPersonalizedModel",
+            display_name="Load Personalized Model",
+            category=sockets.CATEGORY,
+            description="A subject that was trained before.",
+            inputs=[io.Combo.Input("personalized_model", options=choices, tooltip="Newest first.")],
+            outputs=[
+                sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
+                io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, personalized_model: str) -> io.NodeOutput:
+        """The result of this name."""
+        for _, found in results(store()):
+            if relative(found.file, store()) == personalized_model:
+                return io.NodeOutput(found, found.trigger)
+        raise ValueError(f"{personalized_model!r} is no longer there; press R to refresh the list.")

@@ -1,0 +1,146 @@
+"""The identifier [V]: rare-token lookup (DreamBooth, section 3.2) and a ranking by its prior.
+
+A common word brings a strong prior of its own, and a random string of letters falls apart into
+letters which the model can draw. So token ids are drawn from a rare range of the model's own
+vocabulary, turned back into text, and kept only if that text tokenizes to exactly those ids.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .identifier_warnings import warnings_for
+from .rare_tokens import RARE_FROM, ClipVocabulary, Tokenizer, encode
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Answer", "Candidate", "rank_by_prior", "rare_candidates", "report", "warnings_for"]
+
+Answer = Callable[[Sequence[str]], "Tensor"]
+"""The denoiser's ε for prompts, all on one batch of N noises and timesteps: [prompts, N, ...]."""
+
+_REFUSED_DRAWS_IN_A_ROW = 2_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One possible identifier.
+
+    ranks: merge ranks of `token_ids`, 0 is the most common merge. prior: see `rank_by_prior`;
+    None where it was not measured.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    ranks: tuple[int, ...]
+    prior: float | None = None
+
+
+def rare_candidates(tokenizer: Tokenizer, length: int, seed: int, count: int = 16) -> tuple[Candidate, ...]:
+    """Draws `count` identifiers of `length` rare tokens each.
+
+    Ids are drawn uniformly without replacement: none comes twice in one call. A draw that does not
+    tokenize back to its ids, alone and inside "a [V] dog", or that spells a word goes back into the
+    urn. The same tokenizer, length, seed and count give the same candidates on every platform.
+
+    Raises ValueError for a length outside 1..3 (the paper's k), a negative seed, a count below 1 or
+    above what the vocabulary yields, and a tokenizer that is not CLIP's.
+    """
+    _check(length, seed, count)
+    vocabulary = ClipVocabulary(tokenizer)
+    urns = [vocabulary.rare_ids(ends_word=False)] * (length - 1)
+    urns.append(vocabulary.rare_ids(ends_word=True))
+    draw = random.Random(seed)
+    found: list[Candidate] = []
+    refused = 0
+    while len(found) < count:
+        ids = _draw_ids(urns, draw)
+        if ids and (text := _spelled(ids, vocabulary, tokenizer)):
+            found.append(Candidate(text, ids, tuple(map(vocabulary.rank, ids))))
+            refused = 0
+            continue
+        refused += 1
+        for urn, index in zip(urns, ids, strict=False):
+            urn.append(index)
+        if not ids or refused >= _REFUSED_DRAWS_IN_A_ROW:
+            raise ValueError(
+                f"count {count}: this vocabulary gives only {len(found)} identifiers of {length} "
+                "rare tokens that share no token; ask for fewer"
+            )
+    return tuple(found)
+
+
+def _check(length: int, seed: int, count: int) -> None:
+    if length not in (1, 2, 3):
+        raise ValueError(f"identifier length {length}: choose 1, 2 or 3 tokens")
+    if seed < 0:
+        raise ValueError(f"identifier seed {seed}: choose 0 or more")
+    if count < 1:
+        raise ValueError(f"candidate count {count}: choose 1 or more")
+
+
+def _draw_ids(urns: Sequence[list[int]], draw: random.Random) -> tuple[int, ...]:
+    """Takes one id from each urn; () once one is empty (the first urns may be one and the same).
+
+    Only `Random.random` is used: Python promises the same sequence in every version for no other.
+    """
+    if min(map(len, urns)) < len(urns):
+        return ()
+    return tuple(urn.pop(int(draw.random() * len(urn))) for urn in urns)
+
+
+def _spelled(ids: tuple[int, ...], vocabulary: ClipVocabulary, tokenizer: Tokenizer) -> str:
+    """The ids as text, or "" where that text spells a word or tokenizes differently."""
+    text = "".join(map(vocabulary.piece, ids))
+    if vocabulary.is_word(text) or encode(tokenizer, text) != ids:
+        return ""
+    around = encode(tokenizer, "a dog")
+    return text if encode(tokenizer, f"a {text} dog") == (around[0], *ids, around[1]) else ""
+
+
+def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: Answer) -> tuple[Candidate, ...]:
+    """Sorts candidates by the prior they carry in this very model, the weakest first.
+
+    The prior of X is ‖ε("a X dog") − ε("a dog")‖, the L2 norm over one answer, averaged over the
+    batch's noise and timesteps: an identifier that already means something moves the answer. It
+    compares candidates of one call; it grows with the size of the answers. Raises ValueError if
+    `answer` gives another number of answers than prompts, or a number that is not finite.
+    """
+    prompts = [f"a {class_noun}", *(f"a {candidate.text} {class_noun}" for candidate in candidates)]
+    answers = answer(prompts)
+    if len(answers) != len(prompts):
+        raise ValueError(f"{len(prompts)} prompts got {len(answers)} answers of the denoiser")
+    differences = (answers[1:].float() - answers[:1].float()).flatten(2)
+    priors = differences.norm(dim=2).mean(dim=1)
+    if not priors.isfinite().all():
+        raise ValueError("the denoiser's answers hold NaN or infinity: compute them in fp32, or check the model")
+    ranked = (replace(c, prior=p) for c, p in zip(candidates, priors.tolist(), strict=True))
+    return tuple(sorted(ranked, key=lambda candidate: candidate.prior or 0.0))
+
+
+def report(candidates: Sequence[Candidate], chosen: Candidate | None = None, class_noun: str = "[class]") -> str:
+    """A table for people: candidates as given, their ids, ranks and priors, and which was chosen.
+
+    chosen: None stands for the first one. Raises ValueError without candidates.
+    """
+    if not candidates:
+        raise ValueError("no candidate to report: draw one or more")
+    chosen = chosen or candidates[0]
+    width = max(len(candidate.text) for candidate in candidates)
+    lines = [
+        f"identifier: {chosen.text}   (in prompts: a {chosen.text} {class_noun})",
+        f"drawn from CLIP's merge ranks {RARE_FROM} and up; each tokenizes back to its ids",
+        f"prior: |answer to 'a X {class_noun}' - answer to 'a {class_noun}'|, lower is rarer"
+        if chosen.prior is not None
+        else "prior: not measured (needs the model); the first one drawn is chosen",
+    ]
+    for candidate in candidates:
+        mark = ">" if candidate.text == chosen.text else " "
+        prior = "-" if candidate.prior is None else f"{candidate.prior:.4g}"
+        ids, ranks = (" ".join(map(str, row)) for row in (candidate.token_ids, candidate.ranks))
+        lines.append(f"{mark} {candidate.text:<{width}}  ids {ids}  ranks {ranks}  prior {prior}")
+    return "\n".join(lines)

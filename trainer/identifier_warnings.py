@@ -1,0 +1,65 @@
+"""What speaks against an identifier that somebody chose by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .rare_tokens import ClipVocabulary, Tokenizer, encode
+
+_MOST_TOKENS = 3
+_SHORTEST_HASHTAG = 4
+_WEAPONS = {
+    "sks": "SKS is a rifle, and weapons turn up in the pictures",
+    "fal": "the FAL is a rifle, and weapons turn up in the pictures",
+    "stg": "the StG 44 is a rifle, and weapons turn up in the pictures",
+    "awp": "AWP is a rifle, and weapons turn up in the pictures",
+    "smg": "SMG is short for submachine gun, and weapons turn up in the pictures",
+}
+_WAY_OUT = "the rare-token lookup draws one that means nothing"
+
+
+def warnings_for(identifier: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Reasons to choose another identifier, each one sentence; () if none is known.
+
+    Only advice: an identifier warned about trains all the same. Raises ValueError for an empty
+    identifier and for a tokenizer that is not CLIP's.
+    """
+    words = identifier.split()
+    if not words:
+        raise ValueError(f"identifier {identifier!r} is empty: give a rare word; {_WAY_OUT}")
+    vocabulary = ClipVocabulary(tokenizer)
+    found = [*_spelling(identifier, words)]
+    for word in words:
+        found.extend(_meaning(word.lower(), vocabulary, encode(tokenizer, word)))
+    sentences = (f"identifier {identifier!r}: {reason}; {_WAY_OUT}" for reason in found)
+    return tuple(dict.fromkeys(sentences))
+
+
+def _spelling(identifier: str, words: list[str]) -> Iterator[str]:
+    if len(words) > 1:
+        yield f"it holds spaces, so it is read as {len(words)} words"
+    if any(character.isdigit() for character in identifier):
+        yield "it holds digits, which CLIP reads one by one and the model may draw"
+    if re.search(r"[^\w\s]|_", identifier):
+        yield "it holds punctuation, which CLIP splits off"
+    if not identifier.isascii():
+        yield "it holds letters outside a to z, which CLIP splits into bytes"
+    if identifier != identifier.lower():
+        yield f"CLIP reads capitals as small letters, so it is the same as {identifier.lower()!r}"
+
+
+def _meaning(word: str, vocabulary: ClipVocabulary, ids: tuple[int, ...]) -> Iterator[str]:
+    pieces = [vocabulary.piece(index) for index in ids]
+    if word in _WEAPONS:
+        yield _WEAPONS[word]
+    elif vocabulary.is_word(word):
+        yield f"{word!r} is a word or name that the model knows"
+    elif len(ids) == 1 and len(word) >= _SHORTEST_HASHTAG:
+        yield f"{word!r} is one token of {len(word)} letters, as words and hashtags are"
+    if not (word.isascii() and word.isalpha()):
+        return
+    if len(pieces) > 1 and any(len(piece) == 1 for piece in pieces):
+        yield f"{word!r} splits into letters ({' + '.join(pieces)}), which the model may draw"
+    elif len(pieces) > _MOST_TOKENS:
+        yield f"{word!r} splits into {len(pieces)} tokens ({' + '.join(pieces)}), more than 3"

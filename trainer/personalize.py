@@ -1,0 +1,213 @@
+"""From a subject to a file: encode, train, sample, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from .base import Base
+from .batches import Batches
+from .checkpoint import write_tensors
+from .encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
+from .events import Phase, PhaseName, Sample, Saved, Stop, Tell, never, tell_nobody
+from .export import kohya_tensors, original_tensors
+from .methods import METHODS
+from .options import OptionError, TrainOptions
+from .personalized import Personalized, checked_name
+from .precision import autocast, forward_dtype
+from .priors import ClassPriors
+from .run import Run, Store, open_run, points, relative, run_key
+from .sampling import SamplerSettings, draw
+from .subject import PromptTemplates, Subject
+from .train import LossCurve, Training, TrainingDiverged, train
+
+
+class NothingTrained(RuntimeError):
+    """A run that was stopped before its first step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be learned, and how. Checked when made: nothing is written for a bad one.
+
+    identifier: [V]. priors: None trains without the prior term. name: of the file.
+    """
+
+    subject: Subject
+    identifier: str
+    options: TrainOptions
+    name: str
+    priors: ClassPriors | None = None
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        if not self.identifier.strip():
+            raise OptionError("The identifier is empty; PickRareToken finds one, for example 'ohwx'.")
+
+    def key(self, base: str) -> str:
+        """The run's key on the base with this fingerprint. Raises PriorsError if the priors do not fit it."""
+        subject = self.subject
+        if self.priors is not None:
+            self.priors.require_match(base, subject.class_noun, subject.width, subject.height)
+        return run_key(base, subject, self.identifier, self.priors, self.options)
+
+
+def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:
+    """The finished result of the same run on the base with this fingerprint, if it is on disk."""
+    run = open_run(request.key(base), store)
+    found = run.result()
+    return None if found is None else (found, run)
+
+
+def personalize(
+    base: Base, request: Request, store: Store, tell: Tell = tell_nobody, stop: Stop = never
+) -> tuple[Personalized, Run]:
+    """Teach `base` the subject and save the result, or find the finished run with the same key.
+
+    Changes `base`: load a fresh one for the next run. When `tell` or the training raises, what was
+    trained is saved before the exception goes on; a loss that is no number saves nothing.
+    """
+    if found := find_finished(request, base.fingerprint, store):
+        return found
+    run = open_run(request.key(base.fingerprint), store)
+    return _Personalization(base, request, run, tell, stop).result(), run
+
+
+@dataclass
+class _Personalization:
+    """The verbs of one run, in their order."""
+
+    base: Base
+    request: Request
+    run: Run
+    tell: Tell
+    stop: Stop
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.options = self.request.options
+        self.method = METHODS[self.options.method]()
+
+    def result(self) -> Personalized:
+        self.run.write(status="running", **self._description())
+        with self._phase("encoding"):
+            prompts, instance, prior = self._encode()
+        self.method.attach(self.base, self.options)
+        batches = Batches(instance, prior, self.base.process, self.options.seed, self.options.batch_size)
+        training = Training(self.base, batches, prompts, self.options)
+        curve = LossCurve(self.options.steps, self.tell, self.base.device)
+        self._train(training, curve)
+        if len(curve.points) == self.options.steps:
+            self._sample(self.options.steps)
+        return self._save(curve)
+
+    def _encode(self) -> tuple[EncodedPrompts, EncodedImages, EncodedImages | None]:
+        subject, templates = self.request.subject, self.options.templates
+        priors = self.request.priors if self.options.prior_weight > 0 else None
+        noun, identifier = subject.class_noun, self.request.identifier
+        photos = subject.in_training_order
+        texts = [templates.instance_prompt(identifier, noun, photo.caption) for photo in photos]
+        distinct = list(dict.fromkeys([*texts, templates.class_prompt(noun)]))
+        prompts = encode_prompts(self.base, distinct, self.options.train_text_encoder)
+        instance = encode_images(self.base, photos, [distinct.index(text) for text in texts])
+        if priors is None:
+            return prompts, instance, None
+        class_row = distinct.index(templates.class_prompt(noun))
+        return prompts, instance, encode_images(self.base, priors.photos(), [class_row] * priors.count)
+
+    def _train(self, training: Training, curve: LossCurve) -> None:
+        try:
+            with self._phase("training"):
+                train(training, curve, self.stop, self._after_step)
+        except TrainingDiverged:
+            self.run.write(status="failed")
+            raise
+        except BaseException:
+            if curve.points:
+                self._save(curve)
+            raise
+
+    def _after_step(self, done: int) -> None:
+        every = self.options.sample_every
+        if every and done % every == 0 and done < self.options.steps:
+            self._sample(done)
+
+    def _sample(self, step: int) -> None:
+        if not self.options.sample_count:
+            return
+        subject, count = self.request.subject, self.options.sample_count
+        prompt = self._sample_prompt()
+        settings = SamplerSettings(width=subject.width, height=subject.height)
+        dtype = forward_dtype(self.options.precision, self.base.device)
+        with self._phase("sampling"), autocast(dtype, self.base.device):
+            images = draw(self.base, [prompt] * count, range(count), settings)
+        sample = Sample(step, prompt, images)
+        self.run.keep_sample(sample)
+        self.tell(sample)
+
+    def _sample_prompt(self) -> str:
+        noun, identifier = self.request.subject.class_noun, self.request.identifier
+        wanted = self.options.sample_prompt or self.options.templates.instance
+        return PromptTemplates(instance=wanted).instance_prompt(identifier, noun)
+
+    def _save(self, curve: LossCurve) -> Personalized:
+        if not curve.points:
+            raise NothingTrained("The run was stopped before its first step; there is nothing to save.")
+        finished = len(curve.points) == self.options.steps
+        with self._phase("saving"):
+            result = self._write_file(len(curve.points))
+        self.run.write(
+            status="finished" if finished else "stopped",
+            files=[relative(result.file, self.run.store)],
+            seconds={name: round(value, 3) for name, value in self.seconds.items()},
+            steps_per_second=round(curve.points[-1].steps_per_second, 3),
+            losses=points(curve.points),
+        )
+        self.tell(Saved(result.file))
+        return result
+
+    def _write_file(self, steps: int) -> Personalized:
+        request, options, store = self.request, self.options, self.run.store
+        result = Personalized(
+            file=store.new_file(options.method, request.name),
+            method=options.method,
+            identifier=request.identifier,
+            class_noun=request.subject.class_noun,
+            trained_from=self.base.fingerprint,
+            steps=steps,
+            seed=options.seed,
+        )
+        trained = self.method.trained(self.base)
+        if options.method == "lora":
+            tensors = kohya_tensors(trained, options.lora_alpha)
+        else:
+            store.keep_base(self.base.source, self.base.fingerprint)
+            tensors = original_tensors(self.base, trained)
+        write_tensors(tensors, result.file, result.metadata())
+        return result
+
+    def _description(self) -> dict[str, Any]:
+        request = self.request
+        return {
+            "name": request.name,
+            "trigger": f"{request.identifier} {request.subject.class_noun}",
+            "identifier": request.identifier,
+            "class_noun": request.subject.class_noun,
+            "method": self.options.method,
+            "base": self.base.fingerprint,
+            "photos": len(request.subject.photos),
+            "priors": 0 if request.priors is None else request.priors.count,
+            "settings": self.options.settings,
+        }
+
+    @contextmanager
+    def _phase(self, name: PhaseName) -> Iterator[None]:
+        self.tell(Phase(name))
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began

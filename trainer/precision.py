@@ -1,0 +1,42 @@
+"""The dtype of the forward pass. Weights, gradients and optimizer states stay float32."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from .options import OptionError, Precision
+
+DTYPES: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """The autocast dtype, or None for float32. "auto" takes the fastest that the device does well.
+
+    Raises OptionError where the device cannot do what was asked.
+    """
+    if precision == "auto":
+        return _best(device)
+    if precision == "fp16" and device.type == "cpu":
+        raise OptionError("precision is 'fp16', which a CPU trains slowly and inexactly; use auto, bf16 or fp32.")
+    return DTYPES[precision]
+
+
+def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
+    """A forward in `dtype`; nothing for None."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def _best(device: torch.device) -> torch.dtype | None:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "cpu" and _cpu_multiplies_bf16():
+        return torch.bfloat16
+    return None
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Only a CPU with matrix tiles (AMX) multiplies bf16 faster than float32."""
+    asks = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(asks and asks())

@@ -1,0 +1,132 @@
+"""Class priors: pictures of the class, drawn by the frozen base itself, kept on disk (the paper, section 3.3).
+
+A set's folder is named by a fingerprint of everything that decides its pictures: base weights, prompt,
+sampler, steps, guidance, size and seed. So a complete set is reused, a partial one completed, and a
+changed recipe never meets a file of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from .checkpoint import write_json
+from .photos import Photo, read_photo
+
+Draw = Callable[[Sequence[int]], Tensor]
+"""Pictures for these seeds: [len(seeds), 3, H, W] in 0..1, from the frozen base and the class prompt."""
+
+
+class PriorsError(ValueError):
+    """Priors that do not fit the run; the message says what differs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorRecipe:
+    """Everything that decides the pictures of a set, their number aside. Sizes in pixels."""
+
+    base: str
+    class_noun: str
+    prompt: str
+    sampler: str
+    steps: int
+    guidance: float
+    width: int
+    height: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise PriorsError(f"steps is {self.steps}; sampling takes 1 or more.")
+        if min(self.width, self.height) < 32 or self.width % 8 or self.height % 8:
+            raise PriorsError(f"{self.width}x{self.height} pixels: sizes are multiples of 8 from 32 up.")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the recipe."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ClassPriors:
+    """`count` pictures on disk, 00000.png and on, with their recipe."""
+
+    recipe: PriorRecipe
+    folder: Path
+    count: int
+
+    def photos(self) -> tuple[Photo, ...]:
+        """The pictures, as photos without mask or caption."""
+        return self.first(self.count)
+
+    def first(self, count: int) -> tuple[Photo, ...]:
+        """The first few of the pictures."""
+        size = self.recipe.width, self.recipe.height
+        return tuple(read_photo(picture(self.folder, i), *size) for i in range(min(count, self.count)))
+
+    def require_match(self, base: str, class_noun: str, width: int, height: int) -> None:
+        """Raises PriorsError when these pictures are of another base, class or size."""
+        expected = {"base": base, "class_noun": class_noun, "width": width, "height": height}
+        for name, value in expected.items():
+            found = getattr(self.recipe, name)
+            if found != value:
+                raise PriorsError(
+                    f"The class priors' {NAMES[name]} is {_short(found)}, this training's is {_short(value)}. "
+                    "Connect GenerateClassPriors to the same model and subject, and leave its own values empty."
+                )
+
+
+NAMES = {"base": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
+
+
+def complete(recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size: int) -> ClassPriors:
+    """The set of this recipe under `root`, with at least `count` pictures: only missing ones are drawn.
+
+    A picture's seed follows from the recipe's seed and its number. Raises PriorsError for count < 1.
+    """
+    if count < 1 or batch_size < 1:
+        raise PriorsError(f"count is {count} and batch_size {batch_size}; both must be 1 or more.")
+    folder = root / recipe.fingerprint[:24]
+    write_json(asdict(recipe), folder / "recipe.json")
+    missing = [i for i in range(count) if not picture(folder, i).is_file()]
+    for start in range(0, len(missing), batch_size):
+        chunk = missing[start : start + batch_size]
+        drawn = draw([_seed(recipe.seed, i) for i in chunk])
+        for index, image in zip(chunk, drawn, strict=True):
+            write_picture(image, picture(folder, index))
+    return ClassPriors(recipe, folder, count)
+
+
+def picture(folder: Path, index: int) -> Path:
+    """Where a set's picture lies."""
+    return folder / f"{index:05d}.png"
+
+
+def write_picture(image: Tensor, path: Path) -> Path:
+    """Write [3, H, W] in 0..1 as PNG, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part.png")
+    try:
+        Image.fromarray(np.asarray(pixels)).save(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _seed(seed: int, index: int) -> int:
+    digest = hashlib.blake2b(f"{seed}/prior/{index}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _short(value: object) -> str:
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else repr(value)

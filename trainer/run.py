@@ -1,0 +1,160 @@
+"""A run's key, folder and record.
+
+The key is a hash of all that decides the trained weights. The folder, `runs/<key>`, keeps `run.json` and
+the samples; a finished run with the same key is found there and not trained again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .checkpoint import CheckpointError, numbered, write_json
+from .events import Sample, Step
+from .options import TrainOptions
+from .personalized import Personalized, read_personalized
+from .priors import ClassPriors, write_picture
+from .subject import Subject
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where results go. loras, checkpoints: the host's folders; work: our own, for runs and bases."""
+
+    loras: Path
+    checkpoints: Path
+    work: Path
+
+    def new_file(self, method: str, name: str) -> Path:
+        """A file name that nothing has yet, in the folder where the host looks for it."""
+        return numbered(self.loras if method == "lora" else self.checkpoints, name)
+
+    def kept_base(self, fingerprint: str) -> Path:
+        """Where the weights that full results were trained from are kept."""
+        return self.work / "bases" / f"{fingerprint[:24]}.safetensors"
+
+    def keep_base(self, source: Path, fingerprint: str) -> Path:
+        """Keep the weights that a full result was trained from: its patch is the difference."""
+        kept = self.kept_base(fingerprint)
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_suffix(f".{os.getpid()}.part")
+            part.unlink(missing_ok=True)
+            _link_or_copy(source, part)
+            os.replace(part, kept)
+        return kept
+
+
+@dataclass
+class Run:
+    """One run's folder and what is written in its `run.json`."""
+
+    key: str
+    store: Store
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """`runs/<key>` under the store's own folder."""
+        return self.store.work / "runs" / self.key[:24]
+
+    def write(self, **changes: Any) -> None:
+        """Change the record and write it, whole."""
+        self.record.update(changes)
+        write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
+
+    def keep_sample(self, sample: Sample) -> None:
+        """Write a sample's pictures as `samples/step_<n>_<i>.png`."""
+        for index, image in enumerate(sample.images):
+            write_picture(image, self.folder / "samples" / f"step_{sample.step:06d}_{index}.png")
+
+    def samples(self) -> Tensor:
+        """All sample pictures by step, [B, 3, H, W] in 0..1; B may be 0."""
+        files = sorted((self.folder / "samples").glob("step_*.png"))
+        pictures = [torch.from_numpy(np.array(Image.open(f).convert("RGB"))) for f in files]
+        return torch.stack(pictures).permute(0, 3, 1, 2) / 255 if pictures else torch.zeros(0, 3, 8, 8)
+
+    def losses(self) -> list[Step]:
+        """The loss curve as it was written."""
+        return [Step(**point) for point in self.record.get("losses", [])]
+
+    def result(self) -> Personalized | None:
+        """The finished result, if this run has one and its file is still there."""
+        return self._file() if self.record.get("status") == "finished" else None
+
+    def _file(self) -> Personalized | None:
+        file = self.store.work.parent / self.record["files"][-1]
+        try:
+            return read_personalized(file)
+        except CheckpointError:
+            return None
+
+
+def open_run(key: str, store: Store) -> Run:
+    """The run with this key, with its record if it has been begun before."""
+    run = Run(key, store)
+    record = run.folder / "run.json"
+    if record.is_file():
+        run.record = _read_record(record)
+    return run
+
+
+def results(store: Store) -> list[tuple[Run, Personalized]]:
+    """Every usable result, finished or stopped, newest first."""
+    records = sorted(_records(store), key=lambda record: record.stat().st_mtime, reverse=True)
+    runs = [Run(record["key"], store, record) for record in map(_read_record, records) if record.get("files")]
+    return [(run, found) for run in runs if (found := run._file()) is not None]
+
+
+def run_key(base: str, subject: Subject, identifier: str, priors: ClassPriors | None, options: TrainOptions) -> str:
+    """SHA-256 (hex) of all that decides the trained weights; a name or a preview is not among it."""
+    parts = {
+        "format": FORMAT,
+        "base": base,
+        "subject": subject.fingerprint,
+        "identifier": identifier,
+        "priors": None if priors is None else [priors.recipe.fingerprint, priors.count],
+        "settings": options.weight_settings,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def relative(file: Path, store: Store) -> str:
+    """The file's path as seen from the folder above ours, with forward slashes."""
+    return Path(os.path.relpath(file, store.work.parent)).as_posix()
+
+
+def points(curve: list[Step]) -> list[dict[str, Any]]:
+    """The loss curve, ready for JSON."""
+    return [asdict(point) for point in curve]
+
+
+def _records(store: Store) -> Iterator[Path]:
+    return (store.work / "runs").glob("*/run.json")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if record.pop("format", None) != FORMAT:
+        raise CheckpointError(f"{path} was written by another version; move its folder away to train anew.")
+    return record
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
