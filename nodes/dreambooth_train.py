@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 from comfy_api.latest import io
 
 from ..trainer.families import load_base
+from ..trainer.identifier import warnings_for
 from ..trainer.options import CHOICES, TrainOptions
 from ..trainer.personalize import Request, find_finished, personalize
 from ..trainer.personalized import Personalized
@@ -17,6 +19,8 @@ from ..trainer.subject import Subject
 from . import sockets
 from .comfy_host import BaseFile, base_file, interrupted, raise_if_interrupted, store, training_memory
 from .comfy_progress import NodeProgress
+
+log = logging.getLogger("dreambooth")
 
 
 class DreamBoothTrain(io.ComfyNode):
@@ -36,7 +40,7 @@ class DreamBoothTrain(io.ComfyNode):
                 io.Clip.Input("clip"),
                 io.Vae.Input("vae"),
                 sockets.Subject.Input("subject"),
-                io.String.Input("identifier", default="ohwx", tooltip="[V]: the subject's name in prompts."),
+                io.String.Input("identifier", default="olt", tooltip="[V]: the subject's name in prompts."),
                 io.Combo.Input("method", options=list(CHOICES["method"]), default="lora",
                                tooltip="lora: a small file. full: a whole checkpoint, as in the paper."),
                 io.Int.Input("steps", default=400, min=1, max=100_000, tooltip="Optimizer steps."),
@@ -73,6 +77,8 @@ class DreamBoothTrain(io.ComfyNode):
         """The result, from disk where the same run is finished."""
         chosen = TrainOptions(method=method, steps=steps, learning_rate=learning_rate, seed=seed, **(options or {}))
         request = Request(subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors)
+        for warning in warnings_for(request.identifier, clip.tokenizer.clip_l.tokenizer):
+            log.warning(warning)
         base = base_file(model, clip, vae)
         result, run = find_finished(request, base.fingerprint, store()) or _train(base, request)
         raise_if_interrupted()

@@ -15,13 +15,13 @@ from .encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompt
 from .events import Phase, PhaseName, Sample, Saved, Stop, Tell, never, tell_nobody
 from .export import kohya_tensors, original_tensors
 from .methods import METHODS
-from .options import OptionError, TrainOptions
+from .options import TrainOptions
 from .personalized import Personalized, checked_name
 from .precision import autocast, forward_dtype
 from .priors import ClassPriors
 from .run import Run, Store, open_run, points, relative, run_key
 from .sampling import SamplerSettings, draw
-from .subject import PromptTemplates, Subject
+from .subject import Subject, checked_identifier, filled
 from .train import LossCurve, Training, TrainingDiverged, train
 
 
@@ -44,8 +44,7 @@ class Request:
 
     def __post_init__(self) -> None:
         checked_name(self.name)
-        if not self.identifier.strip():
-            raise OptionError("The identifier is empty; PickRareToken finds one, for example 'ohwx'.")
+        object.__setattr__(self, "identifier", checked_identifier(self.identifier))
 
     def key(self, base: str) -> str:
         """The run's key on the base with this fingerprint. Raises PriorsError if the priors do not fit it."""
@@ -150,8 +149,7 @@ class _Personalization:
 
     def _sample_prompt(self) -> str:
         noun, identifier = self.request.subject.class_noun, self.request.identifier
-        wanted = self.options.sample_prompt or self.options.templates.instance
-        return PromptTemplates(instance=wanted).instance_prompt(identifier, noun)
+        return filled(self.options.sample_prompt or self.options.templates.instance, identifier, noun)
 
     def _save(self, curve: LossCurve) -> Personalized:
         if not curve.points:

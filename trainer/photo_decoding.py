@@ -62,10 +62,11 @@ def decode(path: Path) -> Raster:
             image = _opened(file, path)
             _check_pixel_count(image.size, path)
             file.ran_out = False
-            image.load()
+            # Before any load: Pillow 9.5 closes a TIFF of several frames once it is loaded.
+            upright = ImageOps.exif_transpose(image)
             if file.ran_out:
                 raise EOFError("the file ends in the middle of the picture")
-            return _raster(ImageOps.exif_transpose(image), path)
+            return _raster(upright, path)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:

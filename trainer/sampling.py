@@ -49,7 +49,7 @@ def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: Sam
     for t in scheduler.timesteps:
         answer = _answer(base, scheduler.scale_model_input(latents, t), t, conditioning, settings.guidance)
         latents = scheduler.step(answer, t, latents, **noise).prev_sample
-    return torch.cat([base.decode_latents(one) for one in latents.split(1)]).cpu()
+    return torch.cat([base.decode_latents(one) for one in latents.split(1)]).float().cpu()
 
 
 def _guided(base: Base, prompts: Sequence[str], guidance: float) -> Conditioning:

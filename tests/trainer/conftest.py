@@ -1,0 +1,84 @@
+"""The embedded base, for real: written once a session, loaded anew where a test changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreambooth_nodes.trainer import priors
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.photos import read_folder
+from dreambooth_nodes.trainer.run import Store
+from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
+from dreambooth_nodes.trainer.subject import Subject
+
+SIDE = 64
+SUBJECTS = Path(__file__).resolve().parents[2] / "toybase" / "subjects"
+
+
+@pytest.fixture(scope="session")
+def toybase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Imported here, so that tests without the base need not wait for it.
+    from dreambooth_nodes.toybase.writer import write_checkpoint
+
+    return write_checkpoint(tmp_path_factory.mktemp("toybase") / "toybase.safetensors")
+
+
+@pytest.fixture
+def new_base(toybase_file: Path) -> Callable[[], Base]:
+    return lambda: load_base(toybase_file)
+
+
+@pytest.fixture(scope="session")
+def base(toybase_file: Path) -> Base:
+    """For tests that change nothing in it."""
+    return load_base(toybase_file)
+
+
+@pytest.fixture(scope="session")
+def subject() -> Subject:
+    folder = next(path for path in sorted(SUBJECTS.iterdir()) if path.name.startswith("dog"))
+    return Subject(read_folder(folder, SIDE, SIDE), "dog", SIDE, SIDE)
+
+
+def recipe(base: Base, **changes: object) -> priors.PriorRecipe:
+    fields = {
+        "base": base.fingerprint,
+        "class_noun": "dog",
+        "prompt": "a dog",
+        "sampler": "euler_ancestral",
+        "steps": 4,
+        "guidance": 4.0,
+        "width": SIDE,
+        "height": SIDE,
+        "seed": 0,
+    }
+    return priors.PriorRecipe(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def drawer(base: Base, drawn: list[int] | None = None) -> priors.Draw:
+    """The trainer's own sampler; `drawn` collects the seeds that were asked for."""
+    settings = SamplerSettings(width=SIDE, height=SIDE, steps=4, guidance=4.0)
+
+    def draw_batch(seeds: object) -> torch.Tensor:
+        seeds = list(seeds)  # type: ignore[call-overload]
+        if drawn is not None:
+            drawn.extend(seeds)
+        return draw(base, ["a dog"] * len(seeds), seeds, settings)
+
+    return draw_batch
+
+
+@pytest.fixture(scope="session")
+def class_priors(base: Base, tmp_path_factory: pytest.TempPathFactory) -> priors.ClassPriors:
+    return priors.complete(recipe(base), 3, tmp_path_factory.mktemp("priors"), drawer(base), 3)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    output = tmp_path / "output"
+    return Store(output / "loras", output / "checkpoints", output / "dreambooth")

@@ -1,0 +1,66 @@
+"""Batches: a pure function of (seed, visit), whatever the batch size."""
+
+from __future__ import annotations
+
+import torch
+
+from dreambooth_nodes.trainer.base import Posterior
+from dreambooth_nodes.trainer.batches import Batches
+from dreambooth_nodes.trainer.denoiser import Diffusion
+from dreambooth_nodes.trainer.encoded import EncodedImages
+
+PROCESS = Diffusion(torch.linspace(0.99, 0.01, 1000))
+
+
+def images(count: int, prompt: int, spread: float = 0.0, masks: bool = False) -> EncodedImages:
+    mean = torch.arange(float(count)).view(-1, 1, 1, 1).expand(-1, 4, 2, 2)
+    mask = torch.arange(float(count)).view(-1, 1, 1, 1).expand(-1, 1, 2, 2) if masks else None
+    return EncodedImages(Posterior(mean, torch.full_like(mean, spread)), mask, (prompt,) * count)
+
+
+def batches(batch_size: int = 1, seed: int = 0, spread: float = 0.0, prior: bool = True) -> Batches:
+    priors = images(7, 1, spread) if prior else None
+    return Batches(images(5, 0, spread, masks=True), priors, PROCESS, seed, batch_size)
+
+
+def test_two_small_batches_are_one_large() -> None:
+    small, large = batches(1), batches(2)
+    one, two, both = small[0], small[1], large[0]
+    for part in ("x", "noise", "timesteps", "mask"):
+        joined = torch.cat([getattr(one.instance, part), getattr(two.instance, part)])
+        assert torch.equal(joined, getattr(both.instance, part))
+    assert both.prompts == (0, 0, 1, 1)
+
+
+def test_a_visit_is_the_same_whenever_it_is_asked_for() -> None:
+    first = batches()[11]
+    again = batches()
+    again[3], again[4]
+    assert torch.equal(first.instance.noise, again[11].instance.noise)
+    assert not torch.equal(first.instance.noise, batches(seed=1)[11].instance.noise)
+
+
+def test_every_photo_is_seen_once_an_epoch_with_its_own_mask() -> None:
+    seen = [batches()[visit].instance for visit in range(5)]
+    assert sorted(float(half.x[0, 0, 0, 0]) for half in seen) == [0, 1, 2, 3, 4]
+    assert all(half.mask is not None and float(half.mask.mean()) == float(half.x.mean()) for half in seen)
+
+
+def test_the_halves_draw_timesteps_and_noise_independently() -> None:
+    drawn = [batches()[visit] for visit in range(64)]
+    pairs = torch.stack([torch.stack([b.instance.timesteps[0], b.prior.timesteps[0]]) for b in drawn if b.prior])
+    assert abs(float(torch.corrcoef(pairs.float().t())[0, 1])) < 0.35
+    assert all(b.prior and not torch.equal(b.instance.noise, b.prior.noise) for b in drawn)
+
+
+def test_the_posterior_is_drawn_anew_at_each_visit() -> None:
+    visits = [batches(spread=0.5)[visit].instance.x for visit in range(500)]
+    drawn = torch.stack(visits).flatten()
+    exact = torch.stack([batches()[visit].instance.x for visit in range(500)]).flatten()
+    assert abs(float((drawn - exact).std()) - 0.5) < 0.03
+    assert abs(float((drawn - exact).mean())) < 0.03
+
+
+def test_without_priors_there_is_one_half() -> None:
+    batch = batches(prior=False)[0]
+    assert batch.prior is None and batch.prompts == (0,)

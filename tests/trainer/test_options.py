@@ -1,0 +1,80 @@
+"""Options are checked once, and the run's key holds what changes weights and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.personalized import FileNameError, checked_name
+from dreambooth_nodes.trainer.subject import PromptTemplates
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 0},
+        {"rank": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"seed": -1},
+        {"method": "dreambooth"},
+        {"prior_weight": -1.0},
+        {"alpha": -2.0},
+        {"batch_size": 0},
+        {"snr_gamma": 0.0},
+    ],
+)
+def test_an_option_out_of_range_is_refused_by_name_and_value(change: dict[str, Any]) -> None:
+    ((name, value),) = change.items()
+    with pytest.raises(OptionError, match=f"{name} is {value!r}"):
+        TrainOptions(**change)
+
+
+def test_previews_are_outside_the_key_and_the_rest_is_in_it() -> None:
+    plain = TrainOptions().weight_settings
+    assert TrainOptions(sample_every=5, sample_prompt="x", sample_count=3).weight_settings == plain
+    assert TrainOptions(templates=PromptTemplates("photo of [V] {class}")).weight_settings != plain
+    assert len(TrainOptions().settings) == len(plain) + 3
+
+
+@pytest.mark.parametrize("name", ["my dog", "Rex-2", "hund_ä", "a.b", "x" * 100])
+def test_ordinary_names_pass(name: str) -> None:
+    assert checked_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "a/b",
+        "a\\b",
+        "../x",
+        ".hidden",
+        "a\nb",
+        "x" * 300,
+        "CON",
+        "nul.txt",
+        "com1",
+        "dog.",
+        " dog",
+        "a:b",
+        "ü" * 60,
+    ],
+)
+def test_names_that_are_no_file_names_are_refused(name: str) -> None:
+    with pytest.raises(FileNameError):
+        checked_name(name)
+
+
+@given(st.text(max_size=120))
+def test_a_name_that_passes_stays_in_its_folder(name: str) -> None:
+    try:
+        checked = checked_name(name)
+    except FileNameError:
+        return
+    assert not set(checked) & set("/\\:\0\n") and checked not in (".", "..") and len(checked.encode()) <= 100

@@ -1,0 +1,61 @@
+"""Class priors on disk: reused when complete, completed when partial, never mixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.priors import ClassPriors, PriorsError, complete, picture
+
+from .conftest import SIDE, drawer, recipe
+
+
+def test_a_complete_set_is_reused_and_a_partial_one_completed(base: Base, tmp_path: Path) -> None:
+    drawn: list[int] = []
+    first = complete(recipe(base), 3, tmp_path, drawer(base, drawn), 2)
+    whole = [file.read_bytes() for file in sorted(first.folder.glob("*.png"))]
+    assert len(drawn) == len(whole) == 3
+    complete(recipe(base), 3, tmp_path, drawer(base, drawn), 2)
+    assert len(drawn) == 3
+    picture(first.folder, 1).unlink()
+    complete(recipe(base), 4, tmp_path, drawer(base, drawn), 2)
+    assert len(drawn) == 5 and drawn[3] == drawn[1]
+    assert picture(first.folder, 1).read_bytes() == whole[1]
+
+
+@pytest.mark.parametrize("change", [{"prompt": "a cat"}, {"seed": 1}, {"base": "0" * 64}, {"guidance": 5.0}])
+def test_a_changed_recipe_never_meets_another_sets_files(base: Base, change: dict[str, object]) -> None:
+    assert recipe(base).fingerprint != recipe(base, **change).fingerprint
+
+
+def test_the_same_seed_draws_the_same_picture_in_any_batch(base: Base) -> None:
+    together, alone = drawer(base)([5, 6]), drawer(base)([6])
+    torch.testing.assert_close(together[1], alone[0], atol=2e-3, rtol=0)
+    assert (together[0] - together[1]).abs().mean() > 0.01
+
+
+def test_priors_of_another_base_class_or_size_are_refused(class_priors: ClassPriors, base: Base) -> None:
+    class_priors.require_match(base.fingerprint, "dog", SIDE, SIDE)
+    for name, call in {
+        "base model": ("0" * 64, "dog", SIDE, SIDE),
+        "class noun": (base.fingerprint, "cat", SIDE, SIDE),
+        "width": (base.fingerprint, "dog", 128, SIDE),
+        "height": (base.fingerprint, "dog", SIDE, 128),
+    }.items():
+        with pytest.raises(PriorsError, match=name):
+            class_priors.require_match(*call)
+
+
+@pytest.mark.parametrize(("change", "named"), [({"steps": 0}, "steps is 0"), ({"width": 70}, "70x64")])
+def test_a_recipe_out_of_range_is_refused(base: Base, change: dict[str, object], named: str) -> None:
+    with pytest.raises(PriorsError, match=named):
+        recipe(base, **change)
+
+
+def test_no_pictures_asked_for_is_refused(base: Base, tmp_path: Path) -> None:
+    with pytest.raises(PriorsError, match="count is 0"):
+        complete(recipe(base), 0, tmp_path, drawer(base), 2)
+    assert not list(tmp_path.iterdir())
