@@ -88,8 +88,13 @@ class DreamBoothTrain(io.ComfyNode):
 
 def _train(base: BaseFile, request: Request) -> tuple[Personalized, Run]:
     with training_memory() as device:
-        live = load_base(base.path).to(device)
-        return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
+        return _train_on(device, base, request)
+
+
+def _train_on(device: torch.device, base: BaseFile, request: Request) -> tuple[Personalized, Run]:
+    """Apart from `_train`, so that the trained model is gone before the memory is given back."""
+    live = load_base(base.path).to(device)
+    return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
 
 
 def _samples(run: Run, subject: Subject) -> torch.Tensor:
