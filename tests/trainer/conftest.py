@@ -41,13 +41,13 @@ def base(toybase_file: Path) -> Base:
 
 @pytest.fixture(scope="session")
 def subject() -> Subject:
-    folder = next(path for path in sorted(SUBJECTS.iterdir()) if path.name.startswith("dog"))
+    folder = next(path for path in sorted(SUBJECTS.iterdir()) if path.name == "spotted_dog")
     return Subject(read_folder(folder, SIDE, SIDE), "dog", SIDE, SIDE)
 
 
-def recipe(base: Base, **changes: object) -> priors.PriorRecipe:
+def recipe(drawn_by: Base, **changes: object) -> priors.PriorRecipe:
     fields = {
-        "base": base.fingerprint,
+        "base": drawn_by.fingerprint,
         "class_noun": "dog",
         "prompt": "a dog",
         "sampler": "euler_ancestral",
