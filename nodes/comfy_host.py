@@ -24,6 +24,7 @@ from ..trainer.families import fingerprint_of
 from ..trainer.run import Store
 
 WORK = "dreambooth"
+CLIP_L = "clip_l.transformer.text_model."
 
 
 def input_folder() -> Path:
@@ -63,7 +64,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
     path = folder / f"{uuid.uuid4().hex}.safetensors"
     try:
         comfy.sd.save_checkpoint(str(path), model, clip, vae)
-        written = BaseFile(path, fingerprint_of(path))
+        written = BaseFile(path, fingerprint_of(path, "the connected model"))
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -122,7 +123,12 @@ def with_difference(
     return clones
 
 
-CLIP_L = "clip_l.transformer.text_model."
+def clip_tokenizer(clip: Any) -> Any:
+    """transformers' tokenizer inside the host's CLIP. Raises ValueError for a text encoder of another kind."""
+    tokenizer = getattr(clip.tokenizer, "clip_l", None)
+    if tokenizer is None:
+        raise ValueError(f"clip is a {type(clip.tokenizer).__name__}; rare tokens are looked up in CLIP-L so far.")
+    return tokenizer.tokenizer
 
 
 def example_folders(root: Path) -> dict[str, Path]:

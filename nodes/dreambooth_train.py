@@ -17,7 +17,7 @@ from ..trainer.priors import ClassPriors
 from ..trainer.run import Run
 from ..trainer.subject import Subject
 from . import sockets
-from .comfy_host import BaseFile, base_file, interrupted, raise_if_interrupted, store, training_memory
+from .comfy_host import BaseFile, base_file, clip_tokenizer, interrupted, raise_if_interrupted, store, training_memory
 from .comfy_progress import NodeProgress
 
 log = logging.getLogger("dreambooth")
@@ -77,7 +77,7 @@ class DreamBoothTrain(io.ComfyNode):
         """The result, from disk where the same run is finished."""
         chosen = TrainOptions(method=method, steps=steps, learning_rate=learning_rate, seed=seed, **(options or {}))
         request = Request(subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors)
-        for warning in warnings_for(request.identifier, clip.tokenizer.clip_l.tokenizer):
+        for warning in warnings_for(request.identifier, clip_tokenizer(clip)):
             log.warning(warning)
         base = base_file(model, clip, vae)
         result, run = find_finished(request, base.fingerprint, store()) or _train(base, request)

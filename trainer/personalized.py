@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,25 +47,21 @@ class Personalized:
 
 def read_personalized(file: Path) -> Personalized:
     """What a file of ours says of itself. Raises CheckpointError for any other file."""
-    metadata = read_metadata(file)
-    if f"{PREFIX}trigger" not in metadata:
-        raise CheckpointError(f"{file.name!r} was not made by DreamBoothTrain: its header names no subject.")
-    return from_metadata(file, metadata)
-
-
-def from_metadata(file: Path, metadata: Mapping[str, str]) -> Personalized:
-    """A result from its file's header."""
-    own = {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
-    del own["trigger"]
-    return Personalized(
-        file=file,
-        method=own["method"],
-        identifier=own["identifier"],
-        class_noun=own["class_noun"],
-        trained_from=own["trained_from"],
-        steps=int(own["steps"]),
-        seed=int(own["seed"]),
-    )
+    own = {key.removeprefix(PREFIX): value for key, value in read_metadata(file).items() if key.startswith(PREFIX)}
+    try:
+        return Personalized(
+            file=file,
+            method=own["method"],
+            identifier=own["identifier"],
+            class_noun=own["class_noun"],
+            trained_from=own["trained_from"],
+            steps=int(own["steps"]),
+            seed=int(own["seed"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{file.name!r} was not made by DreamBooth Train: its header does not name a subject ({error})."
+        ) from error
 
 
 def checked_name(name: str) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from .priors import ClassPriors, write_picture
 from .subject import Subject
 
 FORMAT = 1
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,16 @@ class Run:
 
     def result(self) -> Personalized | None:
         """The finished result, if this run has one and its file is still there."""
-        return self._file() if self.record.get("status") == "finished" else None
+        return self.file() if self.record.get("status") == "finished" else None
 
-    def _file(self) -> Personalized | None:
-        file = self.store.work.parent / self.record["files"][-1]
-        try:
-            return read_personalized(file)
-        except CheckpointError:
+    def file(self) -> Personalized | None:
+        """The newest file of this run, finished or stopped, if it is still in the host's folders."""
+        if not self.record.get("files"):
             return None
+        file = (self.store.work.parent / self.record["files"][-1]).resolve()
+        if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
+            return None
+        return read_personalized(file)
 
 
 def open_run(key: str, store: Store) -> Run:
@@ -113,10 +116,18 @@ def open_run(key: str, store: Store) -> Run:
 
 
 def results(store: Store) -> list[tuple[Run, Personalized]]:
-    """Every usable result, finished or stopped, newest first."""
-    records = sorted(_records(store), key=lambda record: record.stat().st_mtime, reverse=True)
-    runs = [Run(record["key"], store, record) for record in map(_read_record, records) if record.get("files")]
-    return [(run, found) for run in runs if (found := run._file()) is not None]
+    """Every usable result, finished or stopped, newest first; what cannot be read is logged and passed over."""
+    records = sorted((store.work / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = []
+    for path in records:
+        try:
+            record = _read_record(path)
+            run = Run(record["key"], store, record)
+            if (result := run.file()) is not None:
+                found.append((run, result))
+        except CheckpointError as error:
+            log.warning("%s", error)
+    return found
 
 
 def run_key(base: str, subject: Subject, identifier: str, priors: ClassPriors | None, options: TrainOptions) -> str:
@@ -142,13 +153,12 @@ def points(curve: list[Step]) -> list[dict[str, Any]]:
     return [asdict(point) for point in curve]
 
 
-def _records(store: Store) -> Iterator[Path]:
-    return (store.work / "runs").glob("*/run.json")
-
-
 def _read_record(path: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if record.pop("format", None) != FORMAT:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is torn ({error}); move its folder away to train anew.") from error
+    if not isinstance(record, dict) or record.pop("format", None) != FORMAT or "key" not in record:
         raise CheckpointError(f"{path} was written by another version; move its folder away to train anew.")
     return record
 

@@ -32,8 +32,8 @@ def load_base(path: Path) -> Base:
     return family_of(read_shapes(path), path.name)(path)
 
 
-def fingerprint_of(path: Path) -> str:
-    """The fingerprint of the model in a .safetensors file, without building it."""
+def fingerprint_of(path: Path, name: str | None = None) -> str:
+    """The fingerprint of the model in a .safetensors file, without building it; `name` is for errors."""
     shapes = read_shapes(path)
-    tables = family_of(shapes, path.name).key_tables(shapes)
+    tables = family_of(shapes, name or path.name).key_tables(shapes)
     return fingerprint(component_tensors(path, tables))

@@ -1,0 +1,90 @@
+"""Records on disk: torn and foreign ones are told apart, and none leads out of the folders."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
+from dreambooth_nodes.trainer.run import FORMAT, Store, open_run, results
+
+
+def result(file: Path, **changes: Any) -> Personalized:
+    fields = {
+        "method": "lora",
+        "identifier": "olt",
+        "class_noun": "dog",
+        "trained_from": "f" * 64,
+        "steps": 3,
+        "seed": 0,
+    }
+    return Personalized(file=file, **{**fields, **changes})
+
+
+def saved(store: Store, key: str, file: Path, status: str = "finished") -> Personalized:
+    made = result(file)
+    write_tensors({"a": torch.ones(1)}, file, made.metadata())
+    open_run(key, store).write(status=status, files=[file.relative_to(store.work.parent).as_posix()])
+    return made
+
+
+def test_what_a_file_says_of_itself_comes_back(tmp_path: Path) -> None:
+    made = result(tmp_path / "dog.safetensors")
+    write_tensors({"a": torch.ones(1)}, made.file, made.metadata())
+    assert read_personalized(made.file) == made
+    assert made.trigger == "olt dog"
+
+
+def test_a_file_of_another_tool_is_refused_by_name(tmp_path: Path) -> None:
+    other = write_tensors({"a": torch.ones(1)}, tmp_path / "other.safetensors", {"ss_network_dim": "4"})
+    with pytest.raises(CheckpointError, match=r"other\.safetensors"):
+        read_personalized(other)
+
+
+def test_only_a_finished_run_with_its_file_is_a_result(store: Store) -> None:
+    made = saved(store, "a" * 64, store.loras / "dog_00001.safetensors")
+    stopped = saved(store, "b" * 64, store.loras / "dog_00002.safetensors", "stopped")
+    assert open_run("a" * 64, store).result() == made
+    assert open_run("b" * 64, store).result() is None
+    assert {found.file for _, found in results(store)} == {made.file.resolve(), stopped.file.resolve()}
+    made.file.unlink()
+    assert open_run("a" * 64, store).result() is None
+
+
+def test_a_record_that_points_elsewhere_is_no_result(store: Store, tmp_path: Path) -> None:
+    outside = result(tmp_path / "secret.safetensors")
+    write_tensors({"a": torch.ones(1)}, outside.file, outside.metadata())
+    open_run("a" * 64, store).write(status="finished", files=["../secret.safetensors"])
+    assert open_run("a" * 64, store).result() is None and results(store) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("{", "torn"), ("[]", "version"), (json.dumps({"format": FORMAT + 1}), "version")]
+)
+def test_torn_and_foreign_records_are_named_and_hide_no_other(
+    store: Store, text: str, named: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved(store, "a" * 64, store.loras / "dog_00001.safetensors")
+    bad = open_run("b" * 64, store).folder / "run.json"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(text)
+    with caplog.at_level(logging.WARNING):
+        assert len(results(store)) == 1
+    assert named in caplog.text
+    with pytest.raises(CheckpointError, match=named):
+        open_run("b" * 64, store)
+
+
+def test_a_kept_base_is_kept_once(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "base.safetensors"
+    source.write_bytes(b"weights")
+    kept = store.keep_base(source, "f" * 64)
+    source.unlink()
+    assert kept.read_bytes() == b"weights" and store.keep_base(kept, "f" * 64) == kept
+    assert [file.name for file in kept.parent.iterdir()] == [kept.name]
