@@ -10,6 +10,7 @@ from .dreambooth_train import DreamBoothTrain
 from .generate_class_priors import GenerateClassPriors
 from .load_instance_images import LoadInstanceImages
 from .load_personalized_model import LoadPersonalizedModel
+from .load_toybase import LoadToyBase
 from .pick_rare_token import PickRareToken
 
 NODES: list[type[io.ComfyNode]] = [
@@ -20,6 +21,7 @@ NODES: list[type[io.ComfyNode]] = [
     DreamBoothTrain,
     ApplyPersonalizedModel,
     LoadPersonalizedModel,
+    LoadToyBase,
 ]
 
 

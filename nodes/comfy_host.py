@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 import weakref
 from collections.abc import Iterator
@@ -36,6 +35,23 @@ def store() -> Store:
     """Results where the host lists them after a refresh."""
     output = Path(folder_paths.get_output_directory())
     return Store(output / "loras", output / "checkpoints", output / WORK)
+
+
+def checkpoint_file(name: str) -> Path | None:
+    """A file among the host's checkpoints, or None."""
+    found = folder_paths.get_full_path("checkpoints", name)
+    return Path(found) if found else None
+
+
+def checkpoint_folder() -> Path:
+    """The folder where the host looks for checkpoints first."""
+    return Path(folder_paths.get_folder_paths("checkpoints")[0])
+
+
+def load_checkpoint(file: Path) -> tuple[Any, Any, Any]:
+    """MODEL, CLIP and VAE of a checkpoint, as the host's own loader gives them."""
+    model, clip, vae = comfy.sd.load_checkpoint_guess_config(str(file))[:3]
+    return model, clip, vae
 
 
 @dataclass(frozen=True)
@@ -129,16 +145,3 @@ def clip_tokenizer(clip: Any) -> Any:
     if tokenizer is None:
         raise ValueError(f"clip is a {type(clip.tokenizer).__name__}; rare tokens are looked up in CLIP-L so far.")
     return tokenizer.tokenizer
-
-
-def example_folders(root: Path) -> dict[str, Path]:
-    """Subjects that the pack ships, by name."""
-    return {entry.name: entry for entry in sorted(root.iterdir()) if entry.is_dir()} if root.is_dir() else {}
-
-
-def subfolders(root: Path) -> list[str]:
-    """The names of the folders in `root`, hidden ones left out."""
-    if not root.is_dir():
-        return []
-    with os.scandir(root) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..trainer.photos import Photo, photos_from_tensors, read_folder
 from ..trainer.subject import Subject
 from . import sockets
-from .comfy_host import example_folders, input_folder, subfolders
+from .comfy_host import input_folder
 
 EXAMPLE = "example: "
 FROM_INPUT = "(use images)"
@@ -25,7 +25,7 @@ class LoadInstanceImages(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
-        choices = [*subfolders(input_folder()), *(f"{EXAMPLE}{n}" for n in example_folders(EXAMPLES)), FROM_INPUT]
+        choices = [*subfolders(input_folder()), *(f"{EXAMPLE}{name}" for name in subfolders(EXAMPLES)), FROM_INPUT]
         return io.Schema(
             node_id="LoadInstanceImages",
             display_name="Load Instance Images",
@@ -48,8 +48,11 @@ class LoadInstanceImages(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder: list[str], **_: Any) -> str:
         """Changes when a file of the folder does."""
-        path = _folder(folder[0])
-        if path is None or not path.is_dir():
+        try:
+            path = _folder(folder[0])
+        except ValueError:
+            path = None
+        if path is None:
             return folder[0]
         stats = sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in path.iterdir() if f.is_file())
         return f"{folder[0]}{stats}"
@@ -71,14 +74,21 @@ class LoadInstanceImages(io.ComfyNode):
         return io.NodeOutput(subject, torch.stack([p.pixels for p in photos]).movedim(1, -1))
 
 
+def subfolders(root: Path) -> list[str]:
+    """The names of the folders in `root`, hidden ones left out; none where there is no `root`."""
+    if not root.is_dir():
+        return []
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
 def _folder(choice: str) -> Path | None:
     if choice == FROM_INPUT:
         return None
-    if choice.startswith(EXAMPLE):
-        return example_folders(EXAMPLES).get(choice.removeprefix(EXAMPLE), EXAMPLES / "missing")
-    if choice not in subfolders(input_folder()):
-        return input_folder() / "missing"
-    return input_folder() / choice
+    root = EXAMPLES if choice.startswith(EXAMPLE) else input_folder()
+    name = choice.removeprefix(EXAMPLE)
+    if name not in subfolders(root):
+        raise ValueError(f"folder is {choice!r}, which is not there (any more); press R to refresh the choices.")
+    return root / name
 
 
 def _from_graph(images: list[Tensor] | None, masks: list[Tensor] | None, side: int) -> tuple[Photo, ...]:

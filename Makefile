@@ -1,0 +1,42 @@
+# Everything runs in .venv, which the first target makes (see demo/environment.py for COMFYUI_DIR and COMFYUI_PYTHON).
+PYTHON ?= python3
+SUBJECT ?=
+METHOD ?=
+
+VENV_PYTHON := .venv/bin/python
+CHECKED := trainer nodes toybase demo
+# No run ever asks a model hub for anything.
+export HF_HUB_OFFLINE := 1
+export TRANSFORMERS_OFFLINE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo lint format test test-all clean
+
+help: ## print the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## make .venv and fetch a ComfyUI (3 GB, once); PYTHON= chooses the interpreter
+	@$(PYTHON) demo/environment.py
+
+demo: setup ## train on an example subject in a real ComfyUI, into demo_output/ (SUBJECT=, METHOD=lora or full)
+	@$(VENV_PYTHON) . demo $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(METHOD),--method $(METHOD))
+
+lint: setup ## ruff and mypy
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	@# Relative imports reach the root package, so mypy has to see the root under an importable name.
+	@mkdir -p .cache/types && ln -sfn ../.. .cache/types/dreambooth_nodes
+	MYPYPATH=.cache/types $(VENV_PYTHON) -m mypy -m dreambooth_nodes $(CHECKED:%=-p dreambooth_nodes.%)
+
+format: setup ## let ruff rewrite the code
+	$(VENV_PYTHON) -m ruff check --fix .
+	$(VENV_PYTHON) -m ruff format .
+
+test: lint ## lint, types and tests, the real ComfyUI among them
+	$(VENV_PYTHON) -m pytest
+
+test-all: lint ## the same with the slow tests
+	$(VENV_PYTHON) -m pytest -m ""
+
+clean: ## remove what setup and demo made
+	rm -rf .venv .comfyui .cache .mypy_cache .pytest_cache .ruff_cache demo_output

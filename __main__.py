@@ -1,0 +1,70 @@
+"""The command line: `python FOLDER COMMAND ...`, whatever the folder is called.
+
+A portable Python keeps the working directory off sys.path, and the root must stay off it anyway (its `nodes`
+and `tests` would shadow a host's), so the folder is loaded as a package by its path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = "dreambooth_nodes"
+
+
+def load_package(root: Path = ROOT, name: str = PACKAGE) -> ModuleType:
+    """Import the folder `root` as the package `name`, once, and return it."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, root / "__init__.py", submodule_search_locations=[str(root)])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{root} holds no __init__.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_toybase(arguments: argparse.Namespace) -> int:
+    writer = importlib.import_module(f"{PACKAGE}.toybase.writer")
+    print(writer.write_checkpoint(arguments.file))
+    return 0
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    demo = importlib.import_module(f"{PACKAGE}.demo.run")
+    return int(demo.run(arguments))
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `command` to the function that runs it."""
+    parser = argparse.ArgumentParser(prog=f"python {ROOT.name}", description="DreamBooth.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    toybase = commands.add_parser("toybase", help="write the embedded base model as a checkpoint")
+    toybase.add_argument("file", type=Path, metavar="FILE.safetensors")
+    toybase.set_defaults(command=write_toybase)
+    demo = commands.add_parser("demo", help="run the example graph in a real ComfyUI")
+    demo.add_argument("--subject", default="", help="an example subject (default: the graph's own)")
+    demo.add_argument("--method", default="", help="lora or full (default: the graph's own)")
+    demo.add_argument("--output", type=Path, default=ROOT / "demo_output", metavar="FOLDER")
+    demo.set_defaults(command=run_demo)
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return the process's exit status."""
+    # Python puts a folder that it runs first on sys.path.
+    sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() != ROOT]
+    load_package()
+    arguments = command_line().parse_args(words)
+    return int(arguments.command(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

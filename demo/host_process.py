@@ -1,0 +1,123 @@
+"""Starts ComfyUI's main.py in a base directory of its own and stops it for certain."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+from .environment import ROOT, comfyui_folder, comfyui_python
+
+PACK_FOLDER = "dreambooth-nodes"
+NOT_IN_A_CLONE = shutil.ignore_patterns(".*", "__pycache__", "demo_output", "tests")
+BOOT_SECONDS = 180.0
+STOP_SECONDS = 15.0
+
+
+class ComfyUIError(RuntimeError):
+    """ComfyUI did not start, refused a prompt, or a node failed; the message is ComfyUI's own."""
+
+
+def exit_on_sigterm() -> None:
+    """Turn a SIGTERM into SystemExit, so that the host is stopped on the way out as after Ctrl-C."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def install_pack(base_directory: Path) -> Path:
+    """Copy the working tree into `custom_nodes`, as a clone would lie there, and return its folder."""
+    folder = base_directory / "custom_nodes" / PACK_FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT, folder, ignore=NOT_IN_A_CLONE)
+    return folder
+
+
+def has_accelerator(python: Path) -> bool:
+    """Ask the host's own torch: ComfyUI stops at its start without --cpu where there is none."""
+    question = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available())"
+    answer = subprocess.run([str(python), "-c", question], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise ComfyUIError(f"{python} cannot import torch:\n{answer.stderr.strip()}")
+    return answer.stdout.strip() == "True"
+
+
+class HostProcess:
+    """One running ComfyUI; its output goes to `log`."""
+
+    def __init__(self, base_directory: Path, log: Path) -> None:
+        self.port = free_port()
+        self.log = log
+        folder, python = comfyui_folder(), comfyui_python() or Path(sys.executable)
+        options = ["--base-directory", str(base_directory), "--port", str(self.port)]
+        options += ["--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
+        options += ["--disable-auto-launch"]
+        if not has_accelerator(python):
+            options.append("--cpu")
+        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(python), "main.py", *options],
+                cwd=folder,
+                env={**os.environ, **offline},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A group of its own: Ctrl-C reaches us alone, and whatever it starts is stopped with it.
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self, seconds: float = BOOT_SECONDS) -> None:
+        """Return when /system_stats answers. Raises ComfyUIError when the process ends or the time is up."""
+        deadline = time.monotonic() + seconds
+        url = f"http://127.0.0.1:{self.port}/system_stats"
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                code = self._process.returncode
+                raise ComfyUIError(f"ComfyUI ended at its start, status {code}:\n{self.tail()}")
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.25)
+        raise ComfyUIError(f"ComfyUI gave no answer in {seconds:.0f} s:\n{self.tail()}")
+
+    def tail(self, lines: int = 30) -> str:
+        """The last lines of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """End the process and all it started: asked first, killed after 15 s or a second Ctrl-C."""
+        try:
+            self._signal(signal.SIGTERM)
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+            self._process.wait()
+
+    def _signal(self, number: int) -> None:
+        if os.name != "posix":
+            self._process.terminate()
+            return
+        try:
+            os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            return

@@ -1,0 +1,14 @@
+"""Loads the repository root as the package `dreambooth_nodes`, the way the hosts load it."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from pathlib import Path
+
+# Before any import of the libraries that read them: no test may reach a model hub.
+os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+ROOT = Path(__file__).resolve().parent.parent
+
+runpy.run_path(str(ROOT / "__main__.py"), run_name="dreambooth_command_line")["load_package"]()

@@ -1,0 +1,80 @@
+"""The pack in a real ComfyUI: it loads, and shows the nodes that it promises."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dreambooth_nodes.demo.comfyui import ComfyUI
+from dreambooth_nodes.demo.host_process import PACK_FOLDER
+
+# node_id: required inputs, optional inputs, outputs. Public: others may be added behind, none renamed or moved.
+CONTRACT: dict[str, tuple[str, str, str]] = {
+    "LoadInstanceImages": ("folder class_noun resolution", "images masks", "SUBJECT IMAGE"),
+    "PickRareToken": ("clip length seed", "model", "STRING STRING"),
+    "GenerateClassPriors": (
+        "model clip vae subject count seed",
+        "class_noun width height steps cfg sampler_name batch_size",
+        "CLASS_PRIORS IMAGE",
+    ),
+    "DreamBoothTrain": (
+        "model clip vae subject identifier method steps learning_rate seed name",
+        "class_priors options",
+        "PERSONALIZED_MODEL IMAGE LOSS_MAP",
+    ),
+    "ApplyPersonalizedModel": (
+        "model clip personalized_model strength_model strength_clip",
+        "",
+        "MODEL CLIP STRING",
+    ),
+    "DreamBoothOptions": ("", "", "DREAMBOOTH_OPTIONS"),
+    "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
+}
+
+
+@pytest.fixture(scope="module")
+def object_info(comfyui: ComfyUI) -> dict[str, Any]:
+    return comfyui.object_info()
+
+
+def test_the_pack_loads_without_a_complaint(comfyui: ComfyUI) -> None:
+    # Later lines are about prompts, and other tests queue bad ones.
+    log = comfyui.log.read_text(errors="replace").partition("Starting server")[0]
+    assert PACK_FOLDER in log
+    for complaint in ("IMPORT FAILED", "Cannot import", "Error while calling comfy_entrypoint", "Traceback"):
+        assert complaint not in log, log
+
+
+@pytest.mark.parametrize("node_id", CONTRACT)
+def test_inputs_and_outputs_are_the_public_ones(object_info: dict[str, Any], node_id: str) -> None:
+    required, optional, outputs = (names.split() for names in CONTRACT[node_id])
+    info = object_info[node_id]
+    assert list(info["input"].get("required", {})) == required
+    assert list(info["input"].get("optional", {}))[: len(optional)] == optional
+    assert info["output"] == outputs
+
+
+@pytest.mark.parametrize("node_id", CONTRACT)
+def test_no_seed_is_randomized_after_a_run(object_info: dict[str, Any], node_id: str) -> None:
+    """The frontend does so with an input named seed unless told not to, and every queue would train anew."""
+    required = object_info[node_id]["input"].get("required", {})
+    if "seed" in required:
+        assert required["seed"][1]["control_after_generate"] is False
+
+
+def test_training_is_an_output_node(object_info: dict[str, Any]) -> None:
+    assert object_info["DreamBoothTrain"]["output_node"] is True
+
+
+@pytest.mark.parametrize("node_id", CONTRACT)
+def test_every_node_has_a_help_page(comfyui: ComfyUI, node_id: str) -> None:
+    assert comfyui.request(f"/extensions/{PACK_FOLDER}/docs/{node_id}.md").startswith(b"# ")
+
+
+def test_the_template_browser_shows_the_example(comfyui: ComfyUI) -> None:
+    assert json.loads(comfyui.request("/workflow_templates"))[PACK_FOLDER] == ["quick_start"]
+    served = f"/api/workflow_templates/{PACK_FOLDER}/quick_start"
+    assert json.loads(comfyui.request(f"{served}.json"))["version"] == 0.4
+    assert comfyui.request(f"{served}.jpg").startswith(b"\xff\xd8")
