@@ -2,15 +2,16 @@
 PYTHON ?= python3
 SUBJECT ?=
 METHOD ?=
+DIFFUSERS ?=
 
 VENV_PYTHON := .venv/bin/python
-CHECKED := trainer nodes toybase demo
+CHECKED := trainer nodes toybase demo bench
 # No run ever asks a model hub for anything.
 export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint format test test-all clean
+.PHONY: help setup demo bench lint format test test-all clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +21,9 @@ setup: ## make .venv and fetch a ComfyUI (3 GB, once); PYTHON= chooses the inter
 
 demo: setup ## train on an example subject in a real ComfyUI, into demo_output/ (SUBJECT=, METHOD=lora or full)
 	@$(VENV_PYTHON) . demo $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(METHOD),--method $(METHOD))
+
+bench: setup ## speed and memory beside diffusers' scripts (DIFFUSERS=examples/dreambooth of its sources)
+	@$(VENV_PYTHON) . bench-speed --diffusers "$(DIFFUSERS)"
 
 lint: setup ## ruff and mypy
 	$(VENV_PYTHON) -m ruff check .

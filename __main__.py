@@ -42,6 +42,11 @@ def run_demo(arguments: argparse.Namespace) -> int:
     return int(demo.run(arguments))
 
 
+def run_bench(arguments: argparse.Namespace) -> int:
+    speed = importlib.import_module(f"{PACKAGE}.bench.speed")
+    return int(speed.run(arguments))
+
+
 def command_line() -> argparse.ArgumentParser:
     """The parser of all commands; each sets `command` to the function that runs it."""
     parser = argparse.ArgumentParser(prog=f"python {ROOT.name}", description="DreamBooth.")
@@ -54,7 +59,24 @@ def command_line() -> argparse.ArgumentParser:
     demo.add_argument("--method", default="", help="lora or full (default: the graph's own)")
     demo.add_argument("--output", type=Path, default=ROOT / "demo_output", metavar="FOLDER")
     demo.set_defaults(command=run_demo)
+    add_bench(commands.add_parser("bench-speed", help="steps per second and memory beside diffusers' scripts"))
     return parser
+
+
+def add_bench(bench: argparse.ArgumentParser) -> None:
+    """The options of bench-speed."""
+    bench.add_argument("--diffusers", type=Path, required=True, metavar="FOLDER", help="their examples/dreambooth")
+    bench.add_argument("--methods", nargs="+", choices=("lora", "full"), default=("lora", "full"))
+    bench.add_argument("--rounds", type=int, default=3, help="measurements of each side (default: 3)")
+    bench.add_argument("--steps", type=int, default=50, help="of each training, the first 10 not counted (default: 50)")
+    bench.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    bench.add_argument("--resolution", type=int, default=64, help="pixels (default: 64, toybase's own)")
+    bench.add_argument("--cached-prompts", action="store_true", help="their --pre_compute_text_embeddings as well")
+    other = "another base in both layouts (default: toybase)"
+    bench.add_argument("--base", type=Path, nargs=2, metavar=("CHECKPOINT", "FOLDER"), default=(), help=other)
+    output = "for speed.md, speed.json and logs (default: .cache/bench)"
+    bench.add_argument("--output", type=Path, default=ROOT / ".cache" / "bench", metavar="FOLDER", help=output)
+    bench.set_defaults(command=run_bench)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -18,7 +18,8 @@ from .environment import ROOT, comfyui_folder, comfyui_python
 
 PACK_FOLDER = "dreambooth-nodes"
 NOT_IN_A_CLONE = shutil.ignore_patterns(".*", "__pycache__", "demo_output", "tests")
-BOOT_SECONDS = 180.0
+# A loaded machine is slow; a process that ends is noticed at once.
+BOOT_SECONDS = 300.0
 STOP_SECONDS = 15.0
 
 
@@ -49,6 +50,13 @@ def install_pack(base_directory: Path) -> Path:
     return folder
 
 
+def check_requirements(python: Path) -> None:
+    """Raise ComfyUIError, with the command that helps, where the user's own Python lacks what the pack needs."""
+    answer = subprocess.run([str(python), str(ROOT / "install.py")], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise ComfyUIError(f"{answer.stdout}{answer.stderr}".strip())
+
+
 def has_accelerator(python: Path) -> bool:
     """Ask the host's own torch: ComfyUI stops at its start without --cpu where there is none."""
     question = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available())"
@@ -64,7 +72,8 @@ class HostProcess:
     def __init__(self, base_directory: Path, log: Path) -> None:
         self.port = free_port()
         self.log = log
-        folder, python = comfyui_folder(), comfyui_python() or Path(sys.executable)
+        python = comfyui_python() or Path(sys.executable)
+        check_requirements(python)
         options = ["--base-directory", str(base_directory), "--port", str(self.port)]
         options += ["--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
         options += ["--disable-auto-launch"]
@@ -74,7 +83,7 @@ class HostProcess:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [str(python), "main.py", *options],
-                cwd=folder,
+                cwd=comfyui_folder(),
                 env={**os.environ, **offline},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

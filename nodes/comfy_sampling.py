@@ -19,7 +19,6 @@ from .comfy_host import raise_if_interrupted
 
 SCHEDULER = "normal"
 ANCESTRAL = [name for name in comfy.samplers.KSampler.SAMPLERS if "ancestral" in name]
-PROBE_SIDE = 16
 PROBE_STEPS = (0.15, 0.4, 0.6, 0.85)
 
 
@@ -32,11 +31,12 @@ def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: in
     bar = comfy.utils.ProgressBar(count * recipe.steps)
     done = 0
 
-    def advance(step: int, *_: Any) -> None:
-        bar.update_absolute(done + step)
-
     def draw_batch(seeds: Sequence[int]) -> Tensor:
         nonlocal done
+
+        def advance(step: int, *_: Any) -> None:
+            bar.update_absolute(done + step * len(seeds))
+
         noise = torch.stack([torch.randn(shape, generator=randomness.generator(s, "sample", 0)) for s in seeds])
         latents = comfy.sample.sample(
             model, noise, recipe.steps, recipe.guidance, recipe.sampler, SCHEDULER, positive, negative,
@@ -54,19 +54,23 @@ def denoiser_answer(model: Any, clip: Any) -> Answer:
     """ε of the graph's own model for prompts, on one fixed batch of noise at four noise levels."""
     channels = model.get_model_object("latent_format").latent_channels
     schedule = model.get_model_object("model_sampling")
-    noise = randomness.normal(0, "probe", range(len(PROBE_STEPS)), (channels, PROBE_SIDE, PROBE_SIDE))
+    # Four positions at the denoiser's deepest level, 32x32 latents for SD 1.5: enough to compare words by.
+    levels = len(model.model.model_config.unet_config["channel_mult"])
+    side = max(8, 4 << (levels - 1))
+    noise = randomness.normal(0, "probe", range(len(PROBE_STEPS)), (channels, side, side))
     comfy.model_management.load_models_gpu([model])
     device = model.load_device
     sigma = torch.stack([_sigma(schedule, share) for share in PROBE_STEPS]).to(device)
     noisy = noise.to(device) * sigma.view(-1, 1, 1, 1)
 
     def answer(prompts: Sequence[str]) -> Tensor:
-        rows = []
+        rows, bar = [], comfy.utils.ProgressBar(len(prompts))
         for prompt in prompts:
             context = clip.encode_from_tokens(clip.tokenize(prompt)).to(device)
             context = context.expand(len(sigma), -1, -1)
             denoised = model.model.apply_model(noisy, sigma, c_crossattn=context)
             rows.append(((noisy - denoised) / sigma.view(-1, 1, 1, 1)).float().cpu())
+            bar.update(1)
         return torch.stack(rows)
 
     return answer

@@ -81,5 +81,5 @@ class GenerateClassPriors(io.ComfyNode):
         )
         draw = prior_drawer(model, clip, vae, recipe, count)
         priors = complete(recipe, count, store().work / "priors", draw, batch_size)
-        shown = torch.stack([photo.pixels for photo in priors.first(SHOWN)])
+        shown = torch.stack([photo.pixels for photo in priors.photos(SHOWN)])
         return io.NodeOutput(priors, shown.movedim(1, -1))

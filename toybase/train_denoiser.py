@@ -53,40 +53,44 @@ def denoising_loss(model: nn.Module, latents: Tensor, ids: Tensor, schedule: DDP
     return (error * min_snr_weight(schedule.alphas_cumprod.to(device), timestep)).mean()
 
 
+class DenoiserTraining:
+    """The denoiser, its optimizer, its averaged weights and the latents it learns from."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.bank = _bank(arguments, self.device)
+        self.model = new_denoiser(arguments.size // 8).to(self.device)
+        self.resumed = resume(self.model, arguments.out / "denoiser.safetensors")
+        self.live: nn.Module = share(self.model) if workers() > 1 else self.model
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01, fused=True, betas=(0.9, 0.99))
+        self.schedule, self.average = DDPMScheduler(**SCHEDULE), Average(self.model)
+        # the fused attention kernel for CPUs is slow at 64 positions
+        self.attention = [SDPBackend.MATH] if self.device == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
+
+    def step(self, count: int, learning_rate: float) -> float:
+        """One optimizer step on `count` latents, a third of them new; the loss."""
+        self.optimizer.param_groups[0]["lr"] = learning_rate
+        latents, ids = self.bank.batch(count, count // 3)
+        with sdpa_kernel(self.attention):
+            loss = denoising_loss(self.live, latents, ids, self.schedule)
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update(self.model)
+        return float(loss.detach())
+
+
 def train(arguments: argparse.Namespace) -> None:
     """Train for the given minutes; writes denoiser.safetensors (averaged weights) and sheets."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(arguments.seed + 1000 * rank())
     torch.set_num_threads(arguments.threads)
-    bank = _bank(arguments, device)
-    model = new_denoiser(arguments.size // 8).to(device)
-    path = arguments.out / "denoiser.safetensors"
-    resumed = resume(model, path)
-    live: nn.Module = share(model) if workers() > 1 else model
-    live = torch.compile(live) if arguments.compile else live  # type: ignore[assignment]
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, fused=True, betas=(0.9, 0.99))
-    schedule, average, clock, report = (
-        DDPMScheduler(**SCHEDULE),
-        Average(model),
-        Clock(arguments.minutes),
-        _Report(arguments),
-    )
-    share_of_batch = arguments.batch // workers()
+    training, clock, report = DenoiserTraining(arguments), Clock(arguments.minutes), _Report(arguments)
+    peak = arguments.learning_rate * (arguments.resume_factor if training.resumed else 1)
     while not clock.over:
         clock.tick()
-        optimizer.param_groups[0]["lr"] = clock.learning_rate(
-            arguments.learning_rate * (arguments.resume_factor if resumed else 1)
-        )
-        latents, ids = bank.batch(share_of_batch, share_of_batch // 3)
-        # the fused attention kernel for CPUs is slow at 64 positions
-        with sdpa_kernel([SDPBackend.MATH] if device == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
-            loss = denoising_loss(live, latents, ids, schedule)
-            loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        average.update(model)
-        report.step(float(loss.detach()), clock, average, bank)
+        loss = training.step(arguments.batch // workers(), clock.learning_rate(peak))
+        report.step(loss, clock, training.average, training.bank)
 
 
 def _bank(arguments: argparse.Namespace, device: str) -> LatentBank:
@@ -134,5 +138,4 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sheet-minutes", type=float, default=10)
-    parser.add_argument("--compile", action="store_true")
     train(parser.parse_args())

@@ -15,15 +15,14 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from .icons import Icons, load_icons
 from .narrow_vae import SCALING, fold_statistics, new_vae
+from .reconstruction import VaeObjective, psnr
 from .sheet import save_pairs
 from .training import Average, Clock, rank, resume, save_weights, share, workers
 from .world import World
 
-KL_WEIGHT = 1e-4
 OTHER_ICONS = 0.25
 """Share of pictures that show an icon the world does not know, so that new subjects encode well."""
 
@@ -42,20 +41,6 @@ class Pictures:
         parts = [(self.world, count - few), (self.others, few)]
         pictures = torch.cat([w.render(w.draw_scenes(self.generator, n), self.size) for w, n in parts])
         return pictures[torch.randperm(count, generator=self.generator).to(pictures.device)]
-
-
-def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
-    """L1 + MSE + L1 of the neighbour differences: the last keeps outlines sharp."""
-    across = F.l1_loss(output.diff(dim=-1), target.diff(dim=-1)) + F.l1_loss(output.diff(dim=-2), target.diff(dim=-2))
-    return F.l1_loss(output, target) + F.mse_loss(output, target) + 0.5 * across
-
-
-def psnr(vae: AutoencoderKL, pictures: Tensor) -> float:
-    """Mean PSNR in dB of encode-decode, pictures [B, 3, S, S] in -1 to 1 (peak 2)."""
-    with torch.no_grad():
-        output = torch.cat([vae.decode(vae.encode(p).latent_dist.mode()).sample for p in pictures.split(32)])
-    error = (output.clamp(-1, 1) - pictures).square().mean((1, 2, 3))
-    return float((10 * torch.log10(4 / error)).mean())
 
 
 class VaeTraining:
@@ -110,29 +95,6 @@ class VaeTraining:
         save_weights(vae.state_dict(), self.out / "vae.safetensors")
         save_pairs(vae, torch.cat([scenes[:24], strangers[:24]]), self.out / "vae.png")
         return f"PSNR of unseen scenes {psnr(vae, scenes):.2f} dB, of unseen subjects {psnr(vae, strangers):.2f} dB"
-
-
-class VaeObjective(nn.Module):
-    """`vae_loss` as a module, which is what several workers can share."""
-
-    def __init__(self, vae: AutoencoderKL, compiled: bool) -> None:
-        super().__init__()
-        self.vae = vae
-        self.loss = torch.compile(vae_loss) if compiled else vae_loss
-
-    def forward(self, batch: Tensor, noise: Tensor, unit: float) -> Tensor:
-        """The loss of pictures [B, 3, S, S]."""
-        loss: Tensor = self.loss(self.vae, batch, noise, unit)
-        return loss
-
-
-def vae_loss(vae: AutoencoderKL, batch: Tensor, noise: Tensor, unit: float) -> Tensor:
-    """Reconstruction and a light KL; `unit` scales latents to a std near 1."""
-    mean, log_variance = vae.quant_conv(vae.encoder(batch)).float().clamp(-30, 30).chunk(2, 1)
-    output = vae.decoder(vae.post_quant_conv(mean + noise * (log_variance / 2).exp()))
-    variance = log_variance.exp() * unit**2
-    kl = 0.5 * ((mean * unit).square() + variance - 1 - variance.clamp(min=1e-12).log()).mean()
-    return reconstruction_loss(output.float(), batch) + KL_WEIGHT * kl
 
 
 def train(arguments: argparse.Namespace) -> None:

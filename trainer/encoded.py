@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +11,6 @@ from torch import Tensor
 
 from .base import Base, Conditioning, Posterior
 from .photos import Photo
-
-IMAGES_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -49,16 +47,18 @@ class EncodedPrompts:
 
 
 @torch.no_grad()
-def encode_images(base: Base, photos: Sequence[Photo], prompts: Sequence[int]) -> EncodedImages:
-    """The VAE's posterior of every photo, and the masks at the latents' size."""
-    means, stds = [], []
-    for start in range(0, len(photos), IMAGES_AT_ONCE):
-        pixels = torch.stack([p.pixels for p in photos[start : start + IMAGES_AT_ONCE]])
-        posterior = base.encode_images(pixels.to(base.device))
-        means.append(posterior.mean)
-        stds.append(posterior.std)
-    mean = torch.cat(means)
-    return EncodedImages(Posterior(mean, torch.cat(stds)), _latent_masks(photos, mean), tuple(prompts))
+def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int]) -> EncodedImages:
+    """The VAE's posterior of every photo, one at a time, and the masks at the latents' size."""
+    posteriors, masks = [], []
+    for photo in photos:
+        posterior = base.encode_images(photo.pixels.unsqueeze(0).to(base.device))
+        posteriors.append(posterior)
+        masks.append(_latent_mask(photo, posterior.mean))
+    mean, std = (torch.cat([getattr(p, part) for p in posteriors]) for part in ("mean", "std"))
+    masked = any(photo_mask is not None for photo_mask in masks)
+    ones = torch.ones_like(mean[:1, :1])
+    whole = torch.cat([ones if m is None else m for m in masks]) if masked else None
+    return EncodedImages(Posterior(mean, std), whole, tuple(prompts))
 
 
 @torch.no_grad()
@@ -69,10 +69,7 @@ def encode_prompts(base: Base, texts: Sequence[str], text_encoder_trains: bool) 
     return EncodedPrompts(tuple(texts), token_ids, conditioning)
 
 
-def _latent_masks(photos: Sequence[Photo], like: Tensor) -> Tensor | None:
-    if all(photo.mask is None for photo in photos):
+def _latent_mask(photo: Photo, like: Tensor) -> Tensor | None:
+    if photo.mask is None:
         return None
-    height, width = photos[0].pixels.shape[-2:]
-    full = torch.ones(height, width)
-    masks = torch.stack([full if p.mask is None else p.mask for p in photos]).unsqueeze(1)
-    return F.interpolate(masks, size=like.shape[-2:], mode="area").to(like.device)
+    return F.interpolate(photo.mask[None, None], size=like.shape[-2:], mode="area").to(like.device)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,14 +63,10 @@ class ClassPriors:
     folder: Path
     count: int
 
-    def photos(self) -> tuple[Photo, ...]:
-        """The pictures, as photos without mask or caption."""
-        return self.first(self.count)
-
-    def first(self, count: int) -> tuple[Photo, ...]:
-        """The first few of the pictures."""
-        size = self.recipe.width, self.recipe.height
-        return tuple(read_photo(picture(self.folder, i), *size) for i in range(min(count, self.count)))
+    def photos(self, at_most: int | None = None) -> Iterator[Photo]:
+        """The pictures, or the first few, read one by one, as photos without mask or caption."""
+        for index in range(min(self.count, at_most or self.count)):
+            yield read_photo(picture(self.folder, index), self.recipe.width, self.recipe.height)
 
     def require_match(self, base: str, class_noun: str, width: int, height: int) -> None:
         """Raises PriorsError when these pictures are of another base, class or size."""

@@ -38,6 +38,16 @@ def saved_files(comfyui: ComfyUI) -> set[str]:
     return {str(file) for file in comfyui.output_directory.rglob("*.safetensors")}
 
 
+def test_without_the_embedded_base_the_node_names_the_command_that_writes_it(comfyui: ComfyUI) -> None:
+    file = comfyui.base_directory / "models" / "checkpoints" / example.BASE_NAME
+    aside = file.rename(file.with_suffix(".aside"))
+    try:
+        with pytest.raises(NodeError, match=rf'python ".*dreambooth-nodes" toybase ".*{example.BASE_NAME}"'):
+            comfyui.run(training(comfyui, seed=98))
+    finally:
+        aside.rename(file)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_error_names_the_value_and_nothing_is_saved(comfyui: ComfyUI, case: str) -> None:
     name, inputs, words = CASES[case]

@@ -37,7 +37,7 @@ def test_a_lora_applied_upstream_makes_another_base_and_another_result(comfyui: 
     prompt = training(comfyui, seed=1)
     steps_trained(comfyui, prompt)
     plain = example.newest_run(comfyui)
-    loader = find(prompt, "CheckpointLoaderSimple")
+    loader = find(prompt, "LoadToyBase")
     name = Path(plain["files"][-1]).name
     prompt["lora"] = node(
         "LoraLoader", model=[loader, 0], clip=[loader, 1], lora_name=name, strength_model=1.0, strength_clip=1.0

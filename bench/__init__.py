@@ -1,0 +1,1 @@
+"""Speed and memory of the trainer beside diffusers' scripts, in one run on one base."""

@@ -1,0 +1,84 @@
+"""Runs a training as a process of its own; its speed from its progress bar, its memory from the system.
+
+A tqdm bar named "Steps" goes by on the process's stderr, and the moment at which each count arrives here is kept.
+Loading before the bar, the first steps, and saving after the bar are so outside the speed, for either side alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+WARM_UP = 10
+_COUNT = re.compile(rb"Steps: [^\r\n]*?(\d+)/\d+ \[")
+_BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class MeasurementError(RuntimeError):
+    """The process failed or showed no progress; the message holds the end of its output."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """steps_per_second: after the first `WARM_UP` steps. peak_memory: resident bytes. seconds: of the whole process."""
+
+    steps_per_second: float
+    peak_memory: int
+    seconds: float
+
+
+def measure(command: Sequence[str], steps: int, log: Path) -> Measurement:
+    """Run `command`, which does `steps` optimizer steps, more than WARM_UP. Its stderr and stdout go to `log`.
+
+    The system counts what the starting process holds as the started one's own (Linux keeps the highest
+    mark across exec), so the caller must be small: nothing here imports torch. Raises MeasurementError.
+    """
+    began = time.perf_counter()
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        arrivals = _arrivals(process, log)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    seconds = time.perf_counter() - began
+    if process.returncode or steps not in arrivals:
+        end = log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        raise MeasurementError(f"{' '.join(command)}\nended with status {process.returncode}:\n{end}")
+    return Measurement(speed(arrivals, steps), usage.ru_maxrss * _BYTES_PER_UNIT, seconds)
+
+
+def speed(arrivals: dict[int, float], steps: int) -> float:
+    """Steps per second from the end of step WARM_UP, or of the next one that was shown, to that of step `steps`."""
+    first = min((count for count in arrivals if count >= WARM_UP), default=steps)
+    if first >= steps:
+        raise MeasurementError(f"{steps} steps: measuring takes more than the {WARM_UP} that warm up")
+    return (steps - first) / (arrivals[steps] - arrivals[first])
+
+
+def _arrivals(process: subprocess.Popen[bytes], log: Path) -> dict[int, float]:
+    """When the bar first showed each count, until the process closes its output."""
+    assert process.stdout is not None
+    arrivals: dict[int, float] = {}
+    pending = b""
+    with process.stdout as pipe, log.open("wb") as copy:
+        while chunk := os.read(pipe.fileno(), 65536):
+            now = time.perf_counter()
+            copy.write(chunk)
+            pending += chunk
+            for match in _COUNT.finditer(pending):
+                arrivals.setdefault(int(match[1]), now)
+            # The bar redraws itself after a carriage return; a count may be cut in two by the pipe.
+            pending = re.split(rb"[\r\n]", pending)[-1][-1000:]
+    return arrivals

@@ -1,0 +1,83 @@
+"""A process is measured as it is: its steps without its start and end, its memory without ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dreambooth_nodes.bench.measured_process import WARM_UP, MeasurementError, measure, speed
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = WARM_UP + 10
+TRAINING = """
+import sys, time
+from tqdm.auto import tqdm
+time.sleep(1.5)
+held = bytearray(int({megabytes} * 2**20))
+for step in tqdm(range({steps}), desc="Steps", mininterval=0):
+    time.sleep(0.2 if step < {warm_up} else 0.05)
+time.sleep(1.5)
+sys.exit({status})
+"""
+
+
+def training(steps: int = STEPS, megabytes: float = 0, status: int = 0) -> list[str]:
+    code = TRAINING.format(steps=steps, megabytes=megabytes, status=status, warm_up=WARM_UP - 1)
+    return [sys.executable, "-c", code]
+
+
+def test_start_warm_up_and_end_are_outside_the_speed(tmp_path: Path) -> None:
+    found = measure(training(), STEPS, tmp_path / "log")
+    assert 8 < found.steps_per_second <= 20.5
+    assert found.seconds > 3 + 0.2 * (WARM_UP - 1)
+
+
+def test_peak_memory_is_the_process_own(tmp_path: Path) -> None:
+    # Measured by a small process: pytest's own size would be counted as the child's.
+    code = (
+        "import runpy, sys; from pathlib import Path\n"
+        "runpy.run_path(sys.argv[1], run_name='small')['load_package']()\n"
+        "from dreambooth_nodes.bench.measured_process import measure\n"
+        f"print(measure(sys.argv[3:], {STEPS}, Path(sys.argv[2])).peak_memory)"
+    )
+
+    def peak(megabytes: float) -> int:
+        words = [sys.executable, "-c", code, str(ROOT / "__main__.py"), str(tmp_path / "log")]
+        done = subprocess.run([*words, *training(megabytes=megabytes)], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    small, large = peak(0), peak(200)
+    assert small < 150 * 2**20
+    assert 180 * 2**20 < large - small < 220 * 2**20
+
+
+def test_the_measuring_process_loads_no_torch() -> None:
+    code = (
+        "import runpy, sys; runpy.run_path(sys.argv[1], run_name='small')['load_package']()\n"
+        "import dreambooth_nodes.bench.speed\n"
+        "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(ROOT / "__main__.py")], check=True)
+
+
+def test_a_failed_process_gives_no_figure(tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match="status 3"):
+        measure(training(status=3), STEPS, tmp_path / "log")
+
+
+def test_a_process_that_stops_early_gives_no_figure(tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match="status 0"):
+        measure(training(steps=STEPS - 1), STEPS, tmp_path / "log")
+
+
+def test_speed_counts_from_the_first_step_shown_after_the_warm_up() -> None:
+    shown = {0: 0.0, WARM_UP - 1: 5.0, WARM_UP + 2: 10.0, WARM_UP + 12: 12.0}
+    assert speed(shown, WARM_UP + 12) == pytest.approx(5.0)
+
+
+def test_too_few_steps_are_refused() -> None:
+    with pytest.raises(MeasurementError, match="more than the"):
+        speed({0: 0.0, WARM_UP: 1.0}, WARM_UP)
