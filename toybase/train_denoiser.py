@@ -63,7 +63,7 @@ class DenoiserTraining:
         self.resumed = resume(self.model, arguments.out / "denoiser.safetensors")
         self.live: nn.Module = share(self.model) if workers() > 1 else self.model
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01, fused=True, betas=(0.9, 0.99))
-        self.schedule, self.average = DDPMScheduler(**SCHEDULE), Average(self.model)
+        self.schedule, self.average = DDPMScheduler(**SCHEDULE), Average(self.model, 0.998, self.resumed)
         # the fused attention kernel for CPUs is slow at 64 positions
         self.attention = [SDPBackend.MATH] if self.device == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
 

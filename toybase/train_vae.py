@@ -58,7 +58,7 @@ class VaeTraining:
             self.vae.quant_conv.requires_grad_(False)
         trained = [parameter for parameter in self.vae.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, weight_decay=0.01, fused=True, betas=(0.9, 0.98))
-        self.average = Average(self.vae, 0.998)
+        self.average = Average(self.vae, 0.998, self.resumed)
         objective: nn.Module = VaeObjective(self.vae, arguments.compile)
         self.objective = share(objective) if workers() > 1 else objective
 

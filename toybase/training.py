@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-WARM_UP_SECONDS = 20.0
+WARM_UP_SECONDS = 60.0
+"""At most; a tenth of the budget where that is shorter."""
 
 
 def rank() -> int:
@@ -52,17 +53,19 @@ class Clock:
     def learning_rate(self, peak: float) -> float:
         """Linear warm-up, then a cosine down to 2% of `peak`."""
         cosine = 0.51 + 0.49 * math.cos(math.pi * min(1.0, self.spent / self.seconds))
-        return peak * cosine * min(1.0, 0.02 + self.spent / WARM_UP_SECONDS)
+        warm_up = min(WARM_UP_SECONDS, self.seconds / 10)
+        return peak * cosine * min(1.0, 0.02 + self.spent / warm_up)
 
 
 class Average:
     """Exponential moving average of a module's weights, in float32.
 
-    The decay follows 1 - 1 / (steps / 6 + 1), at most `decay`: young averages forget faster.
+    The decay follows steps / (steps + 6), at most `decay`: young averages forget faster. One of
+    restarted weights is `grown`: it remembers them while the optimizer finds its feet again.
     """
 
-    def __init__(self, module: nn.Module, decay: float = 0.9995) -> None:
-        self.decay, self.steps = decay, 0
+    def __init__(self, module: nn.Module, decay: float = 0.9995, grown: bool = False) -> None:
+        self.decay, self.steps = decay, 6000 if grown else 0
         self.weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from .encoded import EncodedPrompts
 from .events import Step, Stop, Tell
 from .optimizer import make_optimizer, make_schedule
 from .options import TrainOptions
-from .precision import autocast, forward_dtype
+from .precision import attention_for, autocast, cast_frozen, forward_dtype
 
 SECONDS_BETWEEN_REPORTS = 0.25
 
@@ -42,6 +42,8 @@ class Training:
         self.schedule = make_schedule(self.optimizer, self.options)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if self.dtype is not None:
+            cast_frozen(self.base.denoiser, self.dtype)
         if self.options.checkpointing:
             self.base.denoiser.enable_gradient_checkpointing()
 
@@ -58,7 +60,7 @@ class Training:
         return _mean(parts)
 
     def _accumulate(self, batch: Batch, share: float) -> Losses:
-        with autocast(self.dtype, self.device):
+        with autocast(self.dtype, self.device), attention_for(batch.instance.x):
             conditioning = self.prompts.rows(self.base, batch.prompts)
             losses = dreambooth_loss(
                 lambda z, t: self.base.predict(z, t, conditioning),

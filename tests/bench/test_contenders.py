@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def scripts(tmp_path: Path) -> Path:
 
 
 def options(words: list[str]) -> dict[str, str]:
-    return {a: b for a, b in zip(words, words[1:], strict=False) if a.startswith("--")}
+    return {a: b for a, b in pairwise(words) if a.startswith("--")}
 
 
 def test_materials_are_read_as_they_were_written(materials: Materials) -> None:
