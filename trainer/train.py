@@ -60,9 +60,16 @@ class Training:
         return _mean(parts)
 
     def _accumulate(self, batch: Batch, share: float) -> Losses:
-        with autocast(self.dtype, self.device), attention_for(batch.instance.x):
+        # Around the backward as well: checkpointing runs the forward again there.
+        with attention_for(batch.instance.x):
+            losses = self._losses(batch)
+            self.scaler.scale(losses.total * share).backward()
+        return losses
+
+    def _losses(self, batch: Batch) -> Losses:
+        with autocast(self.dtype, self.device):
             conditioning = self.prompts.rows(self.base, batch.prompts)
-            losses = dreambooth_loss(
+            return dreambooth_loss(
                 lambda z, t: self.base.predict(z, t, conditioning),
                 self.base.process,
                 batch.instance,
@@ -70,8 +77,6 @@ class Training:
                 self.options.prior_weight,
                 self.options.snr_gamma,
             )
-        self.scaler.scale(losses.total * share).backward()
-        return losses
 
 
 @dataclass
