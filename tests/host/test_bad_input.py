@@ -21,7 +21,7 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "reserved name": (example.TRAIN, {"name": "CON"}, ("CON",)),
     "no steps": (example.TRAIN, {"steps": 0}, ("steps", "0")),
     "no identifier": (example.TRAIN, {"identifier": " "}, ("identifier",)),
-    "priors of another class": (example.PRIORS, {"class_noun": "cat"}, ("cat", "dog")),
+    "priors of another class": (example.PRIORS, {"class_noun": "cat"}, ("cat", "car")),
     "priors of another size": (example.PRIORS, {"width": 96}, ("96", "64")),
 }
 
