@@ -1,4 +1,4 @@
-"""Everything that the nodes ask of ComfyUI; no other file here imports comfy, folder_paths or server."""
+"""Files, memory and models of ComfyUI. Only the `comfy_*.py` files import comfy, folder_paths or server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import comfy.lora
-import comfy.lora_convert
 import comfy.model_management
 import comfy.sd
-import comfy.utils
 import folder_paths
 import torch
 from torch import Tensor

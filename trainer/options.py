@@ -55,7 +55,7 @@ class TrainOptions:
     snr_gamma: float | None = None
     """γ of min-SNR weighting, above 0, or None for the paper's plain loss."""
     precision: Precision = "auto"
-    """Of the forward; weights and optimizer stay float32."""
+    """Of the forward; trained weights and optimizer stay float32."""
     checkpointing: bool = False
     """Recompute activations instead of keeping them: less memory, about a third slower."""
     templates: PromptTemplates = field(default_factory=PromptTemplates)

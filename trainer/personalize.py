@@ -66,8 +66,8 @@ def personalize(
 ) -> tuple[Personalized, Run]:
     """Teach `base` the subject and save the result, or find the finished run with the same key.
 
-    Changes `base`: load a fresh one for the next run. When `tell` or the training raises, what was
-    trained is saved before the exception goes on; a loss that is no number saves nothing.
+    Changes `base`, the dtype of its frozen layers too: load a fresh one for the next run. When `tell` or the
+    training raises, what was trained is saved before the exception goes on; a loss that is no number saves nothing.
     """
     if found := find_finished(request, base.fingerprint, store):
         return found

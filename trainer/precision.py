@@ -1,4 +1,4 @@
-"""The dtype of the forward pass. Weights, gradients and optimizer states stay float32."""
+"""The dtype of the forward pass. Trained weights, gradients and optimizer states stay float32."""
 
 from __future__ import annotations
 
