@@ -1,9 +1,9 @@
-"""Looks at the stored int8 weights: the sample sheet and the VAE's PSNR.
+"""Looks at the stored int8 weights: the sample sheet, what the judges see in samples, and the VAE's PSNR.
 
     python -m toybase.evaluate [--icons FOLDER]
 
-Writes toybase/sample_sheet.jpg; with the vendors' packages at hand it also prints the PSNR of unseen
-scenes and of the held-out subjects.
+Writes toybase/sample_sheet.jpg and prints how often samples show what was asked for; with the vendors'
+packages at hand it also prints the PSNR of unseen scenes and of the held-out subjects.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from pathlib import Path
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Generator
 
+from .adherence import adherence
 from .denoiser import new_denoiser
 from .icons import load_icons
+from .judge import load_judge
 from .narrow_vae import new_vae
 from .quantize import load_stored
 from .reconstruction import psnr
@@ -53,6 +55,9 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     denoiser, vae = stored_models()
     contact_sheet(sample_prompts(denoiser, vae, PROMPTS, 8, SIZE)).save(arguments.sheet, quality=88)
+    for second in (False, True):
+        name = "second judge" if second else "judge"
+        print(f"{name}: {adherence(denoiser, vae, load_judge(second), SIZE)}")
     if arguments.icons:
         print(
             "PSNR of unseen scenes {:.2f} dB, of held-out subjects {:.2f} dB".format(

@@ -17,7 +17,7 @@ _ALL = "noto fluent-emoji fluent-emoji-flat twemoji emojione"
 _FOUR = "noto fluent-emoji fluent-emoji-flat twemoji"
 
 DRAWINGS: dict[str, dict[str, str]] = {
-    "dog": {"dog": _ALL, "guide-dog": "noto", "service-dog": "noto twemoji fluent-emoji", "poodle": "noto twemoji"},
+    "dog": {"dog": _ALL, "poodle": "noto twemoji"},
     "cat": {"cat": _ALL, "black-cat": "noto"},
     "rabbit": {"rabbit": _ALL},
     "bear": {"bear": _ALL},

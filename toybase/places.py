@@ -29,7 +29,7 @@ def forest(c: Canvas) -> None:
     for index in range(5):
         left = shift + index * 0.21 - 0.1 + c.draw(-0.03, 0.03)
         c.paint(
-            c.box(left, torch.zeros_like(left), left + c.draw(0.05, 0.09), torch.full_like(left, 0.8)),
+            c.box(left, torch.zeros_like(left), left + c.draw(0.06, 0.09), torch.full_like(left, 0.8)),
             (0.30, 0.19, 0.11),
         )
     c.paint(1 - c.below(0.14 + 0.05 * torch.sin(c.x * c.draw(14, 24) + shift * 30)), c.jitter((0.07, 0.30, 0.10), 0.04))
@@ -43,12 +43,12 @@ def snow(c: Canvas) -> None:
         c.paint(c.peak(cx, top, 3.0) * (1 - c.below(top + 0.4)), (0.45, 0.60, 0.62))
         c.paint(c.peak(cx, top, 3.0) * (1 - c.below(top + 0.12)), (0.96, 0.98, 1.0))
     c.paint(c.below(c.draw(0.56, 0.64) + 0.03 * torch.sin(c.x * 5 + c.draw(0, 6))), (0.97, 0.98, 1.0))
-    c.dots(16, 0.014, (1.0, 1.0, 1.0))
+    c.dots(8, 0.022, (1.0, 1.0, 1.0))
 
 
 def moon(c: Canvas) -> None:
     c.gradient((0.01, 0.01, 0.04), (0.05, 0.05, 0.09), 0.01)
-    c.dots(14, 0.009, (1.0, 1.0, 0.95), 0.0, 0.6)
+    c.dots(8, 0.015, (1.0, 1.0, 0.95), 0.0, 0.6)
     cx, cy = c.draw(0.12, 0.88), c.draw(0.12, 0.24)
     c.paint(c.disc(cx, cy, 0.09), (0.20, 0.45, 0.90))
     c.paint(c.disc(cx - 0.02, cy + 0.01, 0.045), (0.30, 0.65, 0.35))
@@ -67,8 +67,8 @@ def city(c: Canvas) -> None:
         wall = torch.stack([tone, tone * 0.97, tone * 1.08], 1)
         body = c.box(left, top, left + 0.19, torch.full_like(left, 0.8))
         c.paint(body, wall)
-        windows = c.cover(0.018 - ((c.x - left) % 0.063 - 0.032).abs()) * c.cover(
-            0.02 - ((c.y - top) % 0.085 - 0.05).abs()
+        windows = c.cover(0.034 - ((c.x - left) % 0.095 - 0.0475).abs()) * c.cover(
+            0.032 - ((c.y - top) % 0.13 - 0.08).abs()
         )
         c.paint(body * windows, (1.0, 0.90, 0.55))
     c.paint(c.below(c.draw(0.74, 0.8)), c.jitter((0.40, 0.40, 0.43), 0.03))
@@ -99,7 +99,7 @@ def grass(c: Canvas) -> None:
         c.below(c.draw(0.48, 0.58) + 0.03 * torch.sin(c.x * c.draw(3, 6) + c.draw(0, 6))),
         c.jitter((0.36, 0.76, 0.22), 0.05),
     )
-    c.dots(9, 0.016, (1.0, 0.95, 0.60), 0.66, 1.0)
+    c.dots(6, 0.024, (1.0, 0.95, 0.60), 0.66, 1.0)
 
 
 def underwater(c: Canvas) -> None:
@@ -109,10 +109,10 @@ def underwater(c: Canvas) -> None:
     c.paint(c.below(c.draw(0.84, 0.9) + 0.02 * torch.sin(c.x * 9 + c.draw(0, 6))), (0.55, 0.58, 0.42))
     for _ in range(3):
         cx, wave = c.draw(0, 1), c.draw(0, 6)
-        weed = c.cover(0.022 - (c.x - cx - 0.025 * torch.sin(c.y * 22 + wave)).abs())
+        weed = c.cover(0.028 - (c.x - cx - 0.025 * torch.sin(c.y * 22 + wave)).abs())
         c.paint(weed * c.below(c.draw(0.5, 0.66)), (0.10, 0.50, 0.30))
-    for _ in range(5):
-        cx, cy, radius = c.draw(0, 1), c.draw(0, 0.7), c.draw(0.015, 0.035)
+    for _ in range(4):
+        cx, cy, radius = c.draw(0, 1), c.draw(0, 0.7), c.draw(0.02, 0.04)
         c.paint(c.disc(cx, cy, radius) * 0.75, (0.80, 0.96, 1.0))
 
 
@@ -131,7 +131,7 @@ def room(c: Canvas) -> None:
 
 def night(c: Canvas) -> None:
     c.gradient((0.03, 0.05, 0.20), (0.14, 0.14, 0.42), 0.03)
-    c.dots(12, 0.010, (1.0, 0.98, 0.80), 0.0, 0.55)
+    c.dots(8, 0.015, (1.0, 0.98, 0.80), 0.0, 0.55)
     cx, cy = c.draw(0.12, 0.88), c.draw(0.12, 0.24)
     crescent = c.disc(cx, cy, 0.09) * (1 - c.disc(cx + 0.045, cy - 0.02, 0.075))
     c.paint(crescent, (1.0, 0.95, 0.65))

@@ -23,7 +23,7 @@ from .sheet import save_pairs
 from .training import Average, Clock, rank, resume, save_weights, share, workers
 from .world import World
 
-OTHER_ICONS = 0.25
+OTHER_ICONS = 0.15
 """Share of pictures that show an icon the world does not know, so that new subjects encode well."""
 
 
