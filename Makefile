@@ -3,6 +3,8 @@ PYTHON ?= python3
 SUBJECT ?=
 METHOD ?=
 DIFFUSERS ?=
+COMFYUI ?=
+FULL ?=
 
 VENV_PYTHON := .venv/bin/python
 CHECKED := trainer nodes toybase demo bench
@@ -11,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench lint format test test-all clean
+.PHONY: help setup demo bench bench-quality lint format test test-all clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +26,9 @@ demo: setup ## train on an example subject in a real ComfyUI, into demo_output/ 
 
 bench: setup ## speed and memory beside diffusers' scripts (DIFFUSERS=examples/dreambooth of its sources)
 	@$(VENV_PYTHON) . bench-speed --diffusers "$(DIFFUSERS)"
+
+bench-quality: setup ## likeness and prompt fidelity by row (DIFFUSERS= adds their scripts, COMFYUI=1 core's TrainLoraNode, FULL=1 all)
+	@$(VENV_PYTHON) -m bench.quality $(if $(DIFFUSERS),--diffusers "$(DIFFUSERS)") $(if $(COMFYUI),--comfyui) $(if $(FULL),--full)
 
 lint: setup ## ruff and mypy
 	$(VENV_PYTHON) -m ruff check .

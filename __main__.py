@@ -47,6 +47,11 @@ def run_bench(arguments: argparse.Namespace) -> int:
     return int(speed.run(arguments))
 
 
+def run_quality(arguments: argparse.Namespace) -> int:
+    quality = importlib.import_module(f"{PACKAGE}.bench.quality.command")
+    return int(quality.run(arguments))
+
+
 def command_line() -> argparse.ArgumentParser:
     """The parser of all commands; each sets `command` to the function that runs it."""
     parser = argparse.ArgumentParser(prog=f"python {ROOT.name}", description="DreamBooth.")
@@ -60,6 +65,7 @@ def command_line() -> argparse.ArgumentParser:
     demo.add_argument("--output", type=Path, default=ROOT / "demo_output", metavar="FOLDER")
     demo.set_defaults(command=run_demo)
     add_bench(commands.add_parser("bench-speed", help="steps per second and memory beside diffusers' scripts"))
+    add_quality(commands.add_parser("bench-quality", help="likeness and prompt fidelity, rows by subjects"))
     return parser
 
 
@@ -77,6 +83,26 @@ def add_bench(bench: argparse.ArgumentParser) -> None:
     output = "for speed.md, speed.json and logs (default: .cache/bench)"
     bench.add_argument("--output", type=Path, default=ROOT / ".cache" / "bench", metavar="FOLDER", help=output)
     bench.set_defaults(command=run_bench)
+
+
+def add_quality(bench: argparse.ArgumentParser) -> None:
+    """The options of bench-quality."""
+    bench.add_argument("--full", action="store_true", help="every row and every subject: some hours on two cores")
+    bench.add_argument("--ablations", action="store_true", help="every row, on the default's subjects")
+    bench.add_argument("--subjects", nargs="+", default=(), metavar="NAME", help="of toybase/subjects")
+    bench.add_argument("--diffusers", type=Path, metavar="FOLDER", help="their examples/dreambooth, as rivals")
+    bench.add_argument("--comfyui", action="store_true", help="core's TrainLoraNode in a real ComfyUI, as a rival")
+    other = "another base in both layouts (default: toybase)"
+    bench.add_argument("--base", type=Path, nargs=2, metavar=("CHECKPOINT", "FOLDER"), default=(), help=other)
+    bench.add_argument("--photos", type=Path, metavar="FOLDER", help="photos of a subject of your own")
+    bench.add_argument("--noun", default="", help="what they show, such as dog")
+    bench.add_argument("--prompts", type=Path, metavar="FILE", help="one a line: a [V] {class} in the jungle")
+    bench.add_argument("--dino", type=Path, metavar="FOLDER", help="a DINO model of transformers, to judge likeness")
+    bench.add_argument("--clip", type=Path, metavar="FOLDER", help="a CLIP model, to judge prompt fidelity")
+    bench.add_argument("--size", type=int, default=64, help="pixels (default: 64, toybase's own)")
+    output = "for quality.md, quality.json, pictures, and the kept cells (default: .cache/quality)"
+    bench.add_argument("--output", type=Path, default=ROOT / ".cache" / "quality", metavar="FOLDER", help=output)
+    bench.set_defaults(command=run_quality)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ RANK = 4
 """Of either LoRA, on attention's four projections: the default of their script, which trains no other layers."""
 LEARNING_RATES = {"lora": 1e-4, "full": 5e-6}
 SCRIPTS = {"lora": "train_dreambooth_lora.py", "full": "train_dreambooth.py"}
+SAME_FOR_ALL = {"train_batch_size": 1, "lr_scheduler": "constant", "lr_warmup_steps": 0}
 THEIR_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 OURS, THEIRS, THEIRS_CACHED = "ours", "theirs", "theirs, prompts cached"
 
@@ -61,30 +62,38 @@ def their_command(
         "num_class_images": materials.class_images,
         "prior_loss_weight": 1.0,
         "resolution": materials.resolution,
-        "train_batch_size": 1,
         "max_train_steps": steps,
         "learning_rate": LEARNING_RATES[method],
-        "lr_scheduler": "constant",
-        "lr_warmup_steps": 0,
         "mixed_precision": THEIR_PRECISION[materials.precision],
         "checkpointing_steps": steps + 1,
         "seed": 0,
         "output_dir": output,
         **({"rank": RANK} if method == "lora" else {}),
     }
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     flags = ["--with_prior_preservation", *(["--pre_compute_text_embeddings"] if cache_prompts else [])]
-    return [sys.executable, str(scripts / SCRIPTS[method]), *words, *flags]
+    return [*script_command(scripts, method, options), *flags]
 
 
-def contenders(scripts: Path, prompts_cached_too: bool) -> list[Contender]:
-    """Ours first, then theirs. Raises ScriptsMissing."""
+def script_command(scripts: Path, method: str, options: Mapping[str, object]) -> list[str]:
+    """The command of their script for a method, at batch 1 and a constant rate, with {option: value}."""
+    named = {**SAME_FOR_ALL, **options}
+    words = [word for name, value in named.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, str(scripts / SCRIPTS[method]), *words]
+
+
+def require_scripts(scripts: Path) -> None:
+    """Raise ScriptsMissing where the folder does not hold both scripts."""
     for name in SCRIPTS.values():
         if not (scripts / name).is_file():
             raise ScriptsMissing(
                 f"{scripts} holds no {name}: --diffusers names the folder examples/dreambooth of diffusers' "
                 "sources, at a version not above the installed one"
             )
+
+
+def contenders(scripts: Path, prompts_cached_too: bool) -> list[Contender]:
+    """Ours first, then theirs. Raises ScriptsMissing."""
+    require_scripts(scripts)
 
     def theirs(cache: bool) -> Callable[[Materials, str, int, Path], list[str]]:
         return lambda materials, method, steps, output: their_command(scripts, materials, method, steps, output, cache)

@@ -11,8 +11,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 WARM_UP = 10
@@ -33,9 +34,10 @@ class Measurement:
     seconds: float
 
 
-def measure(command: Sequence[str], steps: int, log: Path) -> Measurement:
+def measure(command: Sequence[str], steps: int, log: Path, saves: Container[int] = ()) -> Measurement:
     """Run `command`, which does `steps` optimizer steps, more than WARM_UP. Its stderr and stdout go to `log`.
 
+    saves: the steps after which it writes a state, which no speed is taken from (see `speed`).
     The system counts what the starting process holds as the started one's own (Linux keeps the highest
     mark across exec), so the caller must be small: nothing here imports torch. Raises MeasurementError.
     """
@@ -56,15 +58,22 @@ def measure(command: Sequence[str], steps: int, log: Path) -> Measurement:
     if process.returncode or steps not in arrivals:
         end = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise MeasurementError(f"{' '.join(command)}\nended with status {process.returncode}:\n{end}")
-    return Measurement(speed(arrivals, steps), usage.ru_maxrss * _BYTES_PER_UNIT, seconds)
+    return Measurement(speed(arrivals, steps, saves), usage.ru_maxrss * _BYTES_PER_UNIT, seconds)
 
 
-def speed(arrivals: dict[int, float], steps: int) -> float:
-    """Steps per second from the end of step WARM_UP, or of the next one that was shown, to that of step `steps`."""
-    first = min((count for count in arrivals if count >= WARM_UP), default=steps)
-    if first >= steps:
-        raise MeasurementError(f"{steps} steps: measuring takes more than the {WARM_UP} that warm up")
-    return (steps - first) / (arrivals[steps] - arrivals[first])
+def speed(arrivals: dict[int, float], steps: int, saves: Container[int] = ()) -> float:
+    """Steps per second from the end of step WARM_UP, or of the next one that was shown, to that of step `steps`.
+
+    A bar shows a step before or after the state is written, so both of that step's neighbours are left out.
+    Raises MeasurementError where nothing is left.
+    """
+    shown = sorted(count for count in arrivals if WARM_UP <= count <= steps)
+    spans = [span for span in pairwise(shown) if not any(count in saves for count in range(span[0], span[1] + 1))]
+    if not spans:
+        raise MeasurementError(
+            f"{steps} steps: measuring takes more than the {WARM_UP} that warm up, and two in a row without a save"
+        )
+    return sum(b - a for a, b in spans) / sum(arrivals[b] - arrivals[a] for a, b in spans)
 
 
 def _arrivals(process: subprocess.Popen[bytes], log: Path) -> dict[int, float]:

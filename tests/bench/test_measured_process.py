@@ -79,6 +79,15 @@ def test_speed_counts_from_the_first_step_shown_after_the_warm_up() -> None:
     assert speed(shown, WARM_UP + 12) == pytest.approx(5.0)
 
 
+def test_steps_beside_a_save_are_left_out_of_the_speed() -> None:
+    # Half a second a step; step 14 is shown before its state is written, step 18 after.
+    moments = [0.0, 0.5, 1.0, 1.5, 2.0, 12.5, 13.0, 13.5, 24.0, 24.5, 25.0]
+    shown = {WARM_UP + number: moment for number, moment in enumerate(moments)}
+    assert speed(shown, WARM_UP + 10, range(WARM_UP + 4, WARM_UP + 11, 4)) == pytest.approx(2.0)
+    with pytest.raises(MeasurementError, match="without a save"):
+        speed(shown, WARM_UP + 10, range(0, WARM_UP + 11, 2))
+
+
 def test_too_few_steps_are_refused() -> None:
     with pytest.raises(MeasurementError, match="more than the"):
         speed({0: 0.0, WARM_UP: 1.0}, WARM_UP)

@@ -1,0 +1,102 @@
+"""The bench: every row on every subject, each cell measured once and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .cell import Cell, Scoring, cell_fingerprint, find_cell
+from .contender import Contender, Work
+from .materials import BenchSubject, Materials
+from .prompts import SEEDS
+from .rows import Row, TrainerName
+from .sources import base_digest, looking_digest, photo_digest
+
+
+@dataclass
+class Bench:
+    """All cells of a run. subjects, rows: what is crossed.
+
+    contenders: {trainer: (who trains, a fingerprint of its code)}.
+    """
+
+    materials: Materials
+    scoring: Scoring
+    subjects: Sequence[BenchSubject]
+    rows: Sequence[Row]
+    contenders: dict[TrainerName, tuple[Contender, str]]
+    folder: Path
+    failures: list[str] = field(default_factory=list)
+
+    def run(self) -> list[Cell]:
+        """Every cell, measured or found, subject by subject; what fails is told, kept in `failures` and left out."""
+        cells = []
+        pairs = [(row, subject) for subject in self.subjects for row in self.rows]
+        for index, (row, subject) in enumerate(pairs, 1):
+            try:
+                cells.append(self._cell(row, subject, f"[{index}/{len(pairs)}]"))
+            except (ValueError, RuntimeError, OSError) as error:
+                self.failures.append(f"{row.name}, {subject.name}: {error}")
+                print(f"failed: {error}", flush=True)
+        return cells
+
+    def _cell(self, row: Row, subject: BenchSubject, place: str) -> Cell:
+        fingerprint = self.fingerprint(row, subject)
+        if kept := find_cell(self.folder, fingerprint):
+            print(f"{place} {row.name}, {subject.name}: kept", flush=True)
+            return kept
+        print(f"{place} {row.name}, {subject.name} ...", end=" ", flush=True)
+        began = time.perf_counter()
+        work = self.work(row, subject)
+        empty = Cell(row.name, subject.name, fingerprint, self.folder)
+        cell = self.scoring.fill(empty, row, subject, work, self.contenders[row.trainer][0] if row.steps else None)
+        first = next(iter(cell.last.values()))
+        likeness, fidelity = (sum(v) / len(v) for v in (first.likeness, first.fidelity))
+        print(f"likeness {likeness:.3f}, fidelity {fidelity:.3f}, {time.perf_counter() - began:.0f} s", flush=True)
+        return cell
+
+    def fingerprint(self, row: Row, subject: BenchSubject) -> str:
+        """Of all that the cell's figures depend on."""
+        return cell_fingerprint(
+            {
+                "row": row,
+                "base": base_digest(self.materials.own_base),
+                "photos": photo_digest(subject.folder),
+                "subject": (subject.name, subject.class_noun),
+                "sampler": self.materials.sampler,
+                "size": self.materials.size,
+                "device": self.materials.device,
+                "prompts": list(self.scoring.prompts),
+                "seeds": SEEDS,
+                "eyes": [eyes.fingerprint for eyes in self.scoring.eyes],
+                "trainer": self.contenders[row.trainer][1],
+                "looking": looking_digest(),
+            }
+        )
+
+    def work(self, row: Row, subject: BenchSubject) -> Work:
+        """What a contender is given; makes the class images if they are missing."""
+        noun = row.said_noun(subject.class_noun)
+        named = " ".join(word for word in ("a", row.identifier, noun) if word)
+        return Work(
+            base=self.materials.checkpoint,
+            # 600 MB that only one contender reads
+            diffusers_base=self.materials.diffusers_base if row.trainer == "diffusers" else self.materials.folder,
+            photos=self.materials.photo_folder(subject, min(row.photos, len(self.materials.photos(subject)))),
+            class_images=self.materials.class_images(noun, row.priors) if row.priors else None,
+            identifier=row.identifier,
+            class_noun=noun,
+            instance_prompt=named,
+            class_prompt=f"a {noun or subject.class_noun}",
+            method=row.method,
+            steps=row.steps,
+            looks=row.looks,
+            learning_rate=row.learning_rate,
+            rank=row.rank,
+            prior_weight=row.prior_weight if row.priors else 0.0,
+            size=self.materials.size,
+            seed=0,
+            precision="auto",
+        )

@@ -1,0 +1,93 @@
+"""`python . bench-quality`: what was asked for on the command line, measured and reported."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+
+from accelerate import PartialState
+
+from ...toybase.subjects import FOLDER as SUBJECTS
+from ...toybase.subjects import read_listing
+from ...trainer.sampling import SamplerSettings
+from ..contenders import SCRIPTS
+from .bench import Bench
+from .cell import Scoring
+from .contender import Contender
+from .eyes import Eyes, ToybaseEyes
+from .materials import BenchSubject, Materials
+from .ours import train_ours
+from .prompts import Prompt, read_prompts, toybase_prompts
+from .publish import publish
+from .rivals.diffusers_scripts import diffusers_scripts
+from .rivals.train_lora_node import train_lora_node
+from .rows import TrainerName, ablations, main_rows, rivals
+from .sources import base_digest, rival_digest, trainer_digest
+from .transformers_eyes import TransformersEyes
+
+DEFAULT_SUBJECTS = ("racing_car", "teapot")
+SAMPLER = {"sampler": "euler", "steps": 16, "guidance": 4.5}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the report, write it; the exit status."""
+    try:
+        bench = prepared(arguments)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"bench-quality: {error}", file=sys.stderr)
+        return 1
+    cells = bench.run()
+    if cells:
+        publish(cells, bench, arguments.output)
+    for failure in bench.failures:
+        print(f"bench-quality: {failure}", file=sys.stderr)
+    return 1 if bench.failures else 0
+
+
+def prepared(arguments: argparse.Namespace) -> Bench:
+    """The bench that was asked for. Raises ValueError or FileNotFoundError for what cannot be had."""
+    own_base = tuple(path.resolve() for path in arguments.base) or None
+    for path in own_base or ():
+        if not path.exists():
+            raise FileNotFoundError(f"--base: there is no {path}")
+    subjects = _subjects(arguments)
+    prompts: list[Prompt] = read_prompts(arguments.prompts) if arguments.prompts else toybase_prompts()
+    eyes = _eyes(arguments)
+    work = arguments.output / f"base {base_digest(own_base)[:12]} {arguments.size}"
+    settings = SamplerSettings(width=arguments.size, height=arguments.size, **SAMPLER)  # type: ignore[arg-type]
+    materials = Materials(work.resolve(), arguments.size, settings, PartialState().device, own_base)
+    contenders: dict[TrainerName, tuple[Contender, str]] = {"ours": (partial(train_ours, materials), trainer_digest())}
+    if arguments.diffusers:
+        scripts = [arguments.diffusers.expanduser() / name for name in SCRIPTS.values()]
+        contenders["diffusers"] = diffusers_scripts(arguments.diffusers), rival_digest(scripts)
+    if arguments.comfyui:
+        contenders["TrainLoraNode"] = train_lora_node(), rival_digest()
+    if arguments.photos and arguments.ablations:
+        raise ValueError("--ablations has wrong nouns for toybase's subjects alone: leave --photos away")
+    rows = [*main_rows(), *(ablations() if arguments.full or arguments.ablations else []), *rivals(tuple(contenders))]
+    return Bench(materials, Scoring(materials, eyes, prompts), subjects, rows, contenders, work / "cells")
+
+
+def _eyes(arguments: argparse.Namespace) -> list[Eyes]:
+    if arguments.dino and arguments.clip:
+        return [TransformersEyes(arguments.dino, arguments.clip, by_clip) for by_clip in (False, True)]
+    if arguments.dino or arguments.clip:
+        raise ValueError("--dino and --clip go together: likeness is DINO's, prompt fidelity CLIP's")
+    if arguments.base or arguments.prompts or arguments.photos:
+        raise ValueError(
+            "--base, --prompts and --photos need --dino and --clip: toybase's judge knows its own world alone"
+        )
+    return [ToybaseEyes(), ToybaseEyes(second=True)]
+
+
+def _subjects(arguments: argparse.Namespace) -> list[BenchSubject]:
+    if arguments.photos:
+        if not arguments.noun:
+            raise ValueError("--photos needs --noun: what the photos show, such as dog")
+        return [BenchSubject(arguments.photos.resolve().name, arguments.noun, arguments.photos)]
+    listing = read_listing()
+    names = list(listing) if arguments.full and not arguments.subjects else arguments.subjects or DEFAULT_SUBJECTS
+    if unknown := [name for name in names if name not in listing]:
+        raise ValueError(f"no subject {unknown[0]!r}; there are {', '.join(listing)}")
+    return [BenchSubject(name, listing[name]["class_noun"], SUBJECTS / name) for name in names]

@@ -1,0 +1,111 @@
+"""What the paper's claims become in the measured rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .estimate import Estimate
+from .lines import Line, difference, likeness_at, way_to_real
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim, the measured difference, and whether it holds: "yes", "no", or "undecided" by these pictures."""
+
+    claim: str
+    measured: str
+    holds: str
+
+
+def findings(lines: dict[str, Line], real: float, margin: float) -> list[Finding]:
+    """Every claim whose rows were measured. real: the photos' likeness; margin: of prompt fidelity."""
+    found: list[Finding] = []
+    for name in ("LoRA", "full"):
+        if name in lines:
+            found += _learning(lines, name, real, margin)
+        if name in lines and f"{name}, no priors" in lines:
+            found += _priors(lines, name)
+    for claim, first, second in ORDER:
+        if first in lines and second in lines:
+            found.append(_claim(claim, difference(lines, first, second, "likeness"), above(0.0)))
+    for name in lines:
+        _, _, same_work = name.partition(": ")
+        if same_work in lines and "base" in lines:
+            found.append(_against(lines, name, same_work))
+    return found
+
+
+ORDER = (
+    ("likeness: right noun above a wrong one", "LoRA, no priors", "LoRA, no priors, wrong noun"),
+    ("likeness: a wrong noun above none", "LoRA, no priors, wrong noun", "LoRA, no priors, no noun"),
+    ('likeness: rare token above "sks"', "LoRA", 'LoRA, "sks"'),
+    ("likeness: rare token above a common adjective", "LoRA", 'LoRA, "golden"'),
+    ("likeness: rare token above random letters", "LoRA", 'LoRA, "xxy5syt00"'),
+    ("likeness: 5 photos above 1", "LoRA", "LoRA, 1 photo"),
+)
+
+
+def _learning(lines: dict[str, Line], name: str, real: float, margin: float) -> list[Finding]:
+    way = way_to_real(lines, name, real)
+    fidelity = difference(lines, name, "base", "fidelity")
+    return [
+        Finding(f"{name}: likeness closes at least 60% of the way to the real photos", f"{way:.0%}", _yes(way >= 0.6)),
+        _claim(f"{name}: prompt fidelity at most {margin:g} below the base's", fidelity, above(-margin)),
+    ]
+
+
+def _priors(lines: dict[str, Line], name: str) -> list[Finding]:
+    without = f"{name}, no priors"
+    return [
+        _claim(f"{name}: priors lower PRES", difference(lines, name, without, "pres"), below(0.0)),
+        _claim(f"{name}: priors keep DIV at the base's", difference(lines, name, "base", "div"), reaches_zero),
+        _claim(
+            f"{name}: priors keep class accuracy at the base's",
+            difference(lines, name, "base", "class_accuracy"),
+            reaches_zero,
+        ),
+        _claim(
+            f"{name}: priors cost less than 0.03 of likeness",
+            difference(lines, name, without, "likeness"),
+            above(-0.03),
+        ),
+    ]
+
+
+Verdict = Callable[[Estimate], str]
+
+
+def above(limit: float) -> Verdict:
+    """Whether a difference lies above `limit`, if its interval decides."""
+    return lambda e: "yes" if e.low > limit else "no" if e.high < limit else "undecided"
+
+
+def below(limit: float) -> Verdict:
+    """Whether a difference lies below `limit`, if its interval decides."""
+    return lambda e: "yes" if e.high < limit else "no" if e.low > limit else "undecided"
+
+
+def reaches_zero(e: Estimate) -> str:
+    """Whether the interval does not lie below zero as a whole."""
+    return _yes(e.high >= 0)
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
+
+
+def _claim(claim: str, measured: Estimate, holds: Verdict) -> Finding:
+    sign = f"{measured.value:+.3f} [{measured.low:+.3f}, {measured.high:+.3f}]"
+    return Finding(claim, sign, holds(measured))
+
+
+def _against(lines: dict[str, Line], rival: str, ours: str) -> Finding:
+    """At the rival's final prompt fidelity: our likeness on our curve, from the base on, against theirs."""
+    steps, fidelity, theirs = lines[rival].curve()[-1]
+    mine = likeness_at([*lines["base"].curve(), *lines[ours].curve()], fidelity)
+    seconds = lines[ours].seconds, lines[rival].seconds
+    reached = "not reached" if mine is None else f"{mine:.3f}"
+    text = f"{reached} against {theirs:.3f} at {steps} steps, {seconds[0]:.0f} s against {seconds[1]:.0f} s"
+    claim = f"{ours}: at equal prompt fidelity no less likeness than {rival.split(': ')[0]}, in less time"
+    return Finding(claim, text, _yes(mine is not None and mine >= theirs and seconds[0] < seconds[1]))

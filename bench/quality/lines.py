@@ -1,0 +1,73 @@
+"""A row over all subjects: its samples, means and curve, and what two rows are to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from .cell import Cell, Scores
+from .estimate import Estimate, mean_of, paired_difference
+
+COLUMNS = ("likeness", "fidelity", "pres", "div", "class_accuracy")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row over all subjects, seen by one pair of eyes."""
+
+    name: str
+    cells: Sequence[Cell]
+    eyes: str
+
+    def sample(self, column: str, subjects: Sequence[str] | None = None) -> list[float]:
+        """All values of a column, in the order of subjects, prompts and seeds."""
+        cells = [c for c in self.cells if subjects is None or c.subject in subjects]
+        return [value for cell in cells for value in getattr(cell.last[self.eyes], column)]
+
+    def mean(self, column: str) -> Estimate:
+        """The column's mean."""
+        return mean_of(self.sample(column))
+
+    def curve(self) -> list[tuple[int, float, float]]:
+        """(steps, fidelity, likeness) at every look, over all subjects."""
+        steps = sorted(self.cells[0].looks)
+        looks: list[list[Scores]] = [[cell.looks[step][self.eyes] for cell in self.cells] for step in steps]
+        return [
+            (step, _mean([v for s in look for v in s.fidelity]), _mean([v for s in look for v in s.likeness]))
+            for step, look in zip(steps, looks, strict=True)
+        ]
+
+    @property
+    def seconds(self) -> float:
+        """What a training took, on average."""
+        return _mean([cell.cost.seconds for cell in self.cells if cell.cost])
+
+
+def difference(lines: dict[str, Line], first: str, second: str, column: str) -> Estimate:
+    """Mean paired difference of a column between two rows, over the subjects that both have."""
+    a, b = lines[first], lines[second]
+    shared = [cell.subject for cell in a.cells if cell.subject in {other.subject for other in b.cells}]
+    return paired_difference(a.sample(column, shared), b.sample(column, shared))
+
+
+def way_to_real(lines: dict[str, Line], name: str, real: float) -> float:
+    """How far likeness went from the base's random class member (0) to the real photos (1)."""
+    base, trained = lines["base"].mean("likeness").value, lines[name].mean("likeness").value
+    return (trained - base) / (real - base)
+
+
+def likeness_at(curve: Sequence[tuple[int, float, float]], fidelity: float) -> float | None:
+    """The highest likeness that a curve has at this prompt fidelity or above, interpolated between looks.
+
+    None where the whole curve lies below.
+    """
+    reached = [likeness for _, faithful, likeness in curve if faithful >= fidelity]
+    for (_, f1, l1), (_, f2, l2) in pairwise(curve):
+        if min(f1, f2) <= fidelity <= max(f1, f2) and f1 != f2:
+            reached.append(l1 + (l2 - l1) * (fidelity - f1) / (f2 - f1))
+    return max(reached, default=None)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,126 @@
+"""What every training of the bench starts from, made once: base in both layouts, photos, class images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from ...demo.example import cached_toybase
+from ...toybase.diffusers_folder import write_diffusers_folder
+from ...toybase.evaluate import stored_models
+from ...trainer.base import Base
+from ...trainer.families import load_base
+from ...trainer.photos import Photo, read_folder
+from ...trainer.priors import PriorRecipe, complete, picture, write_picture
+from ...trainer.sampling import SamplerSettings, draw
+from .sources import photo_digest
+
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class BenchSubject:
+    """A folder of photos of one thing and the noun of its kind."""
+
+    name: str
+    class_noun: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Materials:
+    """folder: of all that is made here. size: pixels. own_base: (checkpoint, diffusers folder) in toybase's place."""
+
+    folder: Path
+    size: int
+    sampler: SamplerSettings
+    device: torch.device
+    own_base: tuple[Path, Path] | None = None
+
+    @cached_property
+    def checkpoint(self) -> Path:
+        """The base in the original layout."""
+        return self.own_base[0] if self.own_base else cached_toybase()
+
+    @cached_property
+    def diffusers_base(self) -> Path:
+        """The base as a diffusers folder; toybase's, written when first asked for, with its narrow VAE."""
+        if self.own_base:
+            return self.own_base[1]
+        folder = self.folder / "base"
+        return folder if folder.exists() else write_diffusers_folder(folder)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the base's weights."""
+        return self.load().fingerprint
+
+    @cached_property
+    def narrow_vae(self) -> AutoencoderKL | None:
+        """Toybase's VAE before padding, the same function; None for another base."""
+        return None if self.own_base else stored_models()[1].to(self.device)
+
+    def load(self) -> Base:
+        """A fresh base. Toybase's VAE is the narrow one here, for every side of a comparison alike."""
+        base = load_base(self.checkpoint).to(self.device)
+        base.vae = self.narrow_vae or base.vae
+        return base
+
+    def photos(self, subject: BenchSubject) -> tuple[Photo, ...]:
+        """All photos of a subject, in the order of their names."""
+        return tuple(read_folder(subject.folder, self.size, self.size))
+
+    def photo_folder(self, subject: BenchSubject, count: int) -> Path:
+        """A folder with the first `count` photos as pictures of `size` pixels. Raises ValueError if there are fewer."""
+        folder = self.folder / "photos" / f"{photo_digest(subject.folder)[:12]} {count}"
+        photos = self.photos(subject)
+        if len(photos) < count:
+            raise ValueError(f"{subject.folder} holds {len(photos)} photos; this row of the bench takes {count}")
+        for photo in photos[:count]:
+            write_picture(photo.pixels, (folder / photo.name).with_suffix(".png"))
+        return folder
+
+    def class_images(self, class_noun: str, count: int) -> Path:
+        """A folder with `count` pictures of `a <noun>` by the frozen base, and nothing else."""
+        recipe = self.recipe(class_noun)
+        folder = self.folder / "class images" / f"{class_noun} {count} {recipe.fingerprint[:12]}"
+        if not picture(folder, count - 1).is_file():
+            base, sampler = self.load(), self.prior_sampler
+            made = complete(
+                recipe, count, self.folder / "priors",
+                lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, sampler), AT_ONCE,
+            )  # fmt: skip
+            folder.mkdir(parents=True, exist_ok=True)
+            for photo in made.photos():
+                write_picture(photo.pixels, folder / photo.name)
+        return folder
+
+    @property
+    def prior_sampler(self) -> SamplerSettings:
+        """Of class images: ancestral, as the paper has it."""
+        return replace(self.sampler, sampler="euler_ancestral")
+
+    def recipe(self, class_noun: str) -> PriorRecipe:
+        """How the class images are drawn."""
+        settings = self.prior_sampler
+        return PriorRecipe(
+            base=self.fingerprint,
+            class_noun=class_noun,
+            prompt=f"a {class_noun}",
+            sampler=settings.sampler,
+            steps=settings.steps,
+            guidance=settings.guidance,
+            width=self.size,
+            height=self.size,
+            seed=0,
+        )
+
+
+def pixels(photos: tuple[Photo, ...]) -> Tensor:
+    """[N, 3, H, W] in 0..1."""
+    return torch.stack([photo.pixels for photo in photos])

@@ -1,0 +1,68 @@
+"""Writes the report of all cells: quality.md, quality.json, a curve by each pair of eyes, sheet.png."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...trainer.checkpoint import write_json
+from ..preparation import machine
+from .bench import Bench
+from .cell import CLASS_PICTURES, Cell
+from .estimate import mean_of
+from .eyes import Eyes, between_photos
+from .findings import findings
+from .lines import Line
+from .materials import pixels
+from .prompts import SEEDS
+from .report import NOTE, claims, contact_sheet, plot, record, table
+
+
+def publish(cells: Sequence[Cell], bench: Bench, output: Path) -> None:
+    """Print the tables; write everything into `output`."""
+    parts, records = [], []
+    for eyes in bench.scoring.eyes:
+        lines = _lines(cells, eyes)
+        real = _real(bench, eyes)
+        found = findings({line.name: line for line in lines}, real, eyes.margin)
+        parts += [f"## By {eyes.name}", table(lines), claims(found), _note(bench, eyes, real)]
+        records.append(record(lines, found, {"real_likeness": real, **machine(bench.materials.device)}))
+        plot(lines, real, output / f"curve by {eyes.name}.png")
+    text = "\n\n".join(parts)
+    (output / "quality.md").write_text(text + "\n", encoding="utf-8")
+    write_json({"by": records}, output / "quality.json")
+    asked = [prompt.text("…") for prompt in bench.scoring.prompts]
+    sheet = contact_sheet(cells, asked, bench.materials.size)
+    part = output / "sheet.part.png"
+    sheet.save(part)
+    os.replace(part, output / "sheet.png")
+    print(f"\n{text}\n\n{output / 'quality.md'}")
+
+
+def _lines(cells: Sequence[Cell], eyes: Eyes) -> list[Line]:
+    names = list(dict.fromkeys(cell.row for cell in cells))
+    return [Line(name, [cell for cell in cells if cell.row == name], eyes.name) for name in names]
+
+
+def _real(bench: Bench, eyes: Eyes) -> float:
+    values: list[float] = []
+    for subject in bench.subjects:
+        values += between_photos(eyes, pixels(bench.materials.photos(subject))).tolist()
+    return mean_of(values).value
+
+
+def _note(bench: Bench, eyes: Eyes, real: float) -> str:
+    facts = ", ".join(f"{name} {value}" for name, value in machine(bench.materials.device).items())
+    return (
+        NOTE.format(
+            subjects=", ".join(subject.name for subject in bench.subjects),
+            prompts=len(bench.scoring.prompts),
+            seeds=SEEDS,
+            class_pictures=CLASS_PICTURES,
+            fidelity=eyes.meaning,
+            real=real,
+            eyes=eyes.name,
+        )
+        + f"Measured with {facts}."
+    )

@@ -1,0 +1,1 @@
+"""Other trainers, run as their users run them: none of their code is here."""

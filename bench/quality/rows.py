@@ -1,0 +1,95 @@
+"""The rows of the table: one setting each, changed from the first of its kind by one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ...toybase.palette import NOUNS
+from ...trainer.options import MethodName
+
+TrainerName = Literal["ours", "diffusers", "TrainLoraNode"]
+Noun = Literal["right", "wrong", "none"]
+
+RARE, SKS, ADJECTIVE, LETTERS = "olt", "sks", "golden", "xxy5syt00"
+"""Identifiers: a rare token; the popular one, weakly known; a common adjective; the paper's random letters."""
+PHOTOS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """How one model is trained. priors: number of class images, 0 for none. steps: 0 for the base itself."""
+
+    name: str
+    steps: int
+    learning_rate: float
+    method: MethodName = "lora"
+    trainer: TrainerName = "ours"
+    priors: int = 0
+    prior_weight: float = 1.0
+    rank: int = 16
+    identifier: str = RARE
+    noun: Noun = "right"
+    photos: int = PHOTOS
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Steps at which the model is looked at: a quarter, a half, and all of them.
+
+        TrainLoraNode gives nothing before its last step, so that every look is a training of its own.
+        """
+        parts = (2, 1) if self.trainer == "TrainLoraNode" else (4, 2, 1)
+        return tuple(dict.fromkeys(max(1, self.steps // part) for part in parts))
+
+    def said_noun(self, class_noun: str) -> str:
+        """The class noun that the prompts say."""
+        if self.noun == "wrong":
+            return NOUNS[(NOUNS.index(class_noun) + len(NOUNS) // 2) % len(NOUNS)]
+        return class_noun if self.noun == "right" else ""
+
+
+BASE = Row(name="base", steps=0, learning_rate=1.0, identifier="")
+LORA = Row(name="LoRA", steps=800, learning_rate=1e-3, priors=64)
+FULL = Row(name="full", steps=400, learning_rate=1e-4, method="full", priors=64)
+
+
+def rows() -> list[Row]:
+    """Every row of ours."""
+    return [*main_rows(), *ablations()]
+
+
+def main_rows() -> list[Row]:
+    """The base, and both methods with and without priors."""
+    return [BASE, LORA, _without_priors(LORA), FULL, _without_priors(FULL)]
+
+
+def rivals(trainers: tuple[TrainerName, ...]) -> list[Row]:
+    """The same work by others; TrainLoraNode knows no priors."""
+    found: list[Row] = []
+    if "diffusers" in trainers:
+        found += [_by("diffusers", row) for row in (LORA, FULL)]
+    if "TrainLoraNode" in trainers:
+        found.append(_by("TrainLoraNode", _without_priors(LORA)))
+    return found
+
+
+def ablations() -> list[Row]:
+    """Class noun (without priors, which a wrong noun would change as well), identifier, number of photos."""
+    plain = _without_priors(LORA)
+    return [
+        replace(plain, name="LoRA, no priors, wrong noun", noun="wrong"),
+        replace(plain, name="LoRA, no priors, no noun", noun="none"),
+        replace(LORA, name=f'LoRA, "{SKS}"', identifier=SKS),
+        replace(LORA, name=f'LoRA, "{ADJECTIVE}"', identifier=ADJECTIVE),
+        replace(LORA, name=f'LoRA, "{LETTERS}"', identifier=LETTERS),
+        replace(LORA, name="LoRA, 1 photo", photos=1),
+        replace(LORA, name="LoRA, 3 photos", photos=3),
+    ]
+
+
+def _without_priors(row: Row) -> Row:
+    return replace(row, name=f"{row.name}, no priors", priors=0, prior_weight=0.0)
+
+
+def _by(trainer: TrainerName, row: Row) -> Row:
+    return replace(row, name=f"{trainer}: {row.name}", trainer=trainer)

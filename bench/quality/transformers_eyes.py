@@ -1,0 +1,99 @@
+"""DINO and CLIP from folders on disk, by the paper's protocol (section 4.1): for bases that know the real world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...toybase.palette import NOUNS
+from .sources import digest
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+CROP = 224
+
+
+class TransformersEyes:
+    """likeness by DINO's CLS token (the paper: ViT-S/16) or by CLIP (CLIP-I; usual: ViT-B/32); the rest by CLIP.
+
+    dino, clip: folders with config.json and model.safetensors. Raises FileNotFoundError naming what is missing.
+    variety is 1 - the cosine of likeness: LPIPS, the paper's measure, needs weights that no folder here brings.
+    """
+
+    meaning = "CLIP's cosine of picture and prompt, the identifier left out"
+    margin = 0.01
+
+    def __init__(self, dino: Path, clip: Path, likeness_by_clip: bool = False) -> None:
+        from transformers import AutoModel, CLIPTokenizer
+
+        for folder, file in product((dino, clip), ("config.json", "model.safetensors")):
+            if not (folder / file).is_file():
+                raise FileNotFoundError(f"{folder} holds no {file}: name a transformers model kept as safetensors")
+        self.name = f"CLIP-I {clip.name}" if likeness_by_clip else f"DINO {dino.name}"
+        self._embedded = self._seen if likeness_by_clip else self._cls
+        self.fingerprint = digest(file for folder in (dino, clip) for file in folder.glob("*.safetensors"))
+        kept: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+        self._dino = AutoModel.from_pretrained(dino, **kept).eval().requires_grad_(False)
+        self._clip = AutoModel.from_pretrained(clip, **kept).eval().requires_grad_(False)
+        self._tokenizer = CLIPTokenizer.from_pretrained(clip, local_files_only=True)
+
+    def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Mean cosine of DINO's CLS tokens, or of CLIP's embeddings."""
+        return (self._embedded(pictures) @ self._embedded(photos).T).mean(1)
+
+    def fidelity(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
+        """Cosine of CLIP's picture and text embeddings."""
+        return (self._seen(pictures) * self._read(texts)).sum(1)
+
+    def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
+        """Whether CLIP finds `a photo of a <noun>` nearest among the noun and toybase's other nouns."""
+        nouns = [class_noun, *(noun for noun in NOUNS if noun != class_noun)]
+        answer = self._seen(pictures) @ self._read([f"a photo of a {noun}" for noun in nouns]).T
+        return (answer.argmax(1) == 0).float()
+
+    def variety(self, pictures: Tensor) -> Tensor:
+        """Mean of 1 - cosine to the other pictures."""
+        tokens = self._embedded(pictures)
+        return (1 - tokens @ tokens.T).sum(1) / max(1, len(pictures) - 1)
+
+    @torch.no_grad()
+    def _cls(self, pictures: Tensor) -> Tensor:
+        parts = [
+            self._dino(pixel_values=p).last_hidden_state[:, 0] for p in _fitted(pictures, 256, *IMAGENET).split(16)
+        ]
+        return F.normalize(torch.cat(parts), dim=1)
+
+    @torch.no_grad()
+    def _seen(self, pictures: Tensor) -> Tensor:
+        parts = [
+            _pooled(self._clip.get_image_features(pixel_values=p)) for p in _fitted(pictures, CROP, *CLIP).split(16)
+        ]
+        return F.normalize(torch.cat(parts), dim=1)
+
+    @torch.no_grad()
+    def _read(self, texts: Sequence[str]) -> Tensor:
+        tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        return F.normalize(_pooled(self._clip.get_text_features(**tokens)), dim=1)
+
+
+def _fitted(pictures: Tensor, resized_to: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Shorter side to `resized_to` by bicubic, centre crop of 224, normalised: [B, 3, 224, 224]."""
+    height, width = pictures.shape[-2:]
+    scale = resized_to / min(height, width)
+    size = (max(resized_to, round(height * scale)), max(resized_to, round(width * scale)))
+    resized = F.interpolate(pictures, size, mode="bicubic", antialias=True).clamp(0, 1)
+    top, left = (size[0] - CROP) // 2, (size[1] - CROP) // 2
+    cut = resized[..., top : top + CROP, left : left + CROP]
+    return (cut - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+
+
+def _pooled(features: Any) -> Tensor:
+    """transformers 5 wraps what transformers 4 gives plain."""
+    found: Tensor = features if isinstance(features, Tensor) else features.pooler_output
+    return found

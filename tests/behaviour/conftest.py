@@ -1,0 +1,84 @@
+"""Real trainings on the embedded base, done once for all tests here, and the judge's eyes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dreambooth_nodes.bench.quality.eyes import ToybaseEyes
+from dreambooth_nodes.bench.quality.materials import Materials
+from dreambooth_nodes.tests.behaviour.trainings import (
+    IDENTIFIER,
+    NOUN,
+    PRIORS,
+    SAMPLER,
+    SIDE,
+    Outcome,
+    Train,
+    class_pictures,
+    pictures,
+)
+from dreambooth_nodes.toybase.subjects import FOLDER
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.personalize import Request, personalize
+from dreambooth_nodes.trainer.photos import Photo, read_folder
+from dreambooth_nodes.trainer.priors import ClassPriors
+from dreambooth_nodes.trainer.run import Store
+from dreambooth_nodes.trainer.subject import Subject
+
+
+@pytest.fixture(scope="session")
+def materials(tmp_path_factory: pytest.TempPathFactory) -> Materials:
+    return Materials(tmp_path_factory.mktemp("behaviour"), SIDE, SAMPLER, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def eyes() -> ToybaseEyes:
+    return ToybaseEyes()
+
+
+@pytest.fixture(scope="session")
+def photos() -> tuple[Photo, ...]:
+    return tuple(read_folder(FOLDER / "racing_car", SIDE, SIDE))
+
+
+@pytest.fixture(scope="session")
+def priors(materials: Materials) -> ClassPriors:
+    folder = materials.class_images(NOUN, PRIORS)
+    return ClassPriors(materials.recipe(NOUN), folder, PRIORS)
+
+
+@pytest.fixture(scope="session")
+def train(materials: Materials, photos: tuple[Photo, ...], tmp_path_factory: pytest.TempPathFactory) -> Train:
+    def run(priors: ClassPriors | None = None, photos: tuple[Photo, ...] = photos, **options: object) -> Outcome:
+        settings = {"steps": 300, "learning_rate": 1e-3, "sample_count": 0, **options}
+        output = tmp_path_factory.mktemp("trained")
+        request = Request(
+            subject=Subject(photos, NOUN, SIDE, SIDE),
+            identifier=IDENTIFIER,
+            options=TrainOptions(**settings),  # type: ignore[arg-type]
+            name="subject",
+            priors=priors,
+        )
+        base = materials.load()
+        store = Store(output / "loras", output / "checkpoints", output / "dreambooth")
+        result, _ = personalize(base, request, store)
+        return Outcome(result.file, base, pictures(base, NOUN), class_pictures(base))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def untrained(materials: Materials) -> Outcome:
+    base = materials.load()
+    return Outcome(materials.checkpoint, base, pictures(base, NOUN, identifier=""), class_pictures(base))
+
+
+@pytest.fixture(scope="session")
+def with_priors(train: Train, priors: ClassPriors) -> Outcome:
+    return train(priors)
+
+
+@pytest.fixture(scope="session")
+def without_priors(train: Train) -> Outcome:
+    return train()

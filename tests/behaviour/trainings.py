@@ -1,0 +1,59 @@
+"""What the tests of behaviour train and look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.photos import Photo
+from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
+
+SIDE, NOUN, IDENTIFIER, PRIORS = 64, "car", "olt", 24
+SAMPLER = SamplerSettings(width=SIDE, height=SIDE, sampler="euler", steps=14, guidance=4.5)
+PLACES = ("in the forest", "in the snow", "on the moon", "in a room")
+SEEDS = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A training's file, its base in memory with the result in it, and pictures [B, 3, H, W] in 0..1.
+
+    placed: of the subject at PLACES, SEEDS each; of_class: of `a car`.
+    """
+
+    file: Path
+    base: Base
+    placed: Tensor
+    of_class: Tensor
+
+
+def pictures(base: Base, word: str, identifier: str = IDENTIFIER) -> Tensor:
+    """Of `a [V] car` at every place, SEEDS each."""
+    named = f"a {identifier} {word}" if identifier else f"a {word}"
+    prompts = [f"{named} {place}" for place in PLACES for _ in range(SEEDS)]
+    base.denoiser.eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        return draw(base, prompts, [seed for _ in PLACES for seed in range(SEEDS)], SAMPLER)
+
+
+def class_pictures(base: Base) -> Tensor:
+    """16 of `a car`."""
+    base.denoiser.eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        return draw(base, [f"a {NOUN}"] * 16, range(16), SAMPLER)
+
+
+def framed(photo: Photo, colour: tuple[float, float, float], masked: bool) -> Photo:
+    """The photo with everything outside its middle painted over, and, if asked, masked out."""
+    inside = torch.zeros(SIDE, SIDE)
+    inside[8:-8, 8:-8] = 1
+    painted = torch.lerp(torch.tensor(colour).view(3, 1, 1).expand(3, SIDE, SIDE), photo.pixels, inside)
+    return replace(photo, pixels=painted, mask=inside if masked else None)
+
+
+Train = Callable[..., Outcome]
