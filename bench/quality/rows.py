@@ -49,8 +49,8 @@ class Row:
 
 
 BASE = Row(name="base", steps=0, learning_rate=1.0, identifier="")
-LORA = Row(name="LoRA", steps=800, learning_rate=1e-3, priors=64)
-FULL = Row(name="full", steps=400, learning_rate=1e-4, method="full", priors=64)
+LORA = Row(name="LoRA", steps=400, learning_rate=5e-4, priors=64)
+FULL = Row(name="full", steps=200, learning_rate=1e-4, method="full", priors=64)
 
 
 def rows() -> list[Row]:
@@ -64,12 +64,17 @@ def main_rows() -> list[Row]:
 
 
 def rivals(trainers: tuple[TrainerName, ...]) -> list[Row]:
-    """The same work by others; TrainLoraNode knows no priors."""
+    """The same work by others.
+
+    TrainLoraNode knows no priors, and its alpha is fixed at 1, which scales a LoRA of rank r by 1 / r: it gets sqrt(r)
+    times the rate, so that the product of its two halves grows as fast.
+    """
     found: list[Row] = []
     if "diffusers" in trainers:
         found += [_by("diffusers", row) for row in (LORA, FULL)]
     if "TrainLoraNode" in trainers:
-        found.append(_by("TrainLoraNode", _without_priors(LORA)))
+        row = _without_priors(LORA)
+        found.append(_by("TrainLoraNode", replace(row, learning_rate=row.learning_rate * row.rank**0.5)))
     return found
 
 
