@@ -51,18 +51,22 @@ def load_icons(packages: Path, cache: Path) -> Icons:
 
 
 def _render_all(packages: Path) -> dict[str, np.ndarray]:
-    packs = {vendor: _read_pack(packages, vendor) for vendor in VENDORS}
+    packs = {vendor: read_pack(packages, vendor) for vendor in VENDORS}
     world = [render_icon(packs[vendor], icon) for _, vendor, icon in training_drawings()]
     subjects = [render_icon(packs[vendor], icon) for _, vendor, icon in SUBJECTS.values()]
-    held_out = {(vendor, icon) for _, vendor, icon in SUBJECTS.values()}
     others = []
     for vendor in VENDORS:
-        names = sorted(n for n in packs[vendor]["icons"] if not _SKIP.search(n) and (vendor, n) not in held_out)
-        others += [render_icon(packs[vendor], name) for name in names[::2]]
+        others += [render_icon(packs[vendor], name) for name in other_names(packs[vendor], vendor)]
     return {"world": np.stack(world), "held_out": np.stack(subjects), "others": np.stack(others)}
 
 
-def _read_pack(packages: Path, vendor: str) -> dict[str, Any]:
+def other_names(pack: dict[str, Any], vendor: str) -> list[str]:
+    """The vendor's icons in `Icons.others`, in their order: every second one that fits, no held-out subject."""
+    held_out = {icon for _, whose, icon in SUBJECTS.values() if whose == vendor}
+    return sorted(name for name in pack["icons"] if not _SKIP.search(name) and name not in held_out)[::2]
+
+
+def read_pack(packages: Path, vendor: str) -> dict[str, Any]:
     """Raises FileNotFoundError with the command that fetches the package."""
     found = sorted(packages.glob(f"iconify-json-{vendor}-[0-9]*.tgz"))
     if not found:

@@ -10,10 +10,10 @@ import torch
 from torch import Generator, Tensor
 
 from .compose import compose
-from .icons import _SKIP, Icons, _read_pack
+from .icons import Icons, other_names, read_pack
 from .judge_networks import SIZE
 from .judge_softening import bend
-from .palette import ADJECTIVES, COLOURS, NOUNS, SUBJECTS, VENDORS, training_drawings
+from .palette import ADJECTIVES, COLOURS, NOUNS, VENDORS, training_drawings
 from .places import paint_places
 from .world import WORDS, Scenes, World
 
@@ -34,13 +34,11 @@ def name_classes(packages: Path, count: int) -> list[int]:
     Raises ValueError where the packages are not those that the textures were made from.
     """
     drawings = training_drawings()
-    held_out = {(vendor, icon) for _, vendor, icon in SUBJECTS.values()}
     known = {(vendor, icon): noun for noun, vendor, icon in drawings}
     doubtful = {icon for _, _, icon in drawings}
     others = []
     for vendor in VENDORS:
-        icons = _read_pack(packages, vendor)["icons"]
-        names = sorted(n for n in icons if not _SKIP.search(n) and (vendor, n) not in held_out)[::2]
+        names = other_names(read_pack(packages, vendor), vendor)
         # a drawing that was judged not to look like its noun is a class of its own
         others += [known.get((vendor, n), f"{vendor}:{n}" if n in doubtful else f":{n}") for n in names]
     if len(others) != count:

@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Generator
@@ -37,11 +36,6 @@ def subject_scenes(world: World, index: int, seed: int) -> Scenes:
         colour=nothing,
         adjective=nothing,
     )
-
-
-def read_listing() -> dict[str, dict[str, Any]]:
-    """name -> class_noun, vendor, icon, licence, places of its photos."""
-    return dict(json.loads((FOLDER / "subjects.json").read_text(encoding="utf-8")))
 
 
 def write_subjects(icons: Path, cache: Path, folder: Path = FOLDER, seed: int = 1) -> None:

@@ -100,9 +100,11 @@ class Scoring:
             base.to(self.materials.device)
             asked = self._asked(row, subject)
             drawn = self._draw(base, work, asked, [seed for _ in self.prompts for seed in range(SEEDS)])
-            of_class = self._of_class(base, work, subject) if steps == work.steps else None
+            of_class = None
+            if steps == work.steps:
+                of_class = self._of_class(base, work, subject)
+                write_picture(_grid(drawn, SEEDS), cell.pictures)
             cell.looks[steps] = self.scores(subject, drawn, of_class)
-            write_picture(_grid(drawn, SEEDS), cell.pictures)
 
         if contender is None:
             look(0, self.materials.load())

@@ -8,8 +8,7 @@ from functools import partial
 
 from accelerate import PartialState
 
-from ...toybase.subjects import FOLDER as SUBJECTS
-from ...toybase.subjects import read_listing
+from ...demo.example import SUBJECTS, example_subjects
 from ...trainer.sampling import SamplerSettings
 from ..contenders import SCRIPTS
 from .bench import Bench
@@ -86,8 +85,8 @@ def _subjects(arguments: argparse.Namespace) -> list[BenchSubject]:
         if not arguments.noun:
             raise ValueError("--photos needs --noun: what the photos show, such as dog")
         return [BenchSubject(arguments.photos.resolve().name, arguments.noun, arguments.photos)]
-    listing = read_listing()
+    listing = example_subjects()
     names = list(listing) if arguments.full and not arguments.subjects else arguments.subjects or DEFAULT_SUBJECTS
     if unknown := [name for name in names if name not in listing]:
         raise ValueError(f"no subject {unknown[0]!r}; there are {', '.join(listing)}")
-    return [BenchSubject(name, listing[name]["class_noun"], SUBJECTS / name) for name in names]
+    return [BenchSubject(name, listing[name].class_noun, SUBJECTS / name) for name in names]

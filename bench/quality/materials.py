@@ -14,7 +14,7 @@ from ...demo.example import cached_toybase
 from ...toybase.diffusers_folder import write_diffusers_folder
 from ...toybase.evaluate import stored_models
 from ...trainer.base import Base
-from ...trainer.families import load_base
+from ...trainer.families import fingerprint_of, load_base
 from ...trainer.photos import Photo, read_folder
 from ...trainer.priors import PriorRecipe, complete, picture, write_picture
 from ...trainer.sampling import SamplerSettings, draw
@@ -58,7 +58,7 @@ class Materials:
     @cached_property
     def fingerprint(self) -> str:
         """Of the base's weights."""
-        return self.load().fingerprint
+        return fingerprint_of(self.checkpoint)
 
     @cached_property
     def narrow_vae(self) -> AutoencoderKL | None:

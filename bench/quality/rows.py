@@ -53,11 +53,6 @@ LORA = Row(name="LoRA", steps=400, learning_rate=5e-4, priors=64)
 FULL = Row(name="full", steps=200, learning_rate=1e-4, method="full", priors=64)
 
 
-def rows() -> list[Row]:
-    """Every row of ours."""
-    return [*main_rows(), *ablations()]
-
-
 def main_rows() -> list[Row]:
     """The base, and both methods with and without priors."""
     return [BASE, LORA, _without_priors(LORA), FULL, _without_priors(FULL)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ REPORTING = ("command.py", "findings.py", "lines.py", "publish.py", "report.py",
 """What only writes down what was measured; a row is in its cell's fingerprint by its fields."""
 
 
+@cache
 def looking_digest() -> str:
     """Of how every model is drawn and scored, and of the libraries behind it."""
     bench = [file for file in (ROOT / "bench" / "quality").glob("*.py") if file.name not in REPORTING]
@@ -43,11 +45,12 @@ def rival_digest(scripts: Iterable[Path] = ()) -> str:
     return digest([*ways, ROOT / "bench" / "contenders.py", *scripts])
 
 
+@cache
 def base_digest(own_base: tuple[Path, Path] | None) -> str:
     """Of the base's weights: toybase's stored ones, or another base's checkpoint."""
     if own_base:
         return digest([own_base[0], *own_base[1].glob("unet/*.safetensors")])
-    return digest(sorted((ROOT / "toybase" / "weights").glob("[dv]*.safetensors")))
+    return digest((ROOT / "toybase" / "weights").glob("[dv]*.safetensors"))
 
 
 def photo_digest(folder: Path) -> str:
