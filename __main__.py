@@ -88,7 +88,8 @@ def add_bench(bench: argparse.ArgumentParser) -> None:
 def add_quality(bench: argparse.ArgumentParser) -> None:
     """The options of bench-quality."""
     bench.add_argument("--full", action="store_true", help="every row and every subject: some hours on two cores")
-    bench.add_argument("--ablations", action="store_true", help="every row, on the default's subjects")
+    bench.add_argument("--ablations", action="store_true", help="and rows for class noun, identifier, number of photos")
+    bench.add_argument("--settings", action="store_true", help="and rows for steps, rates, rank, λ and class images")
     bench.add_argument("--subjects", nargs="+", default=(), metavar="NAME", help="of toybase/subjects")
     bench.add_argument("--diffusers", type=Path, metavar="FOLDER", help="their examples/dreambooth, as rivals")
     bench.add_argument("--comfyui", action="store_true", help="core's TrainLoraNode in a real ComfyUI, as a rival")

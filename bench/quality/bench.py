@@ -85,7 +85,7 @@ class Bench:
             # 600 MB that only one contender reads
             diffusers_base=self.materials.diffusers_base if row.trainer == "diffusers" else self.materials.folder,
             photos=self.materials.photo_folder(subject, min(row.photos, len(self.materials.photos(subject)))),
-            class_images=self.materials.class_images(noun, row.priors) if row.priors else None,
+            class_images=self.materials.class_images(noun, row.priors, row.prior_guidance) if row.priors else None,
             identifier=row.identifier,
             class_noun=noun,
             instance_prompt=named,
@@ -96,6 +96,7 @@ class Bench:
             learning_rate=row.learning_rate,
             rank=row.rank,
             prior_weight=row.prior_weight if row.priors else 0.0,
+            prior_guidance=row.prior_guidance,
             size=self.materials.size,
             seed=0,
             precision="auto",

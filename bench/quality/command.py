@@ -21,12 +21,12 @@ from .prompts import Prompt, read_prompts, toybase_prompts
 from .publish import publish
 from .rivals.diffusers_scripts import diffusers_scripts
 from .rivals.train_lora_node import train_lora_node
-from .rows import TrainerName, ablations, main_rows, rivals
+from .rows import GUIDANCE, Row, TrainerName, ablations, main_rows, rivals, settings
 from .sources import base_digest, rival_digest, trainer_digest
 from .transformers_eyes import TransformersEyes
 
 DEFAULT_SUBJECTS = ("racing_car", "teapot")
-SAMPLER = {"sampler": "euler", "steps": 16, "guidance": 4.5}
+SAMPLER = {"sampler": "euler", "steps": 16, "guidance": GUIDANCE}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,8 +54,8 @@ def prepared(arguments: argparse.Namespace) -> Bench:
     prompts: list[Prompt] = read_prompts(arguments.prompts) if arguments.prompts else toybase_prompts()
     eyes = _eyes(arguments)
     work = arguments.output / f"base {base_digest(own_base)[:12]} {arguments.size}"
-    settings = SamplerSettings(width=arguments.size, height=arguments.size, **SAMPLER)  # type: ignore[arg-type]
-    materials = Materials(work.resolve(), arguments.size, settings, PartialState().device, own_base)
+    sampler = SamplerSettings(width=arguments.size, height=arguments.size, **SAMPLER)  # type: ignore[arg-type]
+    materials = Materials(work.resolve(), arguments.size, sampler, PartialState().device, own_base)
     contenders: dict[TrainerName, tuple[Contender, str]] = {"ours": (partial(train_ours, materials), trainer_digest())}
     if arguments.diffusers:
         scripts = [arguments.diffusers.expanduser() / name for name in SCRIPTS.values()]
@@ -64,8 +64,16 @@ def prepared(arguments: argparse.Namespace) -> Bench:
         contenders["TrainLoraNode"] = train_lora_node(), rival_digest()
     if arguments.photos and arguments.ablations:
         raise ValueError("--ablations has wrong nouns for toybase's subjects alone: leave --photos away")
-    rows = [*main_rows(), *(ablations() if arguments.full or arguments.ablations else []), *rivals(tuple(contenders))]
+    rows = [*_own_rows(arguments), *rivals(tuple(contenders))]
     return Bench(materials, Scoring(materials, eyes, prompts), subjects, rows, contenders, work / "cells")
+
+
+def _own_rows(arguments: argparse.Namespace) -> list[Row]:
+    varied = [
+        *(ablations() if arguments.full or arguments.ablations else []),
+        *(settings() if arguments.full or arguments.settings else []),
+    ]
+    return [*main_rows(), *varied]
 
 
 def _eyes(arguments: argparse.Namespace) -> list[Eyes]:

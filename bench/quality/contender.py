@@ -16,7 +16,8 @@ class Work:
 
     base: a checkpoint in the original layout; diffusers_base: the same model as a diffusers folder, with
     toybase's narrow VAE. photos, class_images: folders with pictures of `size` pixels and nothing else;
-    class_images is None, and prior_weight 0, in a training without priors. identifier, class_noun: what the
+    class_images is None, and prior_weight 0, in a training without priors;
+    prior_guidance: what class images were drawn with. identifier, class_noun: what the
     prompts are made of; instance_prompt and class_prompt hold them already. looks: the steps after which the
     model is looked at, ascending; the last is `steps`. rank: of a LoRA.
     """
@@ -35,6 +36,7 @@ class Work:
     learning_rate: float
     rank: int
     prior_weight: float
+    prior_guidance: float
     size: int
     seed: int
     precision: Precision

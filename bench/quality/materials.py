@@ -85,12 +85,13 @@ class Materials:
             write_picture(photo.pixels, (folder / photo.name).with_suffix(".png"))
         return folder
 
-    def class_images(self, class_noun: str, count: int) -> Path:
+    def class_images(self, class_noun: str, count: int, guidance: float) -> Path:
         """A folder with `count` pictures of `a <noun>` by the frozen base, and nothing else."""
-        recipe = self.recipe(class_noun)
+        recipe = self.recipe(class_noun, guidance)
         folder = self.folder / "class images" / f"{class_noun} {count} {recipe.fingerprint[:12]}"
         if not picture(folder, count - 1).is_file():
-            base, sampler = self.load(), self.prior_sampler
+            base = self.load()
+            sampler = replace(self.sampler, sampler=recipe.sampler, guidance=guidance)
             made = complete(
                 recipe, count, self.folder / "priors",
                 lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, sampler), AT_ONCE,
@@ -100,21 +101,15 @@ class Materials:
                 write_picture(photo.pixels, folder / photo.name)
         return folder
 
-    @property
-    def prior_sampler(self) -> SamplerSettings:
-        """Of class images: ancestral, as the paper has it."""
-        return replace(self.sampler, sampler="euler_ancestral")
-
-    def recipe(self, class_noun: str) -> PriorRecipe:
-        """How the class images are drawn."""
-        settings = self.prior_sampler
+    def recipe(self, class_noun: str, guidance: float) -> PriorRecipe:
+        """How the class images are drawn: by an ancestral sampler, as the paper has it."""
         return PriorRecipe(
             base=self.fingerprint,
             class_noun=class_noun,
             prompt=f"a {class_noun}",
-            sampler=settings.sampler,
-            steps=settings.steps,
-            guidance=settings.guidance,
+            sampler="euler_ancestral",
+            steps=self.sampler.steps,
+            guidance=guidance,
             width=self.size,
             height=self.size,
             seed=0,

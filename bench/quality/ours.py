@@ -108,5 +108,5 @@ def request(materials: Materials, work: Work) -> Request:
 def _priors(materials: Materials, work: Work) -> ClassPriors | None:
     if work.class_images is None:
         return None
-    recipe: PriorRecipe = materials.recipe(work.class_noun)
+    recipe: PriorRecipe = materials.recipe(work.class_noun, work.prior_guidance)
     return ClassPriors(recipe, work.class_images, len(list(work.class_images.glob("*.png"))))

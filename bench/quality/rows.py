@@ -14,11 +14,16 @@ Noun = Literal["right", "wrong", "none"]
 RARE, SKS, ADJECTIVE, LETTERS = "olt", "sks", "golden", "xxy5syt00"
 """Identifiers: a rare token; the popular one, weakly known; a common adjective; the paper's random letters."""
 PHOTOS = 5
+GUIDANCE = 4.5
+"""Of every picture that is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """How one model is trained. priors: number of class images, 0 for none. steps: 0 for the base itself."""
+    """How one model is trained. steps: 0 for the base itself.
+
+    priors: number of class images, 0 for none; prior_guidance: the guidance that they are drawn with.
+    """
 
     name: str
     steps: int
@@ -27,6 +32,7 @@ class Row:
     trainer: TrainerName = "ours"
     priors: int = 0
     prior_weight: float = 1.0
+    prior_guidance: float = GUIDANCE
     rank: int = 16
     identifier: str = RARE
     noun: Noun = "right"
@@ -84,6 +90,28 @@ def ablations() -> list[Row]:
         replace(LORA, name=f'LoRA, "{LETTERS}"', identifier=LETTERS),
         replace(LORA, name="LoRA, 1 photo", photos=1),
         replace(LORA, name="LoRA, 3 photos", photos=3),
+    ]
+
+
+def settings() -> list[Row]:
+    """What the defaults and the presets are chosen from."""
+    return [
+        *_varied(LORA, "steps", 200, 800),
+        *_varied(LORA, "learning_rate", 2.5e-4, 1e-3),
+        *_varied(LORA, "rank", 4, 64),
+        *_varied(LORA, "prior_weight", 0.3, 3.0),
+        *_varied(LORA, "priors", 16, 200),
+        *_varied(LORA, "prior_guidance", 1.0, 2.5),
+        *_varied(FULL, "steps", 100, 400),
+        *_varied(FULL, "learning_rate", 5e-5, 2e-4),
+        *_varied(FULL, "prior_guidance", 1.0, 2.5),
+    ]
+
+
+def _varied(row: Row, setting: str, *values: float) -> list[Row]:
+    return [
+        replace(row, name=f"{row.name}, {setting.replace('_', ' ')} {value:g}", **{setting: value})  # type: ignore[arg-type]
+        for value in values
     ]
 
 

@@ -7,6 +7,7 @@ import torch
 
 from dreambooth_nodes.bench.quality.eyes import ToybaseEyes
 from dreambooth_nodes.bench.quality.materials import Materials
+from dreambooth_nodes.bench.quality.rows import GUIDANCE
 from dreambooth_nodes.tests.behaviour.trainings import (
     IDENTIFIER,
     NOUN,
@@ -44,8 +45,8 @@ def photos() -> tuple[Photo, ...]:
 
 @pytest.fixture(scope="session")
 def priors(materials: Materials) -> ClassPriors:
-    folder = materials.class_images(NOUN, PRIORS)
-    return ClassPriors(materials.recipe(NOUN), folder, PRIORS)
+    folder = materials.class_images(NOUN, PRIORS, GUIDANCE)
+    return ClassPriors(materials.recipe(NOUN, GUIDANCE), folder, PRIORS)
 
 
 @pytest.fixture(scope="session")

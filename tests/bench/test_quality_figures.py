@@ -16,7 +16,7 @@ from dreambooth_nodes.bench.quality.findings import above, findings
 from dreambooth_nodes.bench.quality.lines import Line, likeness_at, way_to_real
 from dreambooth_nodes.bench.quality.prompts import read_prompts, toybase_prompts
 from dreambooth_nodes.bench.quality.report import claims, plot, table
-from dreambooth_nodes.bench.quality.rows import LORA, ablations, main_rows, rivals
+from dreambooth_nodes.bench.quality.rows import LORA, ablations, main_rows, rivals, settings
 
 
 def test_the_interval_of_a_mean_covers_the_true_mean_about_as_often_as_it_says() -> None:
@@ -68,7 +68,7 @@ def test_values_over_pairs_keep_their_mean_and_get_their_true_spread() -> None:
 
 
 def test_every_row_says_what_it_changes() -> None:
-    rows = [*main_rows(), *ablations(), *rivals(("ours", "diffusers", "TrainLoraNode"))]
+    rows = [*main_rows(), *ablations(), *settings(), *rivals(("ours", "diffusers", "TrainLoraNode"))]
     assert len({row.name for row in rows}) == len(rows)
     assert len({row.said_noun("dog") for row in ablations()} | {"dog"}) == 3
     assert all(row.looks[-1] == row.steps for row in rows if row.steps)

@@ -50,6 +50,7 @@ def work(tmp_path: Path) -> Work:
         learning_rate=2e-4,
         rank=RANK,
         prior_weight=0.0,
+        prior_guidance=4.5,
         size=SIDE,
         seed=11,
         precision="fp32",
