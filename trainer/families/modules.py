@@ -10,7 +10,7 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..checkpoint import CheckpointError
 from .unet_shape import UNetShape
@@ -44,7 +44,9 @@ def build_vae(tensors: Tensors, scaling: float) -> Any:
 
 
 def build_clip(tensors: Tensors, activation: str) -> Any:
-    """transformers' CLIPTextModel with these weights (our names), 64 channels a head."""
+    """transformers' CLIPTextModel with these weights (our names), 64 channels a head; with its projection, if any."""
+    projection = tensors.get("text_projection.weight")
+    kind = CLIPTextModel if projection is None else CLIPTextModelWithProjection
     width = tensors["embeddings.token_embedding.weight"].shape[1]
     config = CLIPTextConfig(
         vocab_size=tensors["embeddings.token_embedding.weight"].shape[0],
@@ -53,11 +55,11 @@ def build_clip(tensors: Tensors, activation: str) -> Any:
         intermediate_size=tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
         num_hidden_layers=_count(tensors, "encoder.layers.{}.mlp.fc1.weight"),
         num_attention_heads=width // 64,
-        projection_dim=width,
+        projection_dim=width if projection is None else projection.shape[0],
         hidden_act=activation,
     )
     with init_empty_weights():
-        module = CLIPTextModel(config)
+        module = kind(config)
     return _filled(module, tensors, "text encoder")
 
 

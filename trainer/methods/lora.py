@@ -13,16 +13,6 @@ from ..options import TrainOptions
 from ..randomness import scoped_seed
 from .protocol import trained_components
 
-ATTENTION = r"to_[qkv]|to_out\.0"
-TRANSFORMER = rf"{ATTENTION}|attentions\.\d+\.proj_(?:in|out)|ff\.net\.0\.proj|ff\.net\.2"
-RESNET = r"conv1|conv2|conv_shortcut|time_emb_proj|samplers\.0\.conv"
-DENOISER_TARGETS = {
-    "attention": ATTENTION,
-    "transformer": TRANSFORMER,
-    "transformer_and_resnet": f"{TRANSFORMER}|{RESNET}",
-}
-TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
-
 
 class Lora:
     """LoRA of the denoiser's layers and, when asked, of the text encoder's."""
@@ -38,8 +28,7 @@ class Lora:
         self._components = tuple(components)
         with scoped_seed(options.seed, "lora"):
             for component, module in components.items():
-                denoiser = component == "denoiser"
-                names = DENOISER_TARGETS[options.targets] if denoiser else TEXT_TARGETS
+                names = base.lora_targets(component, options.targets)
                 inject_adapter_in_model(_config(options, rf".*(?:{names})"), module)
                 module.train()
 
