@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_open_clip_checkpoint
-from torch import Tensor
 
+from dreambooth_nodes.tests.trainer.families.full_size import DEPTHS, TENSORS, UNETS, denoiser, original, shapes_of
 from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
-from dreambooth_nodes.trainer.checkpoint import Shapes
 from dreambooth_nodes.trainer.families import FAMILIES
 from dreambooth_nodes.trainer.families.modules import text_encoder_name
 from dreambooth_nodes.trainer.families.unet_shape import unet_shape
-from dreambooth_nodes.trainer.keys import KeyTable
 from dreambooth_nodes.trainer.layouts import denoiser_table, open_clip_table
-from dreambooth_nodes.trainer.parts import CLIP_L, CLIP_L_OF_TWO, DENOISER, OPEN_CLIP, OPEN_CLIP_OF_TWO
-
-CROSS, PLAIN = "CrossAttn{}Block2D", "{}Block2D"
-UNETS: dict[str, dict[str, Any]] = {
-    "sd1": {"cross_attention_dim": 768, "attention_head_dim": 8},
-    "sd2": {"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True},
-    "sdxl": {
-        "cross_attention_dim": 2048,
-        "attention_head_dim": (5, 10, 20),
-        "use_linear_projection": True,
-        "block_out_channels": (320, 640, 1280),
-        "transformer_layers_per_block": (1, 2, 10),
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": 2816,
-    },
-}
-DEPTHS = {"sd1": (1, 1, 1, 0), "sd2": (1, 1, 1, 0), "sdxl": (0, 2, 10)}
-TENSORS = {"sd1": 686, "sd2": 686, "sdxl": 1680}
-
-
-def original(module: Any, table: KeyTable) -> dict[str, Tensor]:
-    return table.original({text_encoder_name(name): tensor for name, tensor in module.state_dict().items()})
-
-
-def denoiser(family: str) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        return original(UNet2DConditionModel(**UNETS[family]), denoiser_table(DENOISER, 2, DEPTHS[family]))
-
-
-def open_clip(prefix: str, width: int, layers: int) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        module = new_text_encoder(width, layers, projected=True)
-    return original(module, open_clip_table(prefix, layers))
-
-
-def text_encoders(family: str) -> dict[str, Tensor]:
-    embedding = "embeddings.token_embedding.weight"
-    clip = torch.empty(49408, 768, device="meta")
-    if family == "sd1":
-        return {CLIP_L + embedding: clip}
-    if family == "sd2":
-        return open_clip(OPEN_CLIP, 1024, 24)
-    return {CLIP_L_OF_TWO + embedding: clip, **open_clip(OPEN_CLIP_OF_TWO, 1280, 32)}
-
-
-def shapes_of(family: str) -> Shapes:
-    return {key: tuple(tensor.shape) for key, tensor in (denoiser(family) | text_encoders(family)).items()}
+from dreambooth_nodes.trainer.parts import DENOISER, OPEN_CLIP, OPEN_CLIP_OF_TWO
 
 
 @pytest.mark.parametrize("family", UNETS)
