@@ -13,6 +13,7 @@ from ..trainer.identifier import warnings_for
 from ..trainer.options import CHOICES, TrainOptions
 from ..trainer.personalize import Request, find_finished, personalize
 from ..trainer.personalized import Personalized
+from ..trainer.precision import frozen_dtype
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.priors import ClassPriors
 from ..trainer.run import Run
@@ -99,7 +100,7 @@ def _train(base: BaseFile, request: Request) -> tuple[Personalized, Run]:
 
 def _train_on(device: torch.device, base: BaseFile, request: Request) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
-    live = load_base(base.path, base.prediction).to(device)
+    live = load_base(base.path, base.prediction, frozen_dtype(request.options, device)).to(device)
     return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
 
 

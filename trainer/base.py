@@ -30,7 +30,7 @@ class Posterior:
 
 
 class Base(ABC):
-    """One pretrained model in memory, float32 or as asked, frozen until a method unfreezes a part.
+    """One pretrained model in memory, frozen until a method unfreezes a part.
 
     denoiser, vae: modules. text_encoders: {component name: module}. tables: {component: KeyTable},
     components being "denoiser", "vae" and the text encoders. source: what it was read from.
@@ -58,8 +58,11 @@ class Base(ABC):
     fingerprint: str
 
     @abstractmethod
-    def __init__(self, source: Source, prediction: str | None = None) -> None:
-        """Read the model. prediction: what its denoiser answers, where the weights do not tell."""
+    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
+        """Read the model. prediction: what its denoiser answers, where the weights do not tell.
+
+        dtype: of the denoiser's linear layers and convolutions, float32 where they are to be trained.
+        """
 
     @classmethod
     @abstractmethod

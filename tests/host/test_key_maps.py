@@ -23,10 +23,11 @@ def family(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def host(family: str) -> dict[str, Any]:
+    begin = "import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']"
+    run = f"{begin}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     answer = subprocess.run(
-        [str(comfyui_python() or sys.executable), "-c", f"import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']; "
-         f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"],
-        cwd=comfyui_folder(), input=json.dumps(shapes_of(family)), capture_output=True, text=True, check=False,
+        [str(comfyui_python() or sys.executable), "-c", run], cwd=comfyui_folder(),
+        input=json.dumps(shapes_of(family)), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-2000:]
     return dict(json.loads(answer.stdout[answer.stdout.index("{") :]))

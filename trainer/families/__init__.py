@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from ..base import Base, component_tensors, fingerprint
 from ..checkpoint import CheckpointError, Shapes
 from ..parts import diffusers_folder
@@ -31,14 +33,14 @@ def family_of(source: Source) -> type[Base]:
     )
 
 
-def load_base(path: Path | Source, prediction: str | None = None) -> Base:
-    """The pretrained model in a .safetensors file, a diffusers folder or any other source; float32, frozen, on the CPU.
+def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> Base:
+    """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
 
-    prediction: "epsilon" or "v_prediction", where the model does not tell. Raises CheckpointError, naming what was
-    found, when no family recognises it.
+    prediction: "epsilon" or "v_prediction", where the model does not tell. dtype: of the denoiser's layers; see
+    `precision.frozen_dtype`. Raises CheckpointError, naming what was found, when no family recognises it.
     """
     source = open_source(path) if isinstance(path, Path) else path
-    return family_of(source)(source, prediction)
+    return family_of(source)(source, prediction, dtype)
 
 
 def fingerprint_of(path: Path, name: str | None = None) -> str:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from diffusers import DDIMScheduler, DDPMScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
@@ -50,13 +51,13 @@ class LatentDiffusion(Base):
     """Width of the text encoders' answer."""
     latent_scale: ClassVar[float] = 0.18215
 
-    def __init__(self, source: Source, prediction: str | None = None) -> None:
+    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
         shape = unet_shape(source.shapes, DENOISER)
         self.source = source
         self.tables = self.key_tables(source.shapes)
         tensors = component_tensors(source, self.tables)
         self.fingerprint = fingerprint(tensors)
-        self.denoiser = build_denoiser(tensors["denoiser"], shape, self._heads(shape))
+        self.denoiser = build_denoiser(tensors["denoiser"], shape, self._heads(shape), dtype)
         self.text_encoders = {
             name: build_clip(tensors[name], activation) for name, activation in self._text_activations().items()
         }

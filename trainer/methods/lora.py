@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..base import Base
 from ..families.modules import text_encoder_name
@@ -30,6 +31,7 @@ class Lora:
             for component, module in components.items():
                 names = base.lora_targets(component, options.targets)
                 inject_adapter_in_model(_config(options, rf".*(?:{names})"), module)
+                _begin(module)
                 module.train()
 
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
@@ -42,6 +44,15 @@ class Lora:
             }
             for component in self._components
         }
+
+
+def _begin(module: nn.Module) -> None:
+    """A is drawn and B zero in float32 whatever the frozen layer's dtype: peft gives both that dtype."""
+    for name, weight in module.named_parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+            if ".lora_A." in name:
+                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
 
 
 def _config(options: TrainOptions, targets: str) -> LoraConfig:

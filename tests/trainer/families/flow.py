@@ -57,7 +57,7 @@ class TinyFlow(Base):
     kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_"}
     diffusers: ClassVar[dict[str, str]] = {"denoiser": "transformer", "text_encoder": "text_encoder", "vae": "vae"}
 
-    def __init__(self, source: Source, prediction: str | None = None) -> None:
+    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
         self.source = source
         self.tables = self.key_tables(source.shapes)
         tensors = component_tensors(source, self.tables)
