@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ..trainer.families import load_base
 from ..trainer.identifier import warnings_for
-from ..trainer.options import CHOICES, TrainOptions
+from ..trainer.options import CHOICES, TEXTS, TrainOptions
 from ..trainer.personalize import Request, find_finished, personalize
 from ..trainer.personalized import Personalized
 from ..trainer.priors import ClassPriors
@@ -41,11 +41,10 @@ class DreamBoothTrain(io.ComfyNode):
                 io.Vae.Input("vae"),
                 sockets.Subject.Input("subject"),
                 io.String.Input("identifier", default="olt", tooltip="[V]: the subject's name in prompts."),
-                io.Combo.Input("method", options=list(CHOICES["method"]), default="lora",
-                               tooltip="lora: a small file. full: a whole checkpoint, as in the paper."),
-                io.Int.Input("steps", default=400, min=1, max=100_000, tooltip="Optimizer steps."),
+                io.Combo.Input("method", options=list(CHOICES["method"]), default="lora", tooltip=TEXTS["method"]),
+                io.Int.Input("steps", default=400, min=1, max=100_000, tooltip=TEXTS["steps"]),
                 io.Float.Input("learning_rate", default=1e-4, min=1e-8, max=1.0, step=1e-6, round=False,
-                               tooltip="For lora about 1e-4; for full about 5e-6."),
+                               tooltip=TEXTS["learning_rate"]),
                 io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
                 io.String.Input("name", default="my_subject", tooltip="Of the file; a number is put after it."),
                 sockets.ClassPriors.Input("class_priors", optional=True),
