@@ -41,6 +41,8 @@ class Base(ABC):
     """What stands before the original names of the components that can be trained."""
     latent_channels: ClassVar[int] = 4
     pixels_per_latent: ClassVar[int] = 8
+    resolution: ClassVar[int] = 512
+    """Pixels a side that the family was trained at."""
 
     denoiser: Any
     vae: Any

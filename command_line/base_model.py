@@ -1,0 +1,65 @@
+"""--base: what its header says, its fingerprint, and the model itself, each read when it is first needed."""
+
+from __future__ import annotations
+
+import argparse
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from ..trainer.base import Base
+from ..trainer.checkpoint import read_metadata, read_shapes
+from ..trainer.families import family_of, fingerprint_of, load_base
+from .answer import say
+from .launcher import launched_on_cpu
+
+
+class BaseModel:
+    """The pretrained model that a command works on. Raises CheckpointError for a file of no known family."""
+
+    def __init__(self, file: Path, device: str) -> None:
+        self.file, self.device = file, chosen_device(device)
+        self.family = family_of(read_shapes(file), file.name)
+        self._loaded: Base | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the weights; reads the file, builds no model."""
+        return fingerprint_of(self.file) if self._loaded is None else self._loaded.fingerprint
+
+    @property
+    def live(self) -> Base:
+        """The model on its device, loaded once."""
+        if self._loaded is None:
+            say(f"loading {self.file.name} on {self.device}")
+            self._loaded = load_base(self.file).to(self.device)
+        return self._loaded
+
+    def size(self, arguments: argparse.Namespace) -> tuple[int, int]:
+        """Width and height in pixels: as asked for, or what the base was trained at."""
+        width = arguments.width or arguments.height or self._resolution()
+        return width, arguments.height or width
+
+    def _resolution(self) -> int:
+        # modelspec: "<width>x<height>".
+        said = read_metadata(self.file).get("modelspec.resolution", "").split("x")[0]
+        return int(said) if said.isdigit() else self.family.resolution
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device called `name`, or the best there is. Raises ValueError for one that is not there."""
+    if not name:
+        return torch.device("cpu" if launched_on_cpu() else _best())
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _best() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
