@@ -35,8 +35,8 @@ class Progress:
     def _phase(self, phase: Phase) -> None:
         if phase.name == "training":
             self._stop.patient = True
-        if phase.name == "saving" and self._bar is not None:
-            self._bar.close()
+        if phase.name == "saving":
+            self._close()
         tqdm.write(phase.name, file=sys.stderr)
 
     def _step(self, step: Step) -> None:
@@ -46,6 +46,12 @@ class Progress:
             )
         self._bar.set_postfix(_losses(step), refresh=False)
         self._bar.update(step.step - self._bar.n)
+        if step.step == step.steps:
+            self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 def say_warnings(warnings: tuple[str, ...]) -> None:

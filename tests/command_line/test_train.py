@@ -86,8 +86,7 @@ def test_class_images_are_drawn_once(
     assert (more["drawn"], more["count"], len(list(Path(more["folder"]).glob("*.png")))) == (1, 3, 3)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_stopped_run_is_saved_and_named(number: signal.Signals, toybase_file: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_is_saved_and_named(toybase_file: Path, tmp_path: Path) -> None:
     words = train_words(toybase_file, tmp_path, "--steps", 100_000, "--priors", 0, "--json")
     process = started([ROOT, *words])
     assert process.stderr is not None
@@ -96,9 +95,9 @@ def test_a_stopped_run_is_saved_and_named(number: signal.Signals, toybase_file: 
         letter = process.stderr.read(1)
         assert letter, said
         said += letter
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
-    assert process.returncode == 128 + number, said + err
+    assert process.returncode == 130, said + err
     result = json.loads(out)
     assert result["status"] == "stopped"
     assert 1 <= result["steps"] < 100_000
