@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..trainer.families import fingerprint_of
 from ..trainer.run import Store
+from ..trainer.source import CheckpointFile
 
 WORK = "dreambooth"
 TEXT_ENCODERS = {
@@ -84,7 +85,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
     path = folder / f"{uuid.uuid4().hex}.safetensors"
     try:
         comfy.sd.save_checkpoint(str(path), model, clip, vae)
-        written = BaseFile(path, fingerprint_of(path, "the connected model"), prediction)
+        written = BaseFile(path, fingerprint_of(CheckpointFile(path, "the connected model")), prediction)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ..trainer.families import load_base
 from ..trainer.identifier import warnings_for
-from ..trainer.options import CHOICES, TrainOptions
+from ..trainer.options import CHOICES, TEXTS, TrainOptions
 from ..trainer.personalize import Request, find_finished, personalize
 from ..trainer.personalized import Personalized
 from ..trainer.precision import frozen_dtype
@@ -43,11 +43,10 @@ class DreamBoothTrain(io.ComfyNode):
                 io.Vae.Input("vae"),
                 sockets.Subject.Input("subject"),
                 io.String.Input("identifier", default="olt", tooltip="[V]: the subject's name in prompts."),
-                io.Combo.Input("method", options=list(CHOICES["method"]), default="lora",
-                               tooltip="lora: a small file. full: a whole checkpoint, as in the paper."),
-                io.Int.Input("steps", default=0, min=0, max=100_000, tooltip="Optimizer steps. 0: the preset's."),
+                io.Combo.Input("method", options=list(CHOICES["method"]), default="lora", tooltip=TEXTS["method"]),
+                io.Int.Input("steps", default=0, min=0, max=100_000, tooltip=f"{TEXTS['steps']} 0: the preset's."),
                 io.Float.Input("learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, round=False,
-                               tooltip="0: 1e-4 for lora, 5e-6 for full."),
+                               tooltip=f"{TEXTS['learning_rate']} 0: the preset's."),
                 io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
                 io.String.Input("name", default="my_subject", tooltip="Of the file; a number is put after it."),
                 sockets.ClassPriors.Input("class_priors", optional=True),

@@ -8,7 +8,8 @@ import torch
 from comfy_api.latest import io
 
 from ..trainer.priors import PriorRecipe, complete
-from ..trainer.subject import PromptTemplates, Subject
+from ..trainer.prompts import PromptTemplates
+from ..trainer.subject import Subject
 from . import sockets
 from .comfy_host import base_file, store
 from .comfy_sampling import ANCESTRAL, prior_drawer

@@ -19,9 +19,10 @@ from .options import TrainOptions
 from .personalized import Personalized, checked_name
 from .precision import autocast, forward_dtype
 from .priors import ClassPriors
+from .prompts import checked_identifier, filled
 from .run import Run, Store, open_run, points, relative, run_key
 from .sampling import SamplerSettings, draw
-from .subject import Subject, checked_identifier, filled
+from .subject import Subject
 from .train import LossCurve, Training, TrainingDiverged, train
 
 
