@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..trainer.presets import PRIOR_GUIDANCE
+
 if TYPE_CHECKING:
     from ..trainer.run import Store
 
@@ -47,7 +49,8 @@ def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
     group = parser.add_argument_group("class images", "Drawn by the base as it is, kept in the output folder, reused.")
     group.add_argument("--priors", type=int, default=None, metavar="N", help=f"how many (default: {default})")
     group.add_argument("--prior-steps", type=int, default=25, metavar="N", help="sampling steps (default: 25)")
-    group.add_argument("--prior-guidance", type=float, default=6.0, metavar="SCALE", help="1: none (default: 6)")
+    guidance = f"more narrows the class (default: {PRIOR_GUIDANCE:g}, none)"
+    group.add_argument("--prior-guidance", type=float, default=PRIOR_GUIDANCE, metavar="SCALE", help=guidance)
     group.add_argument("--prior-seed", type=int, default=0, metavar="SEED", help="0 or more (default: 0)")
     group.add_argument("--prior-batch-size", type=int, default=4, metavar="N", help="drawn at once (default: 4)")
 

@@ -13,6 +13,12 @@ DEFAULT: PresetName = "balanced"
 LEARNING_RATES: dict[MethodName, float] = {"lora": 1e-4, "full": 5e-6}
 """What Stable Diffusion takes: the paper's for full fine-tuning, common practice for a LoRA."""
 
+PRIOR_GUIDANCE = 1.0
+"""None: class images are then what the base itself answers with, and the prior term asks for no change at all.
+
+Guided ones are prettier and all alike: learned, and guided once more when they are drawn, they narrow the class.
+"""
+
 
 @dataclass(frozen=True)
 class Preset:
