@@ -39,6 +39,18 @@ class Base(ABC):
     architecture: ClassVar[str]
     prefixes: ClassVar[dict[str, str]]
     """What stands before the original names of the components that can be trained."""
+    kohya: ClassVar[dict[str, str]]
+    """Component → what stands before its layers' names in kohya's LoRA files."""
+    kohya_by_original: ClassVar[bool] = False
+    """Whether those files name the denoiser's layers as the original layout does, not as we do."""
+    kohya_version: ClassVar[str] = ""
+    """kohya's ss_base_model_version, without the `_v` of v-prediction."""
+    diffusers: ClassVar[dict[str, str]]
+    """Component → its name in a diffusers pipeline."""
+    pipeline: ClassVar[str]
+    """The class of diffusers that runs the family."""
+    pad_tokens: ClassVar[dict[str, str]]
+    """Text encoder → what its tokenizer pads with."""
     latent_channels: ClassVar[int] = 4
     pixels_per_latent: ClassVar[int] = 8
 

@@ -40,6 +40,10 @@ class KeyTable:
         name = _rename(ours, {b: a for a, b in self.pairs})
         return None if name is None else self.prefix + name
 
+    def original_name(self, ours: str) -> str | None:
+        """The original name for one of ours, or None where no single tensor of the layout is it."""
+        return self.original(ours)
+
     def to_ours(self, originals: Iterable[str]) -> dict[str, str]:
         """{original name: our name} for those that this component owns."""
         table = dict(self.pairs)

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .checkpoint import CheckpointError, numbered, write_json
+from .checkpoint import CheckpointError, numbered, read_shapes, write_json
 from .events import Sample, Step
 from .options import TrainOptions
 from .personalized import Personalized, read_personalized
@@ -46,6 +46,22 @@ class Store:
     def kept_base(self, fingerprint: str) -> Path:
         """Where the weights that full results were trained from are kept."""
         return self.work / "bases" / f"{fingerprint[:24]}.safetensors"
+
+    def keep_shapes(self, source: Path, fingerprint: str) -> None:
+        """Keep the names and shapes of a base's tensors: a LoRA's layers are named after them."""
+        kept = self._shapes_file(fingerprint)
+        if not kept.is_file():
+            write_json(read_shapes(source), kept)
+
+    def kept_shapes(self, fingerprint: str) -> dict[str, tuple[int, ...]] | None:
+        """Names and shapes of a base's tensors, or None where nothing was trained from it here."""
+        kept = self._shapes_file(fingerprint)
+        if not kept.is_file():
+            return None
+        return {key: tuple(shape) for key, shape in json.loads(kept.read_text(encoding="utf-8")).items()}
+
+    def _shapes_file(self, fingerprint: str) -> Path:
+        return self.kept_base(fingerprint).with_suffix(".json")
 
     def keep_base(self, source: Path, fingerprint: str) -> Path:
         """Keep the weights that a full result was trained from: its patch is the difference."""
@@ -130,8 +146,18 @@ def results(store: Store) -> list[tuple[Run, Personalized]]:
     return found
 
 
-def run_key(base: str, subject: Subject, identifier: str, priors: ClassPriors | None, options: TrainOptions) -> str:
-    """SHA-256 (hex) of all that decides the trained weights; a name or a preview is not among it."""
+def run_key(
+    base: str,
+    subject: Subject,
+    identifier: str,
+    priors: ClassPriors | None,
+    options: TrainOptions,
+    begins_with: str | None = None,
+) -> str:
+    """SHA-256 (hex) of all that decides the trained weights; a name or a preview is not among it.
+
+    begins_with: SHA-256 of the LoRA that the training goes on from.
+    """
     parts = {
         "format": FORMAT,
         "base": base,
@@ -140,6 +166,8 @@ def run_key(base: str, subject: Subject, identifier: str, priors: ClassPriors | 
         "priors": None if priors is None else [priors.recipe.fingerprint, priors.count],
         "settings": options.weight_settings,
     }
+    if begins_with is not None:
+        parts["begins_with"] = begins_with
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

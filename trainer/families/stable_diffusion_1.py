@@ -39,6 +39,12 @@ class StableDiffusion1(Base):
     family: ClassVar[str] = "sd1"
     architecture: ClassVar[str] = "stable-diffusion-v1"
     prefixes: ClassVar[dict[str, str]] = {"denoiser": DENOISER, "text_encoder": TEXT}
+    kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_text_model_"}
+    kohya_by_original: ClassVar[bool] = False
+    kohya_version: ClassVar[str] = "sd_v1"
+    diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
+    pipeline: ClassVar[str] = "StableDiffusionPipeline"
+    pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "<|endoftext|>"}
 
     def __init__(self, path: Path) -> None:
         shapes = read_shapes(path)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
+import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
-from torch import Tensor
+from peft.tuners.lora import LoraLayer as LoraLayerModule
+from torch import Tensor, nn
 
 from ..base import Base
+from ..export.lora_weights import LoraLayer, LoraWeights, from_peft
 from ..families.modules import text_encoder_name
 from ..options import TrainOptions
 from ..randomness import scoped_seed
@@ -29,18 +34,20 @@ class Lora:
 
     name: ClassVar[str] = "lora"
 
-    def __init__(self) -> None:
+    def __init__(self, start: LoraWeights | None = None) -> None:
+        """start: weights to go on from, with their ranks and alphas; None begins anew."""
         self._components: tuple[str, ...] = ()
+        self._start = start or {}
 
     def attach(self, base: Base, options: TrainOptions) -> None:
-        """Add the adapters, drawn from the run's seed; B starts at zero, so nothing changes yet."""
+        """Add the adapters, drawn from the run's seed; B starts at zero, so only `start` changes anything yet."""
         components = trained_components(base, options)
         self._components = tuple(components)
         with scoped_seed(options.seed, "lora"):
             for component, module in components.items():
-                denoiser = component == "denoiser"
-                names = DENOISER_TARGETS[options.targets] if denoiser else TEXT_TARGETS
-                inject_adapter_in_model(_config(options, rf".*(?:{names})"), module)
+                start = self._start.get(component, {})
+                inject_adapter_in_model(_config(options, _targets(component, options), module, start), module)
+                _fill(module, start)
                 module.train()
 
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
@@ -54,6 +61,50 @@ class Lora:
             for component in self._components
         }
 
+    def weights(self, base: Base) -> LoraWeights:
+        """What was trained, with each layer's own alpha."""
+        modules = base.components()
+        alphas = {component: _alphas(modules[component]) for component in self._components}
+        return from_peft(self.trained(base), alphas)
 
-def _config(options: TrainOptions, targets: str) -> LoraConfig:
-    return LoraConfig(r=options.rank, lora_alpha=options.lora_alpha, target_modules=targets)
+
+def targeted(component: str, layer: str, options: TrainOptions) -> bool:
+    """Whether a layer (our name) gets a LoRA where its component is trained."""
+    return re.fullmatch(_targets(component, options), layer) is not None
+
+
+def _targets(component: str, options: TrainOptions) -> str:
+    names = DENOISER_TARGETS[options.targets] if component == "denoiser" else TEXT_TARGETS
+    return rf".*(?:{names})"
+
+
+def _config(options: TrainOptions, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
+    own = {
+        name: start[text_encoder_name(name)] for name, _ in module.named_modules() if text_encoder_name(name) in start
+    }
+    return LoraConfig(
+        r=options.rank,
+        lora_alpha=options.lora_alpha,
+        target_modules=targets,
+        rank_pattern={name: layer.rank for name, layer in own.items()},
+        alpha_pattern={name: layer.alpha for name, layer in own.items()},
+    )
+
+
+@torch.no_grad()
+def _fill(module: nn.Module, start: Mapping[str, LoraLayer]) -> None:
+    adapted = dict(_adapted(module))
+    for name, layer in start.items():
+        adapted[name].lora_A["default"].weight.copy_(layer.down)
+        adapted[name].lora_B["default"].weight.copy_(layer.up)
+
+
+def _alphas(module: nn.Module) -> dict[str, float]:
+    return {name: float(layer.lora_alpha["default"]) for name, layer in _adapted(module)}
+
+
+def _adapted(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """(our name, peft's layer) of every layer that has an adapter."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, LoraLayerModule):
+            yield text_encoder_name(name), layer
