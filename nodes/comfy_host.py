@@ -20,7 +20,12 @@ from ..trainer.families import fingerprint_of
 from ..trainer.run import Store
 
 WORK = "dreambooth"
-CLIP_L = "clip_l.transformer.text_model."
+TEXT_ENCODERS = {
+    "sd1": {"text_encoder": "clip_l"},
+    "sd2": {"text_encoder": "clip_h"},
+    "sdxl": {"text_encoder": "clip_l", "text_encoder_2": "clip_g"},
+}
+"""{family: {text encoder: the host's name for it}}."""
 
 
 def input_folder() -> Path:
@@ -53,10 +58,11 @@ def load_checkpoint(file: Path) -> tuple[Any, Any, Any]:
 
 @dataclass(frozen=True)
 class BaseFile:
-    """A graph's model, CLIP and VAE as one file, patches applied."""
+    """A graph's model, CLIP and VAE as one file, patches applied. prediction: what the graph's denoiser answers."""
 
     path: Path
     fingerprint: str
+    prediction: str
 
 
 _written: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], BaseFile]] = weakref.WeakKeyDictionary()
@@ -67,7 +73,8 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
 
     Raises CheckpointError for a model of a family that cannot be trained.
     """
-    state = (model.patches_uuid, clip.patcher.patches_uuid)
+    prediction = _prediction(model)
+    state = (model.patches_uuid, clip.patcher.patches_uuid, prediction)
     parts = (weakref.ref(clip.cond_stage_model), weakref.ref(vae.first_stage_model))
     known = _written.get(model.model)
     if known and known[0] == (*state, *parts) and known[1].path.is_file():
@@ -77,13 +84,24 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
     path = folder / f"{uuid.uuid4().hex}.safetensors"
     try:
         comfy.sd.save_checkpoint(str(path), model, clip, vae)
-        written = BaseFile(path, fingerprint_of(path, "the connected model"))
+        written = BaseFile(path, fingerprint_of(path, "the connected model"), prediction)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     _forget(known)
     _written[model.model] = ((*state, *parts), written)
     return written
+
+
+def _prediction(model: Any) -> str:
+    """Weights do not carry it, and the graph may have changed it. Raises ValueError for what cannot be trained."""
+    sampling = model.get_model_object("model_sampling")
+    kinds = [kind.__name__ for kind in type(sampling).__mro__]
+    if "ModelSamplingDiscrete" not in kinds:
+        raise ValueError(
+            f"The model samples by {kinds[1]}, which cannot be trained: only epsilon and v_prediction can."
+        )
+    return "v_prediction" if "V_PREDICTION" in kinds else "epsilon"
 
 
 def _forget(known: tuple[tuple[Any, ...], BaseFile] | None) -> None:
@@ -119,26 +137,32 @@ def with_lora(model: Any, clip: Any, tensors: dict[str, Tensor], on_model: float
 
 
 def with_difference(
-    model: Any, clip: Any, difference: dict[str, dict[str, Tensor]], on_model: float, on_clip: float
+    model: Any, clip: Any, family: str, difference: dict[str, dict[str, Tensor]], on_model: float, on_clip: float
 ) -> tuple[Any, Any]:
-    """Clones of both with {"denoiser", "text_encoder": {original name: W_trained − W_base}} added.
+    """Clones of both with {component: {name: W_trained − W_base}} added, names as `trainer.difference` gives them.
 
     Raises ValueError when the model has no such weights: it is not of the family that was trained.
     """
     clones = model.clone(), clip.clone()
-    places = {"denoiser": (clones[0], on_model, "diffusion_model."), "text_encoder": (clones[1], on_clip, CLIP_L)}
     for component, weights in difference.items():
-        patcher, strength, prefix = places[component]
-        patches = {f"{prefix}{name}": ("diff", (weight,)) for name, weight in weights.items()}
+        patcher, strength = (clones[0], on_model) if component == "denoiser" else (clones[1], on_clip)
+        patches = {_host_name(family, component, name): ("diff", (weight,)) for name, weight in weights.items()}
         refused = set(patches) - set(patcher.add_patches(patches, strength))
         if refused:
             raise ValueError(f"The model has no weights {sorted(refused)[:3]} …; it is of another family.")
     return clones
 
 
+def _host_name(family: str, component: str, name: str) -> str:
+    if component == "denoiser":
+        return f"diffusion_model.{name}"
+    inside = "" if name.startswith("text_projection") else "text_model."
+    return f"{TEXT_ENCODERS[family][component]}.transformer.{inside}{name}"
+
+
 def clip_tokenizer(clip: Any) -> Any:
     """transformers' tokenizer inside the host's CLIP. Raises ValueError for a text encoder of another kind."""
-    tokenizer = getattr(clip.tokenizer, "clip_l", None)
-    if tokenizer is None:
-        raise ValueError(f"clip is a {type(clip.tokenizer).__name__}; rare tokens are looked up in CLIP-L so far.")
-    return tokenizer.tokenizer
+    for name in ("clip_l", "clip_h"):
+        if found := getattr(clip.tokenizer, name, None):
+            return found.tokenizer
+    raise ValueError(f"clip is a {type(clip.tokenizer).__name__}; rare tokens are looked up in CLIP's vocabulary.")

@@ -66,9 +66,12 @@ def denoiser_answer(model: Any, clip: Any) -> Answer:
     def answer(prompts: Sequence[str]) -> Tensor:
         rows, bar = [], comfy.utils.ProgressBar(len(prompts))
         for prompt in prompts:
-            context = clip.encode_from_tokens(clip.tokenize(prompt)).to(device)
-            context = context.expand(len(sigma), -1, -1)
-            denoised = model.model.apply_model(noisy, sigma, c_crossattn=context)
+            context, pooled = clip.encode_from_tokens(clip.tokenize(prompt), return_pooled=True)
+            told = model.model.extra_conds(
+                cross_attn=context, pooled_output=pooled, noise=noisy, device=device, width=side * 8, height=side * 8
+            )
+            told = {name: cond.process_cond(batch_size=len(sigma), device=device).cond for name, cond in told.items()}
+            denoised = model.model.apply_model(noisy, sigma, **told)
             rows.append(((noisy - denoised) / sigma.view(-1, 1, 1, 1)).float().cpu())
             bar.update(1)
         return torch.stack(rows)

@@ -27,7 +27,7 @@ class DreamBoothOptions(io.ComfyNode):
             description="Settings of the training beside the few that DreamBoothTrain shows.",
             inputs=[
                 _float("prior_weight", 0.0, 10.0, "λ: weight of the prior term. 0: no priors."),
-                _int("rank", 1, 1024, "Of the LoRA."),
+                io.Int.Input("rank", default=0, min=0, max=1024, optional=True, tooltip="0: the preset's."),
                 io.Float.Input("alpha", default=0.0, min=0.0, max=1024.0, optional=True, tooltip="0: as the rank."),
                 _combo("targets", "Layers that get a LoRA."),
                 _int("batch_size", 1, 64, "Instance images a forward; as many priors go with them."),
@@ -62,6 +62,8 @@ class DreamBoothOptions(io.ComfyNode):
         """Keyword arguments for `TrainOptions`; checked where the training begins."""
         for name in ("alpha", "text_encoder_learning_rate", "snr_gamma"):
             fields[name] = fields.get(name) or None
+        if not fields.get("rank"):
+            fields.pop("rank", None)
         return io.NodeOutput({**fields, "templates": PromptTemplates(instance_prompt, class_prompt)})
 
 

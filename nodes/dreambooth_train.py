@@ -13,6 +13,8 @@ from ..trainer.identifier import warnings_for
 from ..trainer.options import CHOICES, TrainOptions
 from ..trainer.personalize import Request, find_finished, personalize
 from ..trainer.personalized import Personalized
+from ..trainer.precision import frozen_dtype
+from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.priors import ClassPriors
 from ..trainer.run import Run
 from ..trainer.subject import Subject
@@ -43,13 +45,15 @@ class DreamBoothTrain(io.ComfyNode):
                 io.String.Input("identifier", default="olt", tooltip="[V]: the subject's name in prompts."),
                 io.Combo.Input("method", options=list(CHOICES["method"]), default="lora",
                                tooltip="lora: a small file. full: a whole checkpoint, as in the paper."),
-                io.Int.Input("steps", default=400, min=1, max=100_000, tooltip="Optimizer steps."),
-                io.Float.Input("learning_rate", default=1e-4, min=1e-8, max=1.0, step=1e-6, round=False,
-                               tooltip="For lora about 1e-4; for full about 5e-6."),
+                io.Int.Input("steps", default=0, min=0, max=100_000, tooltip="Optimizer steps. 0: the preset's."),
+                io.Float.Input("learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, round=False,
+                               tooltip="0: 1e-4 for lora, 5e-6 for full."),
                 io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
                 io.String.Input("name", default="my_subject", tooltip="Of the file; a number is put after it."),
                 sockets.ClassPriors.Input("class_priors", optional=True),
                 sockets.Options.Input("options", optional=True),
+                io.Combo.Input("preset", options=list(PRESETS), default=DEFAULT, optional=True,
+                               tooltip="Steps, learning rate and rank where nothing else says them."),
             ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
@@ -73,9 +77,12 @@ class DreamBoothTrain(io.ComfyNode):
         name: str,
         class_priors: ClassPriors | None = None,
         options: dict[str, Any] | None = None,
+        preset: str = DEFAULT,
     ) -> io.NodeOutput:
         """The result, from disk where the same run is finished."""
-        chosen = TrainOptions(method=method, steps=steps, learning_rate=learning_rate, seed=seed, **(options or {}))
+        said = {name: value for name, value in {"steps": steps, "learning_rate": learning_rate}.items() if value}
+        fields = {**preset_named(preset).options(method), **(options or {}), **said}
+        chosen = TrainOptions(method=method, seed=seed, **fields)
         request = Request(subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors)
         for warning in warnings_for(request.identifier, clip_tokenizer(clip)):
             log.warning(warning)
@@ -93,7 +100,7 @@ def _train(base: BaseFile, request: Request) -> tuple[Personalized, Run]:
 
 def _train_on(device: torch.device, base: BaseFile, request: Request) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
-    live = load_base(base.path).to(device)
+    live = load_base(base.path, base.prediction, frozen_dtype(request.options, device)).to(device)
     return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
 
 

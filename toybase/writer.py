@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..trainer.keys import KeyTable, denoiser_table, vae_table
+from ..trainer.layouts import denoiser_table, vae_table
 from .padded_vae import pad_vae
 from .quantize import load_stored
 from .text_encoder import LENGTH, text_encoder_tensors
@@ -52,23 +52,8 @@ def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16) -> Path:
 
 def checkpoint_tensors(dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
     """Every tensor of the checkpoint, under SD 1.5's names."""
-    tensors = _original(DENOISER, load_stored("denoiser"))
-    tensors |= {
-        name: _as_convolution(name, value) for name, value in _original(VAE, pad_vae(load_stored("vae"))).items()
-    }
+    tensors = DENOISER.original(load_stored("denoiser")) | VAE.original(pad_vae(load_stored("vae")))
     tensors |= {TEXT_PREFIX + name: value for name, value in text_encoder_tensors().items()}
     tensors = {name: value.to(dtype).contiguous() for name, value in tensors.items()}
     tensors[TEXT_PREFIX + "embeddings.position_ids"] = torch.arange(LENGTH).unsqueeze(0)
     return tensors
-
-
-def _original(table: KeyTable, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    renamed = {name: table.original(name) for name in weights}
-    unknown = sorted(name for name, original in renamed.items() if original is None)
-    if unknown:
-        raise KeyError(f"no name in the original layout for {unknown[:3]} and {len(unknown)} in all")
-    return {str(renamed[name]): value for name, value in weights.items()}
-
-
-def _as_convolution(name: str, value: Tensor) -> Tensor:
-    return value[:, :, None, None] if ".mid.attn_1." in name and value.ndim == 2 else value

@@ -6,15 +6,16 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from .checkpoint import Shapes, read_tensors
+from .checkpoint import Shapes
 from .denoiser import NoiseProcess
+from .frame import Frame
 from .keys import KeyTable
+from .source import Source
 
 Conditioning = dict[str, Tensor]
 """What the denoiser is told beside z_t and t; every tensor's first dimension is the prompt."""
@@ -29,28 +30,27 @@ class Posterior:
 
 
 class Base(ABC):
-    """One pretrained model in memory, float32 or as asked, frozen until a method unfreezes a part.
+    """One pretrained model in memory, frozen until a method unfreezes a part.
 
     denoiser, vae: modules. text_encoders: {component name: module}. tables: {component: KeyTable},
-    components being "denoiser", "vae" and the text encoders. source: the file it came from.
+    components being "denoiser", "vae" and the text encoders. source: what it was read from.
     """
 
     family: ClassVar[str]
-    architecture: ClassVar[str]
-    prefixes: ClassVar[dict[str, str]]
-    """What stands before the original names of the components that can be trained."""
     kohya: ClassVar[dict[str, str]]
-    """Component → what stands before its layers' names in kohya's LoRA files."""
+    """{component: what stands before its layers' names in kohya's LoRA files}."""
     kohya_by_original: ClassVar[bool] = False
-    """Whether those files name the denoiser's layers as the original layout does, not as we do."""
+    """Whether the denoiser's layers have the original layout's names there, or ours."""
+    diffusers: ClassVar[dict[str, str]]
+    """{component: its folder and LoRA prefix in diffusers}."""
     kohya_version: ClassVar[str] = ""
     """kohya's ss_base_model_version, without the `_v` of v-prediction."""
-    diffusers: ClassVar[dict[str, str]]
-    """Component → its name in a diffusers pipeline."""
-    pipeline: ClassVar[str]
-    """The class of diffusers that runs the family."""
-    pad_tokens: ClassVar[dict[str, str]]
-    """Text encoder → what its tokenizer pads with."""
+    pipeline: ClassVar[str] = ""
+    """The class of diffusers that runs the family, where its folder can be written."""
+    pad_tokens: ClassVar[dict[str, str]] = {}
+    """{text encoder: what its tokenizer pads with}, for that folder."""
+    sampler: ClassVar[str] = "euler_ancestral"
+    """What pictures are drawn with where nobody says it; ancestral, as the paper draws its class images."""
     latent_channels: ClassVar[int] = 4
     pixels_per_latent: ClassVar[int] = 8
 
@@ -60,8 +60,15 @@ class Base(ABC):
     text_encoders: dict[str, Any]
     tables: dict[str, KeyTable]
     process: NoiseProcess
-    source: Path
+    source: Source
     fingerprint: str
+
+    @abstractmethod
+    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
+        """Read the model. prediction: what its denoiser answers, where the weights do not tell.
+
+        dtype: of the denoiser's linear layers and convolutions, float32 where they are to be trained.
+        """
 
     @classmethod
     @abstractmethod
@@ -94,8 +101,21 @@ class Base(ABC):
         """Pixels [B, 3, H, W] in 0..1 for latents [B, C, h, w] in the denoiser's scale."""
 
     @abstractmethod
-    def scheduler_config(self) -> dict[str, Any]:
-        """Settings of this noise process for a diffusers scheduler."""
+    def scheduler(self, sampler: str) -> Any:
+        """A diffusers scheduler for this noise process. Raises KeyError for a sampler that it has not."""
+
+    @abstractmethod
+    def lora_targets(self, component: str, targets: str) -> str:
+        """A regular expression for the modules of a component that get a LoRA."""
+
+    @property
+    @abstractmethod
+    def architecture(self) -> str:
+        """The name in the modelspec specification."""
+
+    def frame_conditioning(self, frames: Sequence[Frame]) -> Conditioning:
+        """What the denoiser is told of images' sizes, a row an image; most families tell nothing."""
+        return {}
 
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """Conditioning for prompts, on the text encoder's device."""
@@ -133,10 +153,6 @@ def fingerprint(components: Mapping[str, Mapping[str, Tensor]]) -> str:
     return digest.hexdigest()
 
 
-def component_tensors(path: Path, tables: Mapping[str, KeyTable]) -> dict[str, dict[str, Tensor]]:
-    """{component: {our name: tensor}} of a file in the original layout; what nobody owns is left out."""
-    found: dict[str, dict[str, Tensor]] = {}
-    for component, table in tables.items():
-        tensors = read_tensors(path, table.prefix)
-        found[component] = {name: tensors[key] for key, name in table.to_ours(tensors).items()}
-    return found
+def component_tensors(source: Source, tables: Mapping[str, KeyTable]) -> dict[str, dict[str, Tensor]]:
+    """{component: {our name: tensor}} of a model; what nobody owns is left out."""
+    return {component: table.ours(source.tensors(table.prefix)) for component, table in tables.items()}

@@ -8,17 +8,19 @@ import torch
 from torch import Tensor
 
 from . import randomness
+from .base import Conditioning
 from .denoiser import Half, NoiseProcess
 from .encoded import EncodedImages
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One forward's worth: the two halves, and the prompt row of every image, instance first."""
+    """One forward's worth: the two halves, and every image's prompt row and frame conditioning, instance first."""
 
     instance: Half
     prior: Half | None
     prompts: tuple[int, ...]
+    frames: Conditioning
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,14 @@ class Batches:
 
     def __getitem__(self, visit: int) -> Batch:
         """The `visit`-th batch, 0 or more."""
-        instance, prompts = self._half("instance", self.instance, visit)
+        instance, prompts, frames = self._half("instance", self.instance, visit)
         if self.prior is None:
-            return Batch(instance, None, prompts)
-        prior, prior_prompts = self._half("prior", self.prior, visit)
-        return Batch(instance, prior, prompts + prior_prompts)
+            return Batch(instance, None, prompts, frames)
+        prior, prior_prompts, prior_frames = self._half("prior", self.prior, visit)
+        both = {name: torch.cat([rows, prior_frames[name]]) for name, rows in frames.items()}
+        return Batch(instance, prior, prompts + prior_prompts, both)
 
-    def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Half, tuple[int, ...]]:
+    def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Half, tuple[int, ...], Conditioning]:
         samples = range(visit * self.batch_size, (visit + 1) * self.batch_size)
         rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
         mean, std = images.posterior.mean[rows], images.posterior.std[rows]
@@ -48,7 +51,8 @@ class Batches:
         uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
         timesteps = self.process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
         mask = None if images.masks is None else images.masks[rows]
-        return Half(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows)
+        frames = {name: told[rows] for name, told in images.frames.items()}
+        return Half(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames
 
     def _normal(self, stream: str, samples: range, like: Tensor) -> Tensor:
         drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])

@@ -39,6 +39,9 @@ class NoiseProcess(Protocol):
     def signal_to_noise(self, timesteps: Tensor) -> Tensor:
         """α_t²/σ_t² [B]."""
 
+    def image_error(self, timesteps: Tensor) -> Tensor:
+        """‖x̂ − x‖² of an answer whose squared error is 1 [B]."""
+
     def to(self, device: torch.device) -> NoiseProcess:
         """The same process with its tables on `device`."""
 
@@ -75,6 +78,12 @@ class Diffusion:
         alpha_squared = self.alphas_cumprod[timesteps]
         return alpha_squared / (1 - alpha_squared)
 
+    def image_error(self, timesteps: Tensor) -> Tensor:
+        """σ_t²/α_t² for ε, σ_t² for v [B]: x̂ = (z − σ·ε)/α = α·z − σ·v."""
+        if self.prediction == "epsilon":
+            return 1 / self.signal_to_noise(timesteps)
+        return 1 - self.alphas_cumprod[timesteps]
+
     def _alpha_sigma(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         alpha_squared = self.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
         return alpha_squared.sqrt(), (1 - alpha_squared).sqrt()
@@ -105,11 +114,9 @@ class Losses:
     total: Tensor
 
 
-def min_snr_weight(process: Diffusion | NoiseProcess, timesteps: Tensor, gamma: float) -> Tensor:
-    """w_t = min(SNR, γ)/SNR for ε, min(SNR, γ)/(SNR + 1) for v [B] (Hang et al., 2023)."""
-    snr = process.signal_to_noise(timesteps)
-    by_v = getattr(process, "prediction", "epsilon") == "v_prediction"
-    return snr.clamp(max=gamma) / (snr + 1 if by_v else snr)
+def min_snr_weight(process: NoiseProcess, timesteps: Tensor, gamma: float) -> Tensor:
+    """min(SNR, γ) on ‖x̂ − x‖²: w_t = min(SNR, γ)/SNR for ε, min(SNR, γ)/(SNR + 1) for v [B] (Hang et al., 2023)."""
+    return process.signal_to_noise(timesteps).clamp(max=gamma) * process.image_error(timesteps)
 
 
 def squared_error(answer: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:

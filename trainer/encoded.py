@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +18,14 @@ class EncodedImages:
     """Images as the denoiser is shown them. N images, on the training device.
 
     posterior: mean and standard deviation [N, C, h, w]; the latents are drawn anew at each visit.
-    masks: [N, 1, h, w] in 0..1, or None. prompts: row of each image in the `EncodedPrompts`.
+    masks: [N, 1, h, w] in 0..1, or None. prompts: row of each image in the `EncodedPrompts`. frames: what the denoiser
+    is told of the images' sizes, N rows; empty in most families.
     """
 
     posterior: Posterior
     masks: Tensor | None
     prompts: tuple[int, ...]
+    frames: Conditioning = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -49,16 +51,17 @@ class EncodedPrompts:
 @torch.no_grad()
 def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int]) -> EncodedImages:
     """The VAE's posterior of every photo, one at a time, and the masks at the latents' size."""
-    posteriors, masks = [], []
+    posteriors, masks, frames = [], [], []
     for photo in photos:
         posterior = base.encode_images(photo.pixels.unsqueeze(0).to(base.device))
         posteriors.append(posterior)
         masks.append(_latent_mask(photo, posterior.mean))
+        frames.append(photo.cut_out)
     mean, std = (torch.cat([getattr(p, part) for p in posteriors]) for part in ("mean", "std"))
     masked = any(photo_mask is not None for photo_mask in masks)
     ones = torch.ones_like(mean[:1, :1])
     whole = torch.cat([ones if m is None else m for m in masks]) if masked else None
-    return EncodedImages(Posterior(mean, std), whole, tuple(prompts))
+    return EncodedImages(Posterior(mean, std), whole, tuple(prompts), base.frame_conditioning(frames))
 
 
 @torch.no_grad()

@@ -6,49 +6,93 @@ prefix). A table holds module names; what follows a module's name (`.weight`, `.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-Pairs = Iterator[tuple[str, str]]
-
-RESNET = {
-    "in_layers.0": "norm1",
-    "in_layers.2": "conv1",
-    "emb_layers.1": "time_emb_proj",
-    "out_layers.0": "norm2",
-    "out_layers.3": "conv2",
-    "skip_connection": "conv_shortcut",
-}
-VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
+import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
 class KeyTable:
-    """One component's names. `prefix` stands before every original name."""
+    """One component's names and shapes. `prefix` stands before every original name.
+
+    pairs: (original module, our module). fused: (original tensor, our tensors that it holds, one below the other).
+    transposed: our tensors [a, b] that the original keeps as [b, a]. convolutions: our linear layers [a, b] that the
+    original keeps as 1x1 convolutions [a, b, 1, 1].
+    """
 
     prefix: str
     pairs: tuple[tuple[str, str], ...]
+    fused: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    transposed: frozenset[str] = frozenset()
+    convolutions: frozenset[str] = frozenset()
 
-    def ours(self, original: str) -> str | None:
-        """Our name for an original one, or None where no module of ours owns it."""
-        if not original.startswith(self.prefix):
-            return None
-        return _rename(original[len(self.prefix) :], dict(self.pairs))
+    def our_name(self, original: str) -> str | None:
+        """Our name for an original module or tensor that is one of ours, else None."""
+        return _rename(original[len(self.prefix) :], self._to_ours) if original.startswith(self.prefix) else None
 
-    def original(self, ours: str) -> str | None:
-        """The original name for one of ours, or None where the layout has no such module."""
-        name = _rename(ours, {b: a for a, b in self.pairs})
-        return None if name is None else self.prefix + name
+    def our_names(self, original: str) -> tuple[str, ...]:
+        """Our names for what an original tensor holds; empty where no module of ours owns it."""
+        if original.startswith(self.prefix) and (held := self._fused.get(original[len(self.prefix) :])):
+            return held
+        name = self.our_name(original)
+        return () if name is None else (name,)
 
     def original_name(self, ours: str) -> str | None:
-        """The original name for one of ours, or None where no single tensor of the layout is it."""
-        return self.original(ours)
+        """The original name for one of ours, or None where the layout has no tensor of its own for it."""
+        name = _rename(ours, self._to_original)
+        return None if name is None else self.prefix + name
 
-    def to_ours(self, originals: Iterable[str]) -> dict[str, str]:
-        """{original name: our name} for those that this component owns."""
-        table = dict(self.pairs)
-        mine = ((key, key[len(self.prefix) :]) for key in originals if key.startswith(self.prefix))
-        return {key: name for key, rest in mine if (name := _rename(rest, table)) is not None}
+    def ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """{our name: tensor} of the original tensors that this component owns."""
+        found: dict[str, Tensor] = {}
+        for key, tensor in tensors.items():
+            names = self.our_names(key)
+            parts = tensor.chunk(len(names)) if len(names) > 1 else [tensor] * len(names)
+            found |= {name: self._our_shape(name, part) for name, part in zip(names, parts, strict=True)}
+        return found
+
+    def original(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """{original name: tensor} of our tensors. Raises KeyError for one without a place, or half of a fused one."""
+        rest = dict(tensors)
+        found: dict[str, Tensor] = {}
+        for key, names in self.fused:
+            if any(name in rest for name in names):
+                found[self.prefix + key] = torch.cat([rest.pop(name) for name in names])
+        for name, tensor in rest.items():
+            original = self.original_name(name)
+            if original is None:
+                raise KeyError(name)
+            found[original] = self._original_shape(name, tensor)
+        return found
+
+    def without(self, ours: str) -> KeyTable:
+        """The same table for a component that does not have one of its parts."""
+        return replace(self, pairs=tuple(pair for pair in self.pairs if pair[1] != ours))
+
+    @cached_property
+    def _to_ours(self) -> dict[str, str]:
+        return dict(self.pairs)
+
+    @cached_property
+    def _to_original(self) -> dict[str, str]:
+        return {ours: original for original, ours in self.pairs}
+
+    @cached_property
+    def _fused(self) -> dict[str, tuple[str, ...]]:
+        return dict(self.fused)
+
+    def _our_shape(self, name: str, tensor: Tensor) -> Tensor:
+        if name in self.transposed:
+            return tensor.t()
+        return tensor.flatten(1) if name in self.convolutions else tensor
+
+    def _original_shape(self, name: str, tensor: Tensor) -> Tensor:
+        if name in self.transposed:
+            return tensor.t()
+        return tensor[..., None, None] if name in self.convolutions and tensor.ndim == 2 else tensor
 
 
 def _rename(key: str, table: Mapping[str, str]) -> str | None:
@@ -56,82 +100,3 @@ def _rename(key: str, table: Mapping[str, str]) -> str | None:
     while module and module not in table:
         module = module.rpartition(".")[0]
     return table[module] + key[len(module) :] if module else None
-
-
-def denoiser_table(prefix: str, blocks: int, attention: tuple[int, ...]) -> KeyTable:
-    """The UNet's names. `blocks` per level; `attention`: transformer depth of each level (0: none)."""
-    return KeyTable(prefix, tuple(_denoiser_pairs(blocks, attention)))
-
-
-def vae_table(prefix: str, blocks: int, levels: int) -> KeyTable:
-    """The KL autoencoder's names, `blocks` residual blocks per encoder level."""
-    return KeyTable(prefix, tuple(_vae_pairs(blocks, levels)))
-
-
-def text_table(prefix: str) -> KeyTable:
-    """CLIP's text encoder: the same names after the prefix."""
-    names = ("embeddings", "encoder", "final_layer_norm")
-    return KeyTable(prefix, tuple((name, name) for name in names))
-
-
-def _denoiser_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
-    for original, ours in (("time_embed", "time_embedding"), ("label_emb.0", "add_embedding")):
-        yield f"{original}.0", f"{ours}.linear_1"
-        yield f"{original}.2", f"{ours}.linear_2"
-    yield from (("input_blocks.0.0", "conv_in"), ("out.0", "conv_norm_out"), ("out.2", "conv_out"))
-    yield from _resnet("middle_block.0", "mid_block.resnets.0")
-    yield "middle_block.1", "mid_block.attentions.0"
-    yield from _resnet("middle_block.2", "mid_block.resnets.1")
-    yield from _down_pairs(blocks, len(attention))
-    yield from _up_pairs(blocks + 1, attention[::-1])
-
-
-def _down_pairs(blocks: int, levels: int) -> Pairs:
-    index = 1
-    for level in range(levels):
-        for block in range(blocks):
-            yield from _resnet(f"input_blocks.{index}.0", f"down_blocks.{level}.resnets.{block}")
-            yield f"input_blocks.{index}.1", f"down_blocks.{level}.attentions.{block}"
-            index += 1
-        yield f"input_blocks.{index}.0.op", f"down_blocks.{level}.downsamplers.0.conv"
-        index += 1
-
-
-def _up_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
-    for level, depth in enumerate(attention):
-        for block in range(blocks):
-            index = level * blocks + block
-            yield from _resnet(f"output_blocks.{index}.0", f"up_blocks.{level}.resnets.{block}")
-            if depth:
-                yield f"output_blocks.{index}.1", f"up_blocks.{level}.attentions.{block}"
-        place = 2 if depth else 1
-        yield f"output_blocks.{index}.{place}.conv", f"up_blocks.{level}.upsamplers.0.conv"
-
-
-def _resnet(original: str, ours: str) -> Pairs:
-    return ((f"{original}.{a}", f"{ours}.{b}") for a, b in RESNET.items())
-
-
-def _vae_pairs(blocks: int, levels: int) -> Pairs:
-    yield from (("quant_conv", "quant_conv"), ("post_quant_conv", "post_quant_conv"))
-    for half in ("encoder", "decoder"):
-        yield f"{half}.conv_in", f"{half}.conv_in"
-        yield f"{half}.norm_out", f"{half}.conv_norm_out"
-        yield f"{half}.conv_out", f"{half}.conv_out"
-        for block in (0, 1):
-            yield from _vae_resnet(f"{half}.mid.block_{block + 1}", f"{half}.mid_block.resnets.{block}")
-        for a, b in VAE_ATTENTION.items():
-            yield f"{half}.mid.attn_1.{a}", f"{half}.mid_block.attentions.0.{b}"
-    for level in range(levels):
-        down, up = f"encoder.down_blocks.{level}", f"decoder.up_blocks.{levels - 1 - level}"
-        for block in range(blocks):
-            yield from _vae_resnet(f"encoder.down.{level}.block.{block}", f"{down}.resnets.{block}")
-        for block in range(blocks + 1):
-            yield from _vae_resnet(f"decoder.up.{level}.block.{block}", f"{up}.resnets.{block}")
-        yield f"encoder.down.{level}.downsample.conv", f"{down}.downsamplers.0.conv"
-        yield f"decoder.up.{level}.upsample.conv", f"{up}.upsamplers.0.conv"
-
-
-def _vae_resnet(original: str, ours: str) -> Pairs:
-    yield f"{original}.nin_shortcut", f"{ours}.conv_shortcut"
-    yield original, ours

@@ -26,7 +26,7 @@ class TrainOptions:
     """Settings of one run. Those that cannot change the trained weights are outside the run's key."""
 
     method: MethodName = "lora"
-    steps: int = 400
+    steps: int = 800
     """Optimizer steps, 1 or more (the paper: about 1000)."""
     learning_rate: float = 1e-4
     """Of the denoiser, above 0. The paper's full fine-tuning of SD: 5e-6."""

@@ -15,7 +15,6 @@ from .continuing import require_continuable, starting_weights
 from .encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from .events import Phase, PhaseName, Sample, Saved, Stop, Tell, never, tell_nobody
 from .export.hashes import file_sha256
-from .export.layers import layers_of
 from .export.metadata import Said
 from .methods import METHODS, Lora, Method
 from .options import TrainOptions
@@ -118,7 +117,7 @@ class _Personalization:
         file = self.request.continue_from
         if file is None:
             return METHODS[self.options.method]()
-        return Lora(starting_weights(file, layers_of(self.base), self.options))
+        return Lora(starting_weights(file, self.base, self.options))
 
     def _encode(self) -> tuple[EncodedPrompts, EncodedImages, EncodedImages | None]:
         subject, templates = self.request.subject, self.options.templates

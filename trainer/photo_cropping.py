@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .frame import Frame
 from .photo_decoding import Band, Raster
 
 Floats = NDArray[np.float32]
@@ -44,6 +45,13 @@ def centre_box(shape: tuple[int, ...], size: Size) -> Box:
     left = max((width - size[0] * scale) / 2, 0.0)
     top = max((height - size[1] * scale) / 2, 0.0)
     return left, top, width - left, height - top
+
+
+def frame_of(shape: tuple[int, ...], size: Size) -> Frame:
+    """How `centre_box` cuts an image [H, W] out; the crop's corner in pixels of the resized image."""
+    left, top, right, _ = centre_box(shape, size)
+    scale = size[0] / (right - left)
+    return Frame((shape[0], shape[1]), (round(top * scale), round(left * scale)), (size[1], size[0]))
 
 
 def _over_white(raster: Raster) -> Iterator[Floats]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from .captions import read_caption, require_inside
-from .photo_cropping import cropped_mask, cropped_pixels
+from .frame import Frame
+from .photo_cropping import cropped_mask, cropped_pixels, frame_of
 from .photo_decoding import Band, PhotoError, Raster, decode
 from .photo_tensors import rasters, weights
 
@@ -30,22 +31,28 @@ class Photo:
 
     name: file name without folder. pixels: [3, H, W] float32, RGB in 0..1. mask: [H, W] float32 in
     0..1, the weight of each place in the instance loss; None: every place counts. caption: what
-    `photo.txt` beside `photo.png` says, on one line; None without it.
+    `photo.txt` beside `photo.png` says, on one line; None without it. frame: how it was cut out; None: not at all.
     """
 
     name: str
     pixels: Tensor
     mask: Tensor | None
     caption: str | None
+    frame: Frame | None = None
 
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of all but the name."""
-        whole = hashlib.sha256(repr((tuple(self.pixels.shape), self.caption)).encode())
+        whole = hashlib.sha256(repr((tuple(self.pixels.shape), self.caption, self.cut_out)).encode())
         whole.update(self.pixels.numpy().tobytes())
         if self.mask is not None:
             whole.update(self.mask.numpy().tobytes())
         return whole.digest()
+
+    @property
+    def cut_out(self) -> Frame:
+        """`frame`, said in full."""
+        return self.frame or Frame.whole(self.pixels.shape[2], self.pixels.shape[1])
 
 
 def check_size(width: int, height: int) -> None:
@@ -130,4 +137,4 @@ def _photo(
     # A host may run this under inference mode, whose tensors could never be trained on.
     with torch.inference_mode(False):
         mask_tensor = None if weight is None else torch.from_numpy(weight)
-        return Photo(name, torch.from_numpy(pixels), mask_tensor, caption)
+        return Photo(name, torch.from_numpy(pixels), mask_tensor, caption, frame_of(raster.bands[0].shape, size))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .options import OptionError, Precision
+from .options import OptionError, Precision, TrainOptions
 
 DTYPES: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 MOST_PLAIN_POSITIONS = 256
@@ -25,6 +25,11 @@ def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | N
     if precision == "fp16" and device.type == "cpu":
         raise OptionError("precision is 'fp16', which a CPU trains slowly and inexactly; use auto, bf16 or fp32.")
     return DTYPES[precision]
+
+
+def frozen_dtype(options: TrainOptions, device: torch.device) -> torch.dtype:
+    """What a denoiser's layers are best loaded in: the forward's dtype, unless they are to be trained themselves."""
+    return (forward_dtype(options.precision, device) or torch.float32) if options.method == "lora" else torch.float32
 
 
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:

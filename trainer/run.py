@@ -20,11 +20,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .checkpoint import CheckpointError, numbered, read_shapes, write_json
+from .checkpoint import CheckpointError, numbered, write_json, write_tensors
 from .events import Sample, Step
 from .options import TrainOptions
 from .personalized import Personalized, read_personalized
 from .priors import ClassPriors, write_picture
+from .source import CheckpointFile, Source
 from .subject import Subject
 
 FORMAT = 1
@@ -47,11 +48,11 @@ class Store:
         """Where the weights that full results were trained from are kept."""
         return self.work / "bases" / f"{fingerprint[:24]}.safetensors"
 
-    def keep_shapes(self, source: Path, fingerprint: str) -> None:
+    def keep_shapes(self, source: Source, fingerprint: str) -> None:
         """Keep the names and shapes of a base's tensors: a LoRA's layers are named after them."""
         kept = self._shapes_file(fingerprint)
         if not kept.is_file():
-            write_json(read_shapes(source), kept)
+            write_json(dict(source.shapes), kept)
 
     def kept_shapes(self, fingerprint: str) -> dict[str, tuple[int, ...]] | None:
         """Names and shapes of a base's tensors, or None where nothing was trained from it here."""
@@ -63,15 +64,18 @@ class Store:
     def _shapes_file(self, fingerprint: str) -> Path:
         return self.kept_base(fingerprint).with_suffix(".json")
 
-    def keep_base(self, source: Path, fingerprint: str) -> Path:
+    def keep_base(self, source: Source, fingerprint: str) -> Path:
         """Keep the weights that a full result was trained from: its patch is the difference."""
         kept = self.kept_base(fingerprint)
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
             part = kept.with_suffix(f".{os.getpid()}.part")
             part.unlink(missing_ok=True)
-            _link_or_copy(source, part)
-            os.replace(part, kept)
+            if isinstance(source, CheckpointFile):
+                _link_or_copy(source.path, part)
+                os.replace(part, kept)
+            else:
+                write_tensors(source.tensors(), kept, {})
         return kept
 
 

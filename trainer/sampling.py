@@ -7,29 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
 from . import randomness
 from .base import Base, Conditioning
-
-SCHEDULERS: dict[str, Any] = {
-    "euler_ancestral": EulerAncestralDiscreteScheduler,
-    "euler": EulerDiscreteScheduler,
-    "ddim": DDIMScheduler,
-}
+from .frame import Frame
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSettings:
-    """How pictures are drawn. guidance: classifier-free, 1 means none; sizes in pixels."""
+    """How pictures are drawn. sampler: empty means the base's own. guidance: 1 means none; sizes in pixels."""
 
     width: int
     height: int
-    sampler: str = "euler_ancestral"
+    sampler: str = ""
     steps: int = 20
     guidance: float = 5.0
 
@@ -37,24 +30,28 @@ class SamplerSettings:
 @torch.no_grad()
 def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: SamplerSettings) -> Tensor:
     """One picture per prompt and seed, [B, 3, H, W] in 0..1 on the CPU; each depends on its seed alone."""
-    scheduler = SCHEDULERS[settings.sampler].from_config(base.scheduler_config())
+    sampler = settings.sampler or base.sampler
+    scheduler = base.scheduler(sampler)
     scheduler.set_timesteps(settings.steps)
     side = base.pixels_per_latent
     shape = (base.latent_channels, settings.height // side, settings.width // side)
     starts = [randomness.generator(seed, "sample", 0) for seed in seeds]
     latents = torch.stack([torch.randn(shape, generator=g) for g in starts]).to(base.device)
-    latents = latents * scheduler.init_noise_sigma
-    conditioning = _guided(base, prompts, settings.guidance)
-    noise = {"generator": starts} if settings.sampler == "euler_ancestral" else {}
+    # A flow's schedulers neither scale their start nor what the denoiser is shown.
+    latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
+    shown = getattr(scheduler, "scale_model_input", lambda z, t: z)
+    conditioning = _guided(base, prompts, settings)
+    noise = {"generator": starts} if sampler == "euler_ancestral" else {}
     for t in scheduler.timesteps:
-        answer = _answer(base, scheduler.scale_model_input(latents, t), t, conditioning, settings.guidance)
+        answer = _answer(base, shown(latents, t), t, conditioning, settings.guidance)
         latents = scheduler.step(answer, t, latents, **noise).prev_sample
     return torch.cat([base.decode_latents(one) for one in latents.split(1)]).float().cpu()
 
 
-def _guided(base: Base, prompts: Sequence[str], guidance: float) -> Conditioning:
-    empty = [""] * len(prompts) if guidance != 1 else []
-    return base.encode_prompts([*prompts, *empty])
+def _guided(base: Base, prompts: Sequence[str], settings: SamplerSettings) -> Conditioning:
+    told = [*prompts, *([""] * len(prompts) if settings.guidance != 1 else [])]
+    frames = [Frame.whole(settings.width, settings.height)] * len(told)
+    return base.encode_prompts(told) | base.frame_conditioning(frames)
 
 
 def _answer(base: Base, z: Tensor, t: Tensor, conditioning: Conditioning, guidance: float) -> Tensor:

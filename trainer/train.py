@@ -68,7 +68,7 @@ class Training:
 
     def _losses(self, batch: Batch) -> Losses:
         with autocast(self.dtype, self.device):
-            conditioning = self.prompts.rows(self.base, batch.prompts)
+            conditioning = self.prompts.rows(self.base, batch.prompts) | batch.frames
             return dreambooth_loss(
                 lambda z, t: self.base.predict(z, t, conditioning),
                 self.base.process,

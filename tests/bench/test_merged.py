@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict
@@ -44,7 +44,7 @@ def pipeline(base: Base) -> StableDiffusionPipeline:
         text_encoder=base.text_encoders["text_encoder"],
         tokenizer=base.tokenizer,
         unet=unet.eval(),
-        scheduler=DDPMScheduler(**base.scheduler_config()),
+        scheduler=base.scheduler("ddim"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -110,7 +110,7 @@ def test_names_that_the_denoiser_lacks_are_listed(base: Base) -> None:
     for name in ("diffusion_model.nowhere", "clip_l.encoder"):
         tensors = {f"{name}.{half}": tensor for half, tensor in pair.items()}
         with pytest.raises(UnknownWeights, match=rf"{name}\.lora_down\.weight, {name}\.lora_up"):
-            differences(tensors, lambda module: table.ours(f"model.{module}"))
+            differences(tensors, lambda module: table.our_name(f"model.{module}"))
     with pytest.raises(UnknownWeights, match=r"conv_in\.weight"):
         MergedDenoiser(base).add({"conv_in.weight": torch.ones(2, 2)})
     with pytest.raises(UnknownWeights, match="lacks"):

@@ -19,7 +19,7 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "line break in the name": (example.TRAIN, {"name": "my\ndog"}, (r"my\ndog",)),
     "long name": (example.TRAIN, {"name": "d" * 300}, ("300",)),
     "reserved name": (example.TRAIN, {"name": "CON"}, ("CON",)),
-    "no steps": (example.TRAIN, {"steps": 0}, ("steps", "0")),
+    "too few steps": (example.TRAIN, {"steps": -1}, ("steps", "-1")),
     "no identifier": (example.TRAIN, {"identifier": " "}, ("identifier",)),
     "priors of another class": (example.PRIORS, {"class_noun": "cat"}, ("cat", "car")),
     "priors of another size": (example.PRIORS, {"width": 96}, ("96", "64")),

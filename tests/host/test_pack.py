@@ -21,7 +21,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     ),
     "DreamBoothTrain": (
         "model clip vae subject identifier method steps learning_rate seed name",
-        "class_priors options",
+        "class_priors options preset",
         "PERSONALIZED_MODEL IMAGE LOSS_MAP",
     ),
     "ApplyPersonalizedModel": (

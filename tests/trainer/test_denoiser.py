@@ -10,7 +10,7 @@ from diffusers import DDPMScheduler
 from torch import Tensor
 
 from dreambooth_nodes.trainer.denoiser import Diffusion, Half, dreambooth_loss, min_snr_weight, squared_error
-from dreambooth_nodes.trainer.families.stable_diffusion_1 import SCHEDULE
+from dreambooth_nodes.trainer.families.latent_diffusion import SCHEDULE
 
 SCHEDULER = DDPMScheduler(**SCHEDULE)
 DIFFUSION = Diffusion(SCHEDULER.alphas_cumprod)

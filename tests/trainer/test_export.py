@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_tensors, write_tensors
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.difference import difference
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
 from dreambooth_nodes.trainer.export.layers import layers_in, layers_of
@@ -27,7 +27,7 @@ def test_an_unchanged_base_exports_to_its_own_file(new_base: NewBase) -> None:
     base = new_base()
     full = Full()
     full.attach(base, TrainOptions(method="full", train_text_encoder=True))
-    exported, file = original_tensors(base, full.trained(base)), read_tensors(base.source)
+    exported, file = original_tensors(base, full.trained(base)), base.source.tensors()
     assert exported.keys() == file.keys()
     assert all(torch.equal(exported[key], tensor) for key, tensor in file.items())
 
@@ -52,16 +52,16 @@ def test_a_lora_under_kohyas_names_is_the_same_update(new_base: NewBase) -> None
     assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight" in tensors
 
 
-def test_the_difference_turns_the_base_into_the_result(new_base: NewBase, tmp_path: Path) -> None:
+def test_the_difference_turns_the_base_into_the_result(new_base: NewBase, toybase_file: Path, tmp_path: Path) -> None:
     base, full = new_base(), Full()
     full.attach(base, TrainOptions(method="full"))
     with torch.no_grad():
         base.denoiser.conv_in.weight.add_(0.25)
     file = write_tensors(original_tensors(base, full.trained(base)), tmp_path / "x.safetensors", {})
     result = Personalized(file, "full", "olt", "dog", base.fingerprint, 1, 0)
-    changes = difference(result, base.source)
+    _, changes = difference(result, toybase_file)
     assert list(changes) == ["denoiser"] and list(changes["denoiser"]) == ["input_blocks.0.0.weight"]
-    before = read_tensors(base.source)["model.diffusion_model.input_blocks.0.0.weight"].float()
+    before = base.source.tensors()["model.diffusion_model.input_blocks.0.0.weight"].float()
     after = load_base(file).denoiser.conv_in.weight
     torch.testing.assert_close(before + changes["denoiser"]["input_blocks.0.0.weight"], after, rtol=0, atol=0)
     with pytest.raises(CheckpointError, match="no longer kept"):
@@ -69,7 +69,7 @@ def test_the_difference_turns_the_base_into_the_result(new_base: NewBase, tmp_pa
 
 
 def test_a_float32_copy_has_the_same_fingerprint_and_a_changed_one_another(base: Base, tmp_path: Path) -> None:
-    tensors = {key: t.float() if t.is_floating_point() else t for key, t in read_tensors(base.source).items()}
+    tensors = {key: t.float() if t.is_floating_point() else t for key, t in base.source.tensors().items()}
     file = write_tensors(tensors, tmp_path / "copy.safetensors", {})
     assert fingerprint_of(file) == base.fingerprint
     tensors["model.diffusion_model.out.2.bias"] = tensors["model.diffusion_model.out.2.bias"] + 1

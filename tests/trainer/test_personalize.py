@@ -14,10 +14,12 @@ from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.encoded import encode_images
 from dreambooth_nodes.trainer.events import Event, Phase, Sample, Saved, Step
+from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.personalize import NothingTrained, Request, find_finished, personalize
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.photos import Photo
+from dreambooth_nodes.trainer.precision import frozen_dtype
 from dreambooth_nodes.trainer.priors import ClassPriors
 from dreambooth_nodes.trainer.run import Run, Store, results
 from dreambooth_nodes.trainer.subject import Subject
@@ -49,6 +51,20 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(
         place = Store(output / "loras", output / "checkpoints", output / "dreambooth")
         files.append(trained(personalize(new_base(), request(subject, class_priors, method=method), place)[0]))
     assert files[0].keys() == files[1].keys()
+    assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
+
+
+def test_a_lora_is_the_same_on_layers_that_were_loaded_in_the_forwards_dtype(
+    toybase_file: Path, subject: Subject, tmp_path: Path
+) -> None:
+    asked = request(subject, None, precision="bf16")
+    dtype = frozen_dtype(asked.options, torch.device("cpu"))
+    files = []
+    for name, loaded_in in (("float32", torch.float32), ("forward", dtype)):
+        output = tmp_path / name
+        place = Store(output / "loras", output / "checkpoints", output / "dreambooth")
+        files.append(trained(personalize(load_base(toybase_file, dtype=loaded_in), asked, place)[0]))
+    assert dtype == torch.bfloat16
     assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
 
 

@@ -13,6 +13,7 @@ import torch
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.run import FORMAT, Store, open_run, results
+from dreambooth_nodes.trainer.source import CheckpointFile
 
 
 def result(file: Path, **changes: Any) -> Personalized:
@@ -84,7 +85,7 @@ def test_torn_and_foreign_records_are_named_and_hide_no_other(
 def test_a_kept_base_is_kept_once(store: Store, tmp_path: Path) -> None:
     source = tmp_path / "base.safetensors"
     source.write_bytes(b"weights")
-    kept = store.keep_base(source, "f" * 64)
+    kept = store.keep_base(CheckpointFile(source), "f" * 64)
     source.unlink()
-    assert kept.read_bytes() == b"weights" and store.keep_base(kept, "f" * 64) == kept
+    assert kept.read_bytes() == b"weights" and store.keep_base(CheckpointFile(kept), "f" * 64) == kept
     assert [file.name for file in kept.parent.iterdir()] == [kept.name]

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ..base import component_tensors, fingerprint
 from ..checkpoint import Shapes, read_metadata, read_shapes
-from ..families import fingerprint_of
+from ..families import open_source
 from ..personalized import PREFIX
 from .hashes import file_sha256
 from .layers import Layers, layers_in
@@ -46,7 +47,7 @@ def check_applies(file: Path, base: Path) -> Applies:
     if is_adapter(shapes):
         keys = sort_keys(shapes, layers.known_names, layers.places)
         return Applies("lora", len(keys.parts), keys.unmatched, keys.missing, keys.misshapen, same)
-    wanted = read_shapes(base)
+    wanted = layers.source.shapes
     common = wanted.keys() & shapes.keys()
     misshapen = sorted(key for key in common if wanted[key] != shapes[key])
     unmatched, missing = sorted(shapes.keys() - wanted.keys()), sorted(wanted.keys() - shapes.keys())
@@ -56,9 +57,10 @@ def check_applies(file: Path, base: Path) -> Applies:
 def same_base(file: Path, base: Path) -> bool | None:
     """Whether `file` was trained from `base`, by our fingerprint or kohya's hash; None where it says neither."""
     said = read_metadata(file)
-    if fingerprint := said.get(f"{PREFIX}trained_from"):
-        return fingerprint == fingerprint_of(base)
-    if digest := said.get("ss_new_sd_model_hash"):
+    if trained_from := said.get(f"{PREFIX}trained_from"):
+        source = open_source(base)
+        return trained_from == fingerprint(component_tensors(source, layers_in(base).tables))
+    if (digest := said.get("ss_new_sd_model_hash")) and base.is_file():
         return digest == file_sha256(base)
     return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..base import Base
-from ..checkpoint import CheckpointError, read_metadata, read_shapes, read_tensors, to_dtype
+from ..checkpoint import CheckpointError, read_metadata, read_shapes, to_dtype
 from ..families import load_base
 from ..personalized import PREFIX
 from .applies import require_lora_of
@@ -45,7 +45,8 @@ class Conversion:
     """source: a LoRA or a checkpoint. target: the file or folder to write, which must not exist.
 
     base: the checkpoint that the source was trained from. layers: of the base, where only they are known.
-    rank: of a "difference". strength: of a LoRA that is merged into the base.
+    rank: of a "difference". strength: of a LoRA that is merged into the base. prediction: of the base, where it does
+    not say.
     """
 
     source: Path
@@ -56,6 +57,7 @@ class Conversion:
     rank: int = 32
     dtype: str = "fp16"
     strength: float = 1.0
+    prediction: str | None = None
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -74,7 +76,7 @@ def convert(wanted: Conversion) -> Converted:
 
     Raises ConversionError where something is missing, CheckpointError for files that do not fit each other.
     """
-    if is_adapter(read_shapes(wanted.source)):
+    if wanted.source.is_file() and is_adapter(read_shapes(wanted.source)):
         return _from_lora(wanted)
     return _from_checkpoint(wanted)
 
@@ -84,7 +86,8 @@ def write_lora(
 ) -> Path:
     """A LoRA as kohya's or diffusers' file, checked against the layers of its base."""
     written = diffusers_tensors if layout == "diffusers" else kohya_tensors
-    said = {**metadata, **layout_metadata(layers.family, layout, lora)}
+    architecture = metadata.get(f"{SPEC}architecture", "")
+    said = {**metadata, **layout_metadata(layers.family, layout, lora, architecture)}
     tensors = written(lora, layers, dtype)
     return write_checked(tensors, path, said, lambda shapes, name: require_lora_of(layers, layout, shapes, name))
 
@@ -92,7 +95,7 @@ def write_lora(
 def _from_lora(wanted: Conversion) -> Converted:
     if wanted.layout == "difference":
         raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
-    layers = wanted.layers or (None if wanted.base is None else layers_in(wanted.base))
+    layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")
     lora = read_lora(wanted.source, layers)
@@ -102,27 +105,27 @@ def _from_lora(wanted: Conversion) -> Converted:
     if wanted.base is None:
         raise _needs_base(wanted, "the LoRA is added to its weights")
     if wanted.layout == "diffusers folder":
-        return Converted(_write_folder(wanted, merge_into(load_base(wanted.base), lora, wanted.strength)))
-    tensors = merged_tensors(wanted.base, layers, lora, wanted.strength, wanted.numbers)
-    return Converted(_write_checkpoint(wanted, tensors, wanted.base, layers.family))
+        return Converted(
+            _write_folder(wanted, merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength))
+        )
+    tensors = merged_tensors(layers, lora, wanted.strength, wanted.numbers)
+    return Converted(_write_checkpoint(wanted, tensors, layers))
 
 
 def _from_checkpoint(wanted: Conversion) -> Converted:
-    family = layers_in(wanted.source).family
     if wanted.layout == "diffusers folder":
-        return Converted(_write_folder(wanted, load_base(wanted.source)))
+        return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction)))
+    trained = layers_in(wanted.source)
     if wanted.layout == "checkpoint":
-        tensors = to_dtype(read_tensors(wanted.source), wanted.numbers)
-        return Converted(_write_checkpoint(wanted, tensors, wanted.source, family))
+        return Converted(_write_checkpoint(wanted, to_dtype(trained.source.tensors(), wanted.numbers), trained))
     if wanted.layout != "difference":
         raise ConversionError(f"{wanted.source.name!r} is a whole checkpoint: 'difference' makes a LoRA of it.")
     if wanted.base is None:
         raise _needs_base(wanted, "the difference is taken from it")
     layers = layers_in(wanted.base)
-    trained = layers_in(wanted.source)
-    if trained.family is not family or trained.shapes != layers.shapes:
+    if trained.family is not layers.family or trained.shapes != layers.shapes:
         raise CheckpointError(f"{wanted.source.name!r} and {wanted.base.name!r} are not of one architecture.")
-    lora, error = low_rank(wanted.source, wanted.base, layers, wanted.rank, wanted.numbers)
+    lora, error = low_rank(trained.source, layers.source, layers, wanted.rank, wanted.numbers)
     if not lora:
         raise ConversionError(f"{wanted.source.name!r} differs from {wanted.base.name!r} in no layer.")
     said = {**_metadata(wanted, "lora"), f"{PREFIX}difference": str(error)}
@@ -130,20 +133,23 @@ def _from_checkpoint(wanted: Conversion) -> Converted:
 
 
 def _write_folder(wanted: Conversion, base: Base) -> Path:
-    said = {**_metadata(wanted, "full"), **layout_metadata(type(base), "diffusers folder", None)}
+    said = {**_metadata(wanted, "full"), **layout_metadata(type(base), wanted.layout, None, base.architecture)}
     return write_diffusers_folder(base, wanted.target, wanted.numbers, said)
 
 
-def _write_checkpoint(wanted: Conversion, tensors: dict[str, torch.Tensor], like: Path, family: type[Base]) -> Path:
-    said = {**_metadata(wanted, "full"), **layout_metadata(family, "checkpoint", None)}
-    shapes = read_shapes(like)
+def _write_checkpoint(wanted: Conversion, tensors: dict[str, torch.Tensor], layers: Layers) -> Path:
+    source, shapes = _metadata(wanted, "full"), layers.source.shapes
+    said = {**source, **layout_metadata(layers.family, wanted.layout, None, source.get(f"{SPEC}architecture", ""))}
     return write_checked(tensors, wanted.target, said, lambda found, name: require_same(found, name, shapes))
 
 
 def _metadata(wanted: Conversion, method: str) -> dict[str, str]:
-    source = carried(read_metadata(wanted.source))
+    source = carried(read_metadata(wanted.source)) if wanted.source.is_file() else {}
     own = {f"{PREFIX}method": method} if f"{PREFIX}method" in source else {}
     least = {f"{SPEC}sai_model_spec": "1.0.0", f"{SPEC}title": wanted.target.stem}
+    base = wanted.base if wanted.base is not None and wanted.base.is_file() else None
+    named = {} if base is None else read_metadata(base)
+    least |= {key: named[key] for key in (f"{SPEC}architecture", f"{SPEC}prediction_type") if key in named}
     return {**least, **source, **own}
 
 

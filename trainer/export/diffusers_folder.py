@@ -19,7 +19,6 @@ from .lora_weights import finite
 from .written import require_same, write_checked
 
 NUMBERS = {torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float32: "float32"}
-SCHEDULER = {"_class_name": "DDIMScheduler", "clip_sample": False, "set_alpha_to_one": False}
 NONE: Mapping[str, str] = {}
 END = "<|endoftext|>"
 TOKENIZER = {
@@ -83,9 +82,10 @@ def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, s
             module.save_config(folder / name)
             said = metadata if component == "denoiser" else NONE
             _write_weights(module.state_dict(), folder / name / "diffusion_pytorch_model.safetensors", dtype, said)
-    write_json({**SCHEDULER, **base.scheduler_config()}, _folder(folder / "scheduler") / "scheduler_config.json")
-    write_json({**index, "scheduler": ["diffusers", SCHEDULER["_class_name"]], **_absent(base)},
-               folder / "model_index.json")  # fmt: skip
+    scheduler = base.scheduler(base.sampler)
+    scheduler.save_config(folder / "scheduler")
+    index["scheduler"] = ["diffusers", type(scheduler).__name__]
+    write_json({**index, **_absent(base)}, folder / "model_index.json")
 
 
 def _absent(base: Base) -> dict[str, Any]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from ..base import Base
-from ..checkpoint import Shapes, read_shapes
-from ..families import family_of
+from ..checkpoint import CheckpointError, Shapes
+from ..families import family_of, open_source
 from ..families.modules import text_encoder_name
 from ..keys import KeyTable
+from ..source import Source
 
 Place = tuple[str, str]
 """(component, our name of a layer)."""
@@ -20,12 +24,12 @@ TOKEN_TABLES = ("token_embedding", "position_embedding")
 
 @dataclass(frozen=True)
 class Layers:
-    """shapes: {component: {our name of a weight: its shape}}. source: the file, where there is one."""
+    """shapes: {component: {our name of a weight: its shape}}. source: of the base."""
 
     family: type[Base]
     shapes: Mapping[str, Shapes]
     tables: Mapping[str, KeyTable]
-    source: Path
+    source: Source
 
     @cached_property
     def places(self) -> dict[Place, tuple[int, ...]]:
@@ -104,18 +108,32 @@ def layers_of(base: Base) -> Layers:
     return Layers(type(base), shapes, base.tables, base.source)
 
 
-def layers_in(file: Path) -> Layers:
-    """The layers of a checkpoint, from its header alone. Raises CheckpointError for a file of no known family."""
-    return layers_from(read_shapes(file), file)
+def layers_in(path: Path) -> Layers:
+    """The layers of a checkpoint or a diffusers folder, from headers alone.
+
+    Raises CheckpointError for a file of no known family.
+    """
+    return layers_from(open_source(path))
 
 
-def layers_from(shapes: Shapes, file: Path) -> Layers:
-    """The same, where the header has been read."""
-    family = family_of(shapes, file.name)
-    tables = family.key_tables(shapes)
-    ours = {component: _our_shapes(shapes, table) for component, table in tables.items()}
-    return Layers(family, ours, tables, file)
+def layers_from(source: Source) -> Layers:
+    """The layers of any source that knows its shapes."""
+    family = family_of(source)
+    tables = family.key_tables(source.shapes)
+    empty = {key: torch.empty(shape, device="meta") for key, shape in source.shapes.items()}
+    ours = {component: table.ours(empty) for component, table in tables.items()}
+    shapes = {component: {name: tuple(t.shape) for name, t in tensors.items()} for component, tensors in ours.items()}
+    return Layers(family, shapes, tables, source)
 
 
-def _our_shapes(shapes: Shapes, table: KeyTable) -> dict[str, tuple[int, ...]]:
-    return {ours: shapes[key] for key, ours in table.to_ours(shapes).items()}
+@dataclass(frozen=True)
+class KnownShapes:
+    """A source whose names and shapes alone are kept."""
+
+    name: str
+    shapes: Shapes
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """Raises CheckpointError: there are none."""
+        raise CheckpointError(f"The weights of {self.name!r} are not kept; give the base.")

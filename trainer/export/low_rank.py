@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..base import component_tensors
+from ..source import Source
 from .layers import Layers, Place
 from .lora_weights import LoraLayer, LoraWeights
 
@@ -38,7 +38,7 @@ class LowRankError:
 
 
 def low_rank(
-    trained: Path, base: Path, layers: Layers, rank: int, dtype: torch.dtype = torch.float16
+    trained: Source, base: Source, layers: Layers, rank: int, dtype: torch.dtype = torch.float16
 ) -> tuple[LoraWeights, LowRankError]:
     """The nearest LoRA of a rank to the change from one checkpoint to another, and how near that is.
 
@@ -84,7 +84,7 @@ def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> 
     return LoraLayer(shaped[0].to(dtype), shaped[1].to(dtype), float(kept)).padded(rank)
 
 
-def _changes(trained: Path, base: Path, layers: Layers) -> Iterator[tuple[str, str, Tensor]]:
+def _changes(trained: Source, base: Source, layers: Layers) -> Iterator[tuple[str, str, Tensor]]:
     for component in layers.family.kohya:
         table = {component: layers.tables[component]}
         before, after = component_tensors(base, table)[component], component_tensors(trained, table)[component]

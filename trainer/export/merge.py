@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +13,12 @@ from .original import original_tensors
 
 
 def merged_tensors(
-    base: Path, layers: Layers, lora: LoraWeights, strength: float = 1.0, dtype: torch.dtype = torch.float16
+    layers: Layers, lora: LoraWeights, strength: float = 1.0, dtype: torch.dtype = torch.float16
 ) -> dict[str, Tensor]:
-    """{original key: tensor} of the base's file with W + strength·(alpha/rank)·up·down in it."""
+    """{original key: tensor} of the base with W + strength·(alpha/rank)·up·down in it."""
     replaced: dict[str, dict[str, Tensor]] = {}
     for component, changes in lora.items():
-        weights = component_tensors(base, {component: layers.tables[component]})[component]
+        weights = component_tensors(layers.source, {component: layers.tables[component]})[component]
         for layer, change in changes.items():
             weight = weights[f"{layer}.weight"]
             weights[f"{layer}.weight"] = weight.float() + strength * change.change().reshape(weight.shape)

@@ -54,19 +54,22 @@ class Said:
 
 def run_metadata(said: Said, base: Base) -> dict[str, str]:
     """What holds in every layout. thumbnail [3, H, W] in 0..1."""
-    prediction = base.scheduler_config().get("prediction_type")
+    prediction = getattr(base, "prediction", None)
     return {**_modelspec(said, prediction), **_training(said, base, prediction), **_dataset(said)}
 
 
-def layout_metadata(family: type[Base], layout: Layout, lora: LoraWeights | None) -> dict[str, str]:
-    """What depends on how the file is written."""
+def layout_metadata(
+    family: type[Base], layout: Layout, lora: LoraWeights | None, architecture: str = ""
+) -> dict[str, str]:
+    """What depends on how the file is written. architecture: the base's; where it is not known, nothing is said."""
+    named = {f"{SPEC}architecture": architecture.removesuffix("/lora") + ("/lora" if lora else "")}
+    named = named if architecture else {}
     if lora is None:
-        implementation = "diffusers" if layout == "diffusers folder" else STABILITY
-        return {f"{SPEC}architecture": family.architecture, f"{SPEC}implementation": implementation}
+        return {**named, f"{SPEC}implementation": "diffusers" if layout == "diffusers folder" else STABILITY}
     theirs = layout != "diffusers" and family.kohya_by_original
     alphas = {layer.alpha for _, _, layer in all_layers(lora)}
     return {
-        f"{SPEC}architecture": f"{family.architecture}/lora",
+        **named,
         f"{SPEC}implementation": STABILITY if theirs else "diffusers",
         "ss_network_module": "networks.lora",
         "ss_network_dim": _only(ranks(lora)),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..base import Base
-from ..checkpoint import CheckpointError, read_tensors, to_dtype
+from ..checkpoint import CheckpointError, to_dtype
 from .layers import Layers
 from .lora_weights import finite
 
@@ -20,11 +20,11 @@ def original_tensors(
 
     trained: {component: {our name: tensor}}. Raises CheckpointError if a trained weight has no place.
     """
-    tensors = to_dtype(read_tensors(base.source), dtype)
+    tensors = to_dtype(base.source.tensors(), dtype)
     for component, weights in trained.items():
-        for name, tensor in weights.items():
-            key = base.tables[component].original(name)
-            if key is None or key not in tensors:
-                raise CheckpointError(f"{base.source.name!r} has no place for {component}'s {name!r}.")
-            tensors[key] = finite(tensor.cpu().to(dtype), name).reshape(tensors[key].shape)
+        whole = {name: finite(tensor.cpu().to(dtype), name) for name, tensor in weights.items()}
+        for key, tensor in base.tables[component].original(whole).items():
+            if key not in tensors or tensors[key].shape != tensor.shape:
+                raise CheckpointError(f"{base.source.name!r} has no place for {component}'s {key!r}.")
+            tensors[key] = tensor
     return tensors

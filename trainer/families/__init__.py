@@ -4,36 +4,53 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from ..base import Base, component_tensors, fingerprint
-from ..checkpoint import CheckpointError, Shapes, read_shapes
+from ..checkpoint import CheckpointError, Shapes
+from ..parts import diffusers_folder
+from ..source import CheckpointFile, Source
 from .stable_diffusion_1 import StableDiffusion1
+from .stable_diffusion_2 import StableDiffusion2
+from .stable_diffusion_xl import StableDiffusionXL
 
-FAMILIES: tuple[type[StableDiffusion1], ...] = (StableDiffusion1,)
+FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusionXL]
 
 
-def family_of(shapes: Shapes, name: str = "the file") -> type[StableDiffusion1]:
-    """The family that recognises these tensors. Raises CheckpointError, naming what was found."""
+def open_source(path: Path) -> Source:
+    """A checkpoint in the original layout, or a diffusers folder. Raises CheckpointError for anything else."""
+    return diffusers_folder(path) if path.is_dir() else CheckpointFile(path)
+
+
+def family_of(source: Source) -> type[Base]:
+    """The family that recognises a model. Raises CheckpointError, naming what was found."""
     for family in FAMILIES:
-        if family.recognises(shapes):
+        if family.recognises(source.shapes):
             return family
-    groups = sorted({".".join(key.split(".")[:2]) for key in shapes})
     raise CheckpointError(
-        f"{name!r} is of no family that can be trained here (so far: "
-        f"{', '.join(f.architecture for f in FAMILIES)}). It holds {len(shapes)} tensors: "
-        f"{', '.join(groups[:8])}{' …' if len(groups) > 8 else ''}"
+        f"{source.name!r} is of no family that can be trained here (so far: "
+        f"{', '.join(family.family for family in FAMILIES)}). {_described(source.shapes)}"
     )
 
 
-def load_base(path: Path) -> Base:
-    """The pretrained model in a .safetensors file, float32, frozen, on the CPU.
+def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> Base:
+    """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
 
-    Raises CheckpointError, naming what was found, when no family recognises the file.
+    prediction: "epsilon" or "v_prediction", where the model does not tell. dtype: of the denoiser's layers; see
+    `precision.frozen_dtype`. Raises CheckpointError, naming what was found, when no family recognises it.
     """
-    return family_of(read_shapes(path), path.name)(path)
+    source = open_source(path) if isinstance(path, Path) else path
+    return family_of(source)(source, prediction, dtype)
 
 
 def fingerprint_of(path: Path, name: str | None = None) -> str:
     """The fingerprint of the model in a .safetensors file, without building it; `name` is for errors."""
-    shapes = read_shapes(path)
-    tables = family_of(shapes, name or path.name).key_tables(shapes)
-    return fingerprint(component_tensors(path, tables))
+    source = CheckpointFile(path, name)
+    return fingerprint(component_tensors(source, family_of(source).key_tables(source.shapes)))
+
+
+def _described(shapes: Shapes) -> str:
+    contexts = sorted({shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")})
+    groups = sorted({".".join(key.split(".")[:2]) for key in shapes})
+    width = f", a context of {', '.join(map(str, contexts))}" if contexts else ""
+    return f"It holds {len(shapes)} tensors{width}: {', '.join(groups[:8])}{' …' if len(groups) > 8 else ''}"

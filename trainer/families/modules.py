@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..checkpoint import CheckpointError
 from .unet_shape import UNetShape
@@ -19,11 +19,14 @@ Tensors = Mapping[str, Tensor]
 VOCABULARY = Path(__file__).parent.parent / "clip_vocabulary"
 
 
-def build_denoiser(tensors: Tensors, shape: UNetShape, heads: int | tuple[int, ...]) -> Any:
-    """diffusers' UNet with these weights (our names), channels last: the layout that convolutions like best."""
+def build_denoiser(tensors: Tensors, shape: UNetShape, heads: int | tuple[int, ...], dtype: torch.dtype) -> Any:
+    """diffusers' UNet with these weights (our names), channels last: the layout that convolutions like best.
+
+    dtype: of its linear layers and convolutions; the rest is float32.
+    """
     with init_empty_weights():
         module = UNet2DConditionModel(**shape.config(heads))
-    return _filled(module, tensors, "denoiser").to(memory_format=torch.channels_last)
+    return _filled(module, tensors, "denoiser", dtype).to(memory_format=torch.channels_last)
 
 
 def build_vae(tensors: Tensors, scaling: float) -> Any:
@@ -44,7 +47,9 @@ def build_vae(tensors: Tensors, scaling: float) -> Any:
 
 
 def build_clip(tensors: Tensors, activation: str) -> Any:
-    """transformers' CLIPTextModel with these weights (our names), 64 channels a head."""
+    """transformers' CLIPTextModel with these weights (our names), 64 channels a head; with its projection, if any."""
+    projection = tensors.get("text_projection.weight")
+    kind = CLIPTextModel if projection is None else CLIPTextModelWithProjection
     width = tensors["embeddings.token_embedding.weight"].shape[1]
     config = CLIPTextConfig(
         vocab_size=tensors["embeddings.token_embedding.weight"].shape[0],
@@ -53,11 +58,11 @@ def build_clip(tensors: Tensors, activation: str) -> Any:
         intermediate_size=tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
         num_hidden_layers=_count(tensors, "encoder.layers.{}.mlp.fc1.weight"),
         num_attention_heads=width // 64,
-        projection_dim=width,
+        projection_dim=width if projection is None else projection.shape[0],
         hidden_act=activation,
     )
     with init_empty_weights():
-        module = CLIPTextModel(config)
+        module = kind(config)
     return _filled(module, tensors, "text encoder")
 
 
@@ -83,11 +88,13 @@ def _count(tensors: Tensors, pattern: str) -> int:
     return count
 
 
-def _filled(module: Any, tensors: Tensors, what: str) -> Any:
+def _filled(module: Any, tensors: Tensors, what: str, dtype: torch.dtype = torch.float32) -> Any:
     mine = {text_encoder_name(key): key for key in module.state_dict()}
     missing = [name for name in mine if name not in tensors]
     if missing:
         raise CheckpointError(f"The file has no weights for the {what}: {', '.join(missing[:5])} …")
-    own = {key: tensors[name].to(torch.float32) for name, key in mine.items()}
+    layers = {name for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
+    dtypes = {True: dtype, False: torch.float32}
+    own = {key: tensors[name].to(dtypes[key.rpartition(".")[0] in layers]) for name, key in mine.items()}
     module.load_state_dict(own, assign=True)
     return module

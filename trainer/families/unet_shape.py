@@ -20,10 +20,22 @@ class UNetShape:
     blocks: int
     context: int
     linear_projection: bool
+    vector: int = 0
+    """Width of the vector that SDXL is told beside the prompt; 0: none."""
+
+    @property
+    def heads_of_64(self) -> tuple[int, ...]:
+        """Heads of 64 channels, per level."""
+        return tuple(width // 64 for width in self.channels)
 
     def config(self, heads: int | tuple[int, ...]) -> dict[str, Any]:
         """Arguments for diffusers' UNet2DConditionModel."""
-        return {
+        told = {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": self.vector,
+        }
+        return (told if self.vector else {}) | {
             "in_channels": self.in_channels,
             "out_channels": self.out_channels,
             "block_out_channels": self.channels,
@@ -57,6 +69,7 @@ def unet_shape(shapes: Shapes, prefix: str) -> UNetShape:
             blocks=len(levels[0]),
             context=_first(own, "attn2.to_k.weight")[1],
             linear_projection=len(_first(own, "1.proj_in.weight")) == 2,
+            vector=own.get("label_emb.0.0.weight", (0, 0))[1],
         )
     except (KeyError, StopIteration) as error:
         raise CheckpointError(f"The denoiser's weights are incomplete: {error} is missing.") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer as LoraLayerModule
+from peft.tuners.lora import LoraLayer as AdaptedLayer
 from torch import Tensor, nn
 
 from ..base import Base
@@ -17,16 +17,6 @@ from ..families.modules import text_encoder_name
 from ..options import TrainOptions
 from ..randomness import scoped_seed
 from .protocol import trained_components
-
-ATTENTION = r"to_[qkv]|to_out\.0"
-TRANSFORMER = rf"{ATTENTION}|attentions\.\d+\.proj_(?:in|out)|ff\.net\.0\.proj|ff\.net\.2"
-RESNET = r"conv1|conv2|conv_shortcut|time_emb_proj|samplers\.0\.conv"
-DENOISER_TARGETS = {
-    "attention": ATTENTION,
-    "transformer": TRANSFORMER,
-    "transformer_and_resnet": f"{TRANSFORMER}|{RESNET}",
-}
-TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
 
 
 class Lora:
@@ -45,8 +35,10 @@ class Lora:
         self._components = tuple(components)
         with scoped_seed(options.seed, "lora"):
             for component, module in components.items():
+                names = base.lora_targets(component, options.targets)
                 start = self._start.get(component, {})
-                inject_adapter_in_model(_config(options, _targets(component, options), module, start), module)
+                inject_adapter_in_model(_config(options, rf".*(?:{names})", module, start), module)
+                _begin(module)
                 _fill(module, start)
                 module.train()
 
@@ -68,20 +60,18 @@ class Lora:
         return from_peft(self.trained(base), alphas)
 
 
-def targeted(component: str, layer: str, options: TrainOptions) -> bool:
-    """Whether a layer (our name) gets a LoRA where its component is trained."""
-    return re.fullmatch(_targets(component, options), layer) is not None
-
-
-def _targets(component: str, options: TrainOptions) -> str:
-    names = DENOISER_TARGETS[options.targets] if component == "denoiser" else TEXT_TARGETS
-    return rf".*(?:{names})"
+def _begin(module: nn.Module) -> None:
+    """A is drawn and B zero in float32 whatever the frozen layer's dtype: peft gives both that dtype."""
+    for name, weight in module.named_parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+            if ".lora_A." in name:
+                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
 
 
 def _config(options: TrainOptions, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
-    own = {
-        name: start[text_encoder_name(name)] for name, _ in module.named_modules() if text_encoder_name(name) in start
-    }
+    names = {text_encoder_name(name): name for name, _ in module.named_modules()}
+    own = {names[layer]: weights for layer, weights in start.items()}
     return LoraConfig(
         r=options.rank,
         lora_alpha=options.lora_alpha,
@@ -106,5 +96,5 @@ def _alphas(module: nn.Module) -> dict[str, float]:
 def _adapted(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """(our name, peft's layer) of every layer that has an adapter."""
     for name, layer in module.named_modules():
-        if isinstance(layer, LoraLayerModule):
+        if isinstance(layer, AdaptedLayer):
             yield text_encoder_name(name), layer

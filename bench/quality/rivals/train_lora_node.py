@@ -94,4 +94,4 @@ def _link(source: Path, target: Path) -> None:
 
 def _differences(tensors: dict[str, Tensor], base: Base) -> dict[str, Tensor]:
     table = base.tables["denoiser"]
-    return differences(tensors, lambda name: table.ours(f"model.{name}"))
+    return differences(tensors, lambda name: table.our_name(f"model.{name}"))

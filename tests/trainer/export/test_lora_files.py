@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_tensors, write_tensors
 from dreambooth_nodes.trainer.export.applies import check_applies
@@ -17,11 +18,10 @@ from dreambooth_nodes.trainer.export.convert import Conversion, convert, write_l
 from dreambooth_nodes.trainer.export.diffusers import diffusers_tensors
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
 from dreambooth_nodes.trainer.export.layers import Layers, layers_of
-from dreambooth_nodes.trainer.export.lora_weights import LoraWeights, all_layers, ranks
+from dreambooth_nodes.trainer.export.lora_weights import LoraLayer, LoraWeights, all_layers, ranks
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.export.read_lora import read_lora
-
-from .conftest import RANK, answer, random_lora
+from dreambooth_nodes.trainer.families import load_base
 
 
 def same(one: LoraWeights, other: LoraWeights) -> bool:
@@ -34,8 +34,8 @@ def same(one: LoraWeights, other: LoraWeights) -> bool:
     )
 
 
-def test_a_live_base_and_its_file_have_the_same_layers(base: Base, layers: Layers) -> None:
-    live = layers_of(base)
+def test_a_live_base_and_its_file_have_the_same_layers(base_file: Path, layers: Layers) -> None:
+    live = layers_of(load_base(base_file))
     assert live.places == layers.places and live.kohya_names == layers.kohya_names
     assert len(layers.kohya_names) == len(layers.diffusers_names) == len(layers.places)
 
@@ -47,10 +47,10 @@ def test_kohyas_layout_keeps_all_of_a_lora(alpha: float, layers: Layers, tmp_pat
     assert same(read_lora(file, layers), lora)
 
 
-def test_kohya_to_diffusers_and_back_is_exact(layers: Layers, toybase_file: Path, tmp_path: Path) -> None:
+def test_kohya_to_diffusers_and_back_is_exact(layers: Layers, base_file: Path, tmp_path: Path) -> None:
     lora = random_lora(layers)
     first = write_lora(lora, layers, "kohya", tmp_path / "a.safetensors", {}, torch.float16)
-    there = convert(Conversion(source=first, layout="diffusers", target=tmp_path / "b.safetensors", base=toybase_file))
+    there = convert(Conversion(source=first, layout="diffusers", target=tmp_path / "b.safetensors", base=base_file))
     back = convert(Conversion(source=there.path, layout="kohya", target=tmp_path / "c.safetensors", layers=layers))
     assert same(read_lora(there.path, layers), lora)
     before, after = read_tensors(first), read_tensors(back.path)
@@ -148,48 +148,44 @@ def test_the_alpha_in_diffusers_newer_header_counts(layers: Layers, tmp_path: Pa
 )
 def test_adapters_that_are_no_lora_are_refused_by_name(ending: str, kind: str, layers: Layers, tmp_path: Path) -> None:
     tensors = kohya_tensors(random_lora(layers), layers)
-    key = f"lora_unet_mid_block_attentions_0_proj_in.{ending}"
+    key = f"{next(iter(tensors)).partition('.')[0]}.{ending}"
     file = write_tensors({**tensors, key: torch.ones(1)}, tmp_path / "a.safetensors", {})
     with pytest.raises(CheckpointError, match=f"{key}.*{kind}"):
         read_lora(file, layers)
 
 
-NAME = "lora_unet_mid_block_attentions_0_proj_in"
-
-
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("part", "tensor", "found"),
     [
-        ({f"{NAME}.lora_up.weight": None}, rf"missing: the up half beside {NAME}"),
-        ({f"{NAME}.lora_up.weight": torch.ones(8, RANK, 1, 1)}, rf"misshapen: {NAME}\.lora_up"),
-        ({f"{NAME}.lora_up.weight": torch.ones(320, RANK + 1, 1, 1)}, rf"misshapen: {NAME}\.lora_up"),
-        ({"lora_unet_nowhere.lora_up.weight": torch.ones(2, 2)}, r"no layer of the base: lora_unet_nowhere\.lora_up"),
+        ("lora_up.weight", None, r"missing: the up half beside {name}"),
+        ("lora_up.weight", torch.ones(8, RANK), r"misshapen: {name}\.lora_up"),
+        ("lora_up.weight", torch.ones(128, RANK + 1), r"misshapen: {name}\.lora_up"),
+        ("nothing.weight", torch.ones(2, 2), r"no layer of the base: {name}\.nothing"),
     ],
 )
 def test_torn_and_foreign_keys_are_listed(
-    change: dict[str, Tensor | None], found: str, layers: Layers, toybase_file: Path, tmp_path: Path
+    part: str, tensor: Tensor | None, found: str, layers: Layers, base_file: Path, tmp_path: Path
 ) -> None:
-    changed = {**kohya_tensors(random_lora(layers), layers), **change}
-    tensors = {key: tensor for key, tensor in changed.items() if tensor is not None}
+    name = layers.kohya_name(("denoiser", "mid_block.attentions.0.proj_in"))
+    changed = {**kohya_tensors(random_lora(layers), layers), f"{name}.{part}": tensor}
+    tensors = {key: value for key, value in changed.items() if value is not None}
     file = write_tensors(tensors, tmp_path / "a.safetensors", {})
-    assert not check_applies(file, toybase_file).fits
-    with pytest.raises(CheckpointError, match=found):
+    assert not check_applies(file, base_file).fits
+    with pytest.raises(CheckpointError, match=found.format(name=name)):
         read_lora(file, layers)
 
 
 def test_a_bad_export_leaves_no_file(layers: Layers, tmp_path: Path) -> None:
     lora = random_lora(layers)
     layer = lora["denoiser"]["mid_block.attentions.0.proj_in"]
-    bad = {**lora["denoiser"], "mid_block.attentions.0.proj_in": type(layer)(layer.down[:, :9], layer.up, 1.0)}
-    with pytest.raises(CheckpointError, match=f"misshapen: {NAME}"):
+    bad = {**lora["denoiser"], "mid_block.attentions.0.proj_in": LoraLayer(layer.down[:, :9], layer.up, 1.0)}
+    with pytest.raises(CheckpointError, match=r"misshapen: .*proj_in\.lora_down"):
         write_lora({"denoiser": bad}, layers, "kohya", tmp_path / "a.safetensors", {}, torch.float16)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_merged_lora_changes_the_answer_and_strength_scales_it(
-    new_base: Callable[[], Base], layers: Layers, plain: Tensor
-) -> None:
-    lora = random_lora(layers)
+def test_a_merged_lora_changes_the_answer_and_strength_scales_it(new_base: Callable[[], Base], layers: Layers) -> None:
+    lora, plain = random_lora(layers), answer(new_base())
     assert ranks(lora) == {RANK}
     assert torch.equal(answer(merge_into(new_base(), lora, 0.0)), plain)
     halved = {c: {n: type(x)(x.down, x.up, x.alpha / 2) for n, x in some.items()} for c, some in lora.items()}

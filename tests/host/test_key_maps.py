@@ -1,0 +1,40 @@
+"""What our files are called is what the real ComfyUI looks for, at the real models' sizes, in every family."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
+from dreambooth_nodes.tests.trainer.families.full_size import UNETS, shapes_of
+
+SCRIPT = Path(__file__).with_name("key_maps.py")
+
+
+@pytest.fixture(scope="module", params=UNETS)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def host(family: str) -> dict[str, Any]:
+    begin = "import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']"
+    run = f"{begin}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    answer = subprocess.run(
+        [str(comfyui_python() or sys.executable), "-c", run], cwd=comfyui_folder(),
+        input=json.dumps(shapes_of(family)), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    return dict(json.loads(answer.stdout[answer.stdout.index("{") :]))
+
+
+def test_a_checkpoint_gives_the_host_every_weight(host: dict[str, Any]) -> None:
+    """What it has beside: position ids, which are counted, and a projection and scale that it makes up itself."""
+    made_up = ("position_ids", "logit_scale", "text_projection.weight")
+    assert [name for name in host["missing"] if not name.endswith(made_up)] == []
+    assert host["unused"] == []

@@ -1,0 +1,86 @@
+"""Checkpoints of the real models' sizes: names and shapes, no numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+
+from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
+from dreambooth_nodes.trainer.checkpoint import Shapes
+from dreambooth_nodes.trainer.families.modules import text_encoder_name
+from dreambooth_nodes.trainer.keys import KeyTable
+from dreambooth_nodes.trainer.layouts import clip_table, denoiser_table, open_clip_table, vae_table
+from dreambooth_nodes.trainer.parts import CLIP_L, CLIP_L_OF_TWO, DENOISER, OPEN_CLIP, OPEN_CLIP_OF_TWO, VAE
+
+UNETS: dict[str, dict[str, Any]] = {
+    "sd1": {"cross_attention_dim": 768, "attention_head_dim": 8},
+    "sd2": {"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True},
+    "sdxl": {
+        "cross_attention_dim": 2048,
+        "attention_head_dim": (5, 10, 20),
+        "use_linear_projection": True,
+        "block_out_channels": (320, 640, 1280),
+        "transformer_layers_per_block": (1, 2, 10),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    },
+}
+DEPTHS = {"sd1": (1, 1, 1, 0), "sd2": (1, 1, 1, 0), "sdxl": (0, 2, 10)}
+TENSORS = {"sd1": 686, "sd2": 686, "sdxl": 1680}
+
+
+def original(module: Any, table: KeyTable) -> dict[str, Tensor]:
+    return table.original({text_encoder_name(name): tensor for name, tensor in module.state_dict().items()})
+
+
+def denoiser(family: str) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        return original(UNet2DConditionModel(**UNETS[family]), denoiser_table(DENOISER, 2, DEPTHS[family]))
+
+
+def open_clip(prefix: str, width: int, layers: int) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        module = new_text_encoder(width, layers, projected=True)
+    return original(module, open_clip_table(prefix, layers))
+
+
+def clip_l(prefix: str) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        return original(new_text_encoder(768, 12), clip_table(prefix))
+
+
+def text_encoders(family: str) -> dict[str, Tensor]:
+    """With Stable Diffusion 2's 24th block."""
+    if family == "sd1":
+        return clip_l(CLIP_L)
+    if family == "sd2":
+        return open_clip(OPEN_CLIP, 1024, 24)
+    return clip_l(CLIP_L_OF_TWO) | open_clip(OPEN_CLIP_OF_TWO, 1280, 32)
+
+
+def vae() -> dict[str, Tensor]:
+    """The same in all three."""
+    with torch.device("meta"):
+        module = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            layers_per_block=2,
+            down_block_types=["DownEncoderBlock2D"] * 4,
+            up_block_types=["UpDecoderBlock2D"] * 4,
+        )
+    return original(module, vae_table(VAE, 2, 4))
+
+
+def tensors_of(family: str) -> dict[str, Tensor]:
+    """A whole checkpoint, every tensor on the meta device."""
+    return denoiser(family) | text_encoders(family) | vae()
+
+
+def shapes_of(family: str) -> Shapes:
+    """Of a whole checkpoint."""
+    return {key: tuple(tensor.shape) for key, tensor in tensors_of(family).items()}

@@ -1,0 +1,115 @@
+"""Small models of the real families: every kind of layer, real text widths, random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from dreambooth_nodes.trainer.checkpoint import write_tensors
+from dreambooth_nodes.trainer.families.modules import text_encoder_name
+from dreambooth_nodes.trainer.keys import KeyTable
+from dreambooth_nodes.trainer.layouts import clip_table, denoiser_table, open_clip_table, vae_table
+from dreambooth_nodes.trainer.parts import (
+    CLIP_L,
+    CLIP_L_OF_TWO,
+    DENOISER,
+    OPEN_CLIP,
+    OPEN_CLIP_OF_TWO,
+    VAE,
+)
+
+WIDTHS = {"sd1": 768, "sd2": 1024, "sdxl": 2048}
+DEPTHS = {"sd1": (1, 1), "sd2": (1, 1), "sdxl": (0, 2)}
+LAYERS = 2
+
+
+def new_unet(family: str) -> UNet2DConditionModel:
+    """Two levels of 64 and 128 channels."""
+    depths = DEPTHS[family]
+    config: dict[str, Any] = {
+        "block_out_channels": (64, 128),
+        "layers_per_block": 1,
+        "cross_attention_dim": WIDTHS[family],
+        "attention_head_dim": 8 if family == "sd1" else (1, 2),
+        "use_linear_projection": family != "sd1",
+        "transformer_layers_per_block": tuple(max(1, depth) for depth in depths),
+        "down_block_types": tuple("CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths),
+        "up_block_types": tuple("CrossAttnUpBlock2D" if depth else "UpBlock2D" for depth in reversed(depths)),
+    }
+    if family == "sdxl":
+        config |= {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": 2816,
+        }
+    return UNet2DConditionModel(**config)
+
+
+def new_vae() -> AutoencoderKL:
+    """Four levels, so that a latent is eight pixels wide."""
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32),
+        layers_per_block=1,
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        norm_num_groups=8,
+    )
+
+
+def new_text_encoder(width: int, layers: int = LAYERS, projected: bool = False) -> Any:
+    """CLIP of a real width, so of the real activation and number of heads."""
+    config = CLIPTextConfig(
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        hidden_act="quick_gelu" if width == 768 else "gelu",
+        projection_dim=width,
+        eos_token_id=49407,
+        bos_token_id=49406,
+    )
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+
+
+def components(family: str) -> dict[str, tuple[nn.Module, KeyTable]]:
+    """{component: (module with random weights, its table)}, norms and biases random as well."""
+    torch.manual_seed(1)
+    depths = DEPTHS[family]
+    found: dict[str, tuple[nn.Module, KeyTable]] = {
+        "denoiser": (new_unet(family), denoiser_table(DENOISER, 1, depths)),
+        "vae": (new_vae(), vae_table(VAE, 1, 4)),
+    }
+    if family == "sd1":
+        found["text_encoder"] = new_text_encoder(768), clip_table(CLIP_L)
+    elif family == "sd2":
+        found["text_encoder"] = new_text_encoder(1024), open_clip_table(OPEN_CLIP, LAYERS)
+    else:
+        found["text_encoder"] = new_text_encoder(768), clip_table(CLIP_L_OF_TWO)
+        found["text_encoder_2"] = new_text_encoder(1280, projected=True), open_clip_table(OPEN_CLIP_OF_TWO, LAYERS)
+    for module, _ in found.values():
+        for name, weight in module.named_parameters():
+            if name.endswith("bias") or "norm" in name:
+                nn.init.normal_(weight, mean=float("norm" in name and "weight" in name), std=0.1)
+    return found
+
+
+def checkpoint(family: str) -> dict[str, Tensor]:
+    """Under the original layout's names, with tensors that no module owns."""
+    tensors = {"model_ema.decay": torch.tensor(0.9999), "alphas_cumprod": torch.linspace(1, 0, 1000)}
+    for module, table in components(family).values():
+        tensors |= table.original({text_encoder_name(k): v for k, v in module.state_dict().items()})
+    if family == "sd2":
+        tensors[f"{OPEN_CLIP}text_projection"] = torch.randn(1024, 1024)
+        tensors[f"{OPEN_CLIP}logit_scale"] = torch.tensor(4.6)
+    return tensors
+
+
+def write_checkpoint(family: str, path: Path, dtype: torch.dtype = torch.float32) -> Path:
+    """As one file."""
+    tensors = {key: tensor.to(dtype).contiguous() for key, tensor in checkpoint(family).items()}
+    return write_tensors(tensors, path, {"modelspec.prediction_type": "epsilon"})

@@ -1,0 +1,92 @@
+"""The same model from one file, a diffusers folder and separate files is the same model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.export import original_tensors
+from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.methods import Full
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.parts import DENOISER, VAE, separate_files
+
+DIFFUSERS = {"denoiser": "unet", "vae": "vae", "text_encoder": "text_encoder", "text_encoder_2": "text_encoder_2"}
+
+
+@pytest.fixture(scope="package")
+def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """By diffusers' and transformers' own save_pretrained; the denoiser in several files."""
+    path = tmp_path_factory.mktemp(f"{family}-folder")
+    for name, (module, _) in components(family).items():
+        shards = {"max_shard_size": "4MB"} if name == "denoiser" else {}
+        module.save_pretrained(path / DIFFUSERS[name], **shards)  # type: ignore[operator]
+    (path / "scheduler").mkdir()
+    said = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
+    (path / "scheduler" / "scheduler_config.json").write_text(json.dumps(said))
+    return path
+
+
+def test_a_diffusers_folder_is_the_same_model(model: Base, folder: Path) -> None:
+    base = load_base(folder)
+    assert (base.family, base.fingerprint) == (model.family, model.fingerprint)
+
+
+def test_a_folders_scheduler_tells_the_noise_process(folder: Path) -> None:
+    base = load_base(folder)
+    snr = base.process.signal_to_noise(torch.tensor([0, 999]))
+    assert snr[1] < 1e-6 < snr[0]
+    x, noise = torch.ones(1, 4, 8, 8), torch.zeros(1, 4, 8, 8)
+    assert base.process.target(x, noise, torch.tensor([999])).mean() == pytest.approx(-1, abs=1e-3)
+
+
+def test_separate_files_in_either_layout_are_the_same_model(family: str, model: Base, tmp_path: Path) -> None:
+    tensors = checkpoint(family)
+    denoiser = {k.removeprefix(DENOISER): t for k, t in tensors.items() if k.startswith(DENOISER)}
+    file = write_tensors(denoiser, tmp_path / "unet.safetensors", {})
+    vae = {k.removeprefix(VAE): t for k, t in tensors.items() if k.startswith(VAE)}
+    vae_file = write_tensors(vae, tmp_path / "vae.safetensors", {})
+    texts = []
+    for name, (module, _) in components(family).items():
+        if name.startswith("text"):
+            extra = {"logit_scale": torch.tensor(4.6)}
+            texts.append(write_tensors({**module.state_dict(), **extra}, tmp_path / f"{name}.safetensors", {}))
+    base = load_base(separate_files(file, texts, vae_file), "epsilon")
+    assert (base.family, base.fingerprint) == (model.family, model.fingerprint)
+
+
+def test_what_is_not_trained_is_carried_through_exactly(family: str, file: Path) -> None:
+    """Original → ours → original, key for key, with keys that no module owns."""
+    base, full = load_base(file), Full()
+    full.attach(base, TrainOptions(method="full", train_text_encoder=True))
+    exported, before = original_tensors(base, full.trained(base), torch.float32), base.source.tensors()
+    assert exported.keys() == before.keys()
+    assert all(torch.equal(exported[key], before[key]) for key in before)
+
+
+def test_a_folder_without_safetensors_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no unet/"):
+        load_base(tmp_path)
+
+
+def test_an_unknown_model_is_refused_with_what_was_found(tmp_path: Path) -> None:
+    tensors = {f"{DENOISER}double_blocks.0.img_attn.qkv.weight": torch.zeros(3, 1)}
+    file = write_tensors(tensors, tmp_path / "flux.safetensors", {})
+    with pytest.raises(CheckpointError, match=r"flux\.safetensors.*sd1, sd2, sdxl.*model\.diffusion_model"):
+        load_base(file)
+
+
+def test_a_stable_diffusion_2_that_does_not_show_its_prediction_is_asked_for(tmp_path: Path) -> None:
+    tensors = {k: t.contiguous() for k, t in checkpoint("sd2").items()}
+    file = write_tensors(tensors, tmp_path / "sd2.safetensors", {})
+    with pytest.raises(CheckpointError, match="epsilon or v_prediction"):
+        load_base(file)
+    assert load_base(file, "v_prediction").architecture == "stable-diffusion-v2-768-v"
+    marked = write_tensors({**tensors, "v_pred": torch.zeros(0)}, tmp_path / "v.safetensors", {})
+    assert load_base(marked).architecture == "stable-diffusion-v2-768-v"

@@ -1,0 +1,159 @@
+"""What all Stable Diffusion models share: a UNet over the latents of a KL autoencoder, CLIP beside it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
+from torch import Tensor
+
+from ..base import Base, Conditioning, Posterior, component_tensors, fingerprint
+from ..checkpoint import Shapes
+from ..denoiser import Diffusion, Prediction
+from ..keys import KeyTable
+from ..layouts import denoiser_table, vae_table
+from ..parts import DENOISER, VAE
+from ..source import Source
+from .modules import build_clip, build_denoiser, build_vae, clip_tokenizer
+from .prediction import prediction_of, zero_terminal_snr
+from .prompts import ROW, token_rows
+from .unet_shape import UNetShape, unet_shape
+
+SCHEDULERS: dict[str, Any] = {
+    "euler_ancestral": EulerAncestralDiscreteScheduler,
+    "euler": EulerDiscreteScheduler,
+    "ddim": DDIMScheduler,
+}
+SCHEDULE = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+}
+ATTENTION = r"to_[qkv]|to_out\.0"
+TRANSFORMER = rf"{ATTENTION}|attentions\.\d+\.proj_(?:in|out)|ff\.net\.0\.proj|ff\.net\.2"
+RESNET = r"conv1|conv2|conv_shortcut|time_emb_proj|samplers\.0\.conv"
+DENOISER_TARGETS = {
+    "attention": ATTENTION,
+    "transformer": TRANSFORMER,
+    "transformer_and_resnet": f"{TRANSFORMER}|{RESNET}",
+}
+TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
+
+
+class LatentDiffusion(Base):
+    """A Stable Diffusion of any version, with any number of levels and blocks."""
+
+    context: ClassVar[int]
+    """Width of the text encoders' answer."""
+    latent_scale: ClassVar[float] = 0.18215
+
+    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
+        shape = unet_shape(source.shapes, DENOISER)
+        self.source = source
+        self.tables = self.key_tables(source.shapes)
+        tensors = component_tensors(source, self.tables)
+        self.fingerprint = fingerprint(tensors)
+        self.denoiser = build_denoiser(tensors["denoiser"], shape, self._heads(shape), dtype)
+        self.text_encoders = {
+            name: build_clip(tensors[name], activation) for name, activation in self._text_activations().items()
+        }
+        self.vae = build_vae(tensors["vae"], self.latent_scale)
+        self.tokenizer = clip_tokenizer()
+        self.prediction: Prediction = self._prediction(source, prediction)
+        self.zero_snr = zero_terminal_snr(source)
+        self.process = Diffusion(self._noise_schedule(), self.prediction)
+        self.freeze()
+
+    @classmethod
+    def recognises(cls, shapes: Shapes) -> bool:
+        """A UNet with this family's context, and its text encoders under their names."""
+        contexts = {shape[1] for key, shape in shapes.items() if _is_context(key)}
+        return contexts == {cls.context} and all(
+            any(key.startswith(table.prefix) for key in shapes) for table in cls._text_tables(shapes).values()
+        )
+
+    @classmethod
+    def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        """The names of a file with these tensors."""
+        shape = unet_shape(shapes, DENOISER)
+        levels = {key.split(".")[3] for key in shapes if key.startswith(f"{VAE}encoder.down.")}
+        blocks = {key.split(".")[5] for key in shapes if key.startswith(f"{VAE}encoder.down.0.block.")}
+        return {
+            "denoiser": denoiser_table(DENOISER, shape.blocks, shape.attention),
+            **cls._text_tables(shapes),
+            "vae": vae_table(VAE, len(blocks), len(levels)),
+        }
+
+    @classmethod
+    @abstractmethod
+    def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        """{text encoder: its names}."""
+
+    @abstractmethod
+    def _text_activations(self) -> dict[str, str]:
+        """{text encoder: its activation}, which no weight shows."""
+
+    def _heads(self, shape: UNetShape) -> int | tuple[int, ...]:
+        return shape.heads_of_64
+
+    def _prediction(self, source: Source, asked: str | None) -> Prediction:
+        return prediction_of(source, asked)
+
+    def _noise_schedule(self) -> Tensor:
+        return DDPMScheduler(**SCHEDULE, rescale_betas_zero_snr=self.zero_snr).alphas_cumprod
+
+    def tokenize(self, prompts: Sequence[str]) -> Tensor:
+        """Token ids int64 [B, 77·k]: k rows of 75 tokens for the longest prompt; see `token_rows`."""
+        return token_rows(self.tokenizer, prompts)
+
+    def _encoded(self, name: str, token_ids: Tensor) -> Any:
+        """transformers' answer for ids [B, 77·k], as [B·k, 77], with all hidden states."""
+        return self.text_encoders[name](token_ids.reshape(-1, ROW), output_hidden_states=True)
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """The UNet's answer, the shape of `noisy`."""
+        return self.denoiser(noisy, timesteps, conditioning["context"], return_dict=False)[0]
+
+    def encode_images(self, pixels: Tensor) -> Posterior:
+        """The KL posterior of pixels [B, 3, H, W] in 0..1, times the latents' scale."""
+        posterior = self.vae.encode(pixels * 2 - 1).latent_dist
+        return Posterior(posterior.mean * self.latent_scale, posterior.std * self.latent_scale)
+
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """Pixels [B, 3, H, W] in 0..1."""
+        return (self.vae.decode(latents / self.latent_scale).sample / 2 + 0.5).clamp(0, 1)
+
+    def scheduler(self, sampler: str) -> Any:
+        """Stable Diffusion's schedule, with this model's prediction type."""
+        told = {
+            "prediction_type": self.prediction,
+            "steps_offset": 1,
+            "clip_sample": False,
+            "rescale_betas_zero_snr": self.zero_snr,
+        }
+        return SCHEDULERS[sampler].from_config({**SCHEDULE, **told})
+
+    def lora_targets(self, component: str, targets: str) -> str:
+        """Layers by the words of `TrainOptions.targets`; in a text encoder, all linear layers of its blocks."""
+        return DENOISER_TARGETS[targets] if component == "denoiser" else TEXT_TARGETS
+
+
+def side_by_side(rows: Tensor, like: Tensor) -> Tensor:
+    """Answers [B·k, 77, C] as [B, 77·k, C], for token ids [B, 77·k]."""
+    return rows.reshape(len(like), -1, rows.shape[-1])
+
+
+def _is_context(key: str) -> bool:
+    return key.startswith(DENOISER) and key.endswith("attn2.to_k.weight")
+
+
+def count_blocks(shapes: Shapes, pattern: str) -> int:
+    """How many of the tensors `pattern` with 0, 1, 2 … are there."""
+    count = 0
+    while pattern.format(count) in shapes:
+        count += 1
+    return count

@@ -1,0 +1,57 @@
+"""Stable Diffusion 2.x: OpenCLIP ViT-H's last but one layer, ε-prediction at 512 pixels, v-prediction at 768."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from ..base import Conditioning
+from ..checkpoint import Shapes
+from ..denoiser import Prediction
+from ..keys import KeyTable
+from ..layouts import open_clip_table
+from ..parts import OPEN_CLIP
+from ..source import Source
+from .latent_diffusion import LatentDiffusion, count_blocks, side_by_side
+from .prediction import prediction_of_sd2
+from .prompts import ROW, padded_with
+
+LAYERS = 23
+"""The checkpoint has a 24th, which the denoiser never sees: it is carried through."""
+PAD = 0
+
+
+class StableDiffusion2(LatentDiffusion):
+    """Stable Diffusion 2.0, 2.1 and what was trained from them."""
+
+    family: ClassVar[str] = "sd2"
+    context: ClassVar[int] = 1024
+    kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_text_model_"}
+    diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
+    kohya_version: ClassVar[str] = "sd_v2"
+    pipeline: ClassVar[str] = "StableDiffusionPipeline"
+    pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "!"}
+
+    @property
+    def architecture(self) -> str:
+        """The name in the modelspec specification."""
+        return "stable-diffusion-v2-768-v" if self.prediction == "v_prediction" else "stable-diffusion-v2-512"
+
+    def encode_tokens(self, token_ids: Tensor) -> Conditioning:
+        """{"context": [B, 77·k, 1024]}: the 23rd layer, normalised."""
+        ids = padded_with(token_ids.reshape(-1, ROW), PAD)
+        return {"context": side_by_side(self._encoded("text_encoder", ids).last_hidden_state, token_ids)}
+
+    @classmethod
+    def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        blocks = count_blocks(shapes, OPEN_CLIP + "transformer.resblocks.{}.ln_1.weight")
+        table = open_clip_table(OPEN_CLIP, min(blocks, LAYERS))
+        # The projection is for comparing texts with pictures, which no Stable Diffusion 2 does.
+        return {"text_encoder": table.without("text_projection.weight")}
+
+    def _text_activations(self) -> dict[str, str]:
+        return {"text_encoder": "gelu"}
+
+    def _prediction(self, source: Source, asked: str | None) -> Prediction:
+        return prediction_of_sd2(source, asked)

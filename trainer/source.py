@@ -1,0 +1,54 @@
+"""Where a pretrained model's tensors come from. Whatever its form on disk, it speaks in the original layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from .checkpoint import Shapes, read_metadata, read_shapes, read_tensors
+
+
+class Source(Protocol):
+    """A model on disk, under the names of a checkpoint in the original layout."""
+
+    @property
+    def name(self) -> str:
+        """For errors and metadata."""
+
+    @property
+    def shapes(self) -> Shapes:
+        """Names and shapes of all tensors."""
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        """Facts that the weights do not show, such as "prediction_type"."""
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """The tensors whose name starts with `prefix`, in the files' own dtype."""
+
+
+class CheckpointFile:
+    """One .safetensors file in the original layout. Raises CheckpointError for one that is not whole."""
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.path = path
+        self.name = name or path.name
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """From the file's header."""
+        return read_shapes(self.path)
+
+    @cached_property
+    def hints(self) -> Mapping[str, str]:
+        """The modelspec fields of its header, without their prefix."""
+        found = read_metadata(self.path)
+        return {key.removeprefix("modelspec."): value for key, value in found.items() if key.startswith("modelspec.")}
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """From the file."""
+        return read_tensors(self.path, prefix)
