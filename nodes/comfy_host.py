@@ -45,6 +45,20 @@ def checkpoint_file(name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def lora_names() -> list[str]:
+    """What the host lists as LoRAs."""
+    return list(folder_paths.get_filename_list("loras"))
+
+
+def lora_file(name: str) -> Path:
+    """A file among the host's LoRAs. Raises ValueError for a name that leads to none, or out of its folders."""
+    found = folder_paths.get_full_path("loras", name)
+    folders = [Path(folder).resolve() for folder in folder_paths.get_folder_paths("loras")]
+    if found is None or not any(folder in Path(found).resolve().parents for folder in folders):
+        raise ValueError(f"There is no LoRA {name!r}; press R to refresh the list.")
+    return Path(found)
+
+
 def checkpoint_folder() -> Path:
     """The folder where the host looks for checkpoints first."""
     return Path(folder_paths.get_folder_paths("checkpoints")[0])

@@ -6,22 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from dreambooth_nodes.tests.trainer.families.small import WIDTHS, write_checkpoint
+from dreambooth_nodes.tests.trainer.families.small import WIDTHS, checkpoint, write_checkpoint
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.export.layers import Layers, layers_in
+from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
 from dreambooth_nodes.trainer.families import load_base
 
 
 @pytest.fixture(scope="package", params=WIDTHS)
-def base_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    name = str(request.param)
-    return write_checkpoint(name, tmp_path_factory.mktemp(name) / f"{name}.safetensors")
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="package")
-def layers(base_file: Path) -> Layers:
-    return layers_in(base_file)
+def base_file(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(family, tmp_path_factory.mktemp(family) / f"{family}.safetensors")
+
+
+@pytest.fixture(scope="package")
+def layers(family: str) -> Layers:
+    """From names and shapes alone: no weights are needed."""
+    with torch.device("meta"):
+        shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint(family).items()}
+    return layers_from(KnownShapes(family, shapes))
 
 
 @pytest.fixture

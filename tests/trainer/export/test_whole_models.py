@@ -1,4 +1,4 @@
-"""Merged checkpoints, diffusers folders and differences: the same answers as the live LoRA, by diffusers' own loading."""
+"""Merged checkpoints, diffusers folders and differences, loaded by diffusers itself: the live LoRA's answers."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_says_what_can(base_file: Path, lora_file: Path) -> None:
         converted(lora_file, "difference", base_file)
     with pytest.raises(ConversionError, match="needs the base"):
         converted(base_file, "difference", None)
-    with pytest.raises(ConversionError, match="differs .* in no layer"):
+    with pytest.raises(ConversionError, match=r"differs .* in no layer"):
         converted(base_file, "difference", base_file)
     with pytest.raises(ConversionError, match="exists"):
         Conversion(source=lora_file, layout="kohya", target=lora_file)

@@ -1,0 +1,1 @@
+"""The command line: a file for each command. Nothing heavy is imported before one is chosen."""
