@@ -127,7 +127,7 @@ def test_the_alpha_in_diffusers_newer_header_counts(layers: Layers, tmp_path: Pa
         half = {"lora_down.weight": "lora_A.weight", "lora_up.weight": "lora_B.weight"}.get(part)
         if half:
             tensors[f"{layers.diffusers_name(layers.kohya_names[name])}.{half}"] = tensor
-    said = {"unet.lora_alpha": 6, "text_encoder.lora_alpha": 2}
+    said = {"unet.lora_alpha": 6, "text_encoder.lora_alpha": 2, "text_encoder_2.lora_alpha": 6}
     said["text_encoder.alpha_pattern"] = dict.fromkeys(  # type: ignore[assignment]
         (layers.diffusers_name(("text_encoder", n)).partition(".")[2] for n in lora["text_encoder"]), 6
     )
