@@ -166,5 +166,5 @@ def _dataset(said: Said) -> dict[str, str]:
     }
 
 
-def _only(values: set[Any]) -> str:
-    return str(next(iter(values))) if len(values) == 1 else "Dynamic"
+def _only(values: set[int] | set[float]) -> str:
+    return f"{next(iter(values)):g}" if len(values) == 1 else "Dynamic"

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_shapes, read_tensors, write_tensors
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, numbered, read_shapes, read_tensors, write_tensors
 from dreambooth_nodes.trainer.export.applies import check_applies
 from dreambooth_nodes.trainer.export.convert import Conversion, ConversionError, convert, write_lora
-from dreambooth_nodes.trainer.export.layers import Layers
+from dreambooth_nodes.trainer.export.layers import Layers, layers_in
 from dreambooth_nodes.trainer.export.layouts import Layout
+from dreambooth_nodes.trainer.export.lora_weights import all_layers
 from dreambooth_nodes.trainer.export.low_rank import truncated
 from dreambooth_nodes.trainer.export.merge import merge_into
+from dreambooth_nodes.trainer.export.read_lora import read_lora
 from dreambooth_nodes.trainer.families import load_base
 
 NewBase = Callable[[], Base]
@@ -31,19 +33,21 @@ def lora_file(layers: Layers, tmp_path: Path) -> Path:
 
 
 def converted(source: Path, layout: Layout, base: Path | None, **settings: Any) -> Path:
-    name = layout.replace(" ", "_") + ("" if "folder" in layout else ".safetensors")
-    target = source.parent / "converted" / name
+    target = numbered(source.parent, layout.replace(" ", "_"), "" if "folder" in layout else ".safetensors")
     wanted = Conversion(source=source, layout=layout, target=target, base=base, **{"dtype": "fp32", **settings})
     return convert(wanted).path
 
 
 def through(pipeline: Any, base: Base, file: Path | None = None) -> Tensor:
-    """The answer of a base whose modules are a diffusers pipeline's, a LoRA loaded by diffusers itself."""
-    if file is not None:
-        pipeline.load_lora_weights(file.parent, weight_name=file.name)
+    """The answer of a base whose modules are a diffusers pipeline's, a LoRA loaded and unloaded by diffusers itself."""
     base.denoiser = pipeline.unet
     base.text_encoders = {name: getattr(pipeline, name) for name in base.text_encoders}
-    return answer(base)
+    if file is None:
+        return answer(base)
+    pipeline.load_lora_weights(file.parent, weight_name=file.name)
+    found = answer(base)
+    pipeline.unload_lora_weights()
+    return found
 
 
 def test_a_merged_checkpoint_is_the_live_lora(
@@ -61,40 +65,38 @@ def test_a_merged_checkpoint_is_the_live_lora(
 def test_diffusers_loads_the_folder_and_both_layouts_of_the_lora(
     new_base: NewBase, base_file: Path, layers: Layers, lora_file: Path
 ) -> None:
+    base = new_base()
+    plain = answer(base)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(converted(base_file, "diffusers folder", None))
+    torch.testing.assert_close(through(pipeline, base), plain, rtol=1e-4, atol=1e-4)
     live = answer(merge_into(new_base(), random_lora(layers, 1.5)))
-    merged = converted(lora_file, "diffusers folder", base_file)
-    load: Any = diffusers.DiffusionPipeline.from_pretrained
-    torch.testing.assert_close(through(load(merged), new_base()), live, rtol=1e-4, atol=1e-4)
-    plain = converted(base_file, "diffusers folder", None)
-    torch.testing.assert_close(through(load(plain), new_base()), answer(new_base()), rtol=1e-4, atol=1e-4)
     for file in (lora_file, converted(lora_file, "diffusers", base_file)):
-        torch.testing.assert_close(through(load(plain), new_base(), file), live, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(through(pipeline, base, file), live, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(through(pipeline, base), plain, rtol=1e-4, atol=1e-4)
 
 
-def test_the_folder_is_a_base_again(new_base: NewBase, base_file: Path) -> None:
-    folder = converted(base_file, "diffusers folder", None)
-    assert torch.equal(answer(load_base(folder, "epsilon")), answer(new_base()))
+def test_a_lora_merges_into_a_folder_that_is_a_base_again(
+    new_base: NewBase, base_file: Path, layers: Layers, lora_file: Path
+) -> None:
+    folder = converted(lora_file, "diffusers folder", base_file)
+    live = answer(merge_into(new_base(), random_lora(layers, 1.5)))
+    torch.testing.assert_close(answer(load_base(folder, "epsilon")), live, rtol=1e-4, atol=1e-4)
 
 
-def test_a_difference_at_full_rank_is_the_change(base_file: Path, layers: Layers, lora_file: Path) -> None:
-    trained = converted(lora_file, "checkpoint", base_file)
-    errors = []
-    for rank in (1, 2, RANK, 8):
-        target = lora_file.parent / f"rank_{rank}.safetensors"
+def test_a_difference_comes_nearer_with_its_rank(base_file: Path, layers: Layers, tmp_path: Path) -> None:
+    lora = random_lora(layers, only="denoiser")
+    file = write_lora(lora, layers, "kohya", tmp_path / "lora.safetensors", {}, torch.float32)
+    trained, errors = converted(file, "checkpoint", base_file), []
+    for rank in (1, RANK, RANK + 2):
+        target = tmp_path / f"rank_{rank}.safetensors"
         wanted = Conversion(source=trained, layout="difference", target=target, base=base_file, rank=rank, dtype="fp32")
-        found = convert(wanted)
-        assert found.error is not None and found.error.worst_error >= found.error.error
-        errors.append(found.error.error)
-    assert errors == sorted(errors, reverse=True) and errors[0] > 0.1 and max(errors[-2:]) < 1e-3
-    live = answer(load_base(trained, "epsilon"))
-    torch.testing.assert_close(answer(merge_into(load_base(base_file, "epsilon"), _read(target, layers))), live,
-                               rtol=1e-3, atol=1e-3)  # fmt: skip
-
-
-def _read(file: Path, layers: Layers) -> Any:
-    from dreambooth_nodes.trainer.export.read_lora import read_lora
-
-    return read_lora(file, layers)
+        found = convert(wanted).error
+        assert found is not None and found.worst_error >= found.error and not found.left_out_weights
+        errors.append(found.error)
+    assert errors[0] > 0.1 and max(errors[1:]) < 1e-3
+    near = read_lora(target, layers_in(base_file))
+    for component, name, layer in all_layers(lora):
+        torch.testing.assert_close(near[component][name].change(), layer.change(), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (9, 6), (5, 4, 3, 3), (4, 1, 3, 3)])
