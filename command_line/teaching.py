@@ -52,6 +52,9 @@ class Teaching:
             options=self.options,
             name=arguments.name or arguments.photos.resolve().name,
             priors=self._planned_priors(subject.class_noun),
+            continue_from=arguments.continue_from,
+            prediction=arguments.prediction,
+            base_file=arguments.base if arguments.base.is_file() else None,
         )
 
     def result(self) -> dict[str, Any]:

@@ -25,10 +25,12 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--identifier", default="auto", help=word)
     add_size(parser)
     parser.add_argument("--name", default="", help="of the file; a number is put after it (default: the folder's)")
+    begin = "a LoRA to go on from: ours, kohya's or diffusers'"
+    parser.add_argument("--continue-from", type=Path, metavar="FILE", help=begin)
     add_output(parser)
     add_json(parser)
     add_option_flags(parser)
-    add_priors(parser, "the preset's, 100 or 200; 0: none")
+    add_priors(parser, "the preset's, 64, 100 or 200; 0: none")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .apply_personalized_model import ApplyPersonalizedModel
 from .dreambooth_options import DreamBoothOptions
 from .dreambooth_train import DreamBoothTrain
+from .export_personalized_model import ExportPersonalizedModel
 from .generate_class_priors import GenerateClassPriors
 from .load_instance_images import LoadInstanceImages
 from .load_personalized_model import LoadPersonalizedModel
@@ -21,6 +22,7 @@ NODES: list[type[io.ComfyNode]] = [
     DreamBoothTrain,
     ApplyPersonalizedModel,
     LoadPersonalizedModel,
+    ExportPersonalizedModel,
     LoadToyBase,
 ]
 

@@ -46,6 +46,20 @@ def checkpoint_file(name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def lora_names() -> list[str]:
+    """What the host lists as LoRAs."""
+    return list(folder_paths.get_filename_list("loras"))
+
+
+def lora_file(name: str) -> Path:
+    """A file among the host's LoRAs. Raises ValueError for a name that leads to none, or out of its folders."""
+    found = folder_paths.get_full_path("loras", name)
+    folders = [Path(folder).resolve() for folder in folder_paths.get_folder_paths("loras")]
+    if found is None or not any(folder in Path(found).resolve().parents for folder in folders):
+        raise ValueError(f"There is no LoRA {name!r}; press R to refresh the list.")
+    return Path(found)
+
+
 def checkpoint_folder() -> Path:
     """The folder where the host looks for checkpoints first."""
     return Path(folder_paths.get_folder_paths("checkpoints")[0])
@@ -74,7 +88,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
 
     Raises CheckpointError for a model of a family that cannot be trained.
     """
-    prediction = _prediction(model)
+    prediction = prediction_of(model)
     state = (model.patches_uuid, clip.patcher.patches_uuid, prediction)
     parts = (weakref.ref(clip.cond_stage_model), weakref.ref(vae.first_stage_model))
     known = _written.get(model.model)
@@ -94,7 +108,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
     return written
 
 
-def _prediction(model: Any) -> str:
+def prediction_of(model: Any) -> str:
     """Weights do not carry it, and the graph may have changed it. Raises ValueError for what cannot be trained."""
     sampling = model.get_model_object("model_sampling")
     kinds = [kind.__name__ for kind in type(sampling).__mro__]

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
 from ..trainer.prompts import PromptTemplates
 from . import sockets
+from .comfy_host import lora_names
 
 DEFAULTS = TrainOptions()
 
@@ -49,6 +50,8 @@ class DreamBoothOptions(io.ComfyNode):
                 _int("sample_count", 0, 16),
                 io.String.Input("instance_prompt", default=templates.instance, optional=True),
                 io.String.Input("class_prompt", default=templates.class_, optional=True),
+                io.Combo.Input("continue_from", options=["", *lora_names()], default="", optional=True,
+                               tooltip="A LoRA to go on from, with its rank. Empty: begin anew."),
             ],
             outputs=[sockets.Options.Output(display_name="DREAMBOOTH_OPTIONS")],
         )  # fmt: skip

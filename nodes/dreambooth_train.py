@@ -19,7 +19,17 @@ from ..trainer.priors import ClassPriors
 from ..trainer.run import Run
 from ..trainer.subject import Subject
 from . import sockets
-from .comfy_host import BaseFile, base_file, clip_tokenizer, interrupted, raise_if_interrupted, store, training_memory
+from .comfy_host import (
+    BaseFile,
+    base_file,
+    clip_tokenizer,
+    interrupted,
+    lora_file,
+    prediction_of,
+    raise_if_interrupted,
+    store,
+    training_memory,
+)
 from .comfy_progress import NodeProgress
 
 log = logging.getLogger("dreambooth")
@@ -81,8 +91,17 @@ class DreamBoothTrain(io.ComfyNode):
         """The result, from disk where the same run is finished."""
         said = {name: value for name, value in {"steps": steps, "learning_rate": learning_rate}.items() if value}
         fields = {**preset_named(preset).options(method), **(options or {}), **said}
+        begin = fields.pop("continue_from", "")
         chosen = TrainOptions(method=method, seed=seed, **fields)
-        request = Request(subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors)
+        request = Request(
+            subject=subject,
+            identifier=identifier,
+            options=chosen,
+            name=name,
+            priors=class_priors,
+            continue_from=lora_file(begin) if begin else None,
+            prediction=prediction_of(model),
+        )
         for warning in warnings_for(request.identifier, clip_tokenizer(clip)):
             log.warning(warning)
         base = base_file(model, clip, vae)

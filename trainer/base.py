@@ -43,6 +43,12 @@ class Base(ABC):
     """Whether the denoiser's layers have the original layout's names there, or ours."""
     diffusers: ClassVar[dict[str, str]]
     """{component: its folder and LoRA prefix in diffusers}."""
+    kohya_version: ClassVar[str] = ""
+    """kohya's ss_base_model_version, without the `_v` of v-prediction."""
+    pipeline: ClassVar[str] = ""
+    """The class of diffusers that runs the family, where its folder can be written."""
+    pad_tokens: ClassVar[dict[str, str]] = {}
+    """{text encoder: what its tokenizer pads with}, for that folder."""
     sampler: ClassVar[str] = "euler_ancestral"
     """What pictures are drawn with where nobody says it; ancestral, as the paper draws its class images."""
     latent_channels: ClassVar[int] = 4

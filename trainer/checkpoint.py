@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,13 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
     """Write a .safetensors file under a temporary name in the same folder, then rename it."""
     whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    return _replace_whole(path, lambda part: save_file(whole, part, dict(metadata)))
+    return write_whole(path, lambda part: save_file(whole, part, dict(metadata)))
 
 
 def write_json(value: Any, path: Path) -> Path:
     """Write JSON as a whole or not at all, keys in the order given."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    return _replace_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    return write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
@@ -63,7 +63,8 @@ def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
     return folder / f"{name}_{max(taken, default=0) + 1:05d}{suffix}"
 
 
-def _replace_whole(path: Path, write: Any) -> Path:
+def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
+    """Let `write` fill a temporary file beside `path`, then rename it; where `write` raises, nothing is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)

@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .base import Base
 from .batches import Batches
-from .checkpoint import write_tensors
+from .continuing import require_continuable, starting_weights
 from .encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from .events import Phase, PhaseName, Sample, Saved, Stop, Tell, never, tell_nobody
-from .export import kohya_tensors, original_tensors
-from .methods import METHODS
+from .export.hashes import file_sha256
+from .export.metadata import Said
+from .methods import METHODS, Lora, Method
 from .options import TrainOptions
 from .personalized import Personalized, checked_name
 from .precision import autocast, forward_dtype
@@ -22,6 +24,7 @@ from .priors import ClassPriors
 from .prompts import checked_identifier, filled
 from .run import Run, Store, open_run, points, relative, run_key
 from .sampling import SamplerSettings, draw
+from .saving import save_result
 from .subject import Subject
 from .train import LossCurve, Training, TrainingDiverged, train
 
@@ -34,7 +37,10 @@ class NothingTrained(RuntimeError):
 class Request:
     """What is to be learned, and how. Checked when made: nothing is written for a bad one.
 
-    identifier: [V]. priors: None trains without the prior term. name: of the file.
+    identifier: [V]. priors: None trains without the prior term. name: of the file. continue_from: a LoRA file to
+    go on from, with its rank and alpha. prediction: what the base answers, where that was said to it. base_file: the
+    user's own file that the base was loaded from, named by its hash in the result; None where the base is a host's
+    model in memory.
     """
 
     subject: Subject
@@ -42,17 +48,23 @@ class Request:
     options: TrainOptions
     name: str
     priors: ClassPriors | None = None
+    continue_from: Path | None = None
+    prediction: str | None = None
+    base_file: Path | None = None
 
     def __post_init__(self) -> None:
         checked_name(self.name)
         object.__setattr__(self, "identifier", checked_identifier(self.identifier))
+        if self.continue_from is not None:
+            require_continuable(self.continue_from, self.options)
 
     def key(self, base: str) -> str:
         """The run's key on the base with this fingerprint. Raises PriorsError if the priors do not fit it."""
         subject = self.subject
         if self.priors is not None:
             self.priors.require_match(base, subject.class_noun, subject.width, subject.height)
-        return run_key(base, subject, self.identifier, self.priors, self.options)
+        begins_with = None if self.continue_from is None else file_sha256(self.continue_from)
+        return run_key(base, subject, self.identifier, self.priors, self.options, (begins_with, self.prediction))
 
 
 def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:
@@ -89,7 +101,7 @@ class _Personalization:
 
     def __post_init__(self) -> None:
         self.options = self.request.options
-        self.method = METHODS[self.options.method]()
+        self.method = self._method()
 
     def result(self) -> Personalized:
         self.run.write(status="running", **self._description())
@@ -103,6 +115,12 @@ class _Personalization:
         if len(curve.points) == self.options.steps:
             self._sample(self.options.steps)
         return self._save(curve)
+
+    def _method(self) -> Method:
+        file = self.request.continue_from
+        if file is None:
+            return METHODS[self.options.method]()
+        return Lora(starting_weights(file, self.base, self.options))
 
     def _encode(self) -> tuple[EncodedPrompts, EncodedImages, EncodedImages | None]:
         subject, templates = self.request.subject, self.options.templates
@@ -179,14 +197,21 @@ class _Personalization:
             steps=steps,
             seed=options.seed,
         )
-        trained = self.method.trained(self.base)
-        if options.method == "lora":
-            tensors = kohya_tensors(trained, options.lora_alpha)
-        else:
-            store.keep_base(self.base.source, self.base.fingerprint)
-            tensors = original_tensors(self.base, trained)
-        write_tensors(tensors, result.file, result.metadata())
+        save_result(self.base, self.method, result, self._said(steps), store)
         return result
+
+    def _said(self, steps: int) -> Said:
+        request, pictures = self.request, self.run.samples()
+        return Said(
+            name=request.name,
+            identifier=request.identifier,
+            subject=request.subject,
+            options=self.options,
+            steps=steps,
+            priors=0 if request.priors is None else request.priors.count,
+            base_file=request.base_file,
+            thumbnail=pictures[-1] if len(pictures) else None,
+        )
 
     def _description(self) -> dict[str, Any]:
         request = self.request

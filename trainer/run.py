@@ -48,6 +48,22 @@ class Store:
         """Where the weights that full results were trained from are kept."""
         return self.work / "bases" / f"{fingerprint[:24]}.safetensors"
 
+    def keep_shapes(self, source: Source, fingerprint: str) -> None:
+        """Keep the names and shapes of a base's tensors: a LoRA's layers are named after them."""
+        kept = self._shapes_file(fingerprint)
+        if not kept.is_file():
+            write_json(dict(source.shapes), kept)
+
+    def kept_shapes(self, fingerprint: str) -> dict[str, tuple[int, ...]] | None:
+        """Names and shapes of a base's tensors, or None where nothing was trained from it here."""
+        kept = self._shapes_file(fingerprint)
+        if not kept.is_file():
+            return None
+        return {key: tuple(shape) for key, shape in json.loads(kept.read_text(encoding="utf-8")).items()}
+
+    def _shapes_file(self, fingerprint: str) -> Path:
+        return self.kept_base(fingerprint).with_suffix(".json")
+
     def keep_base(self, source: Source, fingerprint: str) -> Path:
         """Keep the weights that a full result was trained from: its patch is the difference."""
         kept = self.kept_base(fingerprint)
@@ -134,8 +150,18 @@ def results(store: Store) -> list[tuple[Run, Personalized]]:
     return found
 
 
-def run_key(base: str, subject: Subject, identifier: str, priors: ClassPriors | None, options: TrainOptions) -> str:
-    """SHA-256 (hex) of all that decides the trained weights; a name or a preview is not among it."""
+def run_key(
+    base: str,
+    subject: Subject,
+    identifier: str,
+    priors: ClassPriors | None,
+    options: TrainOptions,
+    begin: tuple[str | None, str | None] = (None, None),
+) -> str:
+    """SHA-256 (hex) of all that decides the trained weights; a name or a preview is not among it.
+
+    begin: SHA-256 of the LoRA that the training goes on from, and the prediction type that the base was told.
+    """
     parts = {
         "format": FORMAT,
         "base": base,
@@ -144,6 +170,8 @@ def run_key(base: str, subject: Subject, identifier: str, priors: ClassPriors | 
         "priors": None if priors is None else [priors.recipe.fingerprint, priors.count],
         "settings": options.weight_settings,
     }
+    if any(begin):
+        parts["begin"] = begin
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

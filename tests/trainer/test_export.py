@@ -11,7 +11,10 @@ import torch
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.difference import difference
-from dreambooth_nodes.trainer.export import kohya_tensors, original_tensors
+from dreambooth_nodes.trainer.export.kohya import kohya_tensors
+from dreambooth_nodes.trainer.export.layers import layers_of
+from dreambooth_nodes.trainer.export.lora_weights import from_peft
+from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.families import fingerprint_of, load_base
 from dreambooth_nodes.trainer.methods import Full, Lora
 from dreambooth_nodes.trainer.options import TrainOptions
@@ -37,7 +40,7 @@ def test_a_lora_under_kohyas_names_is_the_same_update(new_base: NewBase) -> None
     for parameter in base.denoiser.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)
-    tensors = kohya_tensors(lora.trained(base), options.lora_alpha, torch.float32)
+    tensors = kohya_tensors(lora.weights(base), layers_of(base), torch.float32)
     layer = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
     name = f"lora_unet_{layer.replace('.', '_')}"
     down, up, alpha = (tensors[f"{name}.{part}"] for part in ("lora_down.weight", "lora_up.weight", "alpha"))
@@ -74,7 +77,7 @@ def test_a_float32_copy_has_the_same_fingerprint_and_a_changed_one_another(base:
     assert fingerprint_of(file) != base.fingerprint
 
 
-def test_weights_that_are_no_numbers_are_not_saved() -> None:
-    weights = {"denoiser": {"x.lora_A.weight": torch.tensor([[float("nan")]])}}
+def test_weights_that_are_no_numbers_are_not_saved(base: Base) -> None:
+    halves = {"x.lora_A.weight": torch.tensor([[float("nan")]]), "x.lora_B.weight": torch.ones(1, 1)}
     with pytest.raises(ValueError, match=r"x\.lora_A\.weight"):
-        kohya_tensors(weights, 1.0)
+        kohya_tensors(from_peft({"denoiser": halves}, 1.0), layers_from(base.source))

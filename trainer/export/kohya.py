@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
-COMPONENTS = {"denoiser": "lora_unet_", "text_encoder": "lora_te_text_model_"}
-PARTS = {"lora_A.weight": "lora_down.weight", "lora_B.weight": "lora_up.weight"}
+from .layers import Layers
+from .lora_weights import LoraWeights, all_layers, finite
 
 
-def kohya_tensors(
-    trained: Mapping[str, Mapping[str, Tensor]], alpha: float, dtype: torch.dtype = torch.float16
-) -> dict[str, Tensor]:
-    """{kohya's key: tensor} for {component: {"layer.lora_A.weight": tensor}}; alphas in float32.
+def kohya_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
+    """{kohya's key: tensor}; alphas in float32.
 
-    Raises KeyError for a tensor that is no part of a LoRA, ValueError where `dtype` cannot hold a value.
+    Raises ValueError where `dtype` cannot hold a value.
     """
     tensors: dict[str, Tensor] = {}
-    for component, weights in trained.items():
-        for key, tensor in weights.items():
-            layer, part = _split(key)
-            name = COMPONENTS[component] + layer.replace(".", "_")
-            tensors[f"{name}.{PARTS[part]}"] = finite(tensor.to(dtype), key)
-            tensors[f"{name}.alpha"] = torch.tensor(float(alpha))
+    for component, layer, weights in all_layers(lora):
+        name = layers.kohya_name((component, layer))
+        tensors[f"{name}.lora_down.weight"] = finite(weights.down.to(dtype), f"{layer}.lora_A.weight")
+        tensors[f"{name}.lora_up.weight"] = finite(weights.up.to(dtype), f"{layer}.lora_B.weight")
+        tensors[f"{name}.alpha"] = torch.tensor(weights.alpha)
     return tensors
-
-
-def finite(tensor: Tensor, key: str) -> Tensor:
-    """The tensor, if all its values are numbers. Raises ValueError, naming the weight."""
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"The trained weight {key!r} holds values that are no numbers; nothing was saved.")
-    return tensor
-
-
-def _split(key: str) -> tuple[str, str]:
-    for part in PARTS:
-        if key.endswith(f".{part}"):
-            return key[: -len(part) - 1], part
-    raise KeyError(f"{key!r} is no part of a LoRA")

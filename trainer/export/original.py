@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ..base import Base
 from ..checkpoint import CheckpointError, to_dtype
-from .kohya import finite
+from .layers import Layers
+from .lora_weights import finite
 
 
 def original_tensors(
-    base: Base, trained: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype = torch.float16
+    base: Base | Layers, trained: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype = torch.float16
 ) -> dict[str, Tensor]:
     """{original key: tensor} of the whole checkpoint; what no module owns is carried through.
 

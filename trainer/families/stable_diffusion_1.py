@@ -24,6 +24,9 @@ class StableDiffusion1(LatentDiffusion):
     context: ClassVar[int] = 768
     kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_text_model_"}
     diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
+    kohya_version: ClassVar[str] = "sd_v1"
+    pipeline: ClassVar[str] = "StableDiffusionPipeline"
+    pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "<|endoftext|>"}
 
     @property
     def architecture(self) -> str:

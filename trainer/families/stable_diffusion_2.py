@@ -29,6 +29,9 @@ class StableDiffusion2(LatentDiffusion):
     context: ClassVar[int] = 1024
     kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_text_model_"}
     diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
+    kohya_version: ClassVar[str] = "sd_v2"
+    pipeline: ClassVar[str] = "StableDiffusionPipeline"
+    pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "!"}
 
     @property
     def architecture(self) -> str:

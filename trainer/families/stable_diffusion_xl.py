@@ -39,6 +39,9 @@ class StableDiffusionXL(LatentDiffusion):
         "text_encoder_2": "text_encoder_2",
         "vae": "vae",
     }
+    kohya_version: ClassVar[str] = "sdxl_base_v1-0"
+    pipeline: ClassVar[str] = "StableDiffusionXLPipeline"
+    pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "<|endoftext|>", "text_encoder_2": "!"}
 
     @property
     def architecture(self) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
+import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer as AdaptedLayer
 from torch import Tensor, nn
 
 from ..base import Base
+from ..export.lora_weights import LoraLayer, LoraWeights, from_peft
 from ..families.modules import text_encoder_name
 from ..options import TrainOptions
 from ..randomness import scoped_seed
@@ -20,18 +24,22 @@ class Lora:
 
     name: ClassVar[str] = "lora"
 
-    def __init__(self) -> None:
+    def __init__(self, start: LoraWeights | None = None) -> None:
+        """start: weights to go on from, with their ranks and alphas; None begins anew."""
         self._components: tuple[str, ...] = ()
+        self._start = start or {}
 
     def attach(self, base: Base, options: TrainOptions) -> None:
-        """Add the adapters, drawn from the run's seed; B starts at zero, so nothing changes yet."""
+        """Add the adapters, drawn from the run's seed; B starts at zero, so only `start` changes anything yet."""
         components = trained_components(base, options)
         self._components = tuple(components)
         with scoped_seed(options.seed, "lora"):
             for component, module in components.items():
                 names = base.lora_targets(component, options.targets)
-                inject_adapter_in_model(_config(options, rf".*(?:{names})"), module)
+                start = self._start.get(component, {})
+                inject_adapter_in_model(_config(options, rf".*(?:{names})", module, start), module)
                 _begin(module)
+                _fill(module, start)
                 module.train()
 
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
@@ -45,6 +53,12 @@ class Lora:
             for component in self._components
         }
 
+    def weights(self, base: Base) -> LoraWeights:
+        """What was trained, with each layer's own alpha."""
+        modules = base.components()
+        alphas = {component: _alphas(modules[component]) for component in self._components}
+        return from_peft(self.trained(base), alphas)
+
 
 def _begin(module: nn.Module) -> None:
     """A is drawn and B zero in float32 whatever the frozen layer's dtype: peft gives both that dtype."""
@@ -55,5 +69,32 @@ def _begin(module: nn.Module) -> None:
                 nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
 
 
-def _config(options: TrainOptions, targets: str) -> LoraConfig:
-    return LoraConfig(r=options.rank, lora_alpha=options.lora_alpha, target_modules=targets)
+def _config(options: TrainOptions, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
+    names = {text_encoder_name(name): name for name, _ in module.named_modules()}
+    own = {names[layer]: weights for layer, weights in start.items()}
+    return LoraConfig(
+        r=options.rank,
+        lora_alpha=options.lora_alpha,
+        target_modules=targets,
+        rank_pattern={name: layer.rank for name, layer in own.items()},
+        alpha_pattern={name: layer.alpha for name, layer in own.items()},
+    )
+
+
+@torch.no_grad()
+def _fill(module: nn.Module, start: Mapping[str, LoraLayer]) -> None:
+    adapted = dict(_adapted(module))
+    for name, layer in start.items():
+        adapted[name].lora_A["default"].weight.copy_(layer.down)
+        adapted[name].lora_B["default"].weight.copy_(layer.up)
+
+
+def _alphas(module: nn.Module) -> dict[str, float]:
+    return {name: float(layer.lora_alpha["default"]) for name, layer in _adapted(module)}
+
+
+def _adapted(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """(our name, peft's layer) of every layer that has an adapter."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, AdaptedLayer):
+            yield text_encoder_name(name), layer

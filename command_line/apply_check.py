@@ -1,0 +1,50 @@
+"""`apply-check`: whether a LoRA or a checkpoint fits a base, from the files' headers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..trainer.export.applies import Applies
+
+Commands = argparse._SubParsersAction
+SAME = {
+    True: "trained from this base",
+    False: "trained from another base",
+    None: "does not say what it was trained from",
+}
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """The file and the base."""
+    parser = commands.add_parser("apply-check", help="does a LoRA or a checkpoint fit a base? exit status 1: no")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a LoRA of any tool, or a checkpoint")
+    parser.add_argument("base", type=Path, metavar="BASE", help="a checkpoint or a diffusers folder")
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what fits and what does not; 0 where all of it fits, else 1."""
+    with redirect_stdout(sys.stderr):
+        from ..trainer.export.applies import check_applies
+
+        found = check_applies(arguments.file, arguments.base)
+    print(json.dumps(found.record()) if arguments.json else "\n".join(_lines(arguments.file.name, found)))
+    return 0 if found.fits else 1
+
+
+def _lines(name: str, found: Applies) -> Iterator[str]:
+    things = "layers" if found.kind == "lora" else "tensors"
+    yield f"{name}: {found.matched} {things} {'fit' if found.fits else 'have a place'}; it {_said(found.same_base)}"
+    for what, keys in (("no place", found.unmatched), ("missing", found.missing), ("misshapen", found.misshapen)):
+        yield from (f"{what}: {key}" for key in keys)
+
+
+def _said(same_base: bool | None) -> str:
+    return f"{'was ' if same_base is not None else ''}{SAME[same_base]}"

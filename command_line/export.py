@@ -1,0 +1,68 @@
+"""`export`: a LoRA or a checkpoint in another layout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+Commands = argparse._SubParsersAction
+LAYOUTS = {
+    "kohya": "a LoRA for ComfyUI, Forge, A1111 and kohya's tools",
+    "diffusers": "a LoRA for diffusers' load_lora_weights",
+    "checkpoint": "one whole .safetensors file; a LoRA is merged into --base",
+    "diffusers-folder": "a folder for diffusers' from_pretrained; a LoRA is merged into --base",
+    "difference": "a checkpoint as a small LoRA of --rank, against --base",
+}
+DTYPES = ("fp16", "bf16", "fp32")
+
+
+def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Source, layout, where to, and what the layout needs."""
+    said = "; ".join(f"{name}: {text}" for name, text in LAYOUTS.items())
+    parser = commands.add_parser("export", help="write a result in another layout", description=f"Layouts. {said}.")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="a LoRA of any tool, a checkpoint, or a folder")
+    parser.add_argument("layout", choices=LAYOUTS)
+    parser.add_argument("target", type=Path, metavar="TARGET", help="the new file, or the new folder")
+    base = "the checkpoint that SOURCE was trained from: names of layers, and weights to merge with or to subtract"
+    parser.add_argument("--base", type=Path, metavar="FILE", help=base)
+    parser.add_argument("--rank", type=int, default=32, metavar="N", help="of a difference (default: 32)")
+    parser.add_argument("--dtype", choices=DTYPES, default="fp16", help="of the weights (default: fp16)")
+    parser.add_argument("--strength", type=float, default=1.0, metavar="X", help="of a merged LoRA (default: 1)")
+    parser.add_argument(
+        "--prediction", choices=("epsilon", "v_prediction"), help="of the base, where it does not say it itself"
+    )
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert, and print the path of what was written. Raises ValueError for what cannot be done."""
+    with redirect_stdout(sys.stderr):
+        from ..trainer.export.convert import Conversion, convert
+
+        layout: Any = arguments.layout.replace("-", " ")
+        wanted = Conversion(
+            source=arguments.source,
+            layout=layout,
+            target=_with_suffix(arguments.target, layout),
+            base=arguments.base,
+            rank=arguments.rank,
+            dtype=arguments.dtype,
+            strength=arguments.strength,
+            prediction=arguments.prediction,
+        )
+        done = convert(wanted)
+    error = None if done.error is None else asdict(done.error)
+    text = f"{done.path}" if done.error is None else f"{done.path}\n{done.error}"
+    print(json.dumps({"path": str(done.path), "error": error}) if arguments.json else text)
+    return 0
+
+
+def _with_suffix(target: Path, layout: str) -> Path:
+    if layout == "diffusers folder" or target.suffix == ".safetensors":
+        return target
+    return target.with_name(f"{target.name}.safetensors")

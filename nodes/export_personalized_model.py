@@ -1,0 +1,98 @@
+"""ExportPersonalizedModel: a result for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..trainer.checkpoint import numbered
+from ..trainer.export.convert import Conversion, convert
+from ..trainer.export.layers import KnownShapes, Layers, layers_from
+from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
+from ..trainer.personalized import Personalized, checked_name
+from . import sockets
+from .comfy_host import base_file, store
+
+
+class ExportPersonalizedModel(io.ComfyNode):
+    """Writes a LoRA or a whole model in the layout that another tool reads."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="ExportPersonalizedModel",
+            display_name="Export Personalized Model",
+            category=sockets.CATEGORY,
+            description="Writes the subject's model in another layout, and checks the file.",
+            is_output_node=True,
+            inputs=[
+                sockets.PersonalizedModel.Input("personalized_model"),
+                io.Combo.Input("layout", options=list(LAYOUTS), default="diffusers",
+                               tooltip="kohya, diffusers: a LoRA. difference: a full result as a small LoRA. "
+                               "checkpoint, diffusers folder: everything in one."),
+                io.Int.Input("rank", default=32, min=1, max=1024, tooltip="Of a difference."),
+                io.Combo.Input("dtype", options=list(DTYPES), default="fp16", tooltip="Of the weights."),
+                io.String.Input("name", default="my_subject", tooltip="Of the file; a number is put after it."),
+                io.Model.Input("model", optional=True, tooltip="What the LoRA was trained from, to merge it into."),
+                io.Clip.Input("clip", optional=True),
+                io.Vae.Input("vae", optional=True),
+            ],
+            outputs=[io.String.Output(display_name="path")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls,
+        personalized_model: Personalized,
+        layout: Layout,
+        rank: int,
+        dtype: str,
+        name: str,
+        model: Any = None,
+        clip: Any = None,
+        vae: Any = None,
+    ) -> io.NodeOutput:
+        """The path of what was written."""
+        base, prediction = _base(personalized_model, model, clip, vae)
+        wanted = Conversion(
+            source=personalized_model.file,
+            layout=layout,
+            target=_target(layout, checked_name(name)),
+            base=base,
+            layers=_known_layers(personalized_model) if base is None else None,
+            rank=rank,
+            dtype=dtype,
+            prediction=prediction,
+        )
+        done = convert(wanted)
+        said = f"{done.path.name}" if done.error is None else f"{done.path.name}: {done.error}"
+        return io.NodeOutput(str(done.path), ui={"text": (said,)})
+
+
+def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path | None, str | None]:
+    """The weights that the result was trained from: as kept, or as connected. Raises ValueError for others."""
+    kept = store().kept_base(result.trained_from)
+    given = [part for part in (model, clip, vae) if part is not None]
+    if given and len(given) < 3:
+        raise ValueError("model, clip and vae go together: connect all three, or none.")
+    if not given:
+        return (kept if kept.is_file() else None), None
+    written = base_file(model, clip, vae)
+    if written.fingerprint != result.trained_from:
+        raise ValueError(f"{result.file.name!r} was trained from another model than the connected one.")
+    return written.path, written.prediction
+
+
+def _known_layers(result: Personalized) -> Layers | None:
+    shapes = store().kept_shapes(result.trained_from)
+    return None if shapes is None else layers_from(KnownShapes("the base", shapes))
+
+
+def _target(layout: Layout, name: str) -> Path:
+    place = store()
+    if layout == "diffusers folder":
+        return numbered(place.work / "diffusers", name, "")
+    return numbered(place.loras if layout in LORA_LAYOUTS else place.checkpoints, name)

@@ -1,0 +1,62 @@
+"""export and apply-check: the same answers as the functions, as text and as JSON, and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreambooth_nodes.command_line import apply_check, export
+from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
+from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
+from dreambooth_nodes.trainer.checkpoint import read_tensors, write_tensors
+from dreambooth_nodes.trainer.export.convert import ConversionError, write_lora
+from dreambooth_nodes.trainer.export.layers import layers_in
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint("sd1", tmp_path_factory.mktemp("base") / "sd1.safetensors")
+
+
+@pytest.fixture(scope="module")
+def lora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    layers, path = layers_in(base), tmp_path_factory.mktemp("lora") / "lora.safetensors"
+    return write_lora(random_lora(layers), layers, "kohya", path, {}, torch.float16)
+
+
+def run(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(dest="command")
+    for module in (export, apply_check):
+        module.add_parser(commands)
+    arguments = parser.parse_args([str(word) for word in words])
+    return {"export": export, "apply-check": apply_check}[arguments.command].run(arguments)
+
+
+def test_export_writes_and_prints_the_path(
+    base: Path, lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", lora, "diffusers", tmp_path / "b", "--base", base) == 0
+    assert Path(capsys.readouterr().out.strip()) == tmp_path / "b.safetensors"
+    assert run("export", tmp_path / "b.safetensors", "kohya", tmp_path / "c", "--base", base, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"path": str(tmp_path / "c.safetensors"), "error": None}
+    assert run("apply-check", said["path"], base) == 0
+    with pytest.raises(ConversionError, match="needs the base"):
+        run("export", lora, "checkpoint", tmp_path / "d")
+
+
+def test_apply_check_says_what_does_not_fit(
+    base: Path, lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("apply-check", lora, base, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["fits"] is True
+    tensors = read_tensors(lora)
+    tensors["lora_unet_nowhere.lora_up.weight"] = torch.ones(2, 2)
+    torn = write_tensors(tensors, tmp_path / "torn.safetensors", {})
+    assert run("apply-check", torn, base) == 1
+    assert "no place: lora_unet_nowhere.lora_up.weight" in capsys.readouterr().out

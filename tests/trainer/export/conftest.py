@@ -1,0 +1,37 @@
+"""A small base of every family, written once: every kind of layer, and quick to load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreambooth_nodes.tests.trainer.families.small import WIDTHS, checkpoint, write_checkpoint
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
+from dreambooth_nodes.trainer.families import load_base
+
+
+@pytest.fixture(scope="package", params=WIDTHS)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="package")
+def base_file(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(family, tmp_path_factory.mktemp(family) / f"{family}.safetensors")
+
+
+@pytest.fixture(scope="package")
+def layers(family: str) -> Layers:
+    """From names and shapes alone: no weights are needed."""
+    with torch.device("meta"):
+        shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint(family).items()}
+    return layers_from(KnownShapes(family, shapes))
+
+
+@pytest.fixture
+def new_base(base_file: Path) -> Callable[[], Base]:
+    return lambda: load_base(base_file, "epsilon")

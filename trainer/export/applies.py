@@ -1,0 +1,72 @@
+"""Whether a file fits a base: looked up in the headers, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..base import component_tensors, fingerprint
+from ..checkpoint import Shapes, read_metadata, read_shapes
+from ..families import open_source
+from ..personalized import PREFIX
+from .hashes import file_sha256
+from .layers import Layers, layers_in
+from .layouts import Layout
+from .lora_keys import diffusers_style, is_adapter, kohya_style, sort_keys
+
+
+@dataclass(frozen=True)
+class Applies:
+    """matched: layers (of a LoRA) or tensors (of a checkpoint). same_base: None where the file does not say."""
+
+    kind: Literal["lora", "checkpoint"]
+    matched: int
+    unmatched: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    misshapen: list[str] = field(default_factory=list)
+    same_base: bool | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether every key has its place and shape."""
+        return self.matched > 0 and not (self.unmatched or self.missing or self.misshapen)
+
+    def record(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {"fits": self.fits, **asdict(self)}
+
+
+def check_applies(file: Path, base: Path) -> Applies:
+    """What of `file`, a LoRA or a checkpoint, has a place in the checkpoint `base`.
+
+    Raises CheckpointError for what is neither, and for adapters that are no plain LoRA.
+    """
+    shapes, layers = read_shapes(file), layers_in(base)
+    same = same_base(file, base)
+    if is_adapter(shapes):
+        keys = sort_keys(shapes, layers.known_names, layers.places)
+        return Applies("lora", len(keys.parts), keys.unmatched, keys.missing, keys.misshapen, same)
+    wanted = layers.source.shapes
+    common = wanted.keys() & shapes.keys()
+    misshapen = sorted(key for key in common if wanted[key] != shapes[key])
+    unmatched, missing = sorted(shapes.keys() - wanted.keys()), sorted(wanted.keys() - shapes.keys())
+    return Applies("checkpoint", len(common) - len(misshapen), unmatched, missing, misshapen, same)
+
+
+def same_base(file: Path, base: Path) -> bool | None:
+    """Whether `file` was trained from `base`, by our fingerprint or kohya's hash; None where it says neither."""
+    said = read_metadata(file)
+    if trained_from := said.get(f"{PREFIX}trained_from"):
+        source = open_source(base)
+        return trained_from == fingerprint(component_tensors(source, layers_in(base).tables))
+    if (digest := said.get("ss_new_sd_model_hash")) and base.is_file():
+        return digest == file_sha256(base)
+    return None
+
+
+def require_lora_of(layers: Layers, layout: Layout, shapes: Shapes, name: str) -> None:
+    """Raises CheckpointError, listing the keys, unless a file with these tensors is a LoRA of a base, so named."""
+    diffusers = layout == "diffusers"
+    names, style = (layers.diffusers_names, diffusers_style) if diffusers else (layers.kohya_names, kohya_style)
+    sort_keys(shapes, names, layers.places, style).require_good(name)

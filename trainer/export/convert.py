@@ -1,0 +1,159 @@
+"""One layout into another: LoRAs of anybody's, and whole checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..base import Base
+from ..checkpoint import CheckpointError, read_metadata, read_shapes, to_dtype
+from ..families import load_base
+from ..personalized import PREFIX
+from .applies import require_lora_of
+from .diffusers import diffusers_tensors
+from .diffusers_folder import write_diffusers_folder
+from .kohya import kohya_tensors
+from .layers import Layers, layers_in
+from .layouts import LORA_LAYOUTS, Layout
+from .lora_keys import is_adapter
+from .lora_weights import LoraWeights
+from .low_rank import LowRankError, low_rank
+from .merge import merge_into, merged_tensors
+from .metadata import SPEC, carried, layout_metadata
+from .read_lora import read_lora
+from .written import require_same, write_checked
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+class ConversionError(ValueError):
+    """A conversion that cannot be done; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """path: the file, or the diffusers folder. error: how near a "difference" comes."""
+
+    path: Path
+    error: LowRankError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """source: a LoRA or a checkpoint. target: the file or folder to write, which must not exist.
+
+    base: the checkpoint that the source was trained from. layers: of the base, where only they are known.
+    rank: of a "difference". strength: of a LoRA that is merged into the base. prediction: of the base, where it does
+    not say.
+    """
+
+    source: Path
+    layout: Layout
+    target: Path
+    base: Path | None = None
+    layers: Layers | None = None
+    rank: int = 32
+    dtype: str = "fp16"
+    strength: float = 1.0
+    prediction: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ConversionError(f"rank is {self.rank}; it must be 1 or more.")
+        if self.target.exists():
+            raise ConversionError(f"{self.target.name!r} exists; name a new file.")
+
+    @property
+    def numbers(self) -> torch.dtype:
+        """The dtype of the written weights."""
+        return DTYPES[self.dtype]
+
+
+def convert(wanted: Conversion) -> Converted:
+    """Write `source` in another layout, look at the written file, and give its path.
+
+    Raises ConversionError where something is missing, CheckpointError for files that do not fit each other.
+    """
+    if wanted.source.is_file() and is_adapter(read_shapes(wanted.source)):
+        return _from_lora(wanted)
+    return _from_checkpoint(wanted)
+
+
+def write_lora(
+    lora: LoraWeights, layers: Layers, layout: Layout, path: Path, metadata: dict[str, str], dtype: torch.dtype
+) -> Path:
+    """A LoRA as kohya's or diffusers' file, checked against the layers of its base."""
+    written = diffusers_tensors if layout == "diffusers" else kohya_tensors
+    architecture = metadata.get(f"{SPEC}architecture", "")
+    said = {**metadata, **layout_metadata(layers.family, layout, lora, architecture)}
+    tensors = written(lora, layers, dtype)
+    return write_checked(tensors, path, said, lambda shapes, name: require_lora_of(layers, layout, shapes, name))
+
+
+def _from_lora(wanted: Conversion) -> Converted:
+    if wanted.layout == "difference":
+        raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
+    layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
+    if layers is None:
+        raise _needs_base(wanted, "the names of its layers are written there")
+    lora = read_lora(wanted.source, layers)
+    if wanted.layout in LORA_LAYOUTS:
+        path = write_lora(lora, layers, wanted.layout, wanted.target, _metadata(wanted, "lora"), wanted.numbers)
+        return Converted(path)
+    if wanted.base is None:
+        raise _needs_base(wanted, "the LoRA is added to its weights")
+    if wanted.layout == "diffusers folder":
+        return Converted(
+            _write_folder(wanted, merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength))
+        )
+    tensors = merged_tensors(layers, lora, wanted.strength, wanted.numbers)
+    return Converted(_write_checkpoint(wanted, tensors, layers))
+
+
+def _from_checkpoint(wanted: Conversion) -> Converted:
+    if wanted.layout == "diffusers folder":
+        return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction)))
+    trained = layers_in(wanted.source)
+    if wanted.layout == "checkpoint":
+        return Converted(_write_checkpoint(wanted, to_dtype(trained.source.tensors(), wanted.numbers), trained))
+    if wanted.layout != "difference":
+        raise ConversionError(f"{wanted.source.name!r} is a whole checkpoint: 'difference' makes a LoRA of it.")
+    if wanted.base is None:
+        raise _needs_base(wanted, "the difference is taken from it")
+    layers = layers_in(wanted.base)
+    if trained.family is not layers.family or trained.shapes != layers.shapes:
+        raise CheckpointError(f"{wanted.source.name!r} and {wanted.base.name!r} are not of one architecture.")
+    lora, error = low_rank(trained.source, layers.source, layers, wanted.rank, wanted.numbers)
+    if not lora:
+        raise ConversionError(f"{wanted.source.name!r} differs from {wanted.base.name!r} in no layer.")
+    said = {**_metadata(wanted, "lora"), f"{PREFIX}difference": str(error)}
+    return Converted(write_lora(lora, layers, "kohya", wanted.target, said, wanted.numbers), error)
+
+
+def _write_folder(wanted: Conversion, base: Base) -> Path:
+    said = {**_metadata(wanted, "full"), **layout_metadata(type(base), wanted.layout, None, base.architecture)}
+    return write_diffusers_folder(base, wanted.target, wanted.numbers, said)
+
+
+def _write_checkpoint(wanted: Conversion, tensors: dict[str, torch.Tensor], layers: Layers) -> Path:
+    source, shapes = _metadata(wanted, "full"), layers.source.shapes
+    said = {**source, **layout_metadata(layers.family, wanted.layout, None, source.get(f"{SPEC}architecture", ""))}
+    return write_checked(tensors, wanted.target, said, lambda found, name: require_same(found, name, shapes))
+
+
+def _metadata(wanted: Conversion, method: str) -> dict[str, str]:
+    source = carried(read_metadata(wanted.source)) if wanted.source.is_file() else {}
+    own = {f"{PREFIX}method": method} if f"{PREFIX}method" in source else {}
+    least = {f"{SPEC}sai_model_spec": "1.0.0", f"{SPEC}title": wanted.target.stem}
+    base = wanted.base if wanted.base is not None and wanted.base.is_file() else None
+    named = {} if base is None else read_metadata(base)
+    least |= {key: named[key] for key in (f"{SPEC}architecture", f"{SPEC}prediction_type") if key in named}
+    return {**least, **source, **own}
+
+
+def _needs_base(wanted: Conversion, why: str) -> ConversionError:
+    return ConversionError(
+        f"{wanted.source.name!r} as {wanted.layout!r} needs the base that it was trained from: {why}. Give the base."
+    )

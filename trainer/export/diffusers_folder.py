@@ -1,0 +1,119 @@
+"""A whole base as a diffusers folder, which `DiffusionPipeline.from_pretrained` loads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..base import Base
+from ..checkpoint import Shapes, to_dtype, write_json
+from ..families.modules import VOCABULARY, text_encoder_name
+from .lora_weights import finite
+from .written import require_same, write_checked
+
+NUMBERS = {torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float32: "float32"}
+NONE: Mapping[str, str] = {}
+END = "<|endoftext|>"
+TOKENIZER = {
+    "tokenizer_class": "CLIPTokenizer",
+    "bos_token": "<|startoftext|>",
+    "eos_token": END,
+    "unk_token": END,
+    "errors": "replace",
+    "do_lower_case": True,
+    "add_prefix_space": False,
+}
+
+
+def write_diffusers_folder(
+    base: Base, path: Path, dtype: torch.dtype = torch.float16, metadata: Mapping[str, str] = NONE
+) -> Path:
+    """unet, vae, text encoders, tokenizers and scheduler of a live base without adapters; returns `path`.
+
+    metadata goes into the header of the denoiser's weights. Raises FileExistsError if `path` exists,
+    CheckpointError if a written file is not as its module.
+    """
+    return whole_folder(path, lambda folder: _fill(base, folder, dtype, metadata))
+
+
+def whole_folder(path: Path, fill: Callable[[Path], None]) -> Path:
+    """Let `fill` fill a temporary folder beside `path`, then rename it. Raises FileExistsError if `path` exists."""
+    if path.exists():
+        raise FileExistsError(f"{path} exists: name a new folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        fill(temporary)
+        temporary.chmod(0o755)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return path
+
+
+def write_clip_tokenizer(folder: Path, length: int, pad_token: str) -> None:
+    """CLIP's tokenizer: the shipped vocabulary, `length` tokens a prompt."""
+    folder.mkdir()
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copyfile(VOCABULARY / name, folder / name)
+    write_json({**TOKENIZER, "model_max_length": length, "pad_token": pad_token}, folder / "tokenizer_config.json")
+
+
+def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, str]) -> None:
+    modules: dict[str, Any] = {**base.components()}
+    index: dict[str, Any] = {"_class_name": base.pipeline}
+    for component, module in modules.items():
+        name = base.diffusers[component]
+        index[name] = ["transformers" if component in base.text_encoders else "diffusers", type(module).__name__]
+        if component in base.text_encoders:
+            _write_text_encoder(module, folder / name, dtype)
+            tokenizer = name.replace("text_encoder", "tokenizer")
+            length = module.config.max_position_embeddings
+            write_clip_tokenizer(folder / tokenizer, length, base.pad_tokens[component])
+            index[tokenizer] = ["transformers", "CLIPTokenizer"]
+        else:
+            module.save_config(folder / name)
+            said = metadata if component == "denoiser" else NONE
+            _write_weights(module.state_dict(), folder / name / "diffusion_pytorch_model.safetensors", dtype, said)
+    scheduler = base.scheduler(base.sampler)
+    scheduler.save_config(folder / "scheduler")
+    index["scheduler"] = ["diffusers", type(scheduler).__name__]
+    write_json({**index, **_absent(base)}, folder / "model_index.json")
+
+
+def _absent(base: Base) -> dict[str, Any]:
+    """What the pipelines of one text encoder list beside the rest, and we do not have."""
+    if len(base.text_encoders) > 1:
+        return {"force_zeros_for_empty_prompt": True}
+    none = [None, None]
+    return {"feature_extractor": none, "safety_checker": none, "requires_safety_checker": False}
+
+
+def _write_text_encoder(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
+    """Under transformers 4's names, which version 5 reads too."""
+    weights = {text_encoder_name(name): tensor for name, tensor in module.state_dict().items()}
+    own = {name if name.startswith("text_projection.") else f"text_model.{name}": t for name, t in weights.items()}
+    config: Any = module.config
+    said = {**config.to_dict(), "architectures": [type(module).__name__], "torch_dtype": NUMBERS[dtype]}
+    write_json(said, _folder(folder) / "config.json")
+    _write_weights(own, folder / "model.safetensors", dtype)
+
+
+def _write_weights(
+    weights: dict[str, Tensor], file: Path, dtype: torch.dtype, metadata: Mapping[str, str] = NONE
+) -> None:
+    wanted: Shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
+    tensors = {key: finite(tensor, key) for key, tensor in to_dtype(weights, dtype).items()}
+    write_checked(tensors, file, metadata, lambda shapes, name: require_same(shapes, name, wanted))
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

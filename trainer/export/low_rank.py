@@ -1,0 +1,94 @@
+"""A full result as a small LoRA: the truncated singular value decomposition of W_trained − W_base."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..base import component_tensors
+from ..source import Source
+from .layers import Layers, Place
+from .lora_weights import LoraLayer, LoraWeights
+
+
+@dataclass
+class LowRankError:
+    """How much of the change a LoRA of `rank` holds. Errors are ‖change − LoRA‖ / ‖change‖, Frobenius norms.
+
+    left_out: the share of ‖change‖² in norms, biases and token embeddings, which no LoRA can hold.
+    """
+
+    rank: int
+    error: float = 0.0
+    worst_layer: str = ""
+    worst_error: float = 0.0
+    left_out: float = 0.0
+    left_out_weights: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"rank {self.rank}: relative error {self.error:.2%}, worst {self.worst_error:.2%} in "
+            f"{self.worst_layer or 'no layer'}; {len(self.left_out_weights)} norms, biases and embeddings with "
+            f"{self.left_out:.2%} of the squared change left out"
+        )
+
+
+def low_rank(
+    trained: Source, base: Source, layers: Layers, rank: int, dtype: torch.dtype = torch.float16
+) -> tuple[LoraWeights, LowRankError]:
+    """The nearest LoRA of a rank to the change from one checkpoint to another, and how near that is.
+
+    layers: of the base. Layers that did not change get none. `dtype` is that of the halves, in the error too.
+    """
+    found: dict[str, dict[str, LoraLayer]] = {}
+    report, held, missed, left = LowRankError(rank), 0.0, 0.0, 0.0
+    for component, name, change in _changes(trained, base, layers):
+        place: Place = component, name.removesuffix(".weight")
+        size = change.double().square().sum().item()
+        if place not in layers.places or not name.endswith(".weight"):
+            report.left_out_weights.append(f"{component}: {name}")
+            left += size
+            continue
+        layer = truncated(change, rank, dtype)
+        apart = (change.flatten(1) - layer.change()).double().square().sum().item()
+        if math.sqrt(apart / size) > report.worst_error:
+            report.worst_layer, report.worst_error = place[1], math.sqrt(apart / size)
+        held, missed = held + size, missed + apart
+        found.setdefault(component, {})[place[1]] = layer
+    report.error = math.sqrt(missed / held) if held else 0.0
+    report.left_out = left / (held + left) if left else 0.0
+    return found, report
+
+
+def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> LoraLayer:
+    """The LoRA of a rank nearest to a change [out, in] or [out, in, k, k] (Eckart and Young, 1936), alpha = rank.
+
+    Singular vectors are the eigenvectors of the smaller Gram matrix, in float64: far quicker than a whole
+    decomposition, and as near. The singular values are shared by both halves, so that fp16 holds small ones.
+    """
+    flat = change.flatten(1).double()
+    wide = flat if flat.shape[0] <= flat.shape[1] else flat.T
+    kept = min(rank, wide.shape[0])
+    squares, vectors = torch.linalg.eigh(wide @ wide.T)
+    left = vectors[:, -kept:]
+    roots = squares[-kept:].clamp(min=0).sqrt().sqrt()
+    share = torch.where(roots > 0, 1 / roots, 0)
+    halves = left * roots, share[:, None] * (left.T @ wide)
+    up, down = halves if wide is flat else (halves[1].T, halves[0].T)
+    ones = (1,) * (change.ndim - 2)
+    shaped = down.reshape(kept, *change.shape[1:]), up.reshape(change.shape[0], kept, *ones)
+    return LoraLayer(shaped[0].to(dtype), shaped[1].to(dtype), float(kept)).padded(rank)
+
+
+def _changes(trained: Source, base: Source, layers: Layers) -> Iterator[tuple[str, str, Tensor]]:
+    for component in layers.family.kohya:
+        table = {component: layers.tables[component]}
+        before, after = component_tensors(base, table)[component], component_tensors(trained, table)[component]
+        for name in sorted(before.keys() & after.keys()):
+            change = after[name].float() - before[name].float()
+            if torch.count_nonzero(change):
+                yield component, name, change

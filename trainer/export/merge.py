@@ -1,0 +1,40 @@
+"""A LoRA put into the weights of its base: one complete checkpoint."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..base import Base, component_tensors
+from ..families.modules import text_encoder_name
+from .layers import Layers
+from .lora_weights import LoraWeights
+from .original import original_tensors
+
+
+def merged_tensors(
+    layers: Layers, lora: LoraWeights, strength: float = 1.0, dtype: torch.dtype = torch.float16
+) -> dict[str, Tensor]:
+    """{original key: tensor} of the base with W + strength·(alpha/rank)·up·down in it."""
+    replaced: dict[str, dict[str, Tensor]] = {}
+    for component, changes in lora.items():
+        weights = component_tensors(layers.source, {component: layers.tables[component]})[component]
+        for layer, change in changes.items():
+            weight = weights[f"{layer}.weight"]
+            weights[f"{layer}.weight"] = weight.float() + strength * change.change().reshape(weight.shape)
+        replaced[component] = weights
+    return original_tensors(layers, replaced, dtype)
+
+
+@torch.no_grad()
+def merge_into(base: Base, lora: LoraWeights, strength: float = 1.0) -> Base:
+    """The same in a live base, whose weights it changes; returns it."""
+    for component, changes in lora.items():
+        modules: dict[str, nn.Module] = {
+            text_encoder_name(name): module for name, module in base.components()[component].named_modules()
+        }
+        for layer, change in changes.items():
+            weight = modules[layer].weight
+            assert isinstance(weight, Tensor)
+            weight.add_((strength * change.change()).reshape(weight.shape).to(weight))
+    return base
