@@ -12,7 +12,7 @@ from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.difference import difference
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
-from dreambooth_nodes.trainer.export.layers import layers_of
+from dreambooth_nodes.trainer.export.layers import layers_from, layers_of
 from dreambooth_nodes.trainer.export.lora_weights import from_peft
 from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.families import fingerprint_of, load_base
