@@ -106,8 +106,9 @@ class Base(ABC):
     def scheduler(self, sampler: str) -> Any:
         """A diffusers scheduler for this noise process. Raises KeyError for a sampler that it has not."""
 
+    @classmethod
     @abstractmethod
-    def lora_targets(self, component: str, targets: str) -> str:
+    def lora_targets(cls, component: str, targets: str) -> str:
         """A regular expression for the modules of a component that get a LoRA."""
 
     @property

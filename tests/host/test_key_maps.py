@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
 from dreambooth_nodes.tests.trainer.families.full_size import UNETS, shapes_of
+from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
 
 SCRIPT = Path(__file__).with_name("key_maps.py")
 
@@ -38,3 +40,16 @@ def test_a_checkpoint_gives_the_host_every_weight(host: dict[str, Any]) -> None:
     made_up = ("position_ids", "logit_scale", "text_projection.weight")
     assert [name for name in host["missing"] if not name.endswith(made_up)] == []
     assert host["unused"] == []
+
+
+def trained_layers(layers: Layers) -> list[tuple[str, str]]:
+    """Every layer that the widest LoRA of the family has."""
+    widest = {name: layers.family.lora_targets(name, "transformer_and_resnet") for name in layers.family.kohya}
+    return [place for place in layers.places if re.fullmatch(rf".*(?:{widest[place[0]]})", place[1])]
+
+
+def test_the_host_finds_every_layer_of_a_lora(family: str, host: dict[str, Any]) -> None:
+    layers = layers_from(KnownShapes(family, shapes_of(family)))
+    trained = trained_layers(layers)
+    assert {component for component, _ in trained} == set(layers.family.kohya)
+    assert [name for place in trained if (name := layers.kohya_name(place)) not in host["lora"]] == []

@@ -137,7 +137,8 @@ class LatentDiffusion(Base):
         }
         return SCHEDULERS[sampler].from_config({**SCHEDULE, **told})
 
-    def lora_targets(self, component: str, targets: str) -> str:
+    @classmethod
+    def lora_targets(cls, component: str, targets: str) -> str:
         """Layers by the words of `TrainOptions.targets`; in a text encoder, all linear layers of its blocks."""
         return DENOISER_TARGETS[targets] if component == "denoiser" else TEXT_TARGETS
 

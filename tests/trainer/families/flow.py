@@ -111,7 +111,8 @@ class TinyFlow(Base):
     def scheduler(self, sampler: str) -> Any:
         return {"euler": FlowMatchEulerDiscreteScheduler}[sampler]()
 
-    def lora_targets(self, component: str, targets: str) -> str:
+    @classmethod
+    def lora_targets(cls, component: str, targets: str) -> str:
         return r"to_[qkv]|to_out\.0" if component == "denoiser" else r"SelfAttention\.[qkvo]"
 
 
