@@ -68,8 +68,7 @@ class ExportPersonalizedModel(io.ComfyNode):
             prediction=prediction,
         )
         done = convert(wanted)
-        said = f"{done.path.name}" if done.error is None else f"{done.path.name}: {done.error}"
-        return io.NodeOutput(str(done.path), ui={"text": (said,)})
+        return io.NodeOutput(str(done.path), ui={"text": (f"{done.path.name}: {done.error or layout}",)})
 
 
 def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path | None, str | None]:

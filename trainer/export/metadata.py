@@ -112,19 +112,26 @@ def _modelspec(said: Said, prediction: str | None) -> dict[str, str]:
 
 
 def _training(said: Said, base: Base, prediction: str | None) -> dict[str, str]:
-    options, v = said.options, prediction == "v_prediction"
-    version = base.kohya_version
-    rate = options.text_encoder_learning_rate or options.learning_rate
+    v, version = prediction == "v_prediction", base.kohya_version
     fields: dict[str, Any] = {
         "output_name": said.name,
         "base_model_version": f"{version}_v" if v and version.startswith("sd_v") else version,
         "v2": version.startswith("sd_v2"),
         "v_parameterization": v,
+        "steps": said.steps,
+        **_settings(said.options),
+        **_base_file(said.base_file),
+    }
+    return {f"ss_{name}": str(value) for name, value in fields.items()}
+
+
+def _settings(options: TrainOptions) -> dict[str, Any]:
+    rate = options.text_encoder_learning_rate or options.learning_rate
+    return {
         "learning_rate": options.learning_rate,
         "unet_lr": options.learning_rate,
         "text_encoder_lr": rate if options.train_text_encoder else None,
         "max_train_steps": options.steps,
-        "steps": said.steps,
         "seed": options.seed,
         "mixed_precision": options.precision,
         "lr_scheduler": options.schedule,
@@ -137,9 +144,7 @@ def _training(said: Said, base: Base, prediction: str | None) -> dict[str, str]:
         "prior_loss_weight": options.prior_weight,
         "clip_skip": None,
         "cache_latents": True,
-        **_base_file(said.base_file),
     }
-    return {f"ss_{name}": str(value) for name, value in fields.items()}
 
 
 def _base_file(file: Path | None) -> dict[str, str]:
