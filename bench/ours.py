@@ -16,8 +16,9 @@ from ..trainer.options import TrainOptions
 from ..trainer.personalize import Request, personalize
 from ..trainer.photos import read_folder
 from ..trainer.priors import ClassPriors, PriorRecipe
+from ..trainer.prompts import PromptTemplates
 from ..trainer.run import Store
-from ..trainer.subject import PromptTemplates, Subject
+from ..trainer.subject import Subject
 from .materials import CLASS_NOUN, IDENTIFIER, INSTANCE_PROMPT, Materials, read_materials
 
 

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -39,13 +39,16 @@ class ComfyUI:
     """A context manager around one ComfyUI that has this pack among its custom nodes.
 
     Without `base_directory` everything it writes is gone at the end; one that is given stays, so that a second
-    ComfyUI started on it is the same one restarted.
+    ComfyUI started on it is the same one restarted. arguments: to its main.py, beside what is always given.
     """
 
-    def __init__(self, base_directory: Path | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self, base_directory: Path | None = None, log: Path | None = None, arguments: Sequence[str] = ()
+    ) -> None:
         self._throw_away = base_directory is None
         self.base_directory = base_directory or Path(tempfile.mkdtemp(prefix="dreambooth-comfyui-"))
         self.log = log or self.base_directory / "comfyui.log"
+        self._arguments = arguments
         self.client_id = uuid.uuid4().hex
         self._process: HostProcess | None = None
 
@@ -82,7 +85,7 @@ class ComfyUI:
                 shutil.rmtree(self.base_directory, ignore_errors=True)
 
     def _start(self) -> None:
-        self._process = HostProcess(self.base_directory, self.log)
+        self._process = HostProcess(self.base_directory, self.log, self._arguments)
         self._process.wait_until_ready()
 
     def _stop(self) -> None:

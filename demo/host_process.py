@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -69,14 +70,14 @@ def has_accelerator(python: Path) -> bool:
 class HostProcess:
     """One running ComfyUI; its output goes to `log`."""
 
-    def __init__(self, base_directory: Path, log: Path) -> None:
+    def __init__(self, base_directory: Path, log: Path, arguments: Sequence[str] = ()) -> None:
         self.port = free_port()
         self.log = log
         python = comfyui_python() or Path(sys.executable)
         check_requirements(python)
         options = ["--base-directory", str(base_directory), "--port", str(self.port)]
         options += ["--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
-        options += ["--disable-auto-launch"]
+        options += ["--disable-auto-launch", *arguments]
         if not has_accelerator(python):
             options.append("--cpu")
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}

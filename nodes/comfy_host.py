@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..trainer.families import fingerprint_of
 from ..trainer.run import Store
+from ..trainer.source import CheckpointFile
 
 WORK = "dreambooth"
 TEXT_ENCODERS = {
@@ -87,7 +88,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
 
     Raises CheckpointError for a model of a family that cannot be trained.
     """
-    prediction = _prediction(model)
+    prediction = prediction_of(model)
     state = (model.patches_uuid, clip.patcher.patches_uuid, prediction)
     parts = (weakref.ref(clip.cond_stage_model), weakref.ref(vae.first_stage_model))
     known = _written.get(model.model)
@@ -98,7 +99,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
     path = folder / f"{uuid.uuid4().hex}.safetensors"
     try:
         comfy.sd.save_checkpoint(str(path), model, clip, vae)
-        written = BaseFile(path, fingerprint_of(path, "the connected model"), prediction)
+        written = BaseFile(path, fingerprint_of(CheckpointFile(path, "the connected model")), prediction)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -107,7 +108,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
     return written
 
 
-def _prediction(model: Any) -> str:
+def prediction_of(model: Any) -> str:
     """Weights do not carry it, and the graph may have changed it. Raises ValueError for what cannot be trained."""
     sampling = model.get_model_object("model_sampling")
     kinds = [kind.__name__ for kind in type(sampling).__mro__]

@@ -6,8 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.options import CHOICES, TrainOptions
-from ..trainer.subject import PromptTemplates
+from ..trainer.options import CHOICES, TEXTS, TrainOptions
+from ..trainer.prompts import PromptTemplates
 from . import sockets
 from .comfy_host import lora_names
 
@@ -27,26 +27,27 @@ class DreamBoothOptions(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Settings of the training beside the few that DreamBoothTrain shows.",
             inputs=[
-                _float("prior_weight", 0.0, 10.0, "λ: weight of the prior term. 0: no priors."),
-                io.Int.Input("rank", default=0, min=0, max=1024, optional=True, tooltip="0: the preset's."),
-                io.Float.Input("alpha", default=0.0, min=0.0, max=1024.0, optional=True, tooltip="0: as the rank."),
-                _combo("targets", "Layers that get a LoRA."),
-                _int("batch_size", 1, 64, "Instance images a forward; as many priors go with them."),
-                _int("accumulation", 1, 256, "Forwards a step."),
-                _switch("train_text_encoder", "Train the text encoder as well."),
+                _float("prior_weight", 0.0, 10.0),
+                io.Int.Input("rank", default=0, min=0, max=1024, optional=True,
+                             tooltip=f"{TEXTS['rank']} 0: the preset's."),
+                io.Float.Input("alpha", default=0.0, min=0.0, max=1024.0, optional=True, tooltip=_or_unset("alpha")),
+                _combo("targets"),
+                _int("batch_size", 1, 64),
+                _int("accumulation", 1, 256),
+                _switch("train_text_encoder"),
                 io.Float.Input("text_encoder_learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, optional=True,
-                               tooltip="0: as the denoiser's."),
-                _combo("precision", "Of the forward pass; weights stay float32."),
-                _combo("schedule", "Of the learning rate."),
-                _int("warmup_steps", 0, 100_000, "Steps over which the learning rate rises."),
-                _float("max_grad_norm", 0.01, 100.0, "Longer gradients are cut to this."),
-                _float("weight_decay", 0.0, 1.0, "Of AdamW."),
+                               tooltip=_or_unset("text_encoder_learning_rate")),
+                _combo("precision"),
+                _combo("schedule"),
+                _int("warmup_steps", 0, 100_000),
+                _float("max_grad_norm", 0.01, 100.0),
+                _float("weight_decay", 0.0, 1.0),
                 io.Float.Input("snr_gamma", default=0.0, min=0.0, max=100.0, optional=True,
-                               tooltip="γ of min-SNR weighting, often 5. 0: the paper's plain loss."),
-                _switch("checkpointing", "Less memory, about a third slower."),
-                _int("sample_every", 0, 100_000, "Steps between sample pictures. 0: at the end only."),
-                io.String.Input("sample_prompt", default="", optional=True, tooltip="Empty: the instance prompt."),
-                _int("sample_count", 0, 16, "Pictures a sample."),
+                               tooltip=_or_unset("snr_gamma")),
+                _switch("checkpointing"),
+                _int("sample_every", 0, 100_000),
+                io.String.Input("sample_prompt", default="", optional=True, tooltip=TEXTS["sample_prompt"]),
+                _int("sample_count", 0, 16),
                 io.String.Input("instance_prompt", default=templates.instance, optional=True),
                 io.String.Input("class_prompt", default=templates.class_, optional=True),
                 io.Combo.Input("continue_from", options=["", *lora_names()], default="", optional=True,
@@ -70,20 +71,23 @@ class DreamBoothOptions(io.ComfyNode):
         return io.NodeOutput({**fields, "templates": PromptTemplates(instance_prompt, class_prompt)})
 
 
-def _int(name: str, low: int, high: int, tooltip: str) -> io.Input:
-    return io.Int.Input(name, default=getattr(DEFAULTS, name), min=low, max=high, optional=True, tooltip=tooltip)
+def _int(name: str, low: int, high: int) -> io.Input:
+    return io.Int.Input(name, default=getattr(DEFAULTS, name), min=low, max=high, optional=True, tooltip=TEXTS[name])
 
 
-def _float(name: str, low: float, high: float, tooltip: str) -> io.Input:
+def _float(name: str, low: float, high: float) -> io.Input:
     default = getattr(DEFAULTS, name)
-    return io.Float.Input(name, default=default, min=low, max=high, step=0.01, optional=True, tooltip=tooltip)
+    return io.Float.Input(name, default=default, min=low, max=high, step=0.01, optional=True, tooltip=TEXTS[name])
 
 
-def _combo(name: str, tooltip: str) -> io.Input:
-    return io.Combo.Input(
-        name, options=list(CHOICES[name]), default=getattr(DEFAULTS, name), optional=True, tooltip=tooltip
-    )
+def _combo(name: str) -> io.Input:
+    default = getattr(DEFAULTS, name)
+    return io.Combo.Input(name, options=list(CHOICES[name]), default=default, optional=True, tooltip=TEXTS[name])
 
 
-def _switch(name: str, tooltip: str) -> io.Input:
-    return io.Boolean.Input(name, default=getattr(DEFAULTS, name), optional=True, tooltip=tooltip)
+def _switch(name: str) -> io.Input:
+    return io.Boolean.Input(name, default=getattr(DEFAULTS, name), optional=True, tooltip=TEXTS[name])
+
+
+def _or_unset(name: str) -> str:
+    return f"{TEXTS[name]} 0 leaves it unset."

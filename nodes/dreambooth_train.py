@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ..trainer.families import load_base
 from ..trainer.identifier import warnings_for
-from ..trainer.options import CHOICES, TrainOptions
+from ..trainer.options import CHOICES, TEXTS, TrainOptions
 from ..trainer.personalize import Request, find_finished, personalize
 from ..trainer.personalized import Personalized
 from ..trainer.precision import frozen_dtype
@@ -25,6 +25,7 @@ from .comfy_host import (
     clip_tokenizer,
     interrupted,
     lora_file,
+    prediction_of,
     raise_if_interrupted,
     store,
     training_memory,
@@ -52,11 +53,10 @@ class DreamBoothTrain(io.ComfyNode):
                 io.Vae.Input("vae"),
                 sockets.Subject.Input("subject"),
                 io.String.Input("identifier", default="olt", tooltip="[V]: the subject's name in prompts."),
-                io.Combo.Input("method", options=list(CHOICES["method"]), default="lora",
-                               tooltip="lora: a small file. full: a whole checkpoint, as in the paper."),
-                io.Int.Input("steps", default=0, min=0, max=100_000, tooltip="Optimizer steps. 0: the preset's."),
+                io.Combo.Input("method", options=list(CHOICES["method"]), default="lora", tooltip=TEXTS["method"]),
+                io.Int.Input("steps", default=0, min=0, max=100_000, tooltip=f"{TEXTS['steps']} 0: the preset's."),
                 io.Float.Input("learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, round=False,
-                               tooltip="0: 1e-4 for lora, 5e-6 for full."),
+                               tooltip=f"{TEXTS['learning_rate']} 0: the preset's."),
                 io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
                 io.String.Input("name", default="my_subject", tooltip="Of the file; a number is put after it."),
                 sockets.ClassPriors.Input("class_priors", optional=True),
@@ -93,8 +93,15 @@ class DreamBoothTrain(io.ComfyNode):
         fields = {**preset_named(preset).options(method), **(options or {}), **said}
         begin = fields.pop("continue_from", "")
         chosen = TrainOptions(method=method, seed=seed, **fields)
-        request = Request(subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
-                          continue_from=lora_file(begin) if begin else None)  # fmt: skip
+        request = Request(
+            subject=subject,
+            identifier=identifier,
+            options=chosen,
+            name=name,
+            priors=class_priors,
+            continue_from=lora_file(begin) if begin else None,
+            prediction=prediction_of(model),
+        )
         for warning in warnings_for(request.identifier, clip_tokenizer(clip)):
             log.warning(warning)
         base = base_file(model, clip, vae)

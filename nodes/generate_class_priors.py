@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
+from ..trainer.presets import PRIOR_GUIDANCE
 from ..trainer.priors import PriorRecipe, complete
-from ..trainer.subject import PromptTemplates, Subject
+from ..trainer.prompts import PromptTemplates
+from ..trainer.subject import Subject
 from . import sockets
 from .comfy_host import base_file, store
 from .comfy_sampling import ANCESTRAL, prior_drawer
@@ -33,13 +35,27 @@ class GenerateClassPriors(io.ComfyNode):
                 io.Clip.Input("clip"),
                 io.Vae.Input("vae"),
                 sockets.Subject.Input("subject"),
-                io.Int.Input("count", default=200, min=1, max=10_000, tooltip="Pictures; 200 is common practice."),
+                io.Int.Input(
+                    "count",
+                    default=100,
+                    min=1,
+                    max=10_000,
+                    tooltip="Pictures. Past 64, more changed little.",
+                ),
                 io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
                 io.String.Input("class_noun", default="", optional=True, tooltip="Empty: the subject's."),
                 io.Int.Input("width", default=0, min=0, max=2048, step=8, optional=True, tooltip="0: the subject's."),
                 io.Int.Input("height", default=0, min=0, max=2048, step=8, optional=True, tooltip="0: the subject's."),
                 io.Int.Input("steps", default=25, min=1, max=1000, optional=True, tooltip="Sampling steps."),
-                io.Float.Input("cfg", default=6.0, min=1.0, max=30.0, step=0.5, optional=True, tooltip="Guidance."),
+                io.Float.Input(
+                    "cfg",
+                    default=PRIOR_GUIDANCE,
+                    min=1.0,
+                    max=30.0,
+                    step=0.5,
+                    optional=True,
+                    tooltip="Guidance. 1: the class as the model knows it. More narrows it and takes twice as long.",
+                ),
                 io.Combo.Input("sampler_name", options=ANCESTRAL, default="euler_ancestral", optional=True),
                 io.Int.Input("batch_size", default=4, min=1, max=64, optional=True, tooltip="Pictures at once."),
             ],
@@ -62,7 +78,7 @@ class GenerateClassPriors(io.ComfyNode):
         width: int = 0,
         height: int = 0,
         steps: int = 25,
-        cfg: float = 6.0,
+        cfg: float = PRIOR_GUIDANCE,
         sampler_name: str = "euler_ancestral",
         batch_size: int = 4,
     ) -> io.NodeOutput:

@@ -6,9 +6,19 @@ import os
 import runpy
 from pathlib import Path
 
+import pytest
+
 # Before any import of the libraries that read them: no test may reach a model hub.
 os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
 
 runpy.run_path(str(ROOT / "__main__.py"), run_name="dreambooth_command_line")["load_package"]()
+
+
+@pytest.fixture(scope="session")
+def toybase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Imported here, so that tests without the base need not wait for it.
+    from dreambooth_nodes.toybase.writer import write_checkpoint
+
+    return write_checkpoint(tmp_path_factory.mktemp("toybase") / "toybase.safetensors")

@@ -53,6 +53,8 @@ class Base(ABC):
     """What pictures are drawn with where nobody says it; ancestral, as the paper draws its class images."""
     latent_channels: ClassVar[int] = 4
     pixels_per_latent: ClassVar[int] = 8
+    resolution: ClassVar[int] = 512
+    """Pixels a side that the family was trained at."""
 
     denoiser: Any
     vae: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from .subject import PromptTemplates
+from .prompts import PromptTemplates
 
 MethodName = Literal["full", "lora"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -17,53 +17,59 @@ class OptionError(ValueError):
     """An option out of its range; the message names the value and what is allowed."""
 
 
-def _outside_key(default: Any) -> Any:
-    return field(default=default, metadata={"changes_weights": False})
+def _says(text: str, changes_weights: bool = True) -> dict[str, Any]:
+    """Metadata: `text` says unit and range to a host's tooltips and to the command line's help."""
+    return {"text": text, "changes_weights": changes_weights}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """Settings of one run. Those that cannot change the trained weights are outside the run's key."""
 
-    method: MethodName = "lora"
-    steps: int = 800
-    """Optimizer steps, 1 or more (the paper: about 1000)."""
-    learning_rate: float = 1e-4
-    """Of the denoiser, above 0. The paper's full fine-tuning of SD: 5e-6."""
-    seed: int = 0
-    """Of every random draw, 0 or more."""
-    prior_weight: float = 1.0
-    """λ, 0 or more; 0 trains without the prior term."""
-    batch_size: int = 1
-    """Instance images in a forward, 1 or more; as many prior images go with them."""
-    accumulation: int = 1
-    """Forwards whose gradients are averaged into one step, 1 or more."""
-    rank: int = 16
-    """Of the LoRA, 1 or more."""
-    alpha: float | None = None
-    """LoRA's scale is alpha / rank; None means alpha = rank."""
-    targets: Targets = "transformer"
-    """Layers that get a LoRA: attention projections; all of the transformer; the residual blocks too."""
-    train_text_encoder: bool = False
-    text_encoder_learning_rate: float | None = None
-    """None means the denoiser's."""
-    schedule: Schedule = "constant"
-    warmup_steps: int = 0
-    max_grad_norm: float = 1.0
-    """Gradients longer than this are cut to it; above 0."""
-    weight_decay: float = 1e-2
-    snr_gamma: float | None = None
-    """γ of min-SNR weighting, above 0, or None for the paper's plain loss."""
-    precision: Precision = "auto"
-    """Of the forward; trained weights and optimizer stay float32."""
-    checkpointing: bool = False
-    """Recompute activations instead of keeping them: less memory, about a third slower."""
+    method: MethodName = field(
+        default="lora", metadata=_says("lora: a small file. full: a whole checkpoint, as in the paper.")
+    )
+    steps: int = field(default=800, metadata=_says("Optimizer steps, 1 or more (the paper: about 1000)."))
+    learning_rate: float = field(
+        default=1e-4, metadata=_says("Of the denoiser, above 0: about 1e-4 for lora, 5e-6 for full.")
+    )
+    seed: int = field(default=0, metadata=_says("Of every random draw, 0 or more."))
+    prior_weight: float = field(default=1.0, metadata=_says("λ, 0 or more; 0 trains without the prior term."))
+    batch_size: int = field(
+        default=1, metadata=_says("Instance images in a forward, 1 or more; as many prior images go with them.")
+    )
+    accumulation: int = field(
+        default=1, metadata=_says("Forwards whose gradients are averaged into one step, 1 or more.")
+    )
+    rank: int = field(default=16, metadata=_says("Of the LoRA, 1 or more."))
+    alpha: float | None = field(default=None, metadata=_says("LoRA's scale is alpha / rank; unset, alpha is the rank."))
+    targets: Targets = field(
+        default="transformer",
+        metadata=_says("Layers that get a LoRA: attention projections; all of the transformer; residual blocks too."),
+    )
+    train_text_encoder: bool = field(default=False, metadata=_says("Train the text encoder as well."))
+    text_encoder_learning_rate: float | None = field(default=None, metadata=_says("Above 0; unset, the denoiser's."))
+    schedule: Schedule = field(default="constant", metadata=_says("Of the learning rate."))
+    warmup_steps: int = field(default=0, metadata=_says("Steps over which the learning rate rises, 0 or more."))
+    max_grad_norm: float = field(default=1.0, metadata=_says("Gradients longer than this are cut to it; above 0."))
+    weight_decay: float = field(default=1e-2, metadata=_says("Of AdamW, 0 or more."))
+    snr_gamma: float | None = field(
+        default=None, metadata=_says("γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.")
+    )
+    precision: Precision = field(
+        default="auto", metadata=_says("Of the forward; trained weights and optimizer stay float32.")
+    )
+    checkpointing: bool = field(
+        default=False, metadata=_says("Recompute activations, not keep them: less memory, about a third slower.")
+    )
     templates: PromptTemplates = field(default_factory=PromptTemplates)
-    sample_every: int = _outside_key(0)
-    """Steps between sample pictures; 0 draws them at the end only."""
-    sample_prompt: str = _outside_key("")
-    """Empty means the instance prompt; [V] and {class} are filled in."""
-    sample_count: int = _outside_key(2)
+    sample_every: int = field(
+        default=0, metadata=_says("Steps between sample pictures; 0 draws them at the end only.", False)
+    )
+    sample_prompt: str = field(
+        default="", metadata=_says("Empty: the instance prompt. [V] and {class} are filled in.", False)
+    )
+    sample_count: int = field(default=2, metadata=_says("Pictures of a sample, 0 or more.", False))
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -100,6 +106,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": get_args(Schedule),
     "targets": get_args(Targets),
 }
+TEXTS: dict[str, str] = {f.name: f.metadata["text"] for f in fields(TrainOptions) if "text" in f.metadata}
+"""{field: its unit and range}, for people."""
 _IN_KEY = {f.name for f in fields(TrainOptions) if f.metadata.get("changes_weights", True)}
 
 

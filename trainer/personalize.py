@@ -21,10 +21,11 @@ from .options import TrainOptions
 from .personalized import Personalized, checked_name
 from .precision import autocast, forward_dtype
 from .priors import ClassPriors
+from .prompts import checked_identifier, filled
 from .run import Run, Store, open_run, points, relative, run_key
 from .sampling import SamplerSettings, draw
 from .saving import save_result
-from .subject import Subject, checked_identifier, filled
+from .subject import Subject
 from .train import LossCurve, Training, TrainingDiverged, train
 
 
@@ -37,8 +38,9 @@ class Request:
     """What is to be learned, and how. Checked when made: nothing is written for a bad one.
 
     identifier: [V]. priors: None trains without the prior term. name: of the file. continue_from: a LoRA file to
-    go on from, with its rank and alpha. base_file: the user's own file that the base was loaded from, named by its
-    hash in the result; None where the base is a host's model in memory.
+    go on from, with its rank and alpha. prediction: what the base answers, where that was said to it. base_file: the
+    user's own file that the base was loaded from, named by its hash in the result; None where the base is a host's
+    model in memory.
     """
 
     subject: Subject
@@ -47,6 +49,7 @@ class Request:
     name: str
     priors: ClassPriors | None = None
     continue_from: Path | None = None
+    prediction: str | None = None
     base_file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -61,7 +64,7 @@ class Request:
         if self.priors is not None:
             self.priors.require_match(base, subject.class_noun, subject.width, subject.height)
         begins_with = None if self.continue_from is None else file_sha256(self.continue_from)
-        return run_key(base, subject, self.identifier, self.priors, self.options, begins_with)
+        return run_key(base, subject, self.identifier, self.priors, self.options, (begins_with, self.prediction))
 
 
 def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:

@@ -1,4 +1,4 @@
-"""Three ways to spend the time. Steps, rank and λ were chosen on the quality bench (bench/README.md)."""
+"""Three ways to spend the time, and how class images are drawn: chosen on the quality bench (bench/README.md)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ DEFAULT: PresetName = "balanced"
 
 LEARNING_RATES: dict[MethodName, float] = {"lora": 1e-4, "full": 5e-6}
 """What Stable Diffusion takes: the paper's for full fine-tuning, common practice for a LoRA."""
+PRIOR_GUIDANCE = 1.0
+"""None: class images are then what the base itself answers with, and the prior term asks for no change at all.
+
+Guided ones are prettier and all alike: learned, and guided once more when they are drawn, they narrow the class.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,9 @@ class Preset:
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "fast": Preset({"lora": 400, "full": 200}, rank=16, priors=100),
-    "balanced": Preset({"lora": 800, "full": 400}, rank=16, priors=200),
-    "best likeness": Preset({"lora": 1200, "full": 800}, rank=32, priors=200),
+    "fast": Preset({"lora": 400, "full": 200}, rank=16, priors=64),
+    "balanced": Preset({"lora": 800, "full": 400}, rank=16, priors=100),
+    "best likeness": Preset({"lora": 1600, "full": 800}, rank=64, priors=200),
 }
 
 

@@ -156,11 +156,11 @@ def run_key(
     identifier: str,
     priors: ClassPriors | None,
     options: TrainOptions,
-    begins_with: str | None = None,
+    begin: tuple[str | None, str | None] = (None, None),
 ) -> str:
     """SHA-256 (hex) of all that decides the trained weights; a name or a preview is not among it.
 
-    begins_with: SHA-256 of the LoRA that the training goes on from.
+    begin: SHA-256 of the LoRA that the training goes on from, and the prediction type that the base was told.
     """
     parts = {
         "format": FORMAT,
@@ -170,8 +170,8 @@ def run_key(
         "priors": None if priors is None else [priors.recipe.fingerprint, priors.count],
         "settings": options.weight_settings,
     }
-    if begins_with is not None:
-        parts["begins_with"] = begins_with
+    if any(begin):
+        parts["begin"] = begin
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,18 +1,13 @@
-"""The subject: its photos, its class noun, and the prompts that are made of them."""
+"""The subject: its photos and its class noun."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cached_property
 
 from .photos import Photo, check_size
-
-IDENTIFIER_MARK = "[V]"
-CLASS_MARK = "{class}"
-
-_MAX_CHARACTERS = 100
+from .prompts import checked_class_noun
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,93 +47,3 @@ class Subject:
         for photo in self.in_training_order:
             whole.update(photo.digest)
         return whole.hexdigest()
-
-
-@dataclass(frozen=True)
-class PromptTemplates:
-    """How prompts are made; [V] stands for the identifier, {class} for the class noun.
-
-    Raises ValueError if a template lacks {class}, `instance` lacks [V], or `class_` holds it: class
-    images show what the model knows without the subject.
-    """
-
-    instance: str = "a [V] {class}"
-    class_: str = "a {class}"
-
-    def __post_init__(self) -> None:
-        for name, text, marked in (("instance", self.instance, True), ("class", self.class_, False)):
-            if CLASS_MARK not in text:
-                raise ValueError(
-                    f"{name} prompt {text!r} lacks {CLASS_MARK}, the class noun; usual is 'a {CLASS_MARK}'"
-                )
-            if (IDENTIFIER_MARK in text) is not marked:
-                raise ValueError(
-                    f"{name} prompt {text!r} {'lacks' if marked else 'holds'} {IDENTIFIER_MARK}, the identifier: "
-                    "it belongs into the instance prompt, and into no other"
-                )
-
-    def instance_prompt(self, identifier: str, class_noun: str, caption: str | None = None) -> str:
-        """The prompt of a photo; a caption is put behind it unless it names the subject itself."""
-        prompt = filled(self.instance, identifier, class_noun)
-        if not caption:
-            return prompt
-        caption = filled(caption, identifier, class_noun)
-        named = prompt, self.trigger(identifier, class_noun)
-        return caption if any(_holds(caption, name) for name in named) else f"{prompt}, {caption}"
-
-    def class_prompt(self, class_noun: str) -> str:
-        """The prompt of class images, without the identifier."""
-        return self.class_.replace(CLASS_MARK, checked_class_noun(class_noun))
-
-    def trigger(self, identifier: str, class_noun: str) -> str:
-        """[V] and the class noun: what calls the subject in any prompt."""
-        return filled(f"{IDENTIFIER_MARK} {CLASS_MARK}", identifier, class_noun)
-
-
-def filled(text: str, identifier: str, class_noun: str) -> str:
-    """`text` with [V] and {class} replaced.
-
-    Raises ValueError for an identifier that is empty, above 100 characters or not one line, a class
-    noun that `Subject` would refuse, and one that holds the identifier.
-    """
-    word, noun = checked_identifier(identifier), checked_class_noun(class_noun)
-    if _holds(noun, word):
-        raise ValueError(
-            f"class noun {noun!r} holds the identifier {word!r}, so class images would be asked for "
-            "with it: choose another identifier, or name the kind alone"
-        )
-    return text.replace(IDENTIFIER_MARK, word).replace(CLASS_MARK, noun)
-
-
-def checked_class_noun(class_noun: str) -> str:
-    """The class noun without spaces around it. Raises ValueError; see `Subject`."""
-    noun = class_noun.strip()
-    if not noun:
-        raise ValueError(
-            "no class noun: say what the subject is, such as dog or backpack. Without it the model "
-            "loses the subject: the paper measures a likeness (DINO) of 0.744 with the right noun, "
-            "0.454 with a wrong one and 0.303 with none"
-        )
-    if IDENTIFIER_MARK in noun:
-        raise ValueError(f"class noun {noun!r} holds {IDENTIFIER_MARK}: name the kind alone")
-    return _one_line(noun, "class noun")
-
-
-def checked_identifier(identifier: str) -> str:
-    """The identifier without spaces around it. Raises ValueError; see `filled`."""
-    word = identifier.strip()
-    if not word:
-        raise ValueError("no identifier: give a rare word, or let the rare-token lookup draw one")
-    return _one_line(word, "identifier")
-
-
-def _one_line(text: str, what: str) -> str:
-    if len(text) > _MAX_CHARACTERS:
-        raise ValueError(f"{what} {text[:20]!r}… has {len(text)} characters: use at most {_MAX_CHARACTERS}")
-    if not text.isprintable():
-        raise ValueError(f"{what} {text!r} holds line breaks or control characters: use one line")
-    return text
-
-
-def _holds(text: str, words: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) is not None

@@ -16,8 +16,9 @@ from ...trainer.personalize import Request, personalize
 from ...trainer.personalized import Personalized
 from ...trainer.photos import read_folder
 from ...trainer.priors import ClassPriors, PriorRecipe
+from ...trainer.prompts import PromptTemplates
 from ...trainer.run import Store
-from ...trainer.subject import PromptTemplates, Subject
+from ...trainer.subject import Subject
 from .contender import Look, Trained, Work
 from .materials import Materials
 from .rivals.merged import MergedDenoiser, differences

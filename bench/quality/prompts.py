@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...toybase.palette import PLACES
-from ...trainer.subject import CLASS_MARK, IDENTIFIER_MARK
+from ...trainer.prompts import CLASS_MARK, IDENTIFIER_MARK
 
 SEEDS = 4
 

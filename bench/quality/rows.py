@@ -7,12 +7,13 @@ from typing import Literal
 
 from ...toybase.palette import NOUNS
 from ...trainer.options import MethodName
+from ...trainer.presets import PRIOR_GUIDANCE
 
 TrainerName = Literal["ours", "diffusers", "TrainLoraNode"]
 Noun = Literal["right", "wrong", "none"]
 
-RARE, SKS, ADJECTIVE, LETTERS = "olt", "sks", "golden", "xxy5syt00"
-"""Identifiers: a rare token; the popular one, weakly known; a common adjective; the paper's random letters."""
+RARE, OTHER_RARE, SKS, ADJECTIVE, LETTERS = "olt", "wsw", "sks", "golden", "xxy5syt00"
+"""Identifiers: two rare tokens; the popular one, weakly known; a common adjective; the paper's random letters."""
 PHOTOS = 5
 GUIDANCE = 4.5
 """Of every picture that is looked at."""
@@ -32,7 +33,7 @@ class Row:
     trainer: TrainerName = "ours"
     priors: int = 0
     prior_weight: float = 1.0
-    prior_guidance: float = GUIDANCE
+    prior_guidance: float = PRIOR_GUIDANCE
     rank: int = 16
     identifier: str = RARE
     noun: Noun = "right"
@@ -85,6 +86,7 @@ def ablations() -> list[Row]:
     return [
         replace(plain, name="LoRA, no priors, wrong noun", noun="wrong"),
         replace(plain, name="LoRA, no priors, no noun", noun="none"),
+        replace(LORA, name=f'LoRA, "{OTHER_RARE}"', identifier=OTHER_RARE),
         replace(LORA, name=f'LoRA, "{SKS}"', identifier=SKS),
         replace(LORA, name=f'LoRA, "{ADJECTIVE}"', identifier=ADJECTIVE),
         replace(LORA, name=f'LoRA, "{LETTERS}"', identifier=LETTERS),
@@ -101,10 +103,10 @@ def settings() -> list[Row]:
         *_varied(LORA, "rank", 4, 64),
         *_varied(LORA, "prior_weight", 0.3, 3.0),
         *_varied(LORA, "priors", 16, 200),
-        *_varied(LORA, "prior_guidance", 1.0, 2.5),
+        *_varied(LORA, "prior_guidance", 2.5, 4.5),
         *_varied(FULL, "steps", 100, 400),
         *_varied(FULL, "learning_rate", 5e-5, 2e-4),
-        *_varied(FULL, "prior_guidance", 1.0, 2.5),
+        *_varied(FULL, "prior_guidance", 2.5, 4.5),
     ]
 
 

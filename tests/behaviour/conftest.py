@@ -7,7 +7,6 @@ import torch
 
 from dreambooth_nodes.bench.quality.eyes import ToybaseEyes
 from dreambooth_nodes.bench.quality.materials import Materials
-from dreambooth_nodes.bench.quality.rows import GUIDANCE
 from dreambooth_nodes.tests.behaviour.trainings import (
     IDENTIFIER,
     NOUN,
@@ -23,6 +22,7 @@ from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.personalize import Request, personalize
 from dreambooth_nodes.trainer.photos import Photo, read_folder
+from dreambooth_nodes.trainer.presets import PRIOR_GUIDANCE
 from dreambooth_nodes.trainer.priors import ClassPriors
 from dreambooth_nodes.trainer.run import Store
 from dreambooth_nodes.trainer.subject import Subject
@@ -45,8 +45,8 @@ def photos() -> tuple[Photo, ...]:
 
 @pytest.fixture(scope="session")
 def priors(materials: Materials) -> ClassPriors:
-    folder = materials.class_images(NOUN, PRIORS, GUIDANCE)
-    return ClassPriors(materials.recipe(NOUN, GUIDANCE), folder, PRIORS)
+    folder = materials.class_images(NOUN, PRIORS, PRIOR_GUIDANCE)
+    return ClassPriors(materials.recipe(NOUN, PRIOR_GUIDANCE), folder, PRIORS)
 
 
 @pytest.fixture(scope="session")

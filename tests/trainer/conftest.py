@@ -20,14 +20,6 @@ SIDE = 64
 SUBJECTS = Path(__file__).resolve().parents[2] / "toybase" / "subjects"
 
 
-@pytest.fixture(scope="session")
-def toybase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Imported here, so that tests without the base need not wait for it.
-    from dreambooth_nodes.toybase.writer import write_checkpoint
-
-    return write_checkpoint(tmp_path_factory.mktemp("toybase") / "toybase.safetensors")
-
-
 @pytest.fixture
 def new_base(toybase_file: Path) -> Callable[[], Base]:
     return lambda: load_base(toybase_file)

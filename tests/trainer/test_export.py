@@ -12,7 +12,7 @@ from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.difference import difference
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
-from dreambooth_nodes.trainer.export.layers import layers_of
+from dreambooth_nodes.trainer.export.layers import layers_from, layers_of
 from dreambooth_nodes.trainer.export.lora_weights import from_peft
 from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.families import fingerprint_of, load_base
@@ -80,4 +80,4 @@ def test_a_float32_copy_has_the_same_fingerprint_and_a_changed_one_another(base:
 def test_weights_that_are_no_numbers_are_not_saved(base: Base) -> None:
     halves = {"x.lora_A.weight": torch.tensor([[float("nan")]]), "x.lora_B.weight": torch.ones(1, 1)}
     with pytest.raises(ValueError, match=r"x\.lora_A\.weight"):
-        kohya_tensors(from_peft({"denoiser": halves}, 1.0), layers_of(base))
+        kohya_tensors(from_peft({"denoiser": halves}, 1.0), layers_from(base.source))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
 from dreambooth_nodes.trainer.personalized import FileNameError, checked_name
-from dreambooth_nodes.trainer.subject import PromptTemplates
+from dreambooth_nodes.trainer.prompts import PromptTemplates
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dreambooth_nodes.trainer.photos import Photo
-from dreambooth_nodes.trainer.subject import PromptTemplates, Subject
+from dreambooth_nodes.trainer.prompts import PromptTemplates
+from dreambooth_nodes.trainer.subject import Subject
 
 SIDE = 32
 PROMPTS = PromptTemplates()

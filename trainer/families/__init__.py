@@ -43,9 +43,9 @@ def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.d
     return family_of(source)(source, prediction, dtype)
 
 
-def fingerprint_of(path: Path, name: str | None = None) -> str:
-    """The fingerprint of the model in a .safetensors file, without building it; `name` is for errors."""
-    source = CheckpointFile(path, name)
+def fingerprint_of(path: Path | Source) -> str:
+    """The fingerprint of a model, without building it. Raises CheckpointError for one of no known family."""
+    source = open_source(path) if isinstance(path, Path) else path
     return fingerprint(component_tensors(source, family_of(source).key_tables(source.shapes)))
 
 

@@ -26,6 +26,7 @@ class StableDiffusionXL(LatentDiffusion):
     family: ClassVar[str] = "sdxl"
     context: ClassVar[int] = 2048
     latent_scale: ClassVar[float] = 0.13025
+    resolution: ClassVar[int] = 1024
     kohya: ClassVar[dict[str, str]] = {
         "denoiser": "lora_unet_",
         "text_encoder": "lora_te1_text_model_",

@@ -11,7 +11,7 @@ import torch
 from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
-from dreambooth_nodes.trainer.export import original_tensors
+from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.methods import Full
 from dreambooth_nodes.trainer.options import TrainOptions

@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("__init__.py", "__main__.py", "install.py", "requirements.txt")
+CODE = ("command_line", "trainer")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The root's own files in a folder whose name is no Python identifier."""
+    """The root's own files and the commands in a folder whose name is no Python identifier."""
     copy = tmp_path / "dream booth-nodes.v1"
     copy.mkdir()
     for name in COPIED:
         shutil.copy(ROOT / name, copy)
+    for name in CODE:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
 
@@ -32,7 +35,7 @@ def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_help_names_the_commands(folder: Path, tmp_path: Path) -> None:
     answer = run(folder, "--help", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert {"toybase", "demo"} <= set(answer.stdout.split())
+    assert {"train", "priors", "identifier", "toybase", "demo"} <= set(answer.stdout.split())
 
 
 def test_an_unknown_command_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -55,6 +58,21 @@ def test_the_root_is_a_package_and_off_sys_path(folder: Path, tmp_path: Path) ->
     )
     answer = run(program, cwd=tmp_path)
     assert answer.stdout.split() == ["None", "True"], answer.stderr
+
+
+def test_no_command_is_asked_for_before_something_heavy_is_imported(folder: Path, tmp_path: Path) -> None:
+    """`--help` answers at once, and the measuring process of the bench stays small."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import runpy, sys\n"
+        f"main = runpy.run_path({str(folder / '__main__.py')!r}, run_name='heavy')['main']\n"
+        "try: main(['train', '--help'])\n"
+        "except SystemExit as end: print(end.code)\n"
+        "print([name for name in ('torch', 'numpy', 'diffusers', 'PIL') if name in sys.modules])\n"
+    )
+    answer = run(program, cwd=tmp_path)
+    assert answer.stdout.splitlines()[-2:] == ["0", "[]"], answer.stderr
+    assert "Exit status" in answer.stdout
 
 
 def test_install_names_what_is_missing_or_too_old(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""--base: what its headers say, its fingerprint, and the model itself, each read when it is first needed."""
+
+from __future__ import annotations
+
+import argparse
+from functools import cached_property
+
+import torch
+
+from ..trainer.base import Base
+from ..trainer.families import family_of, fingerprint_of, load_base, open_source
+from ..trainer.parts import separate_files
+from ..trainer.source import Source
+from .answer import say
+from .launcher import launched_on_cpu
+
+
+class BaseModel:
+    """The pretrained model that a command works on. Raises CheckpointError for one of no known family."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.source = _source(arguments)
+        self.device = chosen_device(arguments.device)
+        self.prediction: str | None = arguments.prediction
+        self.family = family_of(self.source)
+        self.dtype = torch.float32
+        """Of the denoiser's layers, to be said before the model is first used."""
+        self._loaded: Base | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the weights; reads the files, builds no model."""
+        return fingerprint_of(self.source) if self._loaded is None else self._loaded.fingerprint
+
+    @property
+    def live(self) -> Base:
+        """The model on its device, loaded once."""
+        if self._loaded is None:
+            say(f"loading {self.source.name} on {self.device}")
+            self._loaded = load_base(self.source, self.prediction, self.dtype).to(self.device)
+        return self._loaded
+
+    def size(self, arguments: argparse.Namespace) -> tuple[int, int]:
+        """Width and height in pixels: as asked for, or what the base was trained at."""
+        width = arguments.width or arguments.height or self._resolution()
+        return width, arguments.height or width
+
+    def _resolution(self) -> int:
+        # modelspec: "<width>x<height>".
+        said = self.source.hints.get("resolution", "").split("x")[0]
+        return int(said) if said.isdigit() else self.family.resolution
+
+
+def _source(arguments: argparse.Namespace) -> Source:
+    if not (arguments.text_encoders or arguments.vae):
+        return open_source(arguments.base)
+    if not (arguments.text_encoders and arguments.vae):
+        raise ValueError("--text-encoders and --vae go together, beside a --base that is a denoiser alone")
+    return separate_files(arguments.base, arguments.text_encoders, arguments.vae)
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device called `name`, or the best there is. Raises ValueError for one that is not there."""
+    if not name:
+        return torch.device("cpu" if launched_on_cpu() else _best())
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _best() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

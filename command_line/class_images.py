@@ -1,0 +1,58 @@
+"""Class images by the trainer's own sampler, into the output's priors folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+from tqdm import tqdm
+
+from ..trainer.base_answers import prior_drawer
+from ..trainer.options import Precision
+from ..trainer.precision import autocast, forward_dtype
+from ..trainer.priors import ClassPriors, PriorRecipe, complete, picture
+from .base_model import BaseModel
+from .progress import SECONDS_BETWEEN_LINES
+
+
+def planned(
+    arguments: argparse.Namespace, base: BaseModel, noun: str, prompt: str, count: int, root: Path
+) -> ClassPriors:
+    """The set as it will be: its folder and number are known before a picture is drawn. Raises PriorsError."""
+    width, height = base.size(arguments)
+    recipe = PriorRecipe(
+        base=base.fingerprint,
+        class_noun=noun,
+        prompt=prompt,
+        sampler=base.family.sampler,
+        steps=arguments.prior_steps,
+        guidance=arguments.prior_guidance,
+        width=width,
+        height=height,
+        seed=arguments.prior_seed,
+    )
+    return ClassPriors(recipe, root / recipe.fingerprint[:24], count)
+
+
+def missing(priors: ClassPriors) -> int:
+    """How many pictures of the set are not on disk."""
+    return sum(not picture(priors.folder, index).is_file() for index in range(priors.count))
+
+
+def drawn(priors: ClassPriors, base: BaseModel, batch_size: int, precision: Precision) -> ClassPriors:
+    """The set with every picture on disk; only missing ones are drawn."""
+    if not (count := missing(priors)):
+        return priors
+    draw, dtype = prior_drawer(base.live, priors.recipe), forward_dtype(precision, base.device)
+    with tqdm(total=count, desc="class images", mininterval=SECONDS_BETWEEN_LINES, file=sys.stderr) as bar:
+
+        def draw_batch(seeds: Sequence[int]) -> Tensor:
+            with autocast(dtype, base.device):
+                pictures = draw(seeds)
+            bar.update(len(seeds))
+            return pictures
+
+        return complete(priors.recipe, priors.count, priors.folder.parent, draw_batch, batch_size)

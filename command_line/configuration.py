@@ -1,0 +1,97 @@
+"""Flags from a TOML file: keys are the flags' names, in the file itself or in a table for each command."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+
+class ConfigurationError(ValueError):
+    """A configuration file that cannot be used; the message names the file and the key."""
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """--config."""
+    text = "flags from a file: batch_size = 2, bare or in a table of the command's name; flags here win"
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help=text)
+
+
+def with_configuration(words: list[str], parser: argparse.ArgumentParser, commands: Collection[str]) -> list[str]:
+    """`words`, the command first, with what --config names put between it and its flags: later flags win.
+
+    A table of another command is passed over. Raises ConfigurationError.
+    """
+    early = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
+    add_config(early)
+    file = early.parse_known_args(words[1:])[0].config
+    if file is None:
+        return words
+    read = _read(file)
+    others = set(commands) - {words[0]}
+    table = read.pop(words[0], {})
+    values = {key: value for key, value in read.items() if not (key in others and isinstance(value, dict))}
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{file}: {words[0]} is not a table: write [{words[0]}] above its keys")
+    added = [word for key, value in {**values, **table}.items() for word in _words(file, key, value, parser)]
+    return [words[0], *added, *words[1:]]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    toml = _toml()
+    try:
+        read: dict[str, Any] = toml.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is not TOML: {error}") from error
+    return read
+
+
+def _toml() -> Any:
+    for name in ("tomllib", "tomli"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise ConfigurationError("--config takes Python 3.11 or newer, or the package tomli: pip install tomli")
+
+
+def _words(file: Path, key: str, value: Any, parser: argparse.ArgumentParser) -> Iterator[str]:
+    known = dict(_flags(parser))
+    action = known.get(key.replace("_", "-"))
+    if action is None:
+        near = difflib.get_close_matches(key.replace("_", "-"), known, n=1, cutoff=0.0)
+        raise ConfigurationError(f"{file}: there is no {key!r}; the nearest is {near[0].replace('-', '_')!r}")
+    if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
+        yield from _switch(file, key, value, action)
+        return
+    several = action.nargs in ("+", "*") or isinstance(action.nargs, int)
+    if isinstance(value, bool | dict) or isinstance(value, list) is not several:
+        raise ConfigurationError(f"{file}: {key} = {value!r}; it takes {'a list' if several else 'one value'}")
+    texts = [_text(file, one, action) for one in (value if several else [value])]
+    # With the sign of equality a value may begin with a dash.
+    yield from [action.option_strings[0], *texts] if several else [f"{action.option_strings[0]}={texts[0]}"]
+
+
+def _switch(file: Path, key: str, value: Any, action: argparse.Action) -> Iterator[str]:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{file}: {key} = {value!r}; it takes true or false")
+    if value:
+        yield action.option_strings[0]
+    elif len(action.option_strings) > 1:
+        yield action.option_strings[1]
+
+
+def _text(file: Path, value: Any, action: argparse.Action) -> str:
+    return str(file.parent / value) if action.type is Path else str(value)
+
+
+def _flags(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    for action in parser._actions:
+        name = next((flag for flag in action.option_strings if flag.startswith("--")), "--")[2:]
+        if name not in ("", "help", "config"):
+            yield name, action

@@ -1,0 +1,62 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..trainer.presets import PRIOR_GUIDANCE
+
+if TYPE_CHECKING:
+    from ..trainer.run import Store
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
+
+
+def add_base(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """--base, what belongs to it, and --device."""
+    a_base = "a checkpoint (.safetensors), a diffusers folder, or a denoiser with --text-encoders and --vae"
+    parser.add_argument("--base", type=Path, required=required, metavar="PATH", help=a_base)
+    parser.add_argument("--text-encoders", type=Path, nargs="+", default=(), metavar="FILE", help="of a lone denoiser")
+    parser.add_argument("--vae", type=Path, metavar="FILE", help="of a lone denoiser")
+    answers = "what the base's denoiser answers (default: as its file shows)"
+    parser.add_argument("--prediction", choices=("epsilon", "v_prediction"), help=answers)
+    parser.add_argument("--device", default="", help="such as cuda:0 or cpu (default: a GPU where there is one)")
+
+
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """--width and --height."""
+    width = "pixels, a multiple of 8 (default: what the base was trained at)"
+    parser.add_argument("--width", type=int, default=0, help=width)
+    parser.add_argument("--height", type=int, default=0, help="pixels, a multiple of 8 (default: as --width)")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """--output."""
+    inside = "with loras/, checkpoints/ and dreambooth/ inside, such as ComfyUI's (default: output)"
+    parser.add_argument("--output", type=Path, default=Path("output"), metavar="FOLDER", help=inside)
+
+
+def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
+    """--priors and how they are drawn; `default` says how many where the flag is not given."""
+    group = parser.add_argument_group("class images", "Drawn by the base as it is, kept in the output folder, reused.")
+    group.add_argument("--priors", type=int, default=None, metavar="N", help=f"how many (default: {default})")
+    group.add_argument("--prior-steps", type=int, default=25, metavar="N", help="sampling steps (default: 25)")
+    guidance = f"more narrows the class (default: {PRIOR_GUIDANCE:g}, none)"
+    group.add_argument("--prior-guidance", type=float, default=PRIOR_GUIDANCE, metavar="SCALE", help=guidance)
+    group.add_argument("--prior-seed", type=int, default=0, metavar="SEED", help="0 or more (default: 0)")
+    group.add_argument("--prior-batch-size", type=int, default=4, metavar="N", help="drawn at once (default: 4)")
+
+
+def store(output: Path) -> Store:
+    """Where results go: the folders that the nodes use inside a host's output folder."""
+    from ..trainer.run import Store
+
+    return Store(output / "loras", output / "checkpoints", output / "dreambooth")

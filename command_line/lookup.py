@@ -1,0 +1,34 @@
+"""The rare-token lookup, with a bar where the candidates are measured in a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..trainer.base_answers import denoiser_answer
+from ..trainer.families.modules import clip_tokenizer
+from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates
+from .base_model import BaseModel
+from .progress import SECONDS_BETWEEN_LINES
+
+COUNT = 16
+
+
+def candidates(length: int = 1, seed: int = 0, count: int = COUNT) -> tuple[Candidate, ...]:
+    """Rare tokens of CLIP's vocabulary, in the order in which they were drawn. Raises ValueError."""
+    return rare_candidates(clip_tokenizer(), length, seed, count)
+
+
+def ranked(found: Sequence[Candidate], base: BaseModel, noun: str) -> tuple[Candidate, ...]:
+    """The same by the prior that they carry in this very model, the weakest first."""
+    answer = denoiser_answer(base.live)
+
+    def answer_shown(prompts: Sequence[str]) -> Tensor:
+        bar = tqdm(prompts, desc="identifiers", mininterval=SECONDS_BETWEEN_LINES, file=sys.stderr)
+        return torch.cat([answer([prompt]) for prompt in bar])
+
+    return rank_by_prior(found, noun, answer_shown)

@@ -1,0 +1,55 @@
+"""`TrainOptions` as flags: one for each field, with the field's own text."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
+from ..trainer.presets import DEFAULT, PRESETS, preset_named
+from ..trainer.prompts import PromptTemplates
+from .launcher import launched_precision
+
+BY_PRESET = frozenset(PRESETS[DEFAULT].options("lora"))
+
+
+def add_option_flags(parser: argparse.ArgumentParser) -> None:
+    """--preset, a flag for each field, and the prompt templates. What is not said stays out of the namespace."""
+    group = parser.add_argument_group("training")
+    preset = f"steps, learning rate and rank where nothing else says them (default: {DEFAULT})"
+    group.add_argument("--preset", choices=list(PRESETS), default=DEFAULT, help=preset)
+    types = get_type_hints(TrainOptions)
+    for name in TEXTS:
+        group.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, **_kind(name, types[name]))
+    templates = PromptTemplates()
+    group.add_argument("--instance-prompt", default=templates.instance, help=f"(default: {templates.instance})")
+    add_class_prompt(group)
+
+
+def add_class_prompt(parser: argparse._ActionsContainer) -> None:
+    """--class-prompt."""
+    default = PromptTemplates().class_
+    parser.add_argument("--class-prompt", default=default, help=f"of class images (default: {default})")
+
+
+def chosen_options(arguments: argparse.Namespace) -> TrainOptions:
+    """Flags over what the launcher says, over the preset. Raises OptionError, ValueError."""
+    said = {**launched_precision(), **{name: value for name, value in vars(arguments).items() if name in TEXTS}}
+    method: MethodName = said.get("method", "lora")
+    templates = PromptTemplates(arguments.instance_prompt, arguments.class_prompt)
+    return TrainOptions(**{**preset_named(arguments.preset).options(method), **said, "templates": templates})
+
+
+def _kind(name: str, hint: Any) -> dict[str, Any]:
+    default = next(field.default for field in fields(TrainOptions) if field.name == name)
+    text = TEXTS[name].replace("%", "%%")
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction, "help": text}
+    shown = "the preset's" if name in BY_PRESET else "" if default in (None, "") else f"{default}"
+    text = f"{text} (default: {shown})" if shown else text
+    if name in CHOICES:
+        return {"choices": CHOICES[name], "help": text}
+    kind = next(iter(set(get_args(hint)) - {NoneType}), hint)
+    return {"type": kind, "metavar": {int: "N", float: "X"}.get(kind, "TEXT"), "help": text}

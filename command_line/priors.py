@@ -1,0 +1,46 @@
+"""`priors`: draws class images before a training asks for them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import redirect_stdout
+
+from .answer import answer
+from .flags import Commands, add_base, add_json, add_output, add_priors, add_size, store
+from .launcher import require_one_process
+from .option_flags import add_class_prompt
+
+COUNT = 200
+
+
+def add_parser(commands: Commands) -> None:
+    """Base, noun, how many, and how they are drawn."""
+    parser = commands.add_parser("priors", help="draw class images, which train then finds")
+    add_base(parser)
+    parser.add_argument("--noun", required=True, help="what the subject is, such as dog")
+    add_size(parser)
+    add_output(parser)
+    add_json(parser)
+    add_priors(parser, f"{COUNT}")
+    add_class_prompt(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw what is missing and name the folder."""
+    require_one_process()
+    with redirect_stdout(sys.stderr):
+        from ..trainer.prompts import PromptTemplates, checked_class_noun
+        from .base_model import BaseModel
+        from .class_images import drawn, missing, planned
+
+        noun = checked_class_noun(arguments.noun)
+        prompt = PromptTemplates(class_=arguments.class_prompt).class_prompt(noun)
+        base = BaseModel(arguments)
+        count = COUNT if arguments.priors is None else arguments.priors
+        priors = planned(arguments, base, noun, prompt, count, store(arguments.output).work / "priors")
+        new = missing(priors)
+        drawn(priors, base, arguments.prior_batch_size, "auto")
+    folder = str(priors.folder.resolve())
+    answer(arguments, {"folder": folder, "prompt": prompt, "count": count, "drawn": new}, folder)
+    return 0

@@ -1,0 +1,65 @@
+"""What a run tells, on stderr: phases by name, and a bar with losses and speed."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from ..trainer.events import Event, Phase, Saved, Step
+from .answer import say
+from .stopping import StopSignals
+
+SECONDS_BETWEEN_LINES = 0.2 if sys.stderr.isatty() else 2.0
+"""A log keeps every redrawing of a bar."""
+
+
+class Progress:
+    """A listener for `personalize`. From the first step on, `stop` waits for the file."""
+
+    def __init__(self, stop: StopSignals) -> None:
+        self._stop = stop
+        self._bar: tqdm[NoReturn] | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case Phase():
+                self._phase(event)
+            case Step():
+                self._step(event)
+            case Saved():
+                tqdm.write(f"saved {event.path}", file=sys.stderr)
+
+    def _phase(self, phase: Phase) -> None:
+        if phase.name == "training":
+            self._stop.patient = True
+        if phase.name == "saving":
+            self._close()
+        tqdm.write(phase.name, file=sys.stderr)
+
+    def _step(self, step: Step) -> None:
+        if self._bar is None:
+            self._bar = tqdm(
+                total=step.steps, desc="steps", mininterval=SECONDS_BETWEEN_LINES, miniters=1, file=sys.stderr
+            )
+        self._bar.set_postfix(_losses(step), refresh=False)
+        self._bar.update(step.step - self._bar.n)
+        if step.step == step.steps:
+            self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def say_warnings(warnings: tuple[str, ...]) -> None:
+    """What speaks against a choice that is followed all the same."""
+    for warning in warnings:
+        say(f"warning: {warning}")
+
+
+def _losses(step: Step) -> dict[str, str]:
+    prior = {} if step.prior is None else {"prior": f"{step.prior:.4f}"}
+    return {"loss": f"{step.instance:.4f}", **prior}

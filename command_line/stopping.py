@@ -1,0 +1,57 @@
+"""Ctrl-C and SIGTERM: the first stops in an orderly way, the second ends the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = b"\nstopping after this step; what was trained will be saved. Once more ends at once.\n"
+
+
+class Stopped(BaseException):
+    """A signal arrived where nothing has to be finished first. status: of the process, 128 + the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.status = 128 + number
+
+
+class StopSignals:
+    """A context in which signals are caught; as a stop flag (call it), True once one has arrived.
+
+    patient: False raises `Stopped` at once; True only raises the flag, for work that ends in a file.
+    """
+
+    def __init__(self) -> None:
+        self.patient = False
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.received is not None
+
+    def __enter__(self) -> StopSignals:
+        self._before = {number: signal.signal(number, self._arrived) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def status(self) -> int:
+        """The process's exit status: 0, or 128 + the signal."""
+        return 0 if self.received is None else 128 + self.received
+
+    def _arrived(self, number: int, _: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+        if not self.patient:
+            raise Stopped(number)
+        # print is not reentrant, and the bar may be in the middle of one.
+        os.write(2, PATIENCE)

@@ -1,0 +1,120 @@
+"""`train`, once its flags are read: from photos to a file, as the nodes do it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import cached_property
+from typing import Any
+
+from ..trainer.identifier import warnings_for
+from ..trainer.options import TrainOptions
+from ..trainer.personalize import NothingTrained, Request, find_finished, personalize
+from ..trainer.personalized import Personalized
+from ..trainer.photos import read_folder
+from ..trainer.precision import frozen_dtype
+from ..trainer.presets import preset_named
+from ..trainer.priors import ClassPriors, PriorsError
+from ..trainer.run import Run
+from ..trainer.subject import Subject
+from ..trainer.train import TrainingDiverged
+from .answer import say
+from .base_model import BaseModel
+from .class_images import drawn, planned
+from .flags import store
+from .lookup import candidates, ranked
+from .option_flags import chosen_options
+from .progress import Progress, say_warnings
+from .stopping import Stopped, StopSignals
+
+AUTO = "auto"
+
+
+class Teaching:
+    """One `train` command."""
+
+    def __init__(self, arguments: argparse.Namespace, stop: StopSignals) -> None:
+        self.arguments, self.stop = arguments, stop
+        self.options: TrainOptions = chosen_options(arguments)
+        self.store = store(arguments.output)
+        self.base = BaseModel(arguments)
+        self.base.dtype = frozen_dtype(self.options, self.base.device)
+
+    @cached_property
+    def request(self) -> Request:
+        """What is to be learned. Class images are named in it, and not yet drawn."""
+        arguments = self.arguments
+        width, height = self.base.size(arguments)
+        subject = Subject(read_folder(arguments.photos, width, height), arguments.noun, width, height)
+        return Request(
+            subject=subject,
+            identifier=self._identifier(subject.class_noun),
+            options=self.options,
+            name=arguments.name or arguments.photos.resolve().name,
+            priors=self._planned_priors(subject.class_noun),
+            continue_from=arguments.continue_from,
+            prediction=arguments.prediction,
+            base_file=arguments.base if arguments.base.is_file() else None,
+        )
+
+    def result(self) -> dict[str, Any]:
+        """Train, or find the same run on disk; what is known of it, ready for JSON."""
+        began = time.perf_counter()
+        found = find_finished(self.request, self.base.fingerprint, self.store)
+        if found:
+            say(f"the same run is finished, nothing is trained: {found[0].file}")
+        result, run = found or self._train()
+        return self._described(result, run, found is not None, time.perf_counter() - began)
+
+    def _train(self) -> tuple[Personalized, Run]:
+        say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer))
+        if self.request.priors is not None:
+            drawn(self.request.priors, self.base, self.arguments.prior_batch_size, self.options.precision)
+        try:
+            return personalize(self.base.live, self.request, self.store, Progress(self.stop), self.stop)
+        except TrainingDiverged as error:
+            raise ValueError(str(error)) from error
+        except NothingTrained as error:
+            if self.stop.received is None:
+                raise
+            raise Stopped(self.stop.received) from error
+
+    def _identifier(self, noun: str) -> str:
+        if self.arguments.identifier != AUTO:
+            return str(self.arguments.identifier)
+        chosen = ranked(candidates(), self.base, noun)[0].text
+        say(f"identifier: {chosen}")
+        return chosen
+
+    def _planned_priors(self, noun: str) -> ClassPriors | None:
+        arguments, said = self.arguments, self.arguments.priors
+        count: int = preset_named(arguments.preset).priors if said is None else said
+        if count < 0:
+            raise PriorsError(f"priors is {count}; it must be 0 or more.")
+        if not count or not self.options.prior_weight:
+            return None
+        prompt = self.options.templates.class_prompt(noun)
+        return planned(arguments, self.base, noun, prompt, count, self.store.work / "priors")
+
+    def _described(self, result: Personalized, run: Run, found: bool, seconds: float) -> dict[str, Any]:
+        record = run.record
+        last = record["losses"][-1]
+        return {
+            "status": record["status"],
+            "found": found,
+            "file": str(result.file.resolve()),
+            "trigger": result.trigger,
+            "identifier": result.identifier,
+            "class_noun": result.class_noun,
+            "method": result.method,
+            "steps": result.steps,
+            "seconds": round(seconds, 3),
+            "seconds_of_training": record["seconds"]["training"],
+            "steps_per_second": record["steps_per_second"],
+            "loss": last["instance"],
+            "prior_loss": last["prior"],
+            "priors": record["priors"],
+            "base": record["base"],
+            "run": str(run.folder.resolve()),
+            "settings": record["settings"],
+        }

@@ -1,0 +1,56 @@
+"""`train`: teaches a base the subject and saves the file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from .answer import answer
+from .flags import Commands, add_base, add_json, add_output, add_priors, add_size
+from .launcher import require_one_process
+from .option_flags import add_option_flags
+from .stopping import StopSignals
+
+
+def add_parser(commands: Commands) -> None:
+    """Base, subject, `TrainOptions`, class images, output."""
+    parser = commands.add_parser("train", help="teach a base your subject, and save a LoRA or a checkpoint")
+    add_base(parser)
+    parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER", help="3 to 5 photos of the subject")
+    parser.add_argument("--noun", required=True, help="what the subject is, such as dog")
+    word = "[V], the subject's name (default: auto, the rare token that means least to this base)"
+    parser.add_argument("--identifier", default="auto", help=word)
+    add_size(parser)
+    parser.add_argument("--name", default="", help="of the file; a number is put after it (default: the folder's)")
+    begin = "a LoRA to go on from: ours, kohya's or diffusers'"
+    parser.add_argument("--continue-from", type=Path, metavar="FILE", help=begin)
+    add_output(parser)
+    add_json(parser)
+    add_option_flags(parser)
+    add_priors(parser, "the preset's, 64, 100 or 200; 0: none")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; 0, or 128 + the signal that stopped it."""
+    require_one_process()
+    with redirect_stdout(sys.stderr), StopSignals() as stop:
+        from .teaching import Teaching
+
+        result = Teaching(arguments, stop).result()
+    answer(arguments, result, summary(result))
+    return stop.status
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The same for people."""
+    speed = f"{result['seconds_of_training']:.0f} s, {result['steps_per_second']:.2f} a second"
+    found = " (found on disk, not trained again)" if result["found"] else ""
+    stopped = f" of {result['settings']['steps']}, stopped" if result["status"] == "stopped" else ""
+    return (
+        f"file:    {result['file']}{found}\n"
+        f"trigger: {result['trigger']}\n"
+        f"steps:   {result['steps']}{stopped} in {speed}"
+    )

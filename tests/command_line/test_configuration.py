@@ -1,0 +1,82 @@
+"""Flags from a TOML file: below the command line's own, and checked like them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pytest
+
+from dreambooth_nodes.command_line.configuration import ConfigurationError, add_config, with_configuration
+
+if sys.version_info < (3, 11):
+    pytest.importorskip("tomli")
+
+COMMANDS = ("train", "export")
+
+
+@pytest.fixture
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="train")
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--learning-rate", type=float, default=1.0)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--prompt", default="")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--deep", action=argparse.BooleanOptionalAction, default=None)
+    parser.add_argument("--sizes", type=int, nargs="+")
+    add_config(parser)
+    return parser
+
+
+def read(parser: argparse.ArgumentParser, file: Path, text: str, *words: str) -> argparse.Namespace:
+    file.write_text(text, encoding="utf-8")
+    words = tuple(with_configuration(["train", "--config", str(file), *words], parser, COMMANDS))
+    assert words[0] == "train"
+    return parser.parse_args(words[1:])
+
+
+def test_the_command_line_wins_and_the_file_gives_the_rest(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+    text = 'steps = 5\nlearning_rate = 1e-5\nprompt = "-a\\n \\"b\\""\ndeep = false\njson = true\nsizes = [1, 2]\n'
+    found = read(parser, tmp_path / "a.toml", text, "--steps", "7", "--sizes", "3")
+    assert (found.steps, found.learning_rate, found.prompt) == (7, 1e-5, '-a\n "b"')
+    assert (found.deep, found.json, found.sizes) == (False, True, [3])
+    assert read(parser, tmp_path / "a.toml", text, "--deep").deep is True
+
+
+def test_a_table_is_for_its_command(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+    text = "steps = 5\n[train]\nlearning-rate = 2\n[export]\nanything = 1\n"
+    found = read(parser, tmp_path / "a.toml", text)
+    assert (found.steps, found.learning_rate) == (5, 2.0)
+
+
+def test_paths_are_relative_to_the_file(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+    absolute = tmp_path / "elsewhere"
+    for said, meant in (("dog", tmp_path / "dog"), (absolute.as_posix(), absolute)):
+        assert read(parser, tmp_path / "a.toml", f'steps = 1\nphotos = "{said}"\n').photos == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("stepps = 5", "'stepps'; the nearest is 'steps'"),
+        ("[train]\nlearning_rat = 5", "'learning_rat'; the nearest is 'learning_rate'"),
+        ("[trian]\nsteps = 5", "'trian'"),
+        ('config = "b.toml"', "'config'"),
+        ("steps = true", "one value"),
+        ("steps = [1]", "one value"),
+        ("sizes = 1", "a list"),
+        ('json = "yes"', "true or false"),
+        ("train = 1", "not a table"),
+        ("steps = ", "not TOML"),
+    ],
+)
+def test_what_is_not_known_is_named(text: str, complaint: str, parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"a\.toml.*" + complaint):
+        read(parser, tmp_path / "a.toml", text)
+
+
+def test_a_file_that_is_not_there_is_named(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml: No such file"):
+        with_configuration(["train", f"--config={tmp_path / 'none.toml'}"], parser, COMMANDS)

@@ -1,0 +1,37 @@
+"""A `Base` answers what the identifier lookup and the class priors ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from dreambooth_nodes.trainer import randomness
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.base_answers import PROBED, denoiser_answer
+from dreambooth_nodes.trainer.denoiser import Diffusion
+
+
+def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> None:
+    answer = denoiser_answer(base)
+    both, alone = answer(["a dog", "a cat"]), answer(["a cat"])
+    assert both.shape[:3] == (2, len(PROBED), base.latent_channels)
+    assert torch.equal(both[1], alone[0])
+    assert not torch.allclose(both[0], both[1])
+
+
+@torch.no_grad()
+def test_a_prediction_of_v_is_turned_into_noise(new_base: Callable[[], Base]) -> None:
+    """The ε and the x that z_t was made of must give the model's v back."""
+    base = new_base()
+    assert isinstance(base.process, Diffusion)
+    process = base.process = Diffusion(base.process.alphas_cumprod, "v_prediction")
+    epsilon = denoiser_answer(base)(["a dog"])[0]
+    t = process.draw_timesteps(torch.tensor(PROBED))
+    z = process.add_noise(
+        torch.zeros_like(epsilon), randomness.normal(0, "probe", range(len(PROBED)), epsilon.shape[1:]), t
+    )
+    v = base.predict(z, t, base.encode_prompts(["a dog"] * len(PROBED)))
+    alpha, sigma = process.alphas_cumprod[t].sqrt(), (1 - process.alphas_cumprod[t]).sqrt()
+    x = (z - sigma.view(-1, 1, 1, 1) * epsilon) / alpha.view(-1, 1, 1, 1)
+    torch.testing.assert_close(process.target(x, epsilon, t), v, rtol=1e-3, atol=1e-3)
