@@ -13,11 +13,12 @@ from tqdm.auto import tqdm
 from ..trainer.events import Event, Step, Tell
 from ..trainer.families import load_base
 from ..trainer.options import TrainOptions
-from ..trainer.personalize import Request, personalize
+from ..trainer.personalize import personalize
 from ..trainer.photos import read_folder
 from ..trainer.priors import ClassPriors, PriorRecipe
 from ..trainer.prompts import PromptTemplates
-from ..trainer.run import Store
+from ..trainer.request import Request
+from ..trainer.store import Store
 from ..trainer.subject import Subject
 from .materials import CLASS_NOUN, IDENTIFIER, INSTANCE_PROMPT, Materials, read_materials
 

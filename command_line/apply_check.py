@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .answer import answer
+from .flags import Commands, add_json
+
 if TYPE_CHECKING:
     from ..trainer.export.applies import Applies
 
-Commands = argparse._SubParsersAction
 SAME = {
     True: "trained from this base",
     False: "trained from another base",
@@ -21,12 +22,12 @@ SAME = {
 }
 
 
-def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """The file and the base."""
     parser = commands.add_parser("apply-check", help="does a LoRA or a checkpoint fit a base? exit status 1: no")
     parser.add_argument("file", type=Path, metavar="FILE", help="a LoRA of any tool, or a checkpoint")
     parser.add_argument("base", type=Path, metavar="BASE", help="a checkpoint or a diffusers folder")
-    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         from ..trainer.export.applies import check_applies
 
         found = check_applies(arguments.file, arguments.base)
-    print(json.dumps(found.record()) if arguments.json else "\n".join(_lines(arguments.file.name, found)))
+    answer(arguments, found.record(), "\n".join(_lines(arguments.file.name, found)))
     return 0 if found.fits else 1
 
 

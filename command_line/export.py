@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-Commands = argparse._SubParsersAction
+from .answer import answer
+from .flags import Commands, add_json
+
 LAYOUTS = {
     "kohya": "a LoRA for ComfyUI, Forge, A1111 and kohya's tools",
     "diffusers": "a LoRA for diffusers' load_lora_weights",
@@ -21,7 +22,7 @@ LAYOUTS = {
 DTYPES = ("fp16", "bf16", "fp32")
 
 
-def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Source, layout, where to, and what the layout needs."""
     said = "; ".join(f"{name}: {text}" for name, text in LAYOUTS.items())
     parser = commands.add_parser("export", help="write a result in another layout", description=f"Layouts. {said}.")
@@ -36,13 +37,14 @@ def add_parser(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--prediction", choices=("epsilon", "v_prediction"), help="of the base, where it does not say it itself"
     )
-    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and print the path of what was written. Raises ValueError for what cannot be done."""
     with redirect_stdout(sys.stderr):
-        from ..trainer.export.convert import Conversion, convert
+        from ..trainer.export.conversion import Conversion
+        from ..trainer.export.convert import convert
 
         layout: Any = arguments.layout.replace("-", " ")
         wanted = Conversion(
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         done = convert(wanted)
     error = None if done.error is None else asdict(done.error)
     text = f"{done.path}" if done.error is None else f"{done.path}\n{done.error}"
-    print(json.dumps({"path": str(done.path), "error": error}) if arguments.json else text)
+    answer(arguments, {"path": str(done.path), "error": error}, text)
     return 0
 
 

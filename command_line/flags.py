@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..trainer.presets import PRIOR_GUIDANCE
 
 if TYPE_CHECKING:
-    from ..trainer.run import Store
+    from ..trainer.store import Store
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +57,6 @@ def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
 
 def store(output: Path) -> Store:
     """Where results go: the folders that the nodes use inside a host's output folder."""
-    from ..trainer.run import Store
+    from ..trainer.store import Store
 
     return Store(output / "loras", output / "checkpoints", output / "dreambooth")

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..trainer.identifier import warnings_for
 from ..trainer.options import TrainOptions
-from ..trainer.personalize import NothingTrained, Request, find_finished, personalize
+from ..trainer.personalize import NothingTrained, find_finished, personalize
 from ..trainer.personalized import Personalized
 from ..trainer.photos import read_folder
 from ..trainer.precision import frozen_dtype
 from ..trainer.presets import preset_named
 from ..trainer.priors import ClassPriors, PriorsError
+from ..trainer.request import Request
 from ..trainer.run import Run
 from ..trainer.subject import Subject
 from ..trainer.train import TrainingDiverged

@@ -10,7 +10,8 @@ from ..trainer.checkpoint import read_tensors
 from ..trainer.difference import difference
 from ..trainer.personalized import Personalized
 from . import sockets
-from .comfy_host import store, with_difference, with_lora
+from .comfy_host import store
+from .comfy_patches import with_difference, with_lora
 
 
 class ApplyPersonalizedModel(io.ComfyNode):

@@ -11,11 +11,12 @@ from comfy_api.latest import io
 from ..trainer.families import load_base
 from ..trainer.identifier import warnings_for
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
-from ..trainer.personalize import Request, find_finished, personalize
+from ..trainer.personalize import find_finished, personalize
 from ..trainer.personalized import Personalized
 from ..trainer.precision import frozen_dtype
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.priors import ClassPriors
+from ..trainer.request import Request
 from ..trainer.run import Run
 from ..trainer.subject import Subject
 from . import sockets

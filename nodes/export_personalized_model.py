@@ -8,7 +8,8 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..trainer.checkpoint import numbered
-from ..trainer.export.convert import Conversion, convert
+from ..trainer.export.conversion import Conversion
+from ..trainer.export.convert import convert
 from ..trainer.export.layers import KnownShapes, Layers, layers_from
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.personalized import Personalized, checked_name

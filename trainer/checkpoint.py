@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,11 @@ def _open(path: Path) -> Any:
             f"{path.name!r} is not a whole .safetensors file ({error}). Fetch or save it again; "
             "other formats (.ckpt, .pt) can run code when opened and are not read."
         ) from error
+
+
+def counted(names: Container[str], pattern: str) -> int:
+    """How many of `pattern` with 0, 1, 2 … for its {} are among the names."""
+    return next(count for count in itertools.count() if pattern.format(count) not in names)
 
 
 def to_dtype(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 from .keys import KeyTable
 
+DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
+CLIP_L, CLIP_L_OF_TWO = "cond_stage_model.transformer.text_model.", "conditioner.embedders.0.transformer.text_model."
+OPEN_CLIP, OPEN_CLIP_OF_TWO = "cond_stage_model.model.", "conditioner.embedders.1.model."
+"""What stands before a component's original names; a text encoder's depends on whether it is one of two."""
+
 Pairs = Iterator[tuple[str, str]]
 
 RESNET = {
@@ -16,7 +21,7 @@ RESNET = {
     "out_layers.3": "conv2",
     "skip_connection": "conv_shortcut",
 }
-OPEN_CLIP = {
+OPEN_CLIP_MODULES = {
     "token_embedding": "embeddings.token_embedding",
     "positional_embedding": "embeddings.position_embedding.weight",
     "ln_final": "final_layer_norm",
@@ -52,7 +57,7 @@ def clip_table(prefix: str) -> KeyTable:
 
 def open_clip_table(prefix: str, layers: int) -> KeyTable:
     """OpenCLIP's text encoder, its first `layers` blocks; each block's q, k and v are one tensor there."""
-    pairs = dict(OPEN_CLIP)
+    pairs = dict(OPEN_CLIP_MODULES)
     fused = []
     for layer in range(layers):
         original, ours = f"transformer.resblocks.{layer}", f"encoder.layers.{layer}"

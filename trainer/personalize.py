@@ -6,65 +6,28 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from .base import Base
 from .batches import Batches
-from .continuing import require_continuable, starting_weights
+from .continuing import starting_weights
 from .encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from .events import Phase, PhaseName, Sample, Saved, Stop, Tell, never, tell_nobody
-from .export.hashes import file_sha256
 from .export.metadata import Said
 from .methods import METHODS, Lora, Method
-from .options import TrainOptions
-from .personalized import Personalized, checked_name
+from .personalized import Personalized
 from .precision import autocast, forward_dtype
-from .priors import ClassPriors
-from .prompts import checked_identifier, filled
-from .run import Run, Store, open_run, points, relative, run_key
+from .prompts import filled
+from .request import Request
+from .run import Run, open_run, points, relative
 from .sampling import SamplerSettings, draw
 from .saving import save_result
-from .subject import Subject
+from .store import Store
 from .train import LossCurve, Training, TrainingDiverged, train
 
 
 class NothingTrained(RuntimeError):
     """A run that was stopped before its first step."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is to be learned, and how. Checked when made: nothing is written for a bad one.
-
-    identifier: [V]. priors: None trains without the prior term. name: of the file. continue_from: a LoRA file to
-    go on from, with its rank and alpha. prediction: what the base answers, where that was said to it. base_file: the
-    user's own file that the base was loaded from, named by its hash in the result; None where the base is a host's
-    model in memory.
-    """
-
-    subject: Subject
-    identifier: str
-    options: TrainOptions
-    name: str
-    priors: ClassPriors | None = None
-    continue_from: Path | None = None
-    prediction: str | None = None
-    base_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        checked_name(self.name)
-        object.__setattr__(self, "identifier", checked_identifier(self.identifier))
-        if self.continue_from is not None:
-            require_continuable(self.continue_from, self.options)
-
-    def key(self, base: str) -> str:
-        """The run's key on the base with this fingerprint. Raises PriorsError if the priors do not fit it."""
-        subject = self.subject
-        if self.priors is not None:
-            self.priors.require_match(base, subject.class_noun, subject.width, subject.height)
-        begins_with = None if self.continue_from is None else file_sha256(self.continue_from)
-        return run_key(base, subject, self.identifier, self.priors, self.options, (begins_with, self.prediction))
 
 
 def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:

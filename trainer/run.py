@@ -1,16 +1,10 @@
-"""A run's key, folder and record.
-
-The key is a hash of all that decides the trained weights. The folder, `runs/<key>`, keeps `run.json` and
-the samples; a finished run with the same key is found there and not trained again.
-"""
+"""A run's folder and record: `runs/<key>` keeps `run.json` and the samples, and a finished run is found there."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,63 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .checkpoint import CheckpointError, numbered, write_json, write_tensors
+from .checkpoint import CheckpointError, write_json
 from .events import Sample, Step
-from .options import TrainOptions
 from .personalized import Personalized, read_personalized
-from .priors import ClassPriors, write_picture
-from .source import CheckpointFile, Source
-from .subject import Subject
+from .priors import write_picture
+from .store import Store
 
 FORMAT = 1
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Store:
-    """Where results go. loras, checkpoints: the host's folders; work: our own, for runs and bases."""
-
-    loras: Path
-    checkpoints: Path
-    work: Path
-
-    def new_file(self, method: str, name: str) -> Path:
-        """A file name that nothing has yet, in the folder where the host looks for it."""
-        return numbered(self.loras if method == "lora" else self.checkpoints, name)
-
-    def kept_base(self, fingerprint: str) -> Path:
-        """Where the weights that full results were trained from are kept."""
-        return self.work / "bases" / f"{fingerprint[:24]}.safetensors"
-
-    def keep_shapes(self, source: Source, fingerprint: str) -> None:
-        """Keep the names and shapes of a base's tensors: a LoRA's layers are named after them."""
-        kept = self._shapes_file(fingerprint)
-        if not kept.is_file():
-            write_json(dict(source.shapes), kept)
-
-    def kept_shapes(self, fingerprint: str) -> dict[str, tuple[int, ...]] | None:
-        """Names and shapes of a base's tensors, or None where nothing was trained from it here."""
-        kept = self._shapes_file(fingerprint)
-        if not kept.is_file():
-            return None
-        return {key: tuple(shape) for key, shape in json.loads(kept.read_text(encoding="utf-8")).items()}
-
-    def _shapes_file(self, fingerprint: str) -> Path:
-        return self.kept_base(fingerprint).with_suffix(".json")
-
-    def keep_base(self, source: Source, fingerprint: str) -> Path:
-        """Keep the weights that a full result was trained from: its patch is the difference."""
-        kept = self.kept_base(fingerprint)
-        if not kept.is_file():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(f".{os.getpid()}.part")
-            part.unlink(missing_ok=True)
-            if isinstance(source, CheckpointFile):
-                _link_or_copy(source.path, part)
-                os.replace(part, kept)
-            else:
-                write_tensors(source.tensors(), kept, {})
-        return kept
 
 
 @dataclass
@@ -150,31 +95,6 @@ def results(store: Store) -> list[tuple[Run, Personalized]]:
     return found
 
 
-def run_key(
-    base: str,
-    subject: Subject,
-    identifier: str,
-    priors: ClassPriors | None,
-    options: TrainOptions,
-    begin: tuple[str | None, str | None] = (None, None),
-) -> str:
-    """SHA-256 (hex) of all that decides the trained weights; a name or a preview is not among it.
-
-    begin: SHA-256 of the LoRA that the training goes on from, and the prediction type that the base was told.
-    """
-    parts = {
-        "format": FORMAT,
-        "base": base,
-        "subject": subject.fingerprint,
-        "identifier": identifier,
-        "priors": None if priors is None else [priors.recipe.fingerprint, priors.count],
-        "settings": options.weight_settings,
-    }
-    if any(begin):
-        parts["begin"] = begin
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def relative(file: Path, store: Store) -> str:
     """The file's path as seen from the folder above ours, with forward slashes."""
     return Path(os.path.relpath(file, store.work.parent)).as_posix()
@@ -193,10 +113,3 @@ def _read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.pop("format", None) != FORMAT or "key" not in record:
         raise CheckpointError(f"{path} was written by another version; move its folder away to train anew.")
     return record
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -12,7 +12,7 @@ from .export.original import original_tensors
 from .export.written import require_same, write_checked
 from .methods import Lora, Method
 from .personalized import Personalized
-from .run import Store
+from .store import Store
 
 
 def save_result(base: Base, method: Method, result: Personalized, said: Said, store: Store) -> None:

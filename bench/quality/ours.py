@@ -12,12 +12,13 @@ from ...trainer.checkpoint import read_tensors
 from ...trainer.events import Event, Phase
 from ...trainer.families import load_base
 from ...trainer.options import TrainOptions
-from ...trainer.personalize import Request, personalize
+from ...trainer.personalize import personalize
 from ...trainer.personalized import Personalized
 from ...trainer.photos import read_folder
 from ...trainer.priors import ClassPriors, PriorRecipe
 from ...trainer.prompts import PromptTemplates
-from ...trainer.run import Store
+from ...trainer.request import Request
+from ...trainer.store import Store
 from ...trainer.subject import Subject
 from .contender import Look, Trained, Work
 from .materials import Materials

@@ -13,7 +13,8 @@ from dreambooth_nodes.command_line import apply_check, export
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
 from dreambooth_nodes.trainer.checkpoint import read_tensors, write_tensors
-from dreambooth_nodes.trainer.export.convert import ConversionError, write_lora
+from dreambooth_nodes.trainer.export.conversion import ConversionError
+from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.export.layers import layers_in
 
 

@@ -12,8 +12,8 @@ from dreambooth_nodes.trainer import priors
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.photos import read_folder
-from dreambooth_nodes.trainer.run import Store
 from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
+from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
 
 SIDE = 64

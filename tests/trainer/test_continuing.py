@@ -20,7 +20,7 @@ from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.methods import Lora
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
-from dreambooth_nodes.trainer.personalize import Request
+from dreambooth_nodes.trainer.request import Request
 from dreambooth_nodes.trainer.subject import Subject
 
 RANK, ALPHA = 3, 1.5

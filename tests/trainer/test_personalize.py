@@ -16,12 +16,14 @@ from dreambooth_nodes.trainer.encoded import encode_images
 from dreambooth_nodes.trainer.events import Event, Phase, Sample, Saved, Step
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.personalize import NothingTrained, Request, find_finished, personalize
+from dreambooth_nodes.trainer.personalize import NothingTrained, find_finished, personalize
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.photos import Photo
 from dreambooth_nodes.trainer.precision import frozen_dtype
 from dreambooth_nodes.trainer.priors import ClassPriors
-from dreambooth_nodes.trainer.run import Run, Store, results
+from dreambooth_nodes.trainer.request import Request
+from dreambooth_nodes.trainer.run import Run, results
+from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
 from dreambooth_nodes.trainer.train import TrainingDiverged
 

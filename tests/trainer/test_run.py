@@ -12,8 +12,9 @@ import torch
 
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
-from dreambooth_nodes.trainer.run import FORMAT, Store, open_run, results
+from dreambooth_nodes.trainer.run import FORMAT, open_run, results
 from dreambooth_nodes.trainer.source import CheckpointFile
+from dreambooth_nodes.trainer.store import Store
 
 
 def result(file: Path, **changes: Any) -> Personalized:

@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..base import component_tensors, fingerprint
 from ..checkpoint import Shapes, read_metadata, read_shapes
-from ..families import open_source
+from ..families import fingerprint_of
 from ..personalized import PREFIX
 from .hashes import file_sha256
 from .layers import Layers, layers_in
@@ -58,8 +57,7 @@ def same_base(file: Path, base: Path) -> bool | None:
     """Whether `file` was trained from `base`, by our fingerprint or kohya's hash; None where it says neither."""
     said = read_metadata(file)
     if trained_from := said.get(f"{PREFIX}trained_from"):
-        source = open_source(base)
-        return trained_from == fingerprint(component_tensors(source, layers_in(base).tables))
+        return trained_from == fingerprint_of(base)
     if (digest := said.get("ss_new_sd_model_hash")) and base.is_file():
         return digest == file_sha256(base)
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,7 +10,8 @@ from ..base import Base
 from ..checkpoint import CheckpointError, read_metadata, read_shapes, to_dtype
 from ..families import load_base
 from ..personalized import PREFIX
-from .applies import require_lora_of
+from .applies import require_lora_of, same_base
+from .conversion import Conversion, ConversionError, Converted
 from .diffusers import diffusers_tensors
 from .diffusers_folder import write_diffusers_folder
 from .kohya import kohya_tensors
@@ -19,56 +19,11 @@ from .layers import Layers, layers_in
 from .layouts import LORA_LAYOUTS, Layout
 from .lora_keys import is_adapter
 from .lora_weights import LoraWeights
-from .low_rank import LowRankError, low_rank
+from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
 from .metadata import SPEC, carried, layout_metadata
 from .read_lora import read_lora
 from .written import require_same, write_checked
-
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-
-
-class ConversionError(ValueError):
-    """A conversion that cannot be done; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Converted:
-    """path: the file, or the diffusers folder. error: how near a "difference" comes."""
-
-    path: Path
-    error: LowRankError | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conversion:
-    """source: a LoRA or a checkpoint. target: the file or folder to write, which must not exist.
-
-    base: the checkpoint that the source was trained from. layers: of the base, where only they are known.
-    rank: of a "difference". strength: of a LoRA that is merged into the base. prediction: of the base, where it does
-    not say.
-    """
-
-    source: Path
-    layout: Layout
-    target: Path
-    base: Path | None = None
-    layers: Layers | None = None
-    rank: int = 32
-    dtype: str = "fp16"
-    strength: float = 1.0
-    prediction: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ConversionError(f"rank is {self.rank}; it must be 1 or more.")
-        if self.target.exists():
-            raise ConversionError(f"{self.target.name!r} exists; name a new file.")
-
-    @property
-    def numbers(self) -> torch.dtype:
-        """The dtype of the written weights."""
-        return DTYPES[self.dtype]
 
 
 def convert(wanted: Conversion) -> Converted:
@@ -122,6 +77,11 @@ def _from_checkpoint(wanted: Conversion) -> Converted:
         raise ConversionError(f"{wanted.source.name!r} is a whole checkpoint: 'difference' makes a LoRA of it.")
     if wanted.base is None:
         raise _needs_base(wanted, "the difference is taken from it")
+    if same_base(wanted.source, wanted.base) is False:
+        raise ConversionError(
+            f"{wanted.source.name!r} was trained from another base than {wanted.base.name!r}: their difference would "
+            "hold what sets the bases apart as well. Give the base that it was trained from."
+        )
     layers = layers_in(wanted.base)
     if trained.family is not layers.family or trained.shapes != layers.shapes:
         raise CheckpointError(f"{wanted.source.name!r} and {wanted.base.name!r} are not of one architecture.")

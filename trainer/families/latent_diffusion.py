@@ -14,8 +14,7 @@ from ..base import Base, Conditioning, Posterior, component_tensors, fingerprint
 from ..checkpoint import Shapes
 from ..denoiser import Diffusion, Prediction
 from ..keys import KeyTable
-from ..layouts import denoiser_table, vae_table
-from ..parts import DENOISER, VAE
+from ..layouts import DENOISER, VAE, denoiser_table, vae_table
 from ..source import Source
 from .modules import build_clip, build_denoiser, build_vae, clip_tokenizer
 from .prediction import prediction_of, zero_terminal_snr
@@ -150,11 +149,3 @@ def side_by_side(rows: Tensor, like: Tensor) -> Tensor:
 
 def _is_context(key: str) -> bool:
     return key.startswith(DENOISER) and key.endswith("attn2.to_k.weight")
-
-
-def count_blocks(shapes: Shapes, pattern: str) -> int:
-    """How many of the tensors `pattern` with 0, 1, 2 … are there."""
-    count = 0
-    while pattern.format(count) in shapes:
-        count += 1
-    return count

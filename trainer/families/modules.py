@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ..checkpoint import CheckpointError
+from ..checkpoint import CheckpointError, counted
 from .unet_shape import UNetShape
 
 Tensors = Mapping[str, Tensor]
@@ -31,12 +31,12 @@ def build_denoiser(tensors: Tensors, shape: UNetShape, heads: int | tuple[int, .
 
 def build_vae(tensors: Tensors, scaling: float) -> Any:
     """diffusers' AutoencoderKL with these weights (our names); widths from their shapes."""
-    levels = _count(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    levels = counted(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
     widths = [tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)]
     with init_empty_weights():
         module = AutoencoderKL(
             block_out_channels=widths,
-            layers_per_block=_count(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
+            layers_per_block=counted(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
             down_block_types=["DownEncoderBlock2D"] * levels,
             up_block_types=["UpDecoderBlock2D"] * levels,
             latent_channels=tensors["post_quant_conv.weight"].shape[0],
@@ -56,7 +56,7 @@ def build_clip(tensors: Tensors, activation: str) -> Any:
         max_position_embeddings=tensors["embeddings.position_embedding.weight"].shape[0],
         hidden_size=width,
         intermediate_size=tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
-        num_hidden_layers=_count(tensors, "encoder.layers.{}.mlp.fc1.weight"),
+        num_hidden_layers=counted(tensors, "encoder.layers.{}.mlp.fc1.weight"),
         num_attention_heads=width // 64,
         projection_dim=width if projection is None else projection.shape[0],
         hidden_act=activation,
@@ -79,13 +79,6 @@ def clip_tokenizer() -> Any:
 def text_encoder_name(module_key: str) -> str:
     """Our name for a text encoder's weight: transformers 4 puts `text_model.` before it, 5 does not."""
     return module_key.removeprefix("text_model.")
-
-
-def _count(tensors: Tensors, pattern: str) -> int:
-    count = 0
-    while pattern.format(count) in tensors:
-        count += 1
-    return count
 
 
 def _filled(module: Any, tensors: Tensors, what: str, dtype: torch.dtype = torch.float32) -> Any:

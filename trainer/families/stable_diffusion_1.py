@@ -9,8 +9,7 @@ from torch import Tensor
 from ..base import Conditioning
 from ..checkpoint import Shapes
 from ..keys import KeyTable
-from ..layouts import clip_table
-from ..parts import CLIP_L
+from ..layouts import CLIP_L, clip_table
 from .latent_diffusion import LatentDiffusion, side_by_side
 from .unet_shape import UNetShape
 

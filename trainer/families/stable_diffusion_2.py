@@ -7,13 +7,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..base import Conditioning
-from ..checkpoint import Shapes
+from ..checkpoint import Shapes, counted
 from ..denoiser import Prediction
 from ..keys import KeyTable
-from ..layouts import open_clip_table
-from ..parts import OPEN_CLIP
+from ..layouts import OPEN_CLIP, open_clip_table
 from ..source import Source
-from .latent_diffusion import LatentDiffusion, count_blocks, side_by_side
+from .latent_diffusion import LatentDiffusion, side_by_side
 from .prediction import prediction_of_sd2
 from .prompts import ROW, padded_with
 
@@ -45,7 +44,7 @@ class StableDiffusion2(LatentDiffusion):
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        blocks = count_blocks(shapes, OPEN_CLIP + "transformer.resblocks.{}.ln_1.weight")
+        blocks = counted(shapes, OPEN_CLIP + "transformer.resblocks.{}.ln_1.weight")
         table = open_clip_table(OPEN_CLIP, min(blocks, LAYERS))
         # The projection is for comparing texts with pictures, which no Stable Diffusion 2 does.
         return {"text_encoder": table.without("text_projection.weight")}

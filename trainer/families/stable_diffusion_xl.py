@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from ..base import Conditioning
-from ..checkpoint import Shapes
+from ..checkpoint import Shapes, counted
 from ..frame import Frame
 from ..keys import KeyTable
-from ..layouts import clip_table, open_clip_table
-from ..parts import CLIP_L_OF_TWO, OPEN_CLIP_OF_TWO
-from .latent_diffusion import LatentDiffusion, count_blocks, side_by_side
+from ..layouts import CLIP_L_OF_TWO, OPEN_CLIP_OF_TWO, clip_table, open_clip_table
+from .latent_diffusion import LatentDiffusion, side_by_side
 from .prompts import ROW, padded_with
 
 PAD_OF_SECOND = 0
@@ -74,7 +73,7 @@ class StableDiffusionXL(LatentDiffusion):
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        blocks = count_blocks(shapes, OPEN_CLIP_OF_TWO + "transformer.resblocks.{}.ln_1.weight")
+        blocks = counted(shapes, OPEN_CLIP_OF_TWO + "transformer.resblocks.{}.ln_1.weight")
         second = open_clip_table(OPEN_CLIP_OF_TWO, blocks)
         return {"text_encoder": clip_table(CLIP_L_OF_TWO), "text_encoder_2": second}
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..checkpoint import CheckpointError, Shapes
+from ..checkpoint import CheckpointError, Shapes, counted
+
+DEPTH = "input_blocks.{}.1.transformer_blocks.{{}}.norm1.weight"
+"""One of a level's transformer blocks, by the level's first block."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def unet_shape(shapes: Shapes, prefix: str) -> UNetShape:
             in_channels=own["input_blocks.0.0.weight"][1],
             out_channels=own["out.2.weight"][0],
             channels=tuple(own[f"input_blocks.{level[0]}.0.in_layers.2.weight"][0] for level in levels),
-            attention=tuple(_depth(own, f"input_blocks.{level[0]}.1") for level in levels),
+            attention=tuple(counted(own, DEPTH.format(level[0])) for level in levels),
             blocks=len(levels[0]),
             context=_first(own, "attn2.to_k.weight")[1],
             linear_projection=len(_first(own, "1.proj_in.weight")) == 2,
@@ -85,13 +88,6 @@ def _levels(own: Mapping[str, tuple[int, ...]]) -> list[list[int]]:
             levels[-1].append(index)
         index += 1
     return levels
-
-
-def _depth(own: Mapping[str, tuple[int, ...]], block: str) -> int:
-    depth = 0
-    while f"{block}.transformer_blocks.{depth}.norm1.weight" in own:
-        depth += 1
-    return depth
 
 
 def _first(own: Mapping[str, tuple[int, ...]], ending: str) -> tuple[int, ...]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_tensors, write_tensors
-from dreambooth_nodes.trainer.export.convert import Conversion, convert, write_lora
+from dreambooth_nodes.trainer.export.conversion import Conversion
+from dreambooth_nodes.trainer.export.convert import convert, write_lora
 from dreambooth_nodes.trainer.export.diffusers import diffusers_tensors
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
 from dreambooth_nodes.trainer.export.layers import Layers, layers_in, layers_of

@@ -16,7 +16,8 @@ from PIL import Image
 
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.trainer.checkpoint import read_metadata
-from dreambooth_nodes.trainer.export.convert import Conversion, convert, write_lora
+from dreambooth_nodes.trainer.export.conversion import Conversion
+from dreambooth_nodes.trainer.export.convert import convert, write_lora
 from dreambooth_nodes.trainer.export.hashes import file_sha256, short_hash
 from dreambooth_nodes.trainer.export.layers import Layers
 from dreambooth_nodes.trainer.export.metadata import Said, run_metadata

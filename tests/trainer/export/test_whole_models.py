@@ -15,7 +15,8 @@ from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, rand
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, numbered, read_shapes, read_tensors, write_tensors
 from dreambooth_nodes.trainer.export.applies import check_applies
-from dreambooth_nodes.trainer.export.convert import Conversion, ConversionError, convert, write_lora
+from dreambooth_nodes.trainer.export.conversion import Conversion, ConversionError
+from dreambooth_nodes.trainer.export.convert import convert, write_lora
 from dreambooth_nodes.trainer.export.layers import Layers, layers_in
 from dreambooth_nodes.trainer.export.layouts import Layout
 from dreambooth_nodes.trainer.export.lora_weights import all_layers

@@ -12,8 +12,18 @@ from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
 from dreambooth_nodes.trainer.checkpoint import Shapes
 from dreambooth_nodes.trainer.families.modules import text_encoder_name
 from dreambooth_nodes.trainer.keys import KeyTable
-from dreambooth_nodes.trainer.layouts import clip_table, denoiser_table, open_clip_table, vae_table
-from dreambooth_nodes.trainer.parts import CLIP_L, CLIP_L_OF_TWO, DENOISER, OPEN_CLIP, OPEN_CLIP_OF_TWO, VAE
+from dreambooth_nodes.trainer.layouts import (
+    CLIP_L,
+    CLIP_L_OF_TWO,
+    DENOISER,
+    OPEN_CLIP,
+    OPEN_CLIP_OF_TWO,
+    VAE,
+    clip_table,
+    denoiser_table,
+    open_clip_table,
+    vae_table,
+)
 
 UNETS: dict[str, dict[str, Any]] = {
     "sd1": {"cross_attention_dim": 768, "attention_head_dim": 8},

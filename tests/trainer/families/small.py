@@ -13,14 +13,17 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from dreambooth_nodes.trainer.checkpoint import write_tensors
 from dreambooth_nodes.trainer.families.modules import text_encoder_name
 from dreambooth_nodes.trainer.keys import KeyTable
-from dreambooth_nodes.trainer.layouts import clip_table, denoiser_table, open_clip_table, vae_table
-from dreambooth_nodes.trainer.parts import (
+from dreambooth_nodes.trainer.layouts import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
     OPEN_CLIP,
     OPEN_CLIP_OF_TWO,
     VAE,
+    clip_table,
+    denoiser_table,
+    open_clip_table,
+    vae_table,
 )
 
 WIDTHS = {"sd1": 768, "sd2": 1024, "sdxl": 2048}

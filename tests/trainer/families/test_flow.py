@@ -14,9 +14,10 @@ from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss, min_snr_weight
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.options import MethodName, TrainOptions
-from dreambooth_nodes.trainer.personalize import Request, personalize
-from dreambooth_nodes.trainer.run import Store
+from dreambooth_nodes.trainer.personalize import personalize
+from dreambooth_nodes.trainer.request import Request
 from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
+from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
 
 

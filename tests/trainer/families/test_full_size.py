@@ -12,8 +12,7 @@ from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
 from dreambooth_nodes.trainer.families import FAMILIES
 from dreambooth_nodes.trainer.families.modules import text_encoder_name
 from dreambooth_nodes.trainer.families.unet_shape import unet_shape
-from dreambooth_nodes.trainer.layouts import denoiser_table, open_clip_table
-from dreambooth_nodes.trainer.parts import DENOISER, OPEN_CLIP, OPEN_CLIP_OF_TWO
+from dreambooth_nodes.trainer.layouts import DENOISER, OPEN_CLIP, OPEN_CLIP_OF_TWO, denoiser_table, open_clip_table
 
 
 @pytest.mark.parametrize("family", UNETS)

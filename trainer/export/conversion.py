@@ -1,0 +1,57 @@
+"""What a conversion is asked, and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .layers import Layers
+from .layouts import Layout
+from .low_rank import LowRankError
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+class ConversionError(ValueError):
+    """A conversion that cannot be done; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """path: the file, or the diffusers folder. error: how near a "difference" comes."""
+
+    path: Path
+    error: LowRankError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """source: a LoRA or a checkpoint. target: the file or folder to write, which must not exist.
+
+    base: the checkpoint that the source was trained from. layers: of the base, where only they are known.
+    rank: of a "difference". strength: of a LoRA that is merged into the base. prediction: of the base, where it does
+    not say.
+    """
+
+    source: Path
+    layout: Layout
+    target: Path
+    base: Path | None = None
+    layers: Layers | None = None
+    rank: int = 32
+    dtype: str = "fp16"
+    strength: float = 1.0
+    prediction: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ConversionError(f"rank is {self.rank}; it must be 1 or more.")
+        if self.target.exists():
+            raise ConversionError(f"{self.target.name!r} exists; name a new file.")
+
+    @property
+    def numbers(self) -> torch.dtype:
+        """The dtype of the written weights."""
+        return DTYPES[self.dtype]
