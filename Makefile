@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench bench-quality lint format test test-all clean
+.PHONY: help setup demo bench bench-quality lint format test test-all test-matrix clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ test: lint ## lint, types and tests, the real ComfyUI among them
 
 test-all: lint ## the same with the slow tests
 	$(VENV_PYTHON) -m pytest -m ""
+
+test-matrix: ## the trainer's tests on the oldest and the newest libraries (PYTHON_FLOOR=, PYTHON_NEWEST=)
+	@$(PYTHON) tests/matrix.py
 
 clean: ## remove what setup and demo made
 	rm -rf .venv .comfyui .cache .mypy_cache .pytest_cache .ruff_cache demo_output

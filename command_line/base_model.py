@@ -21,8 +21,8 @@ class BaseModel:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.source = _source(arguments)
         self.device = chosen_device(arguments.device)
-        self.prediction: str | None = arguments.prediction
         self.family = family_of(self.source)
+        self.prediction = self.family.answers(self.source, arguments.prediction)
         self.dtype = torch.float32
         """Of the denoiser's layers, to be said before the model is first used."""
         self._loaded: Base | None = None
@@ -48,7 +48,7 @@ class BaseModel:
     def _resolution(self) -> int:
         # modelspec: "<width>x<height>".
         said = self.source.hints.get("resolution", "").split("x")[0]
-        return int(said) if said.isdigit() else self.family.resolution
+        return int(said) if said.isdigit() else self.family.trained_at(self.source, self.prediction)
 
 
 def _source(arguments: argparse.Namespace) -> Source:

@@ -54,7 +54,7 @@ class Teaching:
             name=arguments.name or arguments.photos.resolve().name,
             priors=self._planned_priors(subject.class_noun),
             continue_from=arguments.continue_from,
-            prediction=arguments.prediction,
+            prediction=self.base.prediction,
             base_file=arguments.base if arguments.base.is_file() else None,
         )
 

@@ -14,12 +14,15 @@ import comfy.model_management
 import comfy.sd
 import folder_paths
 import torch
+from torch import Tensor
 
 from ..trainer.families import fingerprint_of
 from ..trainer.source import CheckpointFile
 from ..trainer.store import Store
 
 WORK = "dreambooth"
+UNTRAINABLE = {"X0", "IMG_TO_IMG", "EDM"}
+"""The host's classes of answers that derive from those of epsilon or v, and are neither."""
 
 
 def input_folder() -> Path:
@@ -81,8 +84,8 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
 
     Raises CheckpointError for a model of a family that cannot be trained.
     """
-    prediction = prediction_of(model)
-    state = (model.patches_uuid, clip.patcher.patches_uuid, prediction)
+    prediction, marks = prediction_of(model), _marks(model)
+    state = (model.patches_uuid, clip.patcher.patches_uuid, prediction, *marks)
     parts = (weakref.ref(clip.cond_stage_model), weakref.ref(vae.first_stage_model))
     known = _written.get(model.model)
     if known and known[0] == (*state, *parts) and known[1].path.is_file():
@@ -91,7 +94,7 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.safetensors"
     try:
-        comfy.sd.save_checkpoint(str(path), model, clip, vae)
+        comfy.sd.save_checkpoint(str(path), model, clip, vae, extra_keys=marks)
         written = BaseFile(path, fingerprint_of(CheckpointFile(path, "the connected model")), prediction)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -105,11 +108,16 @@ def prediction_of(model: Any) -> str:
     """Weights do not carry it, and the graph may have changed it. Raises ValueError for what cannot be trained."""
     sampling = model.get_model_object("model_sampling")
     kinds = [kind.__name__ for kind in type(sampling).__mro__]
-    if "ModelSamplingDiscrete" not in kinds:
-        raise ValueError(
-            f"The model samples by {kinds[1]}, which cannot be trained: only epsilon and v_prediction can."
-        )
+    if "ModelSamplingDiscrete" not in kinds or not UNTRAINABLE.isdisjoint(kinds):
+        named = ", ".join(kinds[1:3])
+        raise ValueError(f"The model samples by {named}, which cannot be trained: only epsilon and v_prediction can.")
     return "v_prediction" if "V_PREDICTION" in kinds else "epsilon"
+
+
+def _marks(model: Any) -> dict[str, Tensor]:
+    """What the host's own node adds to a file of a model whose last timestep is pure noise."""
+    zero_snr = getattr(model.get_model_object("model_sampling"), "zsnr", False)
+    return {"ztsnr": torch.tensor([])} if zero_snr else {}
 
 
 def _forget(known: tuple[tuple[Any, ...], BaseFile] | None) -> None:

@@ -62,6 +62,7 @@ class Base(ABC):
     text_encoders: dict[str, Any]
     tables: dict[str, KeyTable]
     process: NoiseProcess
+    prediction: str | None = None
     source: Source
     fingerprint: str
 
@@ -81,6 +82,21 @@ class Base(ABC):
     @abstractmethod
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
         """{component: KeyTable} for a file with these tensors."""
+
+    @classmethod
+    def answers(cls, source: Source, asked: str | None) -> str | None:
+        """What the denoiser answers, where a family has a choice: as asked, else as the model shows."""
+        return asked
+
+    @classmethod
+    def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
+        """What a whole checkpoint needs beside the source's tensors, so that hosts know what the denoiser answers."""
+        return {}
+
+    @classmethod
+    def trained_at(cls, source: Source, prediction: str | None) -> int:
+        """Pixels a side that the model was trained at."""
+        return cls.resolution
 
     @abstractmethod
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
@@ -123,6 +139,11 @@ class Base(ABC):
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """Conditioning for prompts, on the text encoder's device."""
         return self.encode_tokens(self.tokenize(prompts).to(self.device))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the denoiser's layers."""
+        return next(weight.dtype for weight in self.denoiser.parameters() if weight.ndim > 1)
 
     @property
     def device(self) -> torch.device:

@@ -11,6 +11,7 @@ from . import randomness
 from .base import Base, Conditioning
 from .frame import Frame
 from .identifier import Answer
+from .precision import autocast
 from .priors import Draw, PriorRecipe
 from .sampling import SamplerSettings, draw
 
@@ -39,7 +40,8 @@ def denoiser_answer(base: Base) -> Answer:
 
     @torch.no_grad()
     def answer(prompts: Sequence[str]) -> Tensor:
-        return torch.stack([_epsilon(base, noisy, timesteps, base.encode_prompts([prompt])) for prompt in prompts])
+        with autocast(None if base.dtype == torch.float32 else base.dtype, base.device):
+            return torch.stack([_epsilon(base, noisy, timesteps, base.encode_prompts([prompt])) for prompt in prompts])
 
     return answer
 

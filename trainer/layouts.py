@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .keys import KeyTable
 
@@ -10,7 +10,12 @@ DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
 CLIP_L, CLIP_L_OF_TWO = "cond_stage_model.transformer.text_model.", "conditioner.embedders.0.transformer.text_model."
 OPEN_CLIP, OPEN_CLIP_OF_TWO = "cond_stage_model.model.", "conditioner.embedders.1.model."
 """What stands before a component's original names; a text encoder's depends on whether it is one of two."""
+CLIP_L_PREFIXES = (CLIP_L, "cond_stage_model.transformer.")
+OPEN_CLIP_PREFIXES = (OPEN_CLIP, "conditioner.embedders.0.model.")
+"""Some files have others; hosts read them all."""
 
+MARKS = ("v_pred", "ztsnr")
+"""Empty tensors that say of a whole checkpoint: it answers v; its last timestep is pure noise."""
 Pairs = Iterator[tuple[str, str]]
 
 RESNET = {
@@ -38,6 +43,12 @@ HALVES = ("encoder", "decoder")
 VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 
 
+def present(prefixes: Sequence[str], names: Iterable[str]) -> str:
+    """The first prefix that any name has; the first of all where none has any."""
+    names = list(names)
+    return next((p for p in prefixes if any(name.startswith(p) for name in names)), prefixes[0])
+
+
 def denoiser_table(prefix: str, blocks: int, attention: tuple[int, ...]) -> KeyTable:
     """The UNet's names. `blocks` per level; `attention`: transformer depth of each level (0: none)."""
     return KeyTable(prefix, tuple(_denoiser_pairs(blocks, attention)))
@@ -51,7 +62,7 @@ def vae_table(prefix: str, blocks: int, levels: int) -> KeyTable:
 
 def clip_table(prefix: str) -> KeyTable:
     """OpenAI's CLIP as transformers names it: the same names after the prefix."""
-    names = ("embeddings", "encoder", "final_layer_norm")
+    names = ("embeddings.token_embedding", "embeddings.position_embedding", "encoder", "final_layer_norm")
     return KeyTable(prefix, tuple((name, name) for name in names))
 
 

@@ -15,6 +15,7 @@ from .layouts import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
+    MARKS,
     OPEN_CLIP,
     OPEN_CLIP_OF_TWO,
     VAE,
@@ -49,11 +50,16 @@ class Part:
         return self._original({key: tensor for file in self.files for key, tensor in read_tensors(file).items()})
 
     def _original(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        marks = {key: found[key] for key in MARKS if key in found}
+        found = {key: tensor for key, tensor in found.items() if key not in MARKS}
         if self.table is None:
-            return {self.prefix + key.removeprefix(self.prefix): tensor for key, tensor in found.items()}
+            return marks | {self.prefix + key.removeprefix(self.prefix): tensor for key, tensor in found.items()}
         ours = {_our_name(key): tensor for key, tensor in found.items()}
         unused = {k for k in ours if k.endswith(UNUSED) and self.table.original_name(k) is None}
-        return self.table.original({name: tensor for name, tensor in ours.items() if name not in unused})
+        try:
+            return marks | self.table.original({name: t for name, t in ours.items() if name not in unused})
+        except KeyError as error:
+            raise CheckpointError(f"{self.files[0].name!r} holds {error}, which no Stable Diffusion has.") from error
 
 
 def denoiser_part(files: tuple[Path, ...]) -> Part:

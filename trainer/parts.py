@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .checkpoint import CheckpointError, Shapes
 from .part import Part, denoiser_part, text_parts, vae_part
+from .source import CheckpointFile
 
 WEIGHTS = ("diffusion_pytorch_model", "model")
 
@@ -41,7 +42,9 @@ def separate_files(denoiser: Path, text_encoders: Sequence[Path], vae: Path) -> 
     Raises CheckpointError for a file that is not what it is given as.
     """
     encoders = text_parts([(file,) for file in text_encoders])
-    return Parts(denoiser.name, (denoiser_part((denoiser,)), *encoders, vae_part((vae,))), {})
+    return Parts(
+        denoiser.name, (denoiser_part((denoiser,)), *encoders, vae_part((vae,))), CheckpointFile(denoiser).hints
+    )
 
 
 def diffusers_folder(folder: Path) -> Parts:

@@ -52,10 +52,15 @@ def attention_for(latents: torch.Tensor) -> AbstractContextManager[object]:
 
 def _best(device: torch.device) -> torch.dtype | None:
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return torch.bfloat16 if _gpu_multiplies_bf16(device) else torch.float16
     if device.type == "cpu" and _cpu_multiplies_bf16():
         return torch.bfloat16
     return None
+
+
+def _gpu_multiplies_bf16(device: torch.device) -> bool:
+    """Ampere or newer, or ROCm; what `is_bf16_supported` says counts emulation in."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device)[0] >= 8
 
 
 def _cpu_multiplies_bf16() -> bool:

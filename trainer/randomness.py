@@ -35,10 +35,7 @@ def order(seed: int, stream: str, count: int, visit: int) -> int:
 
 @contextmanager
 def scoped_seed(seed: int, stream: str) -> Iterator[None]:
-    """Seed torch's global CPU generator for libraries that draw from it, and put it back."""
-    state = torch.get_rng_state()
-    torch.manual_seed(generator(seed, stream, 0).initial_seed())
-    try:
+    """Seed torch's global generators for libraries that draw from them, and put them back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(generator(seed, stream, 0).initial_seed())
         yield
-    finally:
-        torch.set_rng_state(state)

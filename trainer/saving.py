@@ -24,10 +24,11 @@ def save_result(base: Base, method: Method, result: Personalized, said: Said, st
         write_lora(method.weights(base), layers_of(base), "kohya", result.file, metadata, torch.float16)
         return
     store.keep_base(base.source, base.fingerprint)
-    shapes = base.source.shapes
+    marks = base.marks(base.source, base.prediction)
+    shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     metadata |= layout_metadata(type(base), "checkpoint", None, base.architecture)
     write_checked(
-        original_tensors(base, method.trained(base)),
+        {**original_tensors(base, method.trained(base)), **marks},
         result.file,
         metadata,
         lambda found, name: require_same(found, name, shapes),

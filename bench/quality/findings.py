@@ -101,11 +101,22 @@ def _claim(claim: str, measured: Estimate, holds: Verdict) -> Finding:
 
 
 def _against(lines: dict[str, Line], rival: str, ours: str) -> Finding:
-    """At the rival's final prompt fidelity: our likeness on our curve, from the base on, against theirs."""
-    steps, fidelity, theirs = lines[rival].curve()[-1]
-    mine = likeness_at([*lines["base"].curve(), *lines[ours].curve()], fidelity)
+    """Likeness at equal prompt fidelity: paired where the two end equal, else read off our curve at theirs."""
     seconds = lines[ours].seconds, lines[rival].seconds
+    gap = difference(lines, ours, rival, "fidelity")
+    if gap.low <= 0 <= gap.high:
+        claim = _claim("", difference(lines, ours, rival, "likeness"), above(0.0))
+        likeness, verdict = claim.measured, claim.holds
+    else:
+        likeness, verdict = _on_our_curve(lines, rival, ours)
+    named = f"{ours}: at equal prompt fidelity no less likeness than {rival.split(': ')[0]}, in less time"
+    text = f"{likeness}, {seconds[0]:.0f} s against {seconds[1]:.0f} s"
+    return Finding(named, text, verdict if seconds[0] < seconds[1] else "no")
+
+
+def _on_our_curve(lines: dict[str, Line], rival: str, ours: str) -> tuple[str, str]:
+    """Our likeness at the rival's final prompt fidelity, on our curve from the base on, against theirs."""
+    _, fidelity, theirs = lines[rival].curve()[-1]
+    mine = likeness_at([*lines["base"].curve(), *lines[ours].curve()], fidelity)
     reached = "not reached" if mine is None else f"{mine:.3f}"
-    text = f"{reached} against {theirs:.3f} at {steps} steps, {seconds[0]:.0f} s against {seconds[1]:.0f} s"
-    claim = f"{ours}: at equal prompt fidelity no less likeness than {rival.split(': ')[0]}, in less time"
-    return Finding(claim, text, _yes(mine is not None and mine >= theirs and seconds[0] < seconds[1]))
+    return f"{reached} against {theirs:.3f}", _yes(mine is not None and mine >= theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -10,6 +11,7 @@ from dreambooth_nodes.trainer import randomness
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.base_answers import PROBED, denoiser_answer
 from dreambooth_nodes.trainer.denoiser import Diffusion
+from dreambooth_nodes.trainer.families import load_base
 
 
 def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> None:
@@ -18,6 +20,13 @@ def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> No
     assert both.shape[:3] == (2, len(PROBED), base.latent_channels)
     assert torch.equal(both[1], alone[0])
     assert not torch.allclose(both[0], both[1])
+
+
+def test_layers_in_bf16_answer_nearly_the_same(base: Base, toybase_file: Path) -> None:
+    """As a LoRA's base is loaded where bf16 is fast; the embeddings stay float32."""
+    exact = denoiser_answer(base)(["a dog"])
+    near = denoiser_answer(load_base(toybase_file, dtype=torch.bfloat16))(["a dog"])
+    assert 0 < float((near - exact).norm() / exact.norm()) < 0.05
 
 
 @torch.no_grad()

@@ -98,9 +98,12 @@ def _write_folder(wanted: Conversion, base: Base) -> Path:
 
 
 def _write_checkpoint(wanted: Conversion, tensors: dict[str, torch.Tensor], layers: Layers) -> Path:
-    source, shapes = _metadata(wanted, "full"), layers.source.shapes
+    source, marks = _metadata(wanted, "full"), layers.family.marks(layers.source, wanted.prediction)
+    shapes = {**layers.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     said = {**source, **layout_metadata(layers.family, wanted.layout, None, source.get(f"{SPEC}architecture", ""))}
-    return write_checked(tensors, wanted.target, said, lambda found, name: require_same(found, name, shapes))
+    return write_checked(
+        {**tensors, **marks}, wanted.target, said, lambda found, name: require_same(found, name, shapes)
+    )
 
 
 def _metadata(wanted: Conversion, method: str) -> dict[str, str]:

@@ -54,8 +54,7 @@ class Said:
 
 def run_metadata(said: Said, base: Base) -> dict[str, str]:
     """What holds in every layout. thumbnail [3, H, W] in 0..1."""
-    prediction = getattr(base, "prediction", None)
-    return {**_modelspec(said, prediction), **_training(said, base, prediction), **_dataset(said)}
+    return {**_modelspec(said, base.prediction), **_training(said, base, base.prediction), **_dataset(said)}
 
 
 def layout_metadata(

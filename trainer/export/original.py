@@ -14,17 +14,22 @@ from .lora_weights import finite
 
 
 def original_tensors(
-    base: Base | Layers, trained: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype = torch.float16
+    base: Base | Layers, trained: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None = None
 ) -> dict[str, Tensor]:
-    """{original key: tensor} of the whole checkpoint; what no module owns is carried through.
+    """{original key: tensor} of the whole checkpoint; what is not trained is carried through.
 
-    trained: {component: {our name: tensor}}. Raises CheckpointError if a trained weight has no place.
+    trained: {component: {our name: tensor}}. dtype: of all weights; None leaves each as the source has it, but for
+    trained ones in bf16, which would lose what they learned: they become fp16. Raises CheckpointError if a trained
+    weight has no place, ValueError where a dtype cannot hold a value.
     """
-    tensors = to_dtype(base.source.tensors(), dtype)
+    source = base.source.tensors()
+    tensors = source if dtype is None else to_dtype(source, dtype)
     for component, weights in trained.items():
-        whole = {name: finite(tensor.cpu().to(dtype), name) for name, tensor in weights.items()}
+        whole = {name: tensor.cpu() for name, tensor in weights.items()}
         for key, tensor in base.tables[component].original(whole).items():
             if key not in tensors or tensors[key].shape != tensor.shape:
                 raise CheckpointError(f"{base.source.name!r} has no place for {component}'s {key!r}.")
-            tensors[key] = tensor
+            kept = torch.float16 if source[key].dtype == torch.bfloat16 else source[key].dtype
+            # A copy: tied weights share their memory, which a file cannot.
+            tensors[key] = finite(tensor.to(dtype or kept, copy=True), key)
     return tensors

@@ -14,7 +14,7 @@ from ..base import Base, Conditioning, Posterior, component_tensors, fingerprint
 from ..checkpoint import Shapes
 from ..denoiser import Diffusion, Prediction
 from ..keys import KeyTable
-from ..layouts import DENOISER, VAE, denoiser_table, vae_table
+from ..layouts import DENOISER, MARKS, VAE, denoiser_table, vae_table
 from ..source import Source
 from .modules import build_clip, build_denoiser, build_vae, clip_tokenizer
 from .prediction import prediction_of, zero_terminal_snr
@@ -49,6 +49,8 @@ class LatentDiffusion(Base):
     context: ClassVar[int]
     """Width of the text encoders' answer."""
     latent_scale: ClassVar[float] = 0.18215
+    told_sizes: ClassVar[bool] = False
+    """Whether the denoiser is told a vector beside the prompt."""
 
     def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
         shape = unet_shape(source.shapes, DENOISER)
@@ -56,24 +58,33 @@ class LatentDiffusion(Base):
         self.tables = self.key_tables(source.shapes)
         tensors = component_tensors(source, self.tables)
         self.fingerprint = fingerprint(tensors)
-        self.denoiser = build_denoiser(tensors["denoiser"], shape, self._heads(shape), dtype)
+        config = shape.config(self._heads(shape)) | {"sample_size": self.resolution // self.pixels_per_latent}
+        self.denoiser = build_denoiser(tensors["denoiser"], config, dtype)
         self.text_encoders = {
             name: build_clip(tensors[name], activation) for name, activation in self._text_activations().items()
         }
         self.vae = build_vae(tensors["vae"], self.latent_scale)
         self.tokenizer = clip_tokenizer()
-        self.prediction: Prediction = self._prediction(source, prediction)
+        self.prediction = self.answers(source, prediction)
         self.zero_snr = zero_terminal_snr(source)
         self.process = Diffusion(self._noise_schedule(), self.prediction)
         self.freeze()
 
     @classmethod
     def recognises(cls, shapes: Shapes) -> bool:
-        """A UNet with this family's context, and its text encoders under their names."""
+        """A UNet with this family's context over four latent channels, and its text encoders under their names."""
         contexts = {shape[1] for key, shape in shapes.items() if _is_context(key)}
-        return contexts == {cls.context} and all(
-            any(key.startswith(table.prefix) for key in shapes) for table in cls._text_tables(shapes).values()
-        )
+        told = any(key.startswith(f"{DENOISER}label_emb.") for key in shapes)
+        texts = [table.prefix for table in cls._text_tables(shapes).values()]
+        named = all(any(key.startswith(prefix) for key in shapes) for prefix in texts)
+        return contexts == {cls.context} and cls._is_plain(shapes) and told == cls.told_sizes and named
+
+    @classmethod
+    def _is_plain(cls, shapes: Shapes) -> bool:
+        """A denoiser that is shown more than its latents (a mask, a depth, a picture to edit) has more channels."""
+        shown = shapes.get(f"{DENOISER}input_blocks.0.0.weight", (0, 0))[1]
+        answered = shapes.get(f"{DENOISER}out.2.weight", (0,))[0]
+        return shown == answered == cls.latent_channels
 
     @classmethod
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
@@ -99,8 +110,17 @@ class LatentDiffusion(Base):
     def _heads(self, shape: UNetShape) -> int | tuple[int, ...]:
         return shape.heads_of_64
 
-    def _prediction(self, source: Source, asked: str | None) -> Prediction:
+    @classmethod
+    def answers(cls, source: Source, asked: str | None) -> Prediction:
+        """ε or v: as asked, else as the model shows. Raises CheckpointError where it does not."""
         return prediction_of(source, asked)
+
+    @classmethod
+    def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
+        """`v_pred` and `ztsnr` where they hold and are not there."""
+        holds = cls.answers(source, asked) == "v_prediction", zero_terminal_snr(source)
+        said = [mark for mark, is_so in zip(MARKS, holds, strict=True) if is_so]
+        return {mark: torch.zeros(0) for mark in said if mark not in source.shapes}
 
     def _noise_schedule(self) -> Tensor:
         return DDPMScheduler(**SCHEDULE, rescale_betas_zero_snr=self.zero_snr).alphas_cumprod

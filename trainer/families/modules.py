@@ -13,19 +13,18 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..checkpoint import CheckpointError, counted
-from .unet_shape import UNetShape
 
 Tensors = Mapping[str, Tensor]
 VOCABULARY = Path(__file__).parent.parent / "clip_vocabulary"
 
 
-def build_denoiser(tensors: Tensors, shape: UNetShape, heads: int | tuple[int, ...], dtype: torch.dtype) -> Any:
+def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype) -> Any:
     """diffusers' UNet with these weights (our names), channels last: the layout that convolutions like best.
 
-    dtype: of its linear layers and convolutions; the rest is float32.
+    config: of its architecture. dtype: of its linear layers and convolutions; the rest is float32.
     """
     with init_empty_weights():
-        module = UNet2DConditionModel(**shape.config(heads))
+        module = UNet2DConditionModel(**config)
     return _filled(module, tensors, "denoiser", dtype).to(memory_format=torch.channels_last)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..base import Conditioning
 from ..checkpoint import Shapes
 from ..keys import KeyTable
-from ..layouts import CLIP_L, clip_table
+from ..layouts import CLIP_L_PREFIXES, clip_table, present
 from .latent_diffusion import LatentDiffusion, side_by_side
 from .unet_shape import UNetShape
 
@@ -39,7 +39,7 @@ class StableDiffusion1(LatentDiffusion):
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        return {"text_encoder": clip_table(CLIP_L)}
+        return {"text_encoder": clip_table(present(CLIP_L_PREFIXES, shapes))}
 
     def _text_activations(self) -> dict[str, str]:
         return {"text_encoder": "quick_gelu"}

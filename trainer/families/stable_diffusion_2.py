@@ -10,7 +10,7 @@ from ..base import Conditioning
 from ..checkpoint import Shapes, counted
 from ..denoiser import Prediction
 from ..keys import KeyTable
-from ..layouts import OPEN_CLIP, open_clip_table
+from ..layouts import OPEN_CLIP_PREFIXES, open_clip_table, present
 from ..source import Source
 from .latent_diffusion import LatentDiffusion, side_by_side
 from .prediction import prediction_of_sd2
@@ -44,13 +44,26 @@ class StableDiffusion2(LatentDiffusion):
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        blocks = counted(shapes, OPEN_CLIP + "transformer.resblocks.{}.ln_1.weight")
-        table = open_clip_table(OPEN_CLIP, min(blocks, LAYERS))
+        prefix = present(OPEN_CLIP_PREFIXES, shapes)
+        blocks = counted(shapes, prefix + "transformer.resblocks.{}.ln_1.weight")
+        table = open_clip_table(prefix, min(blocks, LAYERS))
         # The projection is for comparing texts with pictures, which no Stable Diffusion 2 does.
         return {"text_encoder": table.without("text_projection.weight")}
 
     def _text_activations(self) -> dict[str, str]:
         return {"text_encoder": "gelu"}
 
-    def _prediction(self, source: Source, asked: str | None) -> Prediction:
+    @classmethod
+    def answers(cls, source: Source, asked: str | None) -> Prediction:
+        """ε or v: as asked, else as the weights show. Raises CheckpointError where they do not."""
         return prediction_of_sd2(source, asked)
+
+    @classmethod
+    def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
+        """None: hosts look at the weights."""
+        return {}
+
+    @classmethod
+    def trained_at(cls, source: Source, prediction: str | None) -> int:
+        """Pixels a side: 768 for the v models."""
+        return 768 if cls.answers(source, prediction) == "v_prediction" else cls.resolution

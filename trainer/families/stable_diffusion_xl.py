@@ -26,6 +26,7 @@ class StableDiffusionXL(LatentDiffusion):
     context: ClassVar[int] = 2048
     latent_scale: ClassVar[float] = 0.13025
     resolution: ClassVar[int] = 1024
+    told_sizes: ClassVar[bool] = True
     kohya: ClassVar[dict[str, str]] = {
         "denoiser": "lora_unet_",
         "text_encoder": "lora_te1_text_model_",
@@ -68,6 +69,8 @@ class StableDiffusionXL(LatentDiffusion):
 
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Pixels [B, 3, H, W] in 0..1, in float32: SDXL's VAE overflows in fp16."""
+        if latents.device.type == "mps":
+            return super().decode_latents(latents)
         with torch.autocast(latents.device.type, enabled=False):
             return super().decode_latents(latents.float())
 

@@ -15,7 +15,7 @@ from ..base import Base
 from ..export.lora_weights import LoraLayer, LoraWeights, from_peft
 from ..families.modules import text_encoder_name
 from ..options import TrainOptions
-from ..randomness import scoped_seed
+from ..randomness import generator, scoped_seed
 from .protocol import trained_components
 
 
@@ -38,7 +38,7 @@ class Lora:
                 names = base.lora_targets(component, options.targets)
                 start = self._start.get(component, {})
                 inject_adapter_in_model(_config(options, rf".*(?:{names})", module, start), module)
-                _begin(module)
+                _begin(module, options.seed, component)
                 _fill(module, start)
                 module.train()
 
@@ -60,13 +60,19 @@ class Lora:
         return from_peft(self.trained(base), alphas)
 
 
-def _begin(module: nn.Module) -> None:
-    """A is drawn and B zero in float32 whatever the frozen layer's dtype: peft gives both that dtype."""
+def _begin(module: nn.Module, seed: int, component: str) -> None:
+    """A is drawn, and B is zero, in float32 and alike on every device: peft draws in the frozen layer's own dtype."""
     for name, weight in module.named_parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
             if ".lora_A." in name:
-                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+                weight.data.copy_(_uniform(weight.shape, generator(seed, f"lora.{component}.{name}", 0)))
+
+
+def _uniform(shape: torch.Size, source: torch.Generator) -> Tensor:
+    """peft's and torch's own start of a linear layer: uniform within 1 / sqrt(inputs)."""
+    bound = 1 / math.sqrt(math.prod(shape[1:]))
+    return (torch.rand(shape, generator=source) * 2 - 1) * bound
 
 
 def _config(options: TrainOptions, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:

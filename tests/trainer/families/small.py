@@ -106,6 +106,9 @@ def checkpoint(family: str) -> dict[str, Tensor]:
     tensors = {"model_ema.decay": torch.tensor(0.9999), "alphas_cumprod": torch.linspace(1, 0, 1000)}
     for module, table in components(family).values():
         tensors |= table.original({text_encoder_name(k): v for k, v in module.state_dict().items()})
+    with_positions = {"sd1": CLIP_L, "sdxl": CLIP_L_OF_TWO}
+    if family in with_positions:
+        tensors[f"{with_positions[family]}embeddings.position_ids"] = torch.arange(77).unsqueeze(0)
     if family == "sd2":
         tensors[f"{OPEN_CLIP}text_projection"] = torch.randn(1024, 1024)
         tensors[f"{OPEN_CLIP}logit_scale"] = torch.tensor(4.6)
@@ -114,5 +117,5 @@ def checkpoint(family: str) -> dict[str, Tensor]:
 
 def write_checkpoint(family: str, path: Path, dtype: torch.dtype = torch.float32) -> Path:
     """As one file."""
-    tensors = {key: tensor.to(dtype).contiguous() for key, tensor in checkpoint(family).items()}
+    tensors = {k: (t.to(dtype) if t.is_floating_point() else t).contiguous() for k, t in checkpoint(family).items()}
     return write_tensors(tensors, path, {"modelspec.prediction_type": "epsilon"})

@@ -40,6 +40,19 @@ def test_each_family_knows_its_own_and_no_other(family: str) -> None:
     assert [kind.family for kind in FAMILIES if kind.recognises(shapes_of(family))] == [family]
 
 
+@pytest.mark.parametrize("family", UNETS)
+def test_a_denoiser_that_is_shown_more_than_latents_is_of_no_family(family: str) -> None:
+    """Inpainting takes 9 channels, editing 8, depth 5; unCLIP is told a vector beside a Stable Diffusion 2."""
+    shapes = shapes_of(family)
+    begin = f"{DENOISER}input_blocks.0.0.weight"
+    for channels in (5, 8, 9):
+        changed = {**shapes, begin: (320, channels, 3, 3)}
+        assert not any(kind.recognises(changed) for kind in FAMILIES)
+    if family != "sdxl":
+        changed = {**shapes, f"{DENOISER}label_emb.0.0.weight": (1280, 2048)}
+        assert not any(kind.recognises(changed) for kind in FAMILIES)
+
+
 def test_the_24th_block_of_stable_diffusion_2_belongs_to_nobody() -> None:
     shapes = shapes_of("sd2") | {f"{OPEN_CLIP}logit_scale": ()}
     family = next(kind for kind in FAMILIES if kind.recognises(shapes))

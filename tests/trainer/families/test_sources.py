@@ -12,11 +12,12 @@ from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.export.original import original_tensors
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.families import load_base, open_source
 from dreambooth_nodes.trainer.layouts import DENOISER, VAE
 from dreambooth_nodes.trainer.methods import Full
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.parts import separate_files
+from dreambooth_nodes.trainer.source import CheckpointFile
 
 DIFFUSERS = {"denoiser": "unet", "vae": "vae", "text_encoder": "text_encoder", "text_encoder_2": "text_encoder_2"}
 
@@ -62,6 +63,21 @@ def test_separate_files_in_either_layout_are_the_same_model(family: str, model: 
     assert (base.family, base.fingerprint) == (model.family, model.fingerprint)
 
 
+@pytest.mark.parametrize(
+    ("name", "usual", "other"),
+    [
+        ("sd1", "cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."),
+        ("sd2", "cond_stage_model.model.", "conditioner.embedders.0.model."),
+    ],
+)
+def test_other_names_of_a_text_encoder_are_read(name: str, usual: str, other: str, tmp_path: Path) -> None:
+    tensors = {key: tensor.contiguous() for key, tensor in checkpoint(name).items()}
+    other_names = {key.replace(usual, other): tensor for key, tensor in tensors.items()}
+    known = load_base(write_tensors(tensors, tmp_path / "known.safetensors", {}), "epsilon")
+    renamed = load_base(write_tensors(other_names, tmp_path / "renamed.safetensors", {}), "epsilon")
+    assert (renamed.family, renamed.fingerprint) == (name, known.fingerprint)
+
+
 def test_what_is_not_trained_is_carried_through_exactly(family: str, file: Path) -> None:
     """Original → ours → original, key for key, with keys that no module owns."""
     base, full = load_base(file), Full()
@@ -69,6 +85,28 @@ def test_what_is_not_trained_is_carried_through_exactly(family: str, file: Path)
     exported, before = original_tensors(base, full.trained(base), torch.float32), base.source.tensors()
     assert exported.keys() == before.keys()
     assert all(torch.equal(exported[key], before[key]) for key in before)
+
+
+def test_what_the_denoiser_answers_is_marked_in_a_whole_checkpoint(family: str, file: Path, folder: Path) -> None:
+    """Hosts look for the marks alone, but for Stable Diffusion 2, whose weights they look at."""
+    kind = type(load_base(file))
+    marked = set() if family == "sd2" else {"v_pred"}
+    assert kind.marks(CheckpointFile(file), "v_prediction").keys() == marked
+    assert kind.marks(CheckpointFile(file), "epsilon") == {}
+    assert kind.marks(open_source(folder), None).keys() == (marked and {"v_pred", "ztsnr"})
+
+
+def test_a_lone_denoisers_marks_are_seen_and_a_strange_encoder_is_named(tmp_path: Path) -> None:
+    tensors = checkpoint("sd1")
+    denoiser = {k.removeprefix(DENOISER): t for k, t in tensors.items() if k.startswith(DENOISER)}
+    file = write_tensors({**denoiser, "v_pred": torch.zeros(0)}, tmp_path / "unet.safetensors", {})
+    vae = write_tensors({k: t for k, t in tensors.items() if k.startswith(VAE)}, tmp_path / "vae.safetensors", {})
+    text, _ = components("sd1")["text_encoder"]
+    encoder = write_tensors(text.state_dict(), tmp_path / "clip_l.safetensors", {})
+    assert load_base(separate_files(file, [encoder], vae)).prediction == "v_prediction"
+    strange = write_tensors({**text.state_dict(), "vision_model.x": torch.zeros(1)}, tmp_path / "clip.safetensors", {})
+    with pytest.raises(CheckpointError, match=r"clip\.safetensors.*vision_model\.x"):
+        load_base(separate_files(file, [strange], vae))
 
 
 def test_a_folder_without_safetensors_is_named(tmp_path: Path) -> None:
