@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from safetensors.torch import save_file
 
+from ..trainer.export.diffusers_folder import whole_folder, write_clip_tokenizer
 from .denoiser import SCHEDULE, new_denoiser
 from .narrow_vae import new_vae
 from .quantize import load_stored
 from .text_encoder import END, LAYERS, LENGTH, START, VOCABULARY, WIDTH, text_encoder_tensors
-
-VOCABULARY_FILES = Path(__file__).resolve().parent.parent / "trainer" / "clip_vocabulary"
 
 TEXT_CONFIG = {
     "architectures": ["CLIPTextModel"],
@@ -34,17 +30,6 @@ TEXT_CONFIG = {
     "projection_dim": WIDTH,
     "vocab_size": VOCABULARY,
     "torch_dtype": "float32",
-}
-TOKENIZER_CONFIG = {
-    "tokenizer_class": "CLIPTokenizer",
-    "model_max_length": LENGTH,
-    "bos_token": "<|startoftext|>",
-    "eos_token": "<|endoftext|>",
-    "unk_token": "<|endoftext|>",
-    "pad_token": "<|endoftext|>",
-    "errors": "replace",
-    "do_lower_case": True,
-    "add_prefix_space": False,
 }
 SCHEDULER_CONFIG = SCHEDULE | {
     "_class_name": "PNDMScheduler",
@@ -71,32 +56,19 @@ def write_diffusers_folder(path: Path) -> Path:
 
     Raises FileExistsError if `path` exists.
     """
-    path = Path(path)
-    if path.exists():
-        raise FileExistsError(f"{path} exists: name a new folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        _fill(temporary)
-        temporary.chmod(0o755)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return path
+    return whole_folder(path, _fill)
 
 
 def _fill(folder: Path) -> None:
     for name, model, part in (("unet", new_denoiser(), "denoiser"), ("vae", new_vae(), "vae")):
         model.load_state_dict(load_stored(part))
         model.save_pretrained(folder / name)
-    for name in ("text_encoder", "tokenizer", "scheduler"):
+    for name in ("text_encoder", "scheduler"):
         (folder / name).mkdir()
     text = {f"text_model.{name}": value.float() for name, value in text_encoder_tensors().items()}
     save_file(text, folder / "text_encoder" / "model.safetensors", {"format": "pt"})
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copyfile(VOCABULARY_FILES / name, folder / "tokenizer" / name)
+    write_clip_tokenizer(folder / "tokenizer", LENGTH, "<|endoftext|>")
     _write_json(folder / "text_encoder" / "config.json", TEXT_CONFIG)
-    _write_json(folder / "tokenizer" / "tokenizer_config.json", TOKENIZER_CONFIG)
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER_CONFIG)
     _write_json(folder / "model_index.json", MODEL_INDEX)
 

@@ -63,6 +63,7 @@ class Part:
 
 
 def denoiser_part(files: tuple[Path, ...]) -> Part:
+    """A UNet's files, in either layout. Raises CheckpointError where they hold none."""
     shapes = _shapes(files)
     if any(key.removeprefix(DENOISER).startswith("input_blocks.") for key in shapes):
         return Part(files, DENOISER, None)
@@ -76,6 +77,7 @@ def denoiser_part(files: tuple[Path, ...]) -> Part:
 
 
 def vae_part(files: tuple[Path, ...]) -> Part:
+    """A VAE's files, in either layout. Raises CheckpointError where they hold none with an encoder."""
     shapes = _shapes(files)
     if any(key.removeprefix(VAE).startswith("encoder.down.") for key in shapes):
         return Part(files, VAE, None)
@@ -87,7 +89,10 @@ def vae_part(files: tuple[Path, ...]) -> Part:
 
 
 def text_parts(encoders: Sequence[tuple[Path, ...]]) -> list[Part]:
-    """CLIP-L stands under another name where a second encoder is beside it."""
+    """Text encoders' files; CLIP-L stands under another name where a second encoder is beside it.
+
+    Raises CheckpointError where they hold none.
+    """
     several = len(encoders) > 1
     return [_text_part(files, several) for files in encoders]
 
