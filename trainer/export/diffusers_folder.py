@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base import Base
-from ..checkpoint import Shapes, to_dtype, write_json
+from ..checkpoint import CheckpointError, Shapes, to_dtype, write_json
 from ..families.modules import VOCABULARY, text_encoder_name
 from .lora_weights import finite
 from .written import require_same, write_checked
@@ -38,8 +38,10 @@ def write_diffusers_folder(
     """unet, vae, text encoders, tokenizers and scheduler of a live base without adapters; returns `path`.
 
     metadata goes into the header of the denoiser's weights. Raises FileExistsError if `path` exists,
-    CheckpointError if a written file is not as its module.
+    CheckpointError for a family without a pipeline, or if a written file is not as its module.
     """
+    if not base.pipeline:
+        raise CheckpointError(f"{base.source.name!r} is a {base.family}, which no pipeline of diffusers is known for.")
     return whole_folder(path, lambda folder: _fill(base, folder, dtype, metadata))
 
 

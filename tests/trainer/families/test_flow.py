@@ -10,8 +10,9 @@ import torch
 from dreambooth_nodes.tests.trainer.families.flow import TIMES, TinyFlow, write_flow
 from dreambooth_nodes.trainer import families
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_tensors
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_tensors
 from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss, min_snr_weight
+from dreambooth_nodes.trainer.export.diffusers_folder import write_diffusers_folder
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.options import MethodName, TrainOptions
 from dreambooth_nodes.trainer.personalize import personalize
@@ -82,3 +83,9 @@ def test_samples_are_drawn_by_the_flows_scheduler(flow: Base) -> None:
     pictures = draw(flow, ["a dog", "a cat"], [0, 0], settings)
     assert pictures.shape == (2, 3, 64, 64) and pictures.isfinite().all()
     assert not torch.equal(pictures[0], pictures[1])
+
+
+def test_a_folder_is_refused_where_no_pipeline_is_known(flow: Base, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="tiny-flow"):
+        write_diffusers_folder(flow, tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
