@@ -22,6 +22,7 @@ PREFIXES = {"denoiser": "model.diffusion_model.", "text_encoder": "text_encoders
 TIMES = 1000
 SCALE, SHIFT = 1.5, 0.1
 PADDING, LONGEST = 0, 48
+UNTOLD = {"resolution": None, "aspect_ratio": None}
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class TinyFlow(Base):
         return {"text": self.text_encoders["text_encoder"](token_ids, mask).last_hidden_state, "mask": mask}
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        told = {"encoder_attention_mask": conditioning["mask"], "added_cond_kwargs": {}}
+        told = {"encoder_attention_mask": conditioning["mask"], "added_cond_kwargs": UNTOLD}
         return self.denoiser(noisy, conditioning["text"], timestep=timesteps, **told, return_dict=False)[0]
 
     def encode_images(self, pixels: Tensor) -> Posterior:
