@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from ..trainer.events import Event, Phase, Saved, Step
+from ..trainer.events import Event, Phase, Resumed, Saved, Step, Warned
 from .answer import say
 from .stopping import StopSignals
 
@@ -29,6 +29,10 @@ class Progress:
                 self._phase(event)
             case Step():
                 self._step(event)
+            case Resumed():
+                tqdm.write(f"going on after step {len(event.points)}", file=sys.stderr)
+            case Warned():
+                tqdm.write(f"warning: {event.text}", file=sys.stderr)
             case Saved():
                 tqdm.write(f"saved {event.path}", file=sys.stderr)
 

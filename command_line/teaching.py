@@ -7,18 +7,21 @@ import time
 from functools import cached_property
 from typing import Any
 
+from ..trainer.events import StoppedEarly
 from ..trainer.identifier import warnings_for
 from ..trainer.options import TrainOptions
-from ..trainer.personalize import NothingTrained, find_finished, personalize
+from ..trainer.out_of_memory import OutOfMemory
+from ..trainer.personalize import find_finished, personalize
 from ..trainer.personalized import Personalized
 from ..trainer.photos import read_folder
 from ..trainer.precision import frozen_dtype
 from ..trainer.presets import preset_named
 from ..trainer.priors import ClassPriors, PriorsError
 from ..trainer.request import Request
-from ..trainer.run import Run
+from ..trainer.resuming import require_resumable
+from ..trainer.run import Run, RunInUse, open_run
 from ..trainer.subject import Subject
-from ..trainer.train import TrainingDiverged
+from ..trainer.watch import TrainingDiverged
 from .answer import say
 from .base_model import BaseModel
 from .class_images import drawn, planned
@@ -71,14 +74,22 @@ class Teaching:
         say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer))
         if self.request.priors is not None:
             drawn(self.request.priors, self.base, self.arguments.prior_batch_size, self.options.precision)
+        resume = self._resumes()
         try:
-            return personalize(self.base.live, self.request, self.store, Progress(self.stop), self.stop)
-        except TrainingDiverged as error:
+            return personalize(self.base.live, self.request, self.store, Progress(self.stop), self.stop, resume)
+        except (TrainingDiverged, OutOfMemory, RunInUse) as error:
             raise ValueError(str(error)) from error
-        except NothingTrained as error:
+        except StoppedEarly as error:
             if self.stop.received is None:
                 raise
             raise Stopped(self.stop.received) from error
+
+    def _resumes(self) -> bool:
+        if self.arguments.resume:
+            require_resumable(self.request, self.base.fingerprint, self.store)
+        elif open_run(self.request.key(self.base.fingerprint), self.store).state.is_file():
+            say("this run was begun before and is begun anew; --resume would go on with it")
+        return bool(self.arguments.resume)
 
     def _identifier(self, noun: str) -> str:
         if self.arguments.identifier != AUTO:

@@ -106,8 +106,8 @@ class Demo:
 
     def _keep_files(self, comfyui: ComfyUI, trained: dict[str, Any]) -> list[str]:
         names = []
-        for file in trained["files"]:
-            source = comfyui.output_directory / file
+        for kept in trained["files"]:
+            source = comfyui.output_directory / kept["file"]
             shutil.copyfile(source, self.output / source.name)
             names.append(source.name)
         return names

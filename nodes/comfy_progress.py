@@ -12,7 +12,7 @@ from comfy_execution.utils import get_executing_context
 from PIL import Image
 from server import PromptServer
 
-from ..trainer.events import Event, Phase, Sample, Saved, Step
+from ..trainer.events import Event, Phase, Resumed, Sample, Saved, Step, Warned
 
 log = logging.getLogger("dreambooth")
 PREVIEW_SIDE = 512
@@ -42,6 +42,12 @@ class NodeProgress:
                 self._send("sample", {"step": event.step, "prompt": event.prompt})
             case Phase():
                 self._send("phase", {"phase": event.name})
+            case Resumed():
+                self._send("resumed", {"points": [asdict(point) for point in event.points]})
+                log.info("DreamBooth goes on after step %d", len(event.points))
+            case Warned():
+                self._send("warning", {"text": event.text})
+                log.warning("DreamBooth: %s", event.text)
             case Saved():
                 self._send("saved", {"file": event.path.name})
                 log.info("DreamBooth saved %s", event.path.name)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
+from ..trainer.events import StoppedEarly
 from ..trainer.families import load_base
 from ..trainer.identifier import warnings_for
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
@@ -120,7 +121,11 @@ def _train(base: BaseFile, request: Request) -> tuple[Personalized, Run]:
 def _train_on(device: torch.device, base: BaseFile, request: Request) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
     live = load_base(base.path, base.prediction, frozen_dtype(request.options, device)).to(device)
-    return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
+    try:
+        return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
+    except StoppedEarly:
+        raise_if_interrupted()
+        raise
 
 
 def _samples(run: Run, subject: Subject) -> torch.Tensor:

@@ -47,7 +47,15 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
     """Write a .safetensors file under a temporary name in the same folder, then rename it."""
     whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    return write_whole(path, lambda part: save_file(whole, part, dict(metadata)))
+    return write_whole(path, lambda part: save_tensors(whole, part, metadata))
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file in place. Raises OSError where the disk does not take it."""
+    try:
+        save_file(dict(tensors), path, dict(metadata))
+    except SafetensorError as error:
+        raise OSError(f"{path.name!r} could not be written: {error}") from error
 
 
 def write_json(value: Any, path: Path) -> Path:
@@ -71,11 +79,18 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
     os.close(handle)
     try:
         write(Path(part))
+        _force_to_disk(Path(part))
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)
     path.chmod(0o644)
     return path
+
+
+def _force_to_disk(file: Path) -> None:
+    """Or a power failure may leave the new name with none of its contents."""
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def _names(file: Any) -> list[str]:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import Base, Conditioning, Posterior
+from .events import Stop, StoppedEarly, never
 from .photos import Photo
 
 
@@ -49,10 +50,15 @@ class EncodedPrompts:
 
 
 @torch.no_grad()
-def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int]) -> EncodedImages:
-    """The VAE's posterior of every photo, one at a time, and the masks at the latents' size."""
+def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], stop: Stop = never) -> EncodedImages:
+    """The VAE's posterior of every photo, one at a time, and the masks at the latents' size.
+
+    Raises StoppedEarly where `stop` says True between two photos.
+    """
     posteriors, masks, frames = [], [], []
     for photo in photos:
+        if stop():
+            raise StoppedEarly("The run was stopped while its pictures were encoded; no step was trained.")
         posterior = base.encode_images(photo.pixels.unsqueeze(0).to(base.device))
         posteriors.append(posterior)
         masks.append(_latent_mask(photo, posterior.mean))

@@ -21,7 +21,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step is done. `prior` is None without priors; times in seconds."""
+    """One optimizer step is done. `prior` is None without priors; times in seconds.
+
+    gradient_norm: of all trained weights together, before it was cut.
+    """
 
     step: int
     steps: int
@@ -30,6 +33,21 @@ class Step:
     learning_rate: float
     steps_per_second: float
     seconds_left: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The run goes on after these steps, which were trained before."""
+
+    points: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that the user should know and that ends nothing."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,11 @@ class Saved:
     path: Path
 
 
-Event = Phase | Step | Sample | Saved
+class StoppedEarly(RuntimeError):
+    """A run that was stopped before its first step: there is nothing to save."""
+
+
+Event = Phase | Step | Resumed | Warned | Sample | Saved
 Tell = Callable[[Event], None]
 Stop = Callable[[], bool]
 """Asked between steps; True ends the run after the current step, and what was trained is saved."""

@@ -62,7 +62,17 @@ class TrainOptions:
     checkpointing: bool = field(
         default=False, metadata=_says("Recompute activations, not keep them: less memory, about a third slower.")
     )
+    fit_memory: bool = field(
+        default=False,
+        metadata=_says("Where memory runs out, go on with checkpointing, then with smaller batches.", False),
+    )
     templates: PromptTemplates = field(default_factory=PromptTemplates)
+    state_seconds: float = field(
+        default=30.0, metadata=_says("Seconds between states that a run can be resumed from; 0 keeps none.", False)
+    )
+    save_every: int = field(
+        default=0, metadata=_says("Steps between files to choose the best from; 0 saves the last only.", False)
+    )
     sample_every: int = field(
         default=0, metadata=_says("Steps between sample pictures; 0 draws them at the end only.", False)
     )
@@ -76,7 +86,16 @@ class TrainOptions:
             _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
         for name in ("steps", "batch_size", "accumulation", "rank"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("seed", "warmup_steps", "sample_every", "sample_count", "prior_weight", "weight_decay"):
+        for name in (
+            "seed",
+            "warmup_steps",
+            "sample_every",
+            "save_every",
+            "sample_count",
+            "prior_weight",
+            "weight_decay",
+            "state_seconds",
+        ):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("learning_rate", "max_grad_norm", "alpha", "text_encoder_learning_rate", "snr_gamma"):
             value = getattr(self, name)

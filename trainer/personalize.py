@@ -6,28 +6,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from .base import Base
 from .batches import Batches
 from .continuing import starting_weights
-from .encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
-from .events import Phase, PhaseName, Sample, Saved, Stop, Tell, never, tell_nobody
-from .export.metadata import Said
+from .encoding import encode_request
+from .events import Phase, PhaseName, Sample, Saved, Stop, StoppedEarly, Tell, never, tell_nobody
+from .loss_curve import LossCurve
 from .methods import METHODS, Lora, Method
+from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
 from .personalized import Personalized
 from .precision import autocast, forward_dtype
 from .prompts import filled
 from .request import Request
-from .run import Run, open_run, points, relative
+from .run import Run, open_run
 from .sampling import SamplerSettings, draw
-from .saving import save_result
+from .saving import save_steps
+from .state import StateFile
 from .store import Store
-from .train import LossCurve, Training, TrainingDiverged, train
-
-
-class NothingTrained(RuntimeError):
-    """A run that was stopped before its first step."""
+from .train import Training, train
+from .watch import TrainingDiverged, Watch
 
 
 def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:
@@ -38,17 +36,33 @@ def find_finished(request: Request, base: str, store: Store) -> tuple[Personaliz
 
 
 def personalize(
-    base: Base, request: Request, store: Store, tell: Tell = tell_nobody, stop: Stop = never
+    base: Base,
+    request: Request,
+    store: Store,
+    tell: Tell = tell_nobody,
+    stop: Stop = never,
+    resume: bool = True,
 ) -> tuple[Personalized, Run]:
     """Teach `base` the subject and save the result, or find the finished run with the same key.
 
-    Changes `base`, the dtype of its frozen layers too: load a fresh one for the next run. When `tell` or the
-    training raises, what was trained is saved before the exception goes on; a loss that is no number saves nothing.
+    Changes `base`, the dtype of its frozen layers too: load a fresh one for the next run. Goes on from the state of
+    a run with the same key that was stopped or died, unless `resume` is False. When `tell` or the training raises,
+    what was trained is saved before the exception goes on; when the loss diverges, the last state that was good is.
+
+    Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError.
     """
-    if found := find_finished(request, base.fingerprint, store):
-        return found
     run = open_run(request.key(base.fingerprint), store)
-    return _Personalization(base, request, run, tell, stop).result(), run
+    try:
+        with run.alone():
+            found = find_finished(request, base.fingerprint, store)
+            return found or (_Personalization(base, request, run, tell, stop).result(resume), run)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        said = str(error).partition("\n")[0]
+    # Outside the handler: the error's traceback keeps what filled the memory.
+    subject = request.subject
+    raise OutOfMemory(f"{what_would_fit(request.options, subject.width, subject.height)} ({said})")
 
 
 @dataclass
@@ -65,19 +79,21 @@ class _Personalization:
     def __post_init__(self) -> None:
         self.options = self.request.options
         self.method = self._method()
+        self.state = StateFile(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
-    def result(self) -> Personalized:
-        self.run.write(status="running", **self._description())
+    def result(self, resume: bool) -> Personalized:
+        self.run.write(status="running", **self.request.record(self.base.fingerprint))
         with self._phase("encoding"):
-            prompts, instance, prior = self._encode()
+            prompts, instance, prior = encode_request(self.base, self.request, self.stop)
         self.method.attach(self.base, self.options)
         batches = Batches(instance, prior, self.base.process, self.options.seed, self.options.batch_size)
-        training = Training(self.base, batches, prompts, self.options)
-        curve = LossCurve(self.options.steps, self.tell, self.base.device)
-        self._train(training, curve)
-        if len(curve.points) == self.options.steps:
-            self._sample(self.options.steps)
-        return self._save(curve)
+        self.training = Training(self.base, batches, prompts, self.options)
+        watch = Watch(self.training.scaler.is_enabled())
+        self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
+        if resume:
+            self.state.resume(self.training, self.curve)
+        self._train()
+        return self._save()
 
     def _method(self) -> Method:
         file = self.request.continue_from
@@ -85,42 +101,45 @@ class _Personalization:
             return METHODS[self.options.method]()
         return Lora(starting_weights(file, self.base, self.options))
 
-    def _encode(self) -> tuple[EncodedPrompts, EncodedImages, EncodedImages | None]:
-        subject, templates = self.request.subject, self.options.templates
-        priors = self.request.priors if self.options.prior_weight > 0 else None
-        noun, identifier = subject.class_noun, self.request.identifier
-        photos = subject.in_training_order
-        texts = [templates.instance_prompt(identifier, noun, photo.caption) for photo in photos]
-        distinct = list(dict.fromkeys([*texts, templates.class_prompt(noun)]))
-        prompts = encode_prompts(self.base, distinct, self.options.train_text_encoder)
-        instance = encode_images(self.base, photos, [distinct.index(text) for text in texts])
-        if priors is None:
-            return prompts, instance, None
-        class_row = distinct.index(templates.class_prompt(noun))
-        return prompts, instance, encode_images(self.base, priors.photos(), [class_row] * priors.count)
-
-    def _train(self, training: Training, curve: LossCurve) -> None:
+    def _train(self) -> None:
         try:
             with self._phase("training"):
-                train(training, curve, self.stop, self._after_step)
-        except TrainingDiverged:
-            self.run.write(status="failed")
-            raise
+                train(self.training, self.curve, self.tell, self.stop, self._after_step)
+            if len(self.curve.points) == self.options.steps:
+                self._sample(self.options.steps)
+        except TrainingDiverged as error:
+            raise self._back_to_the_last_state(error) from error
         except BaseException:
-            if curve.points:
-                self._save(curve)
+            self.curve.read()
+            if self.curve.points:
+                self._save()
             raise
 
+    def _back_to_the_last_state(self, error: TrainingDiverged) -> TrainingDiverged:
+        """Save the state from before the loss diverged, if there is one and it is good."""
+        self.run.write(status="failed")
+        self.state.resume(self.training, self.curve)
+        step = len(self.curve.points)
+        if not self.run.state.is_file() or not self.curve.watch.allows(self.training.next_losses(step)):
+            self.state.remove()
+            return TrainingDiverged(f"{error} Nothing is saved.")
+        return TrainingDiverged(f"{error} What {step} steps had trained is saved as {self._save('failed').file.name}.")
+
     def _after_step(self, done: int) -> None:
-        every = self.options.sample_every
-        if every and done % every == 0 and done < self.options.steps:
+        if done == self.options.steps:
+            return
+        if _is_due(self.options.sample_every, done):
             self._sample(done)
+        if _is_due(self.options.save_every, done):
+            self._save_between(done)
+        self.state.write_if_due(self.training, self.curve)
 
     def _sample(self, step: int) -> None:
         if not self.options.sample_count:
             return
         subject, count = self.request.subject, self.options.sample_count
-        prompt = self._sample_prompt()
+        noun, identifier = subject.class_noun, self.request.identifier
+        prompt = filled(self.options.sample_prompt or self.options.templates.instance, identifier, noun)
         settings = SamplerSettings(width=subject.width, height=subject.height)
         dtype = forward_dtype(self.options.precision, self.base.device)
         with self._phase("sampling"), autocast(dtype, self.base.device):
@@ -129,66 +148,33 @@ class _Personalization:
         self.run.keep_sample(sample)
         self.tell(sample)
 
-    def _sample_prompt(self) -> str:
-        noun, identifier = self.request.subject.class_noun, self.request.identifier
-        return filled(self.options.sample_prompt or self.options.templates.instance, identifier, noun)
+    def _save_between(self, step: int) -> None:
+        """A file to choose from; the same one is not written again where a run goes on from before it."""
+        self.curve.flush()
+        if self.run.file_of(step) is None:
+            with self._phase("saving"):
+                result = self._write_file(step, f"{self.request.name}_step{step}")
+            self.tell(Saved(result.file))
 
-    def _save(self, curve: LossCurve) -> Personalized:
-        if not curve.points:
-            raise NothingTrained("The run was stopped before its first step; there is nothing to save.")
-        finished = len(curve.points) == self.options.steps
+    def _save(self, status: str = "") -> Personalized:
+        done = len(self.curve.points)
+        if not done:
+            raise StoppedEarly("The run was stopped before its first step; there is nothing to save.")
+        finished = done == self.options.steps
         with self._phase("saving"):
-            result = self._write_file(len(curve.points))
-        self.run.write(
-            status="finished" if finished else "stopped",
-            files=[relative(result.file, self.run.store)],
-            seconds={name: round(value, 3) for name, value in self.seconds.items()},
-            steps_per_second=round(curve.points[-1].steps_per_second, 3),
-            losses=points(curve.points),
-        )
+            if not finished:
+                self.state.write(self.training, self.curve.points)
+            result = self.run.file_of(done) or self._write_file(done, self.request.name)
+        self.run.finish(status or ("finished" if finished else "stopped"), self.curve.points, self.seconds)
+        if finished:
+            self.state.remove()
         self.tell(Saved(result.file))
         return result
 
-    def _write_file(self, steps: int) -> Personalized:
-        request, options, store = self.request, self.options, self.run.store
-        result = Personalized(
-            file=store.new_file(options.method, request.name),
-            method=options.method,
-            identifier=request.identifier,
-            class_noun=request.subject.class_noun,
-            trained_from=self.base.fingerprint,
-            steps=steps,
-            seed=options.seed,
-        )
-        save_result(self.base, self.method, result, self._said(steps), store)
+    def _write_file(self, steps: int, name: str) -> Personalized:
+        result = save_steps(self.base, self.method, self.request, self.run, steps, name)
+        self.run.add_file(result)
         return result
-
-    def _said(self, steps: int) -> Said:
-        request, pictures = self.request, self.run.samples()
-        return Said(
-            name=request.name,
-            identifier=request.identifier,
-            subject=request.subject,
-            options=self.options,
-            steps=steps,
-            priors=0 if request.priors is None else request.priors.count,
-            base_file=request.base_file,
-            thumbnail=pictures[-1] if len(pictures) else None,
-        )
-
-    def _description(self) -> dict[str, Any]:
-        request = self.request
-        return {
-            "name": request.name,
-            "trigger": f"{request.identifier} {request.subject.class_noun}",
-            "identifier": request.identifier,
-            "class_noun": request.subject.class_noun,
-            "method": self.options.method,
-            "base": self.base.fingerprint,
-            "photos": len(request.subject.photos),
-            "priors": 0 if request.priors is None else request.priors.count,
-            "settings": self.options.settings,
-        }
 
     @contextmanager
     def _phase(self, name: PhaseName) -> Iterator[None]:
@@ -198,3 +184,7 @@ class _Personalization:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+
+def _is_due(every: int, done: int) -> bool:
+    return bool(every) and done % every == 0

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .continuing import require_continuable
 from .export.hashes import file_sha256
@@ -47,10 +48,14 @@ class Request:
 
         A name or a preview is not among it. Raises PriorsError if the priors do not fit the base.
         """
+        return hashlib.sha256(json.dumps(self.asked(base), sort_keys=True).encode()).hexdigest()
+
+    def asked(self, base: str) -> dict[str, Any]:
+        """All that decides the trained weights, ready for JSON. Raises PriorsError if the priors do not fit."""
         subject = self.subject
         if self.priors is not None:
             self.priors.require_match(base, subject.class_noun, subject.width, subject.height)
-        parts = {
+        return {
             "format": FORMAT,
             "base": base,
             "prediction": self.prediction,
@@ -60,4 +65,19 @@ class Request:
             "settings": self.options.weight_settings,
             "continue_from": None if self.continue_from is None else file_sha256(self.continue_from),
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def record(self, base: str) -> dict[str, Any]:
+        """What the run's record says of it, ready for JSON."""
+        noun = self.subject.class_noun
+        return {
+            "name": self.name,
+            "trigger": f"{self.identifier} {noun}",
+            "identifier": self.identifier,
+            "class_noun": noun,
+            "method": self.options.method,
+            "base": base,
+            "photos": len(self.subject.photos),
+            "priors": 0 if self.priors is None else self.priors.count,
+            "settings": self.options.settings,
+            "asked": self.asked(base),
+        }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
@@ -20,8 +23,12 @@ from .personalized import Personalized, read_personalized
 from .priors import write_picture
 from .store import Store
 
-FORMAT = 1
+FORMAT = 2
 log = logging.getLogger(__name__)
+
+
+class RunInUse(RuntimeError):
+    """Another process is training the same run."""
 
 
 @dataclass
@@ -37,10 +44,45 @@ class Run:
         """`runs/<key>` under the store's own folder."""
         return self.store.work / "runs" / self.key[:24]
 
+    @property
+    def state(self) -> Path:
+        """Where the state of an unfinished run lies."""
+        return self.folder / "state.safetensors"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Only one process trains a run. Raises RunInUse where another does; a dead one's lock is free."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunInUse(
+                f"This very run is being trained by another process ({self.folder}). Wait for it, or change the seed."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def write(self, **changes: Any) -> None:
         """Change the record and write it, whole."""
         self.record.update(changes)
         write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
+
+    def add_file(self, result: Personalized) -> None:
+        """Note a file of this run."""
+        entry = {"step": result.steps, "file": relative(result.file, self.store)}
+        self.write(files=[*self.record.get("files", []), entry])
+
+    def finish(self, status: str, curve: Sequence[Step], seconds: Mapping[str, float]) -> None:
+        """Note how it ended. seconds: by phase."""
+        self.write(
+            status=status,
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+            steps_per_second=round(curve[-1].steps_per_second, 3),
+            losses=[asdict(point) for point in curve],
+        )
 
     def keep_sample(self, sample: Sample) -> None:
         """Write a sample's pictures as `samples/step_<n>_<i>.png`."""
@@ -62,10 +104,17 @@ class Run:
         return self.file() if self.record.get("status") == "finished" else None
 
     def file(self) -> Personalized | None:
-        """The newest file of this run, finished or stopped, if it is still in the host's folders."""
-        if not self.record.get("files"):
-            return None
-        file = (self.store.work.parent / self.record["files"][-1]).resolve()
+        """The newest file of this run, finished or not, if it is still in the host's folders."""
+        files = self.record.get("files")
+        return self._read(files[-1]) if files else None
+
+    def file_of(self, step: int) -> Personalized | None:
+        """The file that holds what `step` steps have trained, if it is still in the host's folders."""
+        entries = [entry for entry in self.record.get("files", []) if entry["step"] == step]
+        return self._read(entries[-1]) if entries else None
+
+    def _read(self, entry: Mapping[str, Any]) -> Personalized | None:
+        file = (self.store.work.parent / entry["file"]).resolve()
         if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
             return None
         return read_personalized(file)
@@ -80,14 +129,23 @@ def open_run(key: str, store: Store) -> Run:
     return run
 
 
-def results(store: Store) -> list[tuple[Run, Personalized]]:
-    """Every usable result, finished or stopped, newest first; what cannot be read is logged and passed over."""
+def runs(store: Store) -> Iterator[Run]:
+    """Every run, newest first; a record that cannot be read is logged and passed over."""
     records = sorted((store.work / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    found = []
     for path in records:
         try:
             record = _read_record(path)
-            run = Run(record["key"], store, record)
+        except CheckpointError as error:
+            log.warning("%s", error)
+        else:
+            yield Run(record["key"], store, record)
+
+
+def results(store: Store) -> list[tuple[Run, Personalized]]:
+    """Every usable result, finished or stopped, newest first; what cannot be read is logged and passed over."""
+    found = []
+    for run in runs(store):
+        try:
             if (result := run.file()) is not None:
                 found.append((run, result))
         except CheckpointError as error:
@@ -98,11 +156,6 @@ def results(store: Store) -> list[tuple[Run, Personalized]]:
 def relative(file: Path, store: Store) -> str:
     """The file's path as seen from the folder above ours, with forward slashes."""
     return Path(os.path.relpath(file, store.work.parent)).as_posix()
-
-
-def points(curve: list[Step]) -> list[dict[str, Any]]:
-    """The loss curve, ready for JSON."""
-    return [asdict(point) for point in curve]
 
 
 def _read_record(path: Path) -> dict[str, Any]:

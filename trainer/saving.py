@@ -12,10 +12,43 @@ from .export.original import original_tensors
 from .export.written import require_same, write_checked
 from .methods import Lora, Method
 from .personalized import Personalized
+from .request import Request
+from .run import Run
 from .store import Store
 
 
-def save_result(base: Base, method: Method, result: Personalized, said: Said, store: Store) -> None:
+def save_steps(base: Base, method: Method, request: Request, run: Run, steps: int, name: str) -> Personalized:
+    """What `steps` steps have trained, as a new file of this name in the host's folder."""
+    options = request.options
+    with run.store.new_file(options.method, name) as file:
+        result = Personalized(
+            file=file,
+            method=options.method,
+            identifier=request.identifier,
+            class_noun=request.subject.class_noun,
+            trained_from=base.fingerprint,
+            steps=steps,
+            seed=options.seed,
+        )
+        _write(base, method, result, _said(request, run, steps), run.store)
+    return result
+
+
+def _said(request: Request, run: Run, steps: int) -> Said:
+    pictures = run.samples()
+    return Said(
+        name=request.name,
+        identifier=request.identifier,
+        subject=request.subject,
+        options=request.options,
+        steps=steps,
+        priors=0 if request.priors is None else request.priors.count,
+        base_file=request.base_file,
+        thumbnail=pictures[-1] if len(pictures) else None,
+    )
+
+
+def _write(base: Base, method: Method, result: Personalized, said: Said, store: Store) -> None:
     """Write `result.file`: a LoRA under kohya's names, or the whole checkpoint. Raises CheckpointError if it is bad."""
     named = {"modelspec.architecture": base.architecture}
     metadata = {**run_metadata(said, base), **result.metadata(), **named}

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from .checkpoint import numbered, write_json, write_tensors
 from .source import CheckpointFile, Source
@@ -20,9 +24,15 @@ class Store:
     checkpoints: Path
     work: Path
 
-    def new_file(self, method: str, name: str) -> Path:
-        """A file name that nothing has yet, in the folder where the host looks for it."""
-        return numbered(self.loras if method == "lora" else self.checkpoints, name)
+    @contextmanager
+    def new_file(self, method: str, name: str) -> Iterator[Path]:
+        """A file name that nothing has yet, in the folder where the host looks for it.
+
+        Within the context no other process of ours is given the same one.
+        """
+        self.work.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.work / "names.lock"):
+            yield numbered(self.loras if method == "lora" else self.checkpoints, name)
 
     def kept_base(self, fingerprint: str) -> Path:
         """Where the weights that full results were trained from are kept."""

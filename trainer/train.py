@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,21 +13,24 @@ from .base import Base
 from .batches import Batch, Batches
 from .denoiser import Losses, dreambooth_loss
 from .encoded import EncodedPrompts
-from .events import Step, Stop, Tell
+from .events import Stop, Tell, Warned
+from .loss_curve import LossCurve
 from .optimizer import make_optimizer, make_schedule
 from .options import TrainOptions
+from .out_of_memory import difference_in_words, is_out_of_memory, smaller
 from .precision import attention_for, autocast, cast_frozen, forward_dtype
+from .watch import STEPS_TO_MOVE, standing_still
 
-SECONDS_BETWEEN_REPORTS = 0.25
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss is no longer a number."""
+FIXED_IMAGES, FIXED_SEED = 8, -1
 
 
 @dataclass
 class Training:
-    """A run in progress: `step` does one optimizer step on a base whose method is attached."""
+    """A run in progress: `step` does one optimizer step on a base whose method is attached.
+
+    gradient_norm: of the last step, before it was cut; a scalar on the device. whole: False where a step was
+    interrupted while it changed the weights.
+    """
 
     base: Base
     batches: Batches
@@ -42,9 +44,17 @@ class Training:
         self.schedule = make_schedule(self.optimizer, self.options)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.gradient_norm = torch.zeros((), device=self.device)
+        self.whole = True
         if self.dtype is not None:
             cast_frozen(self.base.denoiser, self.dtype)
-        if self.options.checkpointing:
+        self.fit(self.options)
+
+    def fit(self, options: TrainOptions) -> None:
+        """Go on with the batches and the checkpointing of `options`."""
+        self.options = options
+        self.batches = replace(self.batches, batch_size=options.batch_size)
+        if options.checkpointing:
             self.base.denoiser.enable_gradient_checkpointing()
 
     def step(self, index: int) -> Losses:
@@ -52,12 +62,24 @@ class Training:
         forwards = self.options.accumulation
         parts = [self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)]
         self.scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
+        self.whole = False
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.whole = True
         return _mean(parts)
+
+    def next_losses(self, index: int) -> Losses:
+        """The losses that the `index`-th step begins with; nothing is trained."""
+        return self.losses_of(self.batches[index * self.options.accumulation])
+
+    @torch.no_grad()
+    def losses_of(self, batch: Batch) -> Losses:
+        """The losses of the model as it is; nothing is trained."""
+        with attention_for(batch.instance.x):
+            return self._losses(batch)
 
     def _accumulate(self, batch: Batch, share: float) -> Losses:
         # Around the backward as well: checkpointing runs the forward again there.
@@ -79,63 +101,53 @@ class Training:
             )
 
 
-@dataclass
-class LossCurve:
-    """Losses as they come, read from the device a few at a time, told and kept."""
-
-    steps: int
-    tell: Tell
-    device: torch.device
-    points: list[Step] = field(default_factory=list)
-    _waiting: list[tuple[Tensor, float]] = field(default_factory=list)
-    _began: float = field(default_factory=time.perf_counter)
-    _reported: float = 0.0
-
-    def add(self, losses: Losses, learning_rate: float) -> None:
-        """Keep one step's losses; tell them now and then, on a CPU at once."""
-        prior = torch.full_like(losses.instance, math.nan) if losses.prior is None else losses.prior
-        self._waiting.append((torch.stack([losses.instance, prior]).detach(), learning_rate))
-        due = time.perf_counter() - self._reported > SECONDS_BETWEEN_REPORTS
-        if due or self.device.type == "cpu":
-            self.flush()
-
-    def flush(self) -> None:
-        """Read what waits on the device and tell it. Raises TrainingDiverged on a loss that is no number."""
-        if not self._waiting:
-            return
-        rows = torch.stack([losses for losses, _ in self._waiting]).float().tolist()
-        rates = [rate for _, rate in self._waiting]
-        self._waiting.clear()
-        self._reported = time.perf_counter()
-        for (instance, prior), rate in zip(rows, rates, strict=True):
-            self._tell(instance, prior, rate)
-
-    def _tell(self, instance: float, prior: float, rate: float) -> None:
-        step = len(self.points) + 1
-        if not math.isfinite(instance):
-            raise TrainingDiverged(
-                f"The loss is {instance} at step {step}: the learning rate {rate:g} is likely too high "
-                "for this model; try a tenth of it."
-            )
-        speed = (step + len(self._waiting)) / (self._reported - self._began)
-        left = (self.steps - step) / speed
-        point = Step(step, self.steps, instance, None if math.isnan(prior) else prior, rate, speed, left)
-        self.points.append(point)
-        self.tell(point)
-
-
-def train(training: Training, curve: LossCurve, stop: Stop, after_step: Callable[[int], None]) -> None:
-    """All steps of a run, or those before `stop` said True; losses go into `curve`.
+def train(training: Training, curve: LossCurve, tell: Tell, stop: Stop, after_step: Callable[[int], None]) -> None:
+    """The steps that `curve` has not yet, or those before `stop` said True; losses go into `curve`.
 
     after_step: called with the number of steps done, for samples and saves.
     """
-    for index in range(training.options.steps):
+    steps, judged = training.options.steps, STEPS_TO_MOVE + training.options.warmup_steps
+    before = _fixed_loss(training) if not curve.points and judged <= steps else None
+    for index in range(len(curve.points), steps):
         if stop():
             break
         rate = training.schedule.get_last_lr()[0]
-        curve.add(training.step(index), rate)
+        losses = _step_that_fits(training, index, tell)
+        curve.add(losses, training.gradient_norm, rate)
+        if before is not None and index + 1 == judged:
+            _warn_if_still(before, training, judged, tell)
         after_step(index + 1)
     curve.flush()
+
+
+def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
+    """One step; where memory runs out and `fit_memory` allows it, the same step in less of it."""
+    while True:
+        try:
+            return training.step(index)
+        except RuntimeError as error:
+            less = smaller(training.options) if training.options.fit_memory and is_out_of_memory(error) else None
+            if less is None:
+                raise
+        # Outside the handler: the error's traceback keeps the step's activations.
+        training.optimizer.zero_grad(set_to_none=True)
+        tell(Warned(f"Memory ran out at step {index + 1}; {difference_in_words(training.options, less)}."))
+        training.fit(less)
+        if training.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _fixed_loss(training: Training) -> Tensor:
+    """The loss on the photos, with noise that is the same whenever it is asked for."""
+    forwards = range(math.ceil(FIXED_IMAGES / training.batches.batch_size))
+    fixed = replace(training.batches, prior=None, seed=FIXED_SEED)
+    return torch.stack([training.losses_of(fixed[i]).instance for i in forwards]).mean()
+
+
+def _warn_if_still(before: Tensor, training: Training, steps: int, tell: Tell) -> None:
+    rate = training.options.learning_rate
+    if warning := standing_still(float(before), float(_fixed_loss(training)), steps, rate):
+        tell(Warned(warning))
 
 
 def _mean(parts: list[Losses]) -> Losses:

@@ -41,7 +41,7 @@ def pictures(comfyui: ComfyUI) -> dict[str, np.ndarray]:
         # The text encoder is trained as well, so that its weights are compared too.
         settings = {"method": method, "learning_rate": LEARNING_RATES[method], "name": method}
         comfyui.run(training(comfyui, {"train_text_encoder": True}, **settings))
-        file = Path(example.newest_run(comfyui)["files"][-1])
+        file = Path(example.newest_run(comfyui)["files"][-1]["file"])
         prompt[f"{method} trained"] = node("LoadPersonalizedModel", personalized_model=file.as_posix())
         prompt[f"{method} stock"] = stock_loader(method, file.name)
         for strength in (0.0, 0.5, 1.0):

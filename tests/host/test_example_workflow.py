@@ -32,7 +32,7 @@ def test_the_example_trains_and_draws(
     assert apart(base, personalized) > 0
     trained = example.newest_run(comfyui)
     assert (trained["status"], len(trained["losses"])) == ("finished", STEPS)
-    assert all((comfyui.output_directory / file).is_file() for file in trained["files"])
+    assert all((comfyui.output_directory / kept["file"]).is_file() for kept in trained["files"])
 
 
 def test_the_node_shows_progress_and_previews(prompt: Prompt, first_run: tuple[Outputs, list[Message]]) -> None:
@@ -62,4 +62,4 @@ def test_a_restarted_host_trains_nothing_and_lists_the_result(
     comfyui.restart()
     assert steps_trained(comfyui, only(prompt, example.TRAIN)) == 0
     ((_, _, combo),) = inputs_of(comfyui.object_info()["LoadPersonalizedModel"])
-    assert combo["options"][0] == example.newest_run(comfyui)["files"][-1]
+    assert combo["options"][0] == example.newest_run(comfyui)["files"][-1]["file"]

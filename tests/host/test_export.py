@@ -18,7 +18,7 @@ BASE = {"model": ["base", 0], "clip": ["base", 1], "vae": ["base", 2]}
 def trained(comfyui: ComfyUI) -> Prompt:
     """The base's loader, and a LoRA of two steps that were trained on it."""
     comfyui.run(training(comfyui, {}, method="lora", learning_rate=2e-2, name="exported"))
-    file = Path(example.newest_run(comfyui)["files"][-1])
+    file = Path(example.newest_run(comfyui)["files"][-1]["file"])
     return {
         "base": node("CheckpointLoaderSimple", ckpt_name=example.BASE_NAME),
         "trained": node("LoadPersonalizedModel", personalized_model=file.as_posix()),

@@ -55,7 +55,7 @@ def on_the_real_one(prompt: Prompt) -> Prompt:
 def test_a_lora_is_trained_and_applied_as_the_hosts_own_loader_applies_it(host: ComfyUI) -> None:
     settings = {"method": "lora", "steps": 1, "learning_rate": 1e-2, "name": "real"}
     host.run(on_the_real_one(training(host, {"train_text_encoder": True, "prior_weight": 0.0}, **settings)))
-    file = Path(example.newest_run(host)["files"][-1])
+    file = Path(example.newest_run(host)["files"][-1]["file"])
     base = {"base": node("CheckpointLoaderSimple", ckpt_name="real.safetensors")}
     ours = {
         "trained": node("LoadPersonalizedModel", personalized_model=file.as_posix()),

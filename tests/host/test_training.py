@@ -38,7 +38,7 @@ def test_a_lora_applied_upstream_makes_another_base_and_another_result(comfyui: 
     steps_trained(comfyui, prompt)
     plain = example.newest_run(comfyui)
     loader = find(prompt, "LoadToyBase")
-    name = Path(plain["files"][-1]).name
+    name = Path(plain["files"][-1]["file"]).name
     prompt["lora"] = node(
         "LoraLoader", model=[loader, 0], clip=[loader, 1], lora_name=name, strength_model=1.0, strength_clip=1.0
     )
@@ -64,5 +64,5 @@ def test_cancel_saves_what_was_trained_and_the_next_queue_runs(comfyui: ComfyUI)
     left = example.newest_run(comfyui)
     assert left["status"] == "stopped"
     assert 2 <= len(left["losses"]) < asked
-    assert (comfyui.output_directory / left["files"][-1]).is_file()
+    assert (comfyui.output_directory / left["files"][-1]["file"]).is_file()
     assert steps_trained(comfyui, training(comfyui, seed=2)) == STEPS

@@ -13,10 +13,10 @@ import torch
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.encoded import encode_images
-from dreambooth_nodes.trainer.events import Event, Phase, Sample, Saved, Step
+from dreambooth_nodes.trainer.events import Event, Phase, Sample, Saved, Step, StoppedEarly
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.personalize import NothingTrained, find_finished, personalize
+from dreambooth_nodes.trainer.personalize import find_finished, personalize
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.photos import Photo
 from dreambooth_nodes.trainer.precision import frozen_dtype
@@ -25,7 +25,7 @@ from dreambooth_nodes.trainer.request import Request
 from dreambooth_nodes.trainer.run import Run, results
 from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
-from dreambooth_nodes.trainer.train import TrainingDiverged
+from dreambooth_nodes.trainer.watch import TrainingDiverged
 
 NewBase = Callable[[], Base]
 
@@ -159,7 +159,7 @@ def test_an_exception_from_the_host_keeps_what_was_trained(new_base: NewBase, su
 
 
 def test_stopped_before_the_first_step_nothing_is_written(new_base: NewBase, subject: Subject, store: Store) -> None:
-    with pytest.raises(NothingTrained):
+    with pytest.raises(StoppedEarly):
         personalize(new_base(), request(subject, None), store, stop=lambda: True)
     assert not store.loras.exists() and not results(store)
 
@@ -193,7 +193,7 @@ def test_the_record_says_what_was_done(
     result, run = personalize(new_base(), request(subject, class_priors), store)
     record = json.loads((run.folder / "run.json").read_text())
     assert record["status"] == "finished" and record["trigger"] == "ohwx dog" and record["priors"] == 3
-    assert (store.work.parent / record["files"][0]).samefile(result.file)
+    assert (store.work.parent / record["files"][0]["file"]).samefile(result.file)
     assert [point["step"] for point in record["losses"]] == [1, 2]
     assert all(point["prior"] is not None for point in record["losses"])
     assert str(store.work) not in json.dumps(record)

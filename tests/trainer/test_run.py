@@ -32,7 +32,9 @@ def result(file: Path, **changes: Any) -> Personalized:
 def saved(store: Store, key: str, file: Path, status: str = "finished") -> Personalized:
     made = result(file)
     write_tensors({"a": torch.ones(1)}, file, made.metadata())
-    open_run(key, store).write(status=status, files=[file.relative_to(store.work.parent).as_posix()])
+    open_run(key, store).write(
+        status=status, files=[{"step": 3, "file": file.relative_to(store.work.parent).as_posix()}]
+    )
     return made
 
 
@@ -62,7 +64,7 @@ def test_only_a_finished_run_with_its_file_is_a_result(store: Store) -> None:
 def test_a_record_that_points_elsewhere_is_no_result(store: Store, tmp_path: Path) -> None:
     outside = result(tmp_path / "secret.safetensors")
     write_tensors({"a": torch.ones(1)}, outside.file, outside.metadata())
-    open_run("a" * 64, store).write(status="finished", files=["../secret.safetensors"])
+    open_run("a" * 64, store).write(status="finished", files=[{"step": 3, "file": "../secret.safetensors"}])
     assert open_run("a" * 64, store).result() is None and results(store) == []
 
 

@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, Shapes, read_shapes, write_whole
+from ..checkpoint import CheckpointError, Shapes, read_shapes, save_tensors, write_whole
 
 BLANK = "0" * 64
 HASHES = {"modelspec.hash_sha256": f"0x{BLANK}", "sshs_model_hash": BLANK}
@@ -29,7 +28,7 @@ def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
 
     def write(part: Path) -> None:
-        save_file(whole, part, {"format": "pt", **metadata, **HASHES})
+        save_tensors(whole, part, {"format": "pt", **metadata, **HASHES})
         _put_hash(part)
         shapes = read_shapes(part)
         if torn := sorted(whole.keys() ^ shapes.keys()):

@@ -1,0 +1,93 @@
+"""Runs that make no sense are told apart from those that learn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.denoiser import Losses
+from dreambooth_nodes.trainer.events import Event, Step, Warned
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.personalize import personalize
+from dreambooth_nodes.trainer.personalized import read_personalized
+from dreambooth_nodes.trainer.request import Request
+from dreambooth_nodes.trainer.run import results
+from dreambooth_nodes.trainer.store import Store
+from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.watch import EXPLODED, WINDOW, TrainingDiverged, Watch, standing_still
+
+AT_EVERY_STEP = 1e-9
+
+
+def point(step: int, instance: float, prior: float | None = None, norm: float = 1.0) -> Step:
+    return Step(step, 100, instance, prior, 1e-4, 1.0, 1.0, norm)
+
+
+@pytest.mark.parametrize(
+    "bad", [point(1, math.nan), point(1, 0.1, math.inf), point(1, 0.1, 0.1, math.nan), point(1, 0.1, None, math.inf)]
+)
+def test_what_is_no_number_ends_the_run_with_its_likely_cause(bad: Step) -> None:
+    with pytest.raises(TrainingDiverged, match=r"at step 1: the learning rate 0\.0001"):
+        Watch().look(bad)
+
+
+def test_an_infinite_gradient_is_the_scalers_business_in_fp16() -> None:
+    Watch(scaled=True).look(point(1, 0.1, None, math.inf))
+
+
+@pytest.mark.parametrize("level", [0.01, 0.9, 3.0])
+def test_losses_may_jump_as_they_do_by_timestep_and_may_not_explode(level: float) -> None:
+    watch = Watch()
+    for step in range(1, 200):
+        watch.look(point(step, level * (30 if step % 5 == 0 else 1)))
+    limit = EXPLODED * max(1.0, level)
+    with pytest.raises(TrainingDiverged, match="has grown from"):
+        for step in range(200, 200 + WINDOW):
+            watch.look(point(step, 1.01 * limit))
+    assert watch.allows(Losses(torch.tensor(0.99 * limit), None, torch.tensor(0.0)))
+    assert not watch.allows(Losses(torch.tensor(1.01 * limit), None, torch.tensor(0.0)))
+    assert not watch.allows(Losses(torch.tensor(math.nan), None, torch.tensor(0.0)))
+
+
+def test_a_loss_that_stands_still_is_told_from_one_that_moves() -> None:
+    assert standing_still(0.5, 0.4999, 100, 1e-9) is not None
+    assert standing_still(0.5, 0.49, 100, 1e-4) is None and standing_still(0.5, 0.51, 100, 1e-4) is None
+
+
+def asked(subject: Subject, **options: Any) -> Request:
+    settings = {"sample_count": 0, "precision": "fp32", "state_seconds": AT_EVERY_STEP, **options}
+    return Request(subject=subject, identifier="ohwx", options=TrainOptions(**settings), name="dog")
+
+
+def test_a_rate_that_is_too_high_ends_the_run_and_keeps_the_last_good_state(
+    new_base: Callable[[], Base], subject: Subject, store: Store
+) -> None:
+    """A hundred steps of warm-up are harmless; then the rate goes on rising."""
+    options = {"method": "full", "steps": 400, "learning_rate": 3.0, "warmup_steps": 400}
+    done: list[int] = []
+    with pytest.raises(TrainingDiverged, match=r"learning rate .* steps had trained is saved as dog_00001"):
+        personalize(
+            new_base(),
+            asked(subject, **options),
+            store,
+            lambda event: done.append(event.step) if isinstance(event, Step) else None,
+        )
+    ((run, result),) = results(store)
+    assert run.record["status"] == "failed" and 0 < result.steps < len(done) + 1 < 400
+    assert read_personalized(result.file).steps == result.steps and run.state.is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rate", "warned"), [(1e-9, True), (1e-3, False)])
+def test_a_rate_that_is_too_low_is_said(
+    rate: float, warned: bool, new_base: Callable[[], Base], subject: Subject, store: Store
+) -> None:
+    events: list[Event] = []
+    personalize(new_base(), asked(subject, steps=100, learning_rate=rate), store, events.append)
+    texts = [event.text for event in events if isinstance(event, Warned)]
+    assert bool(texts) == warned and all("ten times" in text for text in texts)
