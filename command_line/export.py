@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..trainer.export.layouts import DTYPES
 from .answer import answer
 from .flags import Commands, add_json
 
@@ -19,7 +20,6 @@ LAYOUTS = {
     "diffusers-folder": "a folder for diffusers' from_pretrained; a LoRA is merged into --base",
     "difference": "a checkpoint as a small LoRA of --rank, against --base",
 }
-DTYPES = ("fp16", "bf16", "fp32")
 
 
 def add_parser(commands: Commands) -> None:

@@ -7,6 +7,7 @@ import time
 from functools import cached_property
 from typing import Any
 
+from ..trainer.continuing import kept_settings
 from ..trainer.identifier import warnings_for
 from ..trainer.options import TrainOptions
 from ..trainer.personalize import NothingTrained, find_finished, personalize
@@ -36,7 +37,7 @@ class Teaching:
 
     def __init__(self, arguments: argparse.Namespace, stop: StopSignals) -> None:
         self.arguments, self.stop = arguments, stop
-        self.options: TrainOptions = chosen_options(arguments)
+        self.options: TrainOptions = chosen_options(arguments, kept_settings(arguments.continue_from))
         self.store = store(arguments.output)
         self.base = BaseModel(arguments)
         self.base.dtype = frozen_dtype(self.options, self.base.device)
@@ -68,7 +69,7 @@ class Teaching:
         return self._described(result, run, found is not None, time.perf_counter() - began)
 
     def _train(self) -> tuple[Personalized, Run]:
-        say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer))
+        say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
         if self.request.priors is not None:
             drawn(self.request.priors, self.base, self.arguments.prior_batch_size, self.options.precision)
         try:
@@ -83,7 +84,7 @@ class Teaching:
     def _identifier(self, noun: str) -> str:
         if self.arguments.identifier != AUTO:
             return str(self.arguments.identifier)
-        chosen = ranked(candidates(), self.base, noun)[0].text
+        chosen = ranked(candidates(self.base), self.base, noun)[0].text
         say(f"identifier: {chosen}")
         return chosen
 

@@ -14,7 +14,8 @@ from ..trainer.export.layers import KnownShapes, Layers, layers_from
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.personalized import Personalized, checked_name
 from . import sockets
-from .comfy_host import base_file, store
+from .comfy_base_file import base_file
+from .comfy_host import store
 
 
 class ExportPersonalizedModel(io.ComfyNode):

@@ -11,7 +11,7 @@ from .layers import Layers
 from .layouts import Layout
 from .low_rank import LowRankError
 
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+TORCH = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class ConversionError(ValueError):
@@ -54,4 +54,4 @@ class Conversion:
     @property
     def numbers(self) -> torch.dtype:
         """The dtype of the written weights."""
-        return DTYPES[self.dtype]
+        return TORCH[self.dtype]

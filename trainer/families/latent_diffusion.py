@@ -4,34 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
-from ..base import Base, Conditioning, Posterior, component_tensors, fingerprint
+from ..base import Base, Conditioning, Posterior
 from ..checkpoint import Shapes
-from ..denoiser import Diffusion, Prediction
+from ..fingerprint import component_tensors, fingerprint
 from ..keys import KeyTable
-from ..layouts import DENOISER, MARKS, VAE, denoiser_table, vae_table
+from ..noise_process import Diffusion, Prediction
+from ..part import Part, PartFiles
+from ..rare_tokens import ClipVocabulary, Vocabulary
 from ..source import Source
-from .modules import build_clip, build_denoiser, build_vae, clip_tokenizer
+from .latent_diffusion_keys import DENOISER, MARKS, VAE, denoiser_table, vae_table
+from .latent_diffusion_parts import latent_diffusion_parts
+from .modules import build_clip, build_denoiser, build_vae, clip_tokenizer, write_clip_tokenizer
+from .noise_schedule import alphas_cumprod, new_scheduler
 from .prediction import prediction_of, zero_terminal_snr
 from .prompts import ROW, token_rows
 from .unet_shape import UNetShape, unet_shape
 
-SCHEDULERS: dict[str, Any] = {
-    "euler_ancestral": EulerAncestralDiscreteScheduler,
-    "euler": EulerDiscreteScheduler,
-    "ddim": DDIMScheduler,
-}
-SCHEDULE = {
-    "num_train_timesteps": 1000,
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-}
 ATTENTION = r"to_[qkv]|to_out\.0"
 TRANSFORMER = rf"{ATTENTION}|attentions\.\d+\.proj_(?:in|out)|ff\.net\.0\.proj|ff\.net\.2"
 RESNET = r"conv1|conv2|conv_shortcut|time_emb_proj|samplers\.0\.conv"
@@ -40,12 +34,26 @@ DENOISER_TARGETS = {
     "transformer": TRANSFORMER,
     "transformer_and_resnet": f"{TRANSFORMER}|{RESNET}",
 }
+ONE_TEXT_ENCODER = {
+    "feature_extractor": [None, None],
+    "safety_checker": [None, None],
+    "requires_safety_checker": False,
+}
+"""What the pipelines of one text encoder list beside the rest, and we do not have."""
 TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
 
 
 class LatentDiffusion(Base):
     """A Stable Diffusion of any version, with any number of levels and blocks."""
 
+    vocabulary: ClassVar[type[Vocabulary] | None] = ClipVocabulary
+    embeddings: ClassVar[tuple[str, ...]] = ("token_embedding", "position_embedding")
+    comfyui_sampling: ClassVar[dict[tuple[str, str], str]] = {
+        ("ModelSamplingDiscrete", "EPS"): "epsilon",
+        ("ModelSamplingDiscrete", "V_PREDICTION"): "v_prediction",
+    }
+    pad_tokens: ClassVar[dict[str, str]]
+    """{text encoder: what its tokenizer pads with}."""
     context: ClassVar[int]
     """Width of the text encoders' answer."""
     latent_scale: ClassVar[float] = 0.18215
@@ -67,8 +75,13 @@ class LatentDiffusion(Base):
         self.tokenizer = clip_tokenizer()
         self.prediction = self.answers(source, prediction)
         self.zero_snr = zero_terminal_snr(source)
-        self.process = Diffusion(self._noise_schedule(), self.prediction)
+        self.process = Diffusion(alphas_cumprod(self.zero_snr), self.prediction)
         self.freeze()
+
+    @classmethod
+    def parts(cls, files: PartFiles) -> tuple[Part, ...] | None:
+        """Either layout of each part; None where the denoiser is no UNet."""
+        return latent_diffusion_parts(files)
 
     @classmethod
     def recognises(cls, shapes: Shapes) -> bool:
@@ -122,9 +135,6 @@ class LatentDiffusion(Base):
         said = [mark for mark, is_so in zip(MARKS, holds, strict=True) if is_so]
         return {mark: torch.zeros(0) for mark in said if mark not in source.shapes}
 
-    def _noise_schedule(self) -> Tensor:
-        return DDPMScheduler(**SCHEDULE, rescale_betas_zero_snr=self.zero_snr).alphas_cumprod
-
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Token ids int64 [B, 77·k]: k rows of 75 tokens for the longest prompt; see `token_rows`."""
         return token_rows(self.tokenizer, prompts)
@@ -148,13 +158,18 @@ class LatentDiffusion(Base):
 
     def scheduler(self, sampler: str) -> Any:
         """Stable Diffusion's schedule, with this model's prediction type."""
-        told = {
-            "prediction_type": self.prediction,
-            "steps_offset": 1,
-            "clip_sample": False,
-            "rescale_betas_zero_snr": self.zero_snr,
-        }
-        return SCHEDULERS[sampler].from_config({**SCHEDULE, **told})
+        return new_scheduler(sampler, self.prediction, self.zero_snr)
+
+    @classmethod
+    def shared_name(cls, component: str, name: str) -> str:
+        """transformers 4's, which says `text_model.` of all but the projection."""
+        bare = component in ("denoiser", "vae") or name.startswith("text_projection")
+        return name if bare else f"text_model.{name}"
+
+    def save_tokenizer(self, component: str, folder: Path) -> str:
+        """CLIP's, with this text encoder's padding."""
+        length = self.text_encoders[component].config.max_position_embeddings
+        return write_clip_tokenizer(folder, length, self.pad_tokens[component])
 
     @classmethod
     def lora_targets(cls, component: str, targets: str) -> str:
