@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..trainer.export.layouts import DTYPES
-from .answer import answer
+from .answer import answer, say_warnings
 from .flags import Commands, add_json
 
 LAYOUTS = {
@@ -58,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
             prediction=arguments.prediction,
         )
         done = convert(wanted)
+    say_warnings(done.warnings)
     error = None if done.error is None else asdict(done.error)
     text = f"{done.path}" if done.error is None else f"{done.path}\n{done.error}"
-    answer(arguments, {"path": str(done.path), "error": error}, text)
+    answer(arguments, {"path": str(done.path), "error": error, "same_base": done.same_base}, text)
     return 0
 
 

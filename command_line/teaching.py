@@ -20,13 +20,13 @@ from ..trainer.request import Request
 from ..trainer.run import Run
 from ..trainer.subject import Subject
 from ..trainer.train import TrainingDiverged
-from .answer import say
+from .answer import say, say_warnings
 from .base_model import BaseModel
 from .class_images import drawn, planned
 from .flags import store
 from .lookup import candidates, ranked
 from .option_flags import chosen_options
-from .progress import Progress, say_warnings
+from .progress import Progress
 from .stopping import Stopped, StopSignals
 
 AUTO = "auto"

@@ -81,6 +81,25 @@ def prediction_of(family: type[Base], sampling: tuple[str, ...]) -> str:
     )
 
 
+def loaded_from(model: Any, clip: Any, vae: Any) -> Path | None:
+    """The checkpoint that all three came from as they are; None where they did not, or where the host does not tell.
+
+    ComfyUI 0.33 keeps with a model how to load it again; 0.3.75 keeps nothing, and a result's metadata then names its
+    base by the fingerprint alone.
+    """
+    patchers = model, clip.patcher, vae.patcher
+    files = {_loaded_from(patcher) for patcher in patchers}
+    file = files.pop() if len(files) == 1 and not any(patcher.patches for patcher in patchers) else None
+    return file if file is not None and file.is_file() else None
+
+
+def _loaded_from(patcher: Any) -> Path | None:
+    again = getattr(patcher, "cached_patcher_init", None)
+    if again is None or not again[0].__name__.startswith("load_checkpoint_"):
+        return None
+    return Path(again[1][0])
+
+
 def _marks(model: Any) -> dict[str, Tensor]:
     """What the host's own node adds to a file of a model whose last timestep is pure noise."""
     zero_snr = getattr(model.get_model_object("model_sampling"), "zsnr", False)

@@ -22,7 +22,7 @@ from ..trainer.request import Request
 from ..trainer.run import Run
 from ..trainer.subject import Subject
 from . import sockets
-from .comfy_base_file import BaseFile, base_file
+from .comfy_base_file import BaseFile, base_file, loaded_from
 from .comfy_host import interrupted, lora_file, raise_if_interrupted, rare_tokens, store, training_memory
 from .comfy_progress import NodeProgress
 
@@ -77,7 +77,7 @@ class DreamBoothTrain(io.ComfyNode):
         base = base_file(model, clip, vae)
         request = Request(
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
-            continue_from=begin, prediction=base.prediction,
+            continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
         )  # fmt: skip
         _warn(request.identifier, clip)
         result, run = find_finished(request, base.fingerprint, store()) or _train(base, request)

@@ -70,7 +70,8 @@ class ExportPersonalizedModel(io.ComfyNode):
             prediction=prediction,
         )
         done = convert(wanted)
-        return io.NodeOutput(str(done.path), ui={"text": (f"{done.path.name}: {done.error or layout}",)})
+        lines = f"{done.path.name}: {done.error or layout}", *done.warnings
+        return io.NodeOutput(str(done.path), ui={"text": ("\n".join(lines),)})
 
 
 def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path | None, str | None]:

@@ -13,7 +13,7 @@ from .batches import Batches
 from .continuing import starting_weights
 from .encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from .events import Phase, PhaseName, Sample, Saved, Stop, Tell, never, tell_nobody
-from .export.metadata import Said
+from .export.said import Said
 from .methods import METHODS, Lora, Method
 from .personalized import Personalized
 from .precision import autocast, forward_dtype

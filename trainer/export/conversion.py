@@ -20,10 +20,22 @@ class ConversionError(ValueError):
 
 @dataclass(frozen=True)
 class Converted:
-    """path: the file, or the diffusers folder. error: how near a "difference" comes."""
+    """path: the file, or the diffusers folder. error: how near a "difference" comes.
+
+    same_base: whether the source was trained from the base that it was converted with; None where it does not say, or
+    where no base was given.
+    """
 
     path: Path
     error: LowRankError | None = None
+    same_base: bool | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against the result, each one sentence."""
+        if self.same_base is not False:
+            return ()
+        return ("the source says that it was trained from another base, where it will look different",)
 
 
 @dataclass(frozen=True, kw_only=True)

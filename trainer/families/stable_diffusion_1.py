@@ -9,7 +9,8 @@ from torch import Tensor
 from ..base import Conditioning
 from ..checkpoint import Shapes
 from ..keys import KeyTable
-from .latent_diffusion import ONE_TEXT_ENCODER, LatentDiffusion, side_by_side
+from .latent_diffusion import LatentDiffusion, side_by_side
+from .latent_diffusion_family import ONE_TEXT_ENCODER
 from .latent_diffusion_keys import CLIP_L_PREFIXES, clip_table, present
 from .unet_shape import UNetShape
 

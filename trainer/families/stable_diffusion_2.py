@@ -11,7 +11,8 @@ from ..checkpoint import Shapes, counted
 from ..keys import KeyTable
 from ..noise_process import Prediction
 from ..source import Source
-from .latent_diffusion import ONE_TEXT_ENCODER, LatentDiffusion, side_by_side
+from .latent_diffusion import LatentDiffusion, side_by_side
+from .latent_diffusion_family import ONE_TEXT_ENCODER
 from .latent_diffusion_keys import OPEN_CLIP_PREFIXES, open_clip_table, present
 from .prediction import prediction_of_sd2
 from .prompts import ROW, padded_with
