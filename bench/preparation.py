@@ -17,7 +17,7 @@ from ..toybase.writer import write_checkpoint
 from ..trainer.families import load_base
 from ..trainer.options import Precision
 from ..trainer.photos import read_folder
-from ..trainer.precision import DTYPES, forward_dtype
+from ..trainer.precision import AUTOCAST, forward_dtype
 from ..trainer.priors import ClassPriors, PriorRecipe, complete, write_picture
 from ..trainer.sampling import SamplerSettings, draw
 from .materials import CLASS_NOUN, Materials
@@ -43,7 +43,7 @@ def prepare(folder: Path, resolution: int, precision: Precision, own_base: Seque
         folder=folder,
         resolution=resolution,
         device=device.type,
-        precision=next(name for name, value in DTYPES.items() if value == dtype),
+        precision=next(name for name, value in AUTOCAST.items() if value == dtype),
         class_images=CLASS_IMAGES,
         machine=machine(device),
     )

@@ -16,3 +16,9 @@ def answer(arguments: argparse.Namespace, fields: dict[str, Any], text: str) -> 
 def say(text: str) -> None:
     """Print what is no result."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_warnings(warnings: tuple[str, ...]) -> None:
+    """What speaks against a choice that is followed all the same."""
+    for warning in warnings:
+        say(f"warning: {warning}")

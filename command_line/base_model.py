@@ -8,8 +8,7 @@ from functools import cached_property
 import torch
 
 from ..trainer.base import Base
-from ..trainer.families import family_of, fingerprint_of, load_base, open_source
-from ..trainer.parts import separate_files
+from ..trainer.families import family_of, fingerprint_of, load_base, open_source, separate_files
 from ..trainer.source import Source
 from .answer import say
 from .launcher import launched_on_cpu

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .answer import answer
+from ..trainer.export.layouts import DTYPES
+from .answer import answer, say_warnings
 from .flags import Commands, add_json
 
 LAYOUTS = {
@@ -19,7 +20,6 @@ LAYOUTS = {
     "diffusers-folder": "a folder for diffusers' from_pretrained; a LoRA is merged into --base",
     "difference": "a checkpoint as a small LoRA of --rank, against --base",
 }
-DTYPES = ("fp16", "bf16", "fp32")
 
 
 def add_parser(commands: Commands) -> None:
@@ -58,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
             prediction=arguments.prediction,
         )
         done = convert(wanted)
+    say_warnings(done.warnings)
     error = None if done.error is None else asdict(done.error)
     text = f"{done.path}" if done.error is None else f"{done.path}\n{done.error}"
-    answer(arguments, {"path": str(done.path), "error": error}, text)
+    answer(arguments, {"path": str(done.path), "error": error, "same_base": done.same_base}, text)
     return 0
 
 

@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
         from .base_model import BaseModel
         from .lookup import candidates, ranked
 
-        found = candidates(arguments.length, arguments.seed, arguments.count)
-        if arguments.base is not None:
-            base = BaseModel(arguments)
+        base = None if arguments.base is None else BaseModel(arguments)
+        found = candidates(base, arguments.length, arguments.seed, arguments.count)
+        if base is not None:
             found = ranked(found, base, checked_class_noun(arguments.noun))
     fields = {"identifier": found[0].text, "candidates": [asdict(candidate) for candidate in found]}
     answer(arguments, fields, report(found, class_noun=arguments.noun.strip() or "[class]"))

@@ -18,9 +18,13 @@ from .progress import SECONDS_BETWEEN_LINES
 COUNT = 16
 
 
-def candidates(length: int = 1, seed: int = 0, count: int = COUNT) -> tuple[Candidate, ...]:
-    """Rare tokens of CLIP's vocabulary, in the order in which they were drawn. Raises ValueError."""
-    return rare_candidates(clip_tokenizer(), length, seed, count)
+def candidates(base: BaseModel | None, length: int = 1, seed: int = 0, count: int = COUNT) -> tuple[Candidate, ...]:
+    """Rare tokens of the base's vocabulary, or of CLIP's, in the order in which they were drawn. Raises ValueError."""
+    if base is None:
+        return rare_candidates(clip_tokenizer(), length, seed, count)
+    if base.family.vocabulary is None:
+        raise ValueError(f"rare tokens of a {base.family.family} are not known: say --identifier")
+    return rare_candidates(base.live.tokenizer, length, seed, count, base.family.vocabulary)
 
 
 def ranked(found: Sequence[Candidate], base: BaseModel, noun: str) -> tuple[Candidate, ...]:

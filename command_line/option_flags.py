@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -12,6 +13,7 @@ from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.prompts import PromptTemplates
 from .launcher import launched_precision
 
+NONE: Mapping[str, Any] = {}
 BY_PRESET = frozenset(PRESETS[DEFAULT].options("lora"))
 
 
@@ -34,12 +36,12 @@ def add_class_prompt(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--class-prompt", default=default, help=f"of class images (default: {default})")
 
 
-def chosen_options(arguments: argparse.Namespace) -> TrainOptions:
-    """Flags over what the launcher says, over the preset. Raises OptionError, ValueError."""
+def chosen_options(arguments: argparse.Namespace, kept: Mapping[str, Any] = NONE) -> TrainOptions:
+    """Flags over what the launcher says, over `kept`, over the preset. Raises OptionError, ValueError."""
     said = {**launched_precision(), **{name: value for name, value in vars(arguments).items() if name in TEXTS}}
     method: MethodName = said.get("method", "lora")
     templates = PromptTemplates(arguments.instance_prompt, arguments.class_prompt)
-    return TrainOptions(**{**preset_named(arguments.preset).options(method), **said, "templates": templates})
+    return TrainOptions(**{**preset_named(arguments.preset).options(method), **kept, **said, "templates": templates})
 
 
 def _kind(name: str, hint: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from ..trainer.events import Event, Phase, Resumed, Saved, Step, Warned
-from .answer import say
 from .stopping import StopSignals
 
 SECONDS_BETWEEN_LINES = 0.2 if sys.stderr.isatty() else 2.0
@@ -56,12 +55,6 @@ class Progress:
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def say_warnings(warnings: tuple[str, ...]) -> None:
-    """What speaks against a choice that is followed all the same."""
-    for warning in warnings:
-        say(f"warning: {warning}")
 
 
 def _losses(step: Step) -> dict[str, str]:

@@ -7,6 +7,7 @@ import time
 from functools import cached_property
 from typing import Any
 
+from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly
 from ..trainer.identifier import warnings_for
 from ..trainer.options import TrainOptions
@@ -22,13 +23,13 @@ from ..trainer.resuming import require_resumable
 from ..trainer.run import Run, RunInUse, open_run
 from ..trainer.subject import Subject
 from ..trainer.watch import TrainingDiverged
-from .answer import say
+from .answer import say, say_warnings
 from .base_model import BaseModel
 from .class_images import drawn, planned
 from .flags import store
 from .lookup import candidates, ranked
 from .option_flags import chosen_options
-from .progress import Progress, say_warnings
+from .progress import Progress
 from .stopping import Stopped, StopSignals
 
 AUTO = "auto"
@@ -39,7 +40,7 @@ class Teaching:
 
     def __init__(self, arguments: argparse.Namespace, stop: StopSignals) -> None:
         self.arguments, self.stop = arguments, stop
-        self.options: TrainOptions = chosen_options(arguments)
+        self.options: TrainOptions = chosen_options(arguments, kept_settings(arguments.continue_from))
         self.store = store(arguments.output)
         self.base = BaseModel(arguments)
         self.base.dtype = frozen_dtype(self.options, self.base.device)
@@ -71,7 +72,7 @@ class Teaching:
         return self._described(result, run, found is not None, time.perf_counter() - began)
 
     def _train(self) -> tuple[Personalized, Run]:
-        say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer))
+        say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
         if self.request.priors is not None:
             drawn(self.request.priors, self.base, self.arguments.prior_batch_size, self.options.precision)
         resume = self._resumes()
@@ -94,7 +95,7 @@ class Teaching:
     def _identifier(self, noun: str) -> str:
         if self.arguments.identifier != AUTO:
             return str(self.arguments.identifier)
-        chosen = ranked(candidates(), self.base, noun)[0].text
+        chosen = ranked(candidates(self.base), self.base, noun)[0].text
         say(f"identifier: {chosen}")
         return chosen
 

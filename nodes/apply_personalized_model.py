@@ -51,5 +51,5 @@ class ApplyPersonalizedModel(io.ComfyNode):
             applied = with_lora(model, clip, tensors, *strengths)
         else:
             kept = store().kept_base(personalized_model.trained_from)
-            applied = with_difference(model, clip, *difference(personalized_model, kept), *strengths)
+            applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
         return io.NodeOutput(*applied, personalized_model.trigger)

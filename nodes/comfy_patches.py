@@ -7,13 +7,6 @@ from typing import Any
 import comfy.sd
 from torch import Tensor
 
-TEXT_ENCODERS = {
-    "sd1": {"text_encoder": "clip_l"},
-    "sd2": {"text_encoder": "clip_h"},
-    "sdxl": {"text_encoder": "clip_l", "text_encoder_2": "clip_g"},
-}
-"""{family: {text encoder: the host's name for it}}."""
-
 
 def with_lora(model: Any, clip: Any, tensors: dict[str, Tensor], on_model: float, on_clip: float) -> tuple[Any, Any]:
     """Clones of both with a LoRA of kohya keys applied; the originals are as they were."""
@@ -21,24 +14,17 @@ def with_lora(model: Any, clip: Any, tensors: dict[str, Tensor], on_model: float
 
 
 def with_difference(
-    model: Any, clip: Any, family: str, difference: dict[str, dict[str, Tensor]], on_model: float, on_clip: float
+    model: Any, clip: Any, difference: dict[str, dict[str, Tensor]], on_model: float, on_clip: float
 ) -> tuple[Any, Any]:
-    """Clones of both with {component: {name: W_trained − W_base}} added, names as `trainer.difference` gives them.
+    """Clones of both with {component: {the host's name: W_trained − W_base}} added.
 
     Raises ValueError when the model has no such weights: it is not of the family that was trained.
     """
     clones = model.clone(), clip.clone()
     for component, weights in difference.items():
         patcher, strength = (clones[0], on_model) if component == "denoiser" else (clones[1], on_clip)
-        patches = {_host_name(family, component, name): ("diff", (weight,)) for name, weight in weights.items()}
+        patches = {name: ("diff", (weight,)) for name, weight in weights.items()}
         refused = set(patches) - set(patcher.add_patches(patches, strength))
         if refused:
             raise ValueError(f"The model has no weights {sorted(refused)[:3]} …; it is of another family.")
     return clones
-
-
-def _host_name(family: str, component: str, name: str) -> str:
-    if component == "denoiser":
-        return f"diffusion_model.{name}"
-    inside = "" if name.startswith("text_projection") else "text_model."
-    return f"{TEXT_ENCODERS[family][component]}.transformer.{inside}{name}"

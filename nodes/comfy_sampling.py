@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from ..trainer import randomness
-from ..trainer.identifier import Answer
+from ..trainer.identifier import PROBED, Answer
 from ..trainer.priors import Draw, PriorRecipe
 from .comfy_host import raise_if_interrupted
 
 SCHEDULER = "normal"
 ANCESTRAL = [name for name in comfy.samplers.KSampler.SAMPLERS if "ancestral" in name]
-PROBE_STEPS = (0.15, 0.4, 0.6, 0.85)
 
 
 def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: int) -> Draw:
@@ -55,12 +54,12 @@ def denoiser_answer(model: Any, clip: Any) -> Answer:
     channels = model.get_model_object("latent_format").latent_channels
     schedule = model.get_model_object("model_sampling")
     # Four positions at the denoiser's deepest level, 32x32 latents for SD 1.5: enough to compare words by.
-    levels = len(model.model.model_config.unet_config["channel_mult"])
+    levels = len(model.model.model_config.unet_config.get("channel_mult", (1,)))
     side = max(8, 4 << (levels - 1))
-    noise = randomness.normal(0, "probe", range(len(PROBE_STEPS)), (channels, side, side))
+    noise = randomness.normal(0, "probe", range(len(PROBED)), (channels, side, side))
     comfy.model_management.load_models_gpu([model])
     device = model.load_device
-    sigma = torch.stack([_sigma(schedule, share) for share in PROBE_STEPS]).to(device)
+    sigma = torch.stack([_sigma(schedule, share) for share in PROBED]).to(device)
     noisy = noise.to(device) * sigma.view(-1, 1, 1, 1)
 
     def answer(prompts: Sequence[str]) -> Tensor:

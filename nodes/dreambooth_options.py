@@ -29,7 +29,7 @@ class DreamBoothOptions(io.ComfyNode):
             inputs=[
                 _float("prior_weight", 0.0, 10.0),
                 io.Int.Input("rank", default=0, min=0, max=1024, optional=True,
-                             tooltip=f"{TEXTS['rank']} 0: the preset's."),
+                             tooltip=f"{TEXTS['rank']} 0: that of continue_from, else the preset's."),
                 io.Float.Input("alpha", default=0.0, min=0.0, max=1024.0, optional=True, tooltip=_or_unset("alpha")),
                 _combo("targets"),
                 _int("batch_size", 1, 64),
@@ -51,7 +51,7 @@ class DreamBoothOptions(io.ComfyNode):
                 io.String.Input("instance_prompt", default=templates.instance, optional=True),
                 io.String.Input("class_prompt", default=templates.class_, optional=True),
                 io.Combo.Input("continue_from", options=["", *lora_names()], default="", optional=True,
-                               tooltip="A LoRA to go on from, with its rank. Empty: begin anew."),
+                               tooltip="A LoRA to go on from, with its rank and alpha. Empty: begin anew."),
             ],
             outputs=[sockets.Options.Output(display_name="DREAMBOOTH_OPTIONS")],
         )  # fmt: skip

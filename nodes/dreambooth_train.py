@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import torch
 from comfy_api.latest import io
 
+from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly
 from ..trainer.families import load_base
 from ..trainer.identifier import warnings_for
@@ -21,17 +23,8 @@ from ..trainer.request import Request
 from ..trainer.run import Run
 from ..trainer.subject import Subject
 from . import sockets
-from .comfy_host import (
-    BaseFile,
-    base_file,
-    clip_tokenizer,
-    interrupted,
-    lora_file,
-    prediction_of,
-    raise_if_interrupted,
-    store,
-    training_memory,
-)
+from .comfy_base_file import BaseFile, base_file, loaded_from
+from .comfy_host import interrupted, lora_file, raise_if_interrupted, rare_tokens, store, training_memory
 from .comfy_progress import NodeProgress
 
 log = logging.getLogger("dreambooth")
@@ -75,42 +68,36 @@ class DreamBoothTrain(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        model: Any,
-        clip: Any,
-        vae: Any,
-        subject: Subject,
-        identifier: str,
-        method: Any,
-        steps: int,
-        learning_rate: float,
-        seed: int,
-        name: str,
-        class_priors: ClassPriors | None = None,
-        options: dict[str, Any] | None = None,
-        preset: str = DEFAULT,
-    ) -> io.NodeOutput:
+        cls, model: Any, clip: Any, vae: Any, subject: Subject, identifier: str, method: Any, steps: int,
+        learning_rate: float, seed: int, name: str, class_priors: ClassPriors | None = None,
+        options: dict[str, Any] | None = None, preset: str = DEFAULT,
+    ) -> io.NodeOutput:  # fmt: skip
         """The result, from disk where the same run is finished."""
-        said = {name: value for name, value in {"steps": steps, "learning_rate": learning_rate}.items() if value}
-        fields = {**preset_named(preset).options(method), **(options or {}), **said}
-        begin = fields.pop("continue_from", "")
-        chosen = TrainOptions(method=method, seed=seed, **fields)
-        request = Request(
-            subject=subject,
-            identifier=identifier,
-            options=chosen,
-            name=name,
-            priors=class_priors,
-            continue_from=lora_file(begin) if begin else None,
-            prediction=prediction_of(model),
-        )
-        for warning in warnings_for(request.identifier, clip_tokenizer(clip)):
-            log.warning(warning)
+        shown = {"method": method, "steps": steps or None, "learning_rate": learning_rate or None, "seed": seed}
+        chosen, begin = _chosen(preset, {**(options or {}), **{k: v for k, v in shown.items() if v is not None}})
         base = base_file(model, clip, vae)
+        request = Request(
+            subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
+            continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
+        )  # fmt: skip
+        _warn(request.identifier, clip)
         result, run = find_finished(request, base.fingerprint, store()) or _train(base, request)
         raise_if_interrupted()
         return io.NodeOutput(result, _samples(run, subject), {"loss": _total(run, chosen.prior_weight)},
                              ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
+
+
+def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | None]:
+    """What is said, over what a LoRA to go on from brings, over the preset; and that LoRA's file."""
+    begin = said.pop("continue_from", "")
+    file = lora_file(begin) if begin else None
+    return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
+
+
+def _warn(identifier: str, clip: Any) -> None:
+    if found := rare_tokens(clip):
+        for warning in warnings_for(identifier, *found):
+            log.warning(warning)
 
 
 def _train(base: BaseFile, request: Request) -> tuple[Personalized, Run]:

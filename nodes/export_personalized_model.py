@@ -14,7 +14,8 @@ from ..trainer.export.layers import KnownShapes, Layers, layers_from
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.personalized import Personalized, checked_name
 from . import sockets
-from .comfy_host import base_file, store
+from .comfy_base_file import base_file
+from .comfy_host import store
 
 
 class ExportPersonalizedModel(io.ComfyNode):
@@ -69,7 +70,8 @@ class ExportPersonalizedModel(io.ComfyNode):
             prediction=prediction,
         )
         done = convert(wanted)
-        return io.NodeOutput(str(done.path), ui={"text": (f"{done.path.name}: {done.error or layout}",)})
+        lines = f"{done.path.name}: {done.error or layout}", *done.warnings
+        return io.NodeOutput(str(done.path), ui={"text": ("\n".join(lines),)})
 
 
 def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path | None, str | None]:

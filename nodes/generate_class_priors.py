@@ -12,7 +12,8 @@ from ..trainer.priors import PriorRecipe, complete
 from ..trainer.prompts import PromptTemplates
 from ..trainer.subject import Subject
 from . import sockets
-from .comfy_host import base_file, store
+from .comfy_base_file import base_file
+from .comfy_host import store
 from .comfy_sampling import ANCESTRAL, prior_drawer
 
 SHOWN = 8

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..trainer.identifier import rank_by_prior, rare_candidates, report
 from . import sockets
-from .comfy_host import clip_tokenizer
+from .comfy_host import rare_tokens
 from .comfy_sampling import denoiser_answer
 
 
@@ -39,7 +39,10 @@ class PickRareToken(io.ComfyNode):
     @classmethod
     def execute(cls, clip: Any, length: int, seed: int, model: Any = None, class_noun: str = "dog") -> io.NodeOutput:
         """The identifier with the weakest prior, and how it compares."""
-        candidates = rare_candidates(clip_tokenizer(clip), length, seed)
+        found = rare_tokens(clip)
+        if found is None:
+            raise ValueError(f"clip is a {type(clip.tokenizer).__name__}, of no known rare tokens: type [V] in.")
+        candidates = rare_candidates(found[0], length, seed, kind=found[1])
         if model is not None:
             candidates = rank_by_prior(candidates, class_noun, denoiser_answer(model, clip))
         return io.NodeOutput(candidates[0].text, report(candidates, candidates[0], class_noun))

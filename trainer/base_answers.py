@@ -10,13 +10,10 @@ from torch import Tensor
 from . import randomness
 from .base import Base, Conditioning
 from .frame import Frame
-from .identifier import Answer
+from .identifier import PROBED, Answer
 from .precision import autocast
 from .priors import Draw, PriorRecipe
 from .sampling import SamplerSettings, draw
-
-PROBED = (0.15, 0.4, 0.6, 0.85)
-"""Shares of the schedule, 0 clean and 1 pure noise: four noise levels."""
 
 
 def prior_drawer(base: Base, recipe: PriorRecipe) -> Draw:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from . import randomness
 from .base import Conditioning
-from .denoiser import Half, NoiseProcess
+from .denoiser import Half
 from .encoded import EncodedImages
+from .noise_process import NoiseProcess
 
 
 @dataclass(frozen=True)

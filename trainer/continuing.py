@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from .base import Base
+from .checkpoint import CheckpointError, read_shapes
 from .export.layers import layers_of
-from .export.lora_weights import LoraWeights, all_layers, ranks
+from .export.lora_keys import any_style
+from .export.lora_weights import DOWN, LoraWeights, all_layers, ranks
 from .export.read_lora import read_lora
 from .options import OptionError, TrainOptions
 
@@ -20,6 +23,19 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
         raise OptionError(f"method is {options.method!r}, and {file.name!r} is a LoRA: only 'lora' can continue it.")
 
 
+def kept_settings(file: Path | None) -> dict[str, Any]:
+    """What a run takes over from the LoRA that it goes on from, where nobody says otherwise: {"rank": its rank}.
+
+    Nothing without one. Raises CheckpointError for a file that is no LoRA.
+    """
+    if file is None:
+        return {}
+    halves = {key: shape for key, shape in read_shapes(file).items() if any_style(key)[1] == DOWN}
+    if not halves:
+        raise CheckpointError(f"{file.name!r} holds no LoRA to continue from.")
+    return {"rank": max(shape[0] for shape in halves.values())}
+
+
 def starting_weights(file: Path, base: Base, options: TrainOptions) -> LoraWeights:
     """The LoRA in a file, if a run with these options can go on from it.
 
@@ -29,11 +45,11 @@ def starting_weights(file: Path, base: Base, options: TrainOptions) -> LoraWeigh
     lora = read_lora(file, layers_of(base))
     rank = max(ranks(lora))
     if options.rank != rank:
-        raise OptionError(f"rank is {options.rank}, and {file.name!r} has rank {rank}: set rank to {rank}.")
+        raise OptionError(f"rank is {options.rank}, and {file.name!r} has rank {rank}: leave rank unset to keep it.")
     alphas = {layer.alpha for _, _, layer in all_layers(lora)}
     if options.alpha is not None and alphas != {options.alpha}:
         found = ", ".join(f"{alpha:g}" for alpha in sorted(alphas))
-        raise OptionError(f"alpha is {options.alpha:g}, and {file.name!r} has {found}: leave alpha at 0 to keep it.")
+        raise OptionError(f"alpha is {options.alpha:g}, and {file.name!r} has {found}: leave alpha unset to keep it.")
     _require_targets(file, lora, base, options)
     return lora
 

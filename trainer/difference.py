@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .base import Base
 from .checkpoint import CheckpointError
 from .families import family_of
 from .keys import KeyTable
@@ -14,10 +15,9 @@ from .personalized import Personalized
 from .source import CheckpointFile
 
 
-def difference(result: Personalized, base: Path) -> tuple[str, dict[str, dict[str, Tensor]]]:
-    """The family, and {component: {name: W_trained − W_base}}, unchanged weights left out.
+def difference(result: Personalized, base: Path) -> dict[str, dict[str, Tensor]]:
+    """{component: {ComfyUI's name of a weight: W_trained − W_base}}, unchanged weights left out.
 
-    The denoiser's names are the original layout's without its prefix, the text encoders' ours: so hosts have them.
     base: the weights that the result was trained from. Raises CheckpointError where they are gone.
     """
     if not base.is_file():
@@ -27,18 +27,20 @@ def difference(result: Personalized, base: Path) -> tuple[str, dict[str, dict[st
         )
     before, after = CheckpointFile(base), CheckpointFile(result.file)
     family = family_of(before)
-    found = {}
-    for component, table in family.key_tables(before.shapes).items():
-        if component in family.kohya:
-            named = _by_original if component == "denoiser" else KeyTable.ours
-            found[component] = _changes(
-                named(table, before.tensors(table.prefix)), named(table, after.tensors(table.prefix))
-            )
-    return family.family, {component: changes for component, changes in found.items() if changes}
+    tables = {name: table for name, table in family.key_tables(before.shapes).items() if name in family.comfyui}
+    found = {
+        component: _changes(*(_named(family, component, table, source) for source in (before, after)))
+        for component, table in tables.items()
+    }
+    return {component: changes for component, changes in found.items() if changes}
 
 
-def _by_original(table: KeyTable, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(table.prefix): tensor for key, tensor in tensors.items()}
+def _named(family: type[Base], component: str, table: KeyTable, source: CheckpointFile) -> dict[str, Tensor]:
+    """A component's weights by ComfyUI's names."""
+    tensors, prefix = source.tensors(table.prefix), family.comfyui[component]
+    if component == "denoiser":
+        return {prefix + key.removeprefix(table.prefix): tensor for key, tensor in tensors.items()}
+    return {prefix + family.shared_name(component, name): tensor for name, tensor in table.ours(tensors).items()}
 
 
 def _changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -13,15 +13,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .identifier_warnings import warnings_for
-from .rare_tokens import RARE_FROM, ClipVocabulary, Tokenizer, encode
+from .rare_tokens import RARE_FROM, ClipVocabulary, Tokenizer, Vocabulary, encode
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Answer", "Candidate", "rank_by_prior", "rare_candidates", "report", "warnings_for"]
+__all__ = ["PROBED", "Answer", "Candidate", "rank_by_prior", "rare_candidates", "report", "warnings_for"]
 
 Answer = Callable[[Sequence[str]], "Tensor"]
 """The denoiser's ε for prompts, all on one batch of N noises and timesteps: [prompts, N, ...]."""
+PROBED = (0.15, 0.4, 0.6, 0.85)
+"""The batch's noise levels, as shares of the schedule: 0 clean, 1 pure noise."""
 
 _REFUSED_DRAWS_IN_A_ROW = 2_000
 
@@ -40,7 +42,9 @@ class Candidate:
     prior: float | None = None
 
 
-def rare_candidates(tokenizer: Tokenizer, length: int, seed: int, count: int = 16) -> tuple[Candidate, ...]:
+def rare_candidates(
+    tokenizer: Tokenizer, length: int, seed: int, count: int = 16, kind: type[Vocabulary] = ClipVocabulary
+) -> tuple[Candidate, ...]:
     """Draws `count` identifiers of `length` rare tokens each.
 
     Ids are drawn uniformly without replacement: none comes twice in one call. A draw that does not
@@ -48,10 +52,10 @@ def rare_candidates(tokenizer: Tokenizer, length: int, seed: int, count: int = 1
     urn. The same tokenizer, length, seed and count give the same candidates on every platform.
 
     Raises ValueError for a length outside 1..3 (the paper's k), a negative seed, a count below 1 or
-    above what the vocabulary yields, and a tokenizer that is not CLIP's.
+    above what the vocabulary yields, and a tokenizer of another kind than `kind`.
     """
     _check(length, seed, count)
-    vocabulary = ClipVocabulary(tokenizer)
+    vocabulary = kind(tokenizer)
     urns = [vocabulary.rare_ids(ends_word=False)] * (length - 1)
     urns.append(vocabulary.rare_ids(ends_word=True))
     draw = random.Random(seed)
@@ -93,7 +97,7 @@ def _draw_ids(urns: Sequence[list[int]], draw: random.Random) -> tuple[int, ...]
     return tuple(urn.pop(int(draw.random() * len(urn))) for urn in urns)
 
 
-def _spelled(ids: tuple[int, ...], vocabulary: ClipVocabulary, tokenizer: Tokenizer) -> str:
+def _spelled(ids: tuple[int, ...], vocabulary: Vocabulary, tokenizer: Tokenizer) -> str:
     """The ids as text, or "" where that text spells a word or tokenizes differently."""
     text = "".join(map(vocabulary.piece, ids))
     if vocabulary.is_word(text) or encode(tokenizer, text) != ids:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .rare_tokens import ClipVocabulary, Tokenizer, encode
+from .rare_tokens import ClipVocabulary, Tokenizer, Vocabulary, encode
 
 _MOST_TOKENS = 3
 _SHORTEST_HASHTAG = 4
@@ -19,16 +19,20 @@ _WEAPONS = {
 _WAY_OUT = "the rare-token lookup draws one that means nothing"
 
 
-def warnings_for(identifier: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+def warnings_for(
+    identifier: str, tokenizer: Tokenizer, kind: type[Vocabulary] | None = ClipVocabulary
+) -> tuple[str, ...]:
     """Reasons to choose another identifier, each one sentence; () if none is known.
 
     Only advice: an identifier warned about trains all the same. Raises ValueError for an empty
-    identifier and for a tokenizer that is not CLIP's.
+    identifier and for a tokenizer of another kind than `kind`; None knows no reasons.
     """
     words = identifier.split()
     if not words:
         raise ValueError(f"identifier {identifier!r} is empty: give a rare word; {_WAY_OUT}")
-    vocabulary = ClipVocabulary(tokenizer)
+    if kind is None:
+        return ()
+    vocabulary = kind(tokenizer)
     found = [*_spelling(identifier, words)]
     for word in words:
         found.extend(_meaning(word.lower(), vocabulary, encode(tokenizer, word)))
@@ -49,7 +53,7 @@ def _spelling(identifier: str, words: list[str]) -> Iterator[str]:
         yield f"CLIP reads capitals as small letters, so it is the same as {identifier.lower()!r}"
 
 
-def _meaning(word: str, vocabulary: ClipVocabulary, ids: tuple[int, ...]) -> Iterator[str]:
+def _meaning(word: str, vocabulary: Vocabulary, ids: tuple[int, ...]) -> Iterator[str]:
     pieces = [vocabulary.piece(index) for index in ids]
     if word in _WEAPONS:
         yield _WEAPONS[word]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +11,14 @@ from pathlib import Path
 from torch import Tensor
 
 from .checkpoint import CheckpointError, Shapes
-from .part import Part, denoiser_part, text_parts, vae_part
-from .source import CheckpointFile
+from .part import Files, Part, PartFiles
 
 WEIGHTS = ("diffusion_pytorch_model", "model")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A `Source` made of parts. Only one denoiser, one VAE, and one or two text encoders make a model."""
+    """A `Source` made of parts: one denoiser, one VAE, and as many text encoders as its family has."""
 
     name: str
     parts: tuple[Part, ...]
@@ -36,36 +35,28 @@ class Parts:
         return {key: t for part in wanted for key, t in part.tensors().items() if key.startswith(prefix)}
 
 
-def separate_files(denoiser: Path, text_encoders: Sequence[Path], vae: Path) -> Parts:
-    """A denoiser's file, its text encoders' and its VAE's, each in the original or in diffusers' layout.
+def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dict[str, str]]:
+    """The files of a folder as diffusers' `save_pretrained` writes it, with safetensors; its scheduler's hints.
 
-    Raises CheckpointError for a file that is not what it is given as.
+    denoisers: what the denoiser's folder may be called. Raises CheckpointError for any other folder.
     """
-    encoders = text_parts([(file,) for file in text_encoders])
-    return Parts(
-        denoiser.name, (denoiser_part((denoiser,)), *encoders, vae_part((vae,))), CheckpointFile(denoiser).hints
-    )
-
-
-def diffusers_folder(folder: Path) -> Parts:
-    """A folder as diffusers' `save_pretrained` writes it, with safetensors. Raises CheckpointError otherwise."""
+    names = list(dict.fromkeys(denoisers))
     config = folder / "scheduler" / "scheduler_config.json"
-    if not (folder / "unet").is_dir() or not config.is_file():
+    denoiser = next((folder / name for name in names if (folder / name).is_dir()), None)
+    if denoiser is None or not config.is_file():
         raise CheckpointError(
-            f"{folder.name!r} is no diffusers folder that can be trained: it has no unet/ or no "
-            "scheduler/scheduler_config.json. Name such a folder, or a .safetensors checkpoint."
+            f"{folder.name!r} is no diffusers folder that can be trained: it has no "
+            f"{' or '.join(f'{name}/' for name in names)}, or no scheduler/scheduler_config.json. Name such a folder, "
+            "or a .safetensors checkpoint."
         )
+    encoders = sorted(path for path in folder.glob("text_encoder*") if path.is_dir())
+    files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weights(folder / "vae"))
     said = json.loads(config.read_text(encoding="utf-8"))
-    names = [name for name in ("text_encoder", "text_encoder_2") if (folder / name).is_dir()]
-    encoders = text_parts([_weights(folder / name) for name in names])
-    parts = (denoiser_part(_weights(folder / "unet")), *encoders, vae_part(_weights(folder / "vae")))
-    hints = {"prediction_type": said.get("prediction_type", "epsilon")}
-    if said.get("rescale_betas_zero_snr"):
-        hints["zero_snr"] = "true"
-    return Parts(folder.name, parts, hints)
+    zero_snr = {"zero_snr": "true"} if said.get("rescale_betas_zero_snr") else {}
+    return files, {"prediction_type": said.get("prediction_type", "epsilon"), **zero_snr}
 
 
-def _weights(folder: Path) -> tuple[Path, ...]:
+def _weights(folder: Path) -> Files:
     """The weights of a component, in one file or in several by their index; fp32 before fp16."""
     for stem in (f"{name}{variant}" for variant in ("", ".fp16") for name in WEIGHTS):
         if (folder / f"{stem}.safetensors").is_file():

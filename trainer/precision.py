@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .options import OptionError, Precision, TrainOptions
 
-DTYPES: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 MOST_PLAIN_POSITIONS = 256
 """Plain attention's memory grows with the square of this."""
 
@@ -24,7 +24,7 @@ def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | N
         return _best(device)
     if precision == "fp16" and device.type == "cpu":
         raise OptionError("precision is 'fp16', which a CPU trains slowly and inexactly; use auto, bf16 or fp32.")
-    return DTYPES[precision]
+    return AUTOCAST[precision]
 
 
 def frozen_dtype(options: TrainOptions, device: torch.device) -> torch.dtype:

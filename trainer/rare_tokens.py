@@ -33,6 +33,24 @@ class Tokenizer(Protocol):
     def __call__(self, text: Any, *, add_special_tokens: bool) -> Any: ...
 
 
+class Vocabulary(Protocol):
+    """The tokens of one kind of tokenizer, by how common they are."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None: ...
+
+    def rank(self, token_id: int) -> int:
+        """0 for the most common token."""
+
+    def piece(self, token_id: int) -> str:
+        """The token's text, without marks."""
+
+    def is_word(self, text: str) -> bool:
+        """Whether `text` means something."""
+
+    def rare_ids(self, *, ends_word: bool) -> list[int]:
+        """Ids, ascending, of rare tokens that mean nothing, and that end a word or must be continued."""
+
+
 @lru_cache(maxsize=1)
 def known_words() -> frozenset[str]:
     """Short strings with a meaning that their merge rank does not give away."""

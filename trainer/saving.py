@@ -7,8 +7,9 @@ import torch
 from .base import Base
 from .export.convert import write_lora
 from .export.layers import layers_of
-from .export.metadata import Said, layout_metadata, run_metadata
+from .export.metadata import layout_metadata, run_metadata
 from .export.original import original_tensors
+from .export.said import Said
 from .export.written import require_same, write_checked
 from .methods import Lora, Method
 from .personalized import Personalized

@@ -12,10 +12,11 @@ import torch
 from dreambooth_nodes.command_line import apply_check, export
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
-from dreambooth_nodes.trainer.checkpoint import read_tensors, write_tensors
+from dreambooth_nodes.trainer.checkpoint import read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.export.conversion import ConversionError
 from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.export.layers import layers_in
+from dreambooth_nodes.trainer.families import fingerprint_of
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_export_writes_and_prints_the_path(
     assert Path(capsys.readouterr().out.strip()) == tmp_path / "b.safetensors"
     assert run("export", tmp_path / "b.safetensors", "kohya", tmp_path / "c", "--base", base, "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert said == {"path": str(tmp_path / "c.safetensors"), "error": None}
+    assert said == {"path": str(tmp_path / "c.safetensors"), "error": None, "same_base": None}
     assert run("apply-check", said["path"], base) == 0
     with pytest.raises(ConversionError, match="needs the base"):
         run("export", lora, "checkpoint", tmp_path / "d")
@@ -61,3 +62,24 @@ def test_apply_check_says_what_does_not_fit(
     torn = write_tensors(tensors, tmp_path / "torn.safetensors", {})
     assert run("apply-check", torn, base) == 1
     assert "no place: lora_unet_nowhere.lora_up.weight" in capsys.readouterr().out
+
+
+def test_a_lora_of_another_base_is_converted_with_a_warning(
+    base: Path, lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for trained_from, same in ((fingerprint_of(base), True), ("0" * 64, False)):
+        says = write_tensors(read_tensors(lora), tmp_path / "a.safetensors", {"dreambooth.trained_from": trained_from})
+        assert run("export", says, "diffusers", tmp_path / f"{same}", "--base", base, "--json") == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["same_base"] is same
+        assert ("trained from another base" in said.err) is not same
+
+
+def test_a_foreign_lora_gets_the_bases_architecture(base: Path, lora: Path, tmp_path: Path) -> None:
+    foreign = write_tensors(read_tensors(lora), tmp_path / "a.safetensors", {})
+    for layout in ("kohya", "diffusers"):
+        assert run("export", foreign, layout, tmp_path / layout, "--base", base) == 0
+        found = read_metadata(tmp_path / f"{layout}.safetensors")
+        assert found["modelspec.architecture"] == "stable-diffusion-v1/lora"
+    assert run("export", foreign, "checkpoint", tmp_path / "whole", "--base", base) == 0
+    assert read_metadata(tmp_path / "whole.safetensors")["modelspec.architecture"] == "stable-diffusion-v1"

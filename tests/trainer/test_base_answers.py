@@ -9,9 +9,10 @@ import torch
 
 from dreambooth_nodes.trainer import randomness
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.base_answers import PROBED, denoiser_answer
-from dreambooth_nodes.trainer.denoiser import Diffusion
+from dreambooth_nodes.trainer.base_answers import denoiser_answer
 from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.identifier import PROBED
+from dreambooth_nodes.trainer.noise_process import Diffusion
 
 
 def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> None:

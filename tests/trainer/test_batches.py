@@ -6,8 +6,8 @@ import torch
 
 from dreambooth_nodes.trainer.base import Posterior
 from dreambooth_nodes.trainer.batches import Batches
-from dreambooth_nodes.trainer.denoiser import Diffusion
 from dreambooth_nodes.trainer.encoded import EncodedImages
+from dreambooth_nodes.trainer.noise_process import Diffusion
 
 PROCESS = Diffusion(torch.linspace(0.99, 0.01, 1000))
 

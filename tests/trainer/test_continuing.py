@@ -11,7 +11,8 @@ import torch
 
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.continuing import require_continuable, starting_weights
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.continuing import kept_settings, require_continuable, starting_weights
 from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.export.layers import layers_of
 from dreambooth_nodes.trainer.export.layouts import Layout
@@ -20,6 +21,7 @@ from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.methods import Lora
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.presets import preset_named
 from dreambooth_nodes.trainer.request import Request
 from dreambooth_nodes.trainer.subject import Subject
 
@@ -95,6 +97,26 @@ def test_what_does_not_fit_the_file_is_named(changes: dict[str, Any], said: str,
     file = write_lora(lora_of(small), layers_of(small), "kohya", tmp_path / "a.safetensors", {}, torch.float16)
     with pytest.raises(OptionError, match=said):
         starting_weights(file, small, options(**changes))
+
+
+@pytest.mark.parametrize("layout", ["kohya", "diffusers"])
+def test_a_run_that_says_no_rank_takes_the_files(layout: Layout, base_file: Path, tmp_path: Path) -> None:
+    """Over the preset's; new layers get its alpha too, where the layout has one."""
+    base = load_base(base_file)
+    file = write_lora(lora_of(base), layers_of(base), layout, tmp_path / "a.safetensors", {}, torch.float32)
+    settings = {**preset_named("best likeness").options("lora"), **kept_settings(file), "train_text_encoder": True}
+    unsaid = TrainOptions(**settings)
+    assert (unsaid.rank, unsaid.alpha) == (RANK, None)
+    method = Lora(starting_weights(file, base, unsaid))
+    method.attach(base, unsaid)
+    fresh = [layer for c, name, layer in all_layers(method.weights(base)) if name not in lora_of(base)[c]]
+    assert {layer.alpha / layer.rank for layer in fresh} == {ALPHA / RANK if layout == "kohya" else 1.0}
+
+
+def test_without_a_file_nothing_is_kept_and_a_file_without_a_lora_is_named(tmp_path: Path) -> None:
+    assert kept_settings(None) == {}
+    with pytest.raises(CheckpointError, match=r"a\.safetensors.*no LoRA"):
+        kept_settings(write_tensors({"weight": torch.ones(1)}, tmp_path / "a.safetensors", {}))
 
 
 def test_only_a_lora_continues_a_lora(tmp_path: Path) -> None:

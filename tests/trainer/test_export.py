@@ -59,11 +59,12 @@ def test_the_difference_turns_the_base_into_the_result(new_base: NewBase, toybas
         base.denoiser.conv_in.weight.add_(0.25)
     file = write_tensors(original_tensors(base, full.trained(base)), tmp_path / "x.safetensors", {})
     result = Personalized(file, "full", "olt", "dog", base.fingerprint, 1, 0)
-    _, changes = difference(result, toybase_file)
-    assert list(changes) == ["denoiser"] and list(changes["denoiser"]) == ["input_blocks.0.0.weight"]
+    changes = difference(result, toybase_file)
+    name = "diffusion_model.input_blocks.0.0.weight"
+    assert list(changes) == ["denoiser"] and list(changes["denoiser"]) == [name]
     before = base.source.tensors()["model.diffusion_model.input_blocks.0.0.weight"].float()
     after = load_base(file).denoiser.conv_in.weight
-    torch.testing.assert_close(before + changes["denoiser"]["input_blocks.0.0.weight"], after, rtol=0, atol=0)
+    torch.testing.assert_close(before + changes["denoiser"][name], after, rtol=0, atol=0)
     with pytest.raises(CheckpointError, match="no longer kept"):
         difference(result, tmp_path / "gone.safetensors")
 

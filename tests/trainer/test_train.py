@@ -57,7 +57,7 @@ def test_the_loss_is_that_of_diffusers_own_classes(new_base: Callable[[], Base],
     """The two terms from the equations, with diffusers' scheduler and UNet called directly."""
     from diffusers import DDPMScheduler
 
-    from dreambooth_nodes.trainer.families.latent_diffusion import SCHEDULE
+    from dreambooth_nodes.trainer.families.noise_schedule import SCHEDULE
 
     step = training(new_base(), subject, prior_weight=0.5)
     batch, scheduler = step.batches[0], DDPMScheduler(**SCHEDULE)

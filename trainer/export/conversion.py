@@ -11,7 +11,7 @@ from .layers import Layers
 from .layouts import Layout
 from .low_rank import LowRankError
 
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+TORCH = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class ConversionError(ValueError):
@@ -20,10 +20,22 @@ class ConversionError(ValueError):
 
 @dataclass(frozen=True)
 class Converted:
-    """path: the file, or the diffusers folder. error: how near a "difference" comes."""
+    """path: the file, or the diffusers folder. error: how near a "difference" comes.
+
+    same_base: whether the source was trained from the base that it was converted with; None where it does not say, or
+    where no base was given.
+    """
 
     path: Path
     error: LowRankError | None = None
+    same_base: bool | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against the result, each one sentence."""
+        if self.same_base is not False:
+            return ()
+        return ("the source says that it was trained from another base, where it will look different",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,4 +66,4 @@ class Conversion:
     @property
     def numbers(self) -> torch.dtype:
         """The dtype of the written weights."""
-        return DTYPES[self.dtype]
+        return TORCH[self.dtype]

@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 
 from ..base import Base
-from ..checkpoint import CheckpointError, read_metadata, read_shapes, to_dtype
+from ..checkpoint import CheckpointError, read_shapes, to_dtype
 from ..families import load_base
 from ..personalized import PREFIX
 from .applies import require_lora_of, same_base
 from .conversion import Conversion, ConversionError, Converted
+from .converted_metadata import converted_metadata
 from .diffusers import diffusers_tensors
 from .diffusers_folder import write_diffusers_folder
 from .kohya import kohya_tensors
@@ -21,7 +22,8 @@ from .lora_keys import is_adapter
 from .lora_weights import LoraWeights
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
-from .metadata import SPEC, carried, layout_metadata
+from .metadata import layout_metadata
+from .modelspec import SPEC
 from .read_lora import read_lora
 from .written import require_same, write_checked
 
@@ -54,30 +56,33 @@ def _from_lora(wanted: Conversion) -> Converted:
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")
     lora = read_lora(wanted.source, layers)
+    same = None if wanted.base is None else same_base(wanted.source, wanted.base)
+    return Converted(_written_lora(wanted, lora, layers), same_base=same)
+
+
+def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path:
     if wanted.layout in LORA_LAYOUTS:
-        path = write_lora(lora, layers, wanted.layout, wanted.target, _metadata(wanted, "lora"), wanted.numbers)
-        return Converted(path)
+        said = converted_metadata(wanted, "lora", layers)
+        return write_lora(lora, layers, wanted.layout, wanted.target, said, wanted.numbers)
     if wanted.base is None:
         raise _needs_base(wanted, "the LoRA is added to its weights")
     if wanted.layout == "diffusers folder":
-        return Converted(
-            _write_folder(wanted, merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength))
-        )
-    tensors = merged_tensors(layers, lora, wanted.strength, wanted.numbers)
-    return Converted(_write_checkpoint(wanted, tensors, layers))
+        merged = merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength)
+        return _write_folder(wanted, merged, layers)
+    return _write_checkpoint(wanted, merged_tensors(layers, lora, wanted.strength, wanted.numbers), layers)
 
 
 def _from_checkpoint(wanted: Conversion) -> Converted:
-    if wanted.layout == "diffusers folder":
-        return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction)))
     trained = layers_in(wanted.source)
+    if wanted.layout == "diffusers folder":
+        return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction), trained))
     if wanted.layout == "checkpoint":
         return Converted(_write_checkpoint(wanted, to_dtype(trained.source.tensors(), wanted.numbers), trained))
     if wanted.layout != "difference":
         raise ConversionError(f"{wanted.source.name!r} is a whole checkpoint: 'difference' makes a LoRA of it.")
     if wanted.base is None:
         raise _needs_base(wanted, "the difference is taken from it")
-    if same_base(wanted.source, wanted.base) is False:
+    if (same := same_base(wanted.source, wanted.base)) is False:
         raise ConversionError(
             f"{wanted.source.name!r} was trained from another base than {wanted.base.name!r}: their difference would "
             "hold what sets the bases apart as well. Give the base that it was trained from."
@@ -88,32 +93,25 @@ def _from_checkpoint(wanted: Conversion) -> Converted:
     lora, error = low_rank(trained.source, layers.source, layers, wanted.rank, wanted.numbers)
     if not lora:
         raise ConversionError(f"{wanted.source.name!r} differs from {wanted.base.name!r} in no layer.")
-    said = {**_metadata(wanted, "lora"), f"{PREFIX}difference": str(error)}
-    return Converted(write_lora(lora, layers, "kohya", wanted.target, said, wanted.numbers), error)
+    said = {**converted_metadata(wanted, "lora", layers), f"{PREFIX}difference": str(error)}
+    return Converted(write_lora(lora, layers, "kohya", wanted.target, said, wanted.numbers), error, same)
 
 
-def _write_folder(wanted: Conversion, base: Base) -> Path:
-    said = {**_metadata(wanted, "full"), **layout_metadata(type(base), wanted.layout, None, base.architecture)}
+def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
+    said = {
+        **converted_metadata(wanted, "full", layers),
+        **layout_metadata(type(base), wanted.layout, None, base.architecture),
+    }
     return write_diffusers_folder(base, wanted.target, wanted.numbers, said)
 
 
 def _write_checkpoint(wanted: Conversion, tensors: dict[str, torch.Tensor], layers: Layers) -> Path:
-    source, marks = _metadata(wanted, "full"), layers.family.marks(layers.source, wanted.prediction)
+    source, marks = converted_metadata(wanted, "full", layers), layers.family.marks(layers.source, wanted.prediction)
     shapes = {**layers.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     said = {**source, **layout_metadata(layers.family, wanted.layout, None, source.get(f"{SPEC}architecture", ""))}
     return write_checked(
         {**tensors, **marks}, wanted.target, said, lambda found, name: require_same(found, name, shapes)
     )
-
-
-def _metadata(wanted: Conversion, method: str) -> dict[str, str]:
-    source = carried(read_metadata(wanted.source)) if wanted.source.is_file() else {}
-    own = {f"{PREFIX}method": method} if f"{PREFIX}method" in source else {}
-    least = {f"{SPEC}sai_model_spec": "1.0.0", f"{SPEC}title": wanted.target.stem}
-    base = wanted.base if wanted.base is not None and wanted.base.is_file() else None
-    named = {} if base is None else read_metadata(base)
-    least |= {key: named[key] for key in (f"{SPEC}architecture", f"{SPEC}prediction_type") if key in named}
-    return {**least, **source, **own}
 
 
 def _needs_base(wanted: Conversion, why: str) -> ConversionError:

@@ -10,26 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..base import Base
 from ..checkpoint import CheckpointError, Shapes, to_dtype, write_json
-from ..families.modules import VOCABULARY, text_encoder_name
+from ..families.modules import text_encoder_name
 from .lora_weights import finite
 from .written import require_same, write_checked
 
-NUMBERS = {torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float32: "float32"}
 NONE: Mapping[str, str] = {}
-END = "<|endoftext|>"
-TOKENIZER = {
-    "tokenizer_class": "CLIPTokenizer",
-    "bos_token": "<|startoftext|>",
-    "eos_token": END,
-    "unk_token": END,
-    "errors": "replace",
-    "do_lower_case": True,
-    "add_prefix_space": False,
-}
 
 
 def write_diffusers_folder(
@@ -60,14 +49,6 @@ def whole_folder(path: Path, fill: Callable[[Path], None]) -> Path:
     return path
 
 
-def write_clip_tokenizer(folder: Path, length: int, pad_token: str) -> None:
-    """CLIP's tokenizer: the shipped vocabulary, `length` tokens a prompt."""
-    folder.mkdir()
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copyfile(VOCABULARY / name, folder / name)
-    write_json({**TOKENIZER, "model_max_length": length, "pad_token": pad_token}, folder / "tokenizer_config.json")
-
-
 def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, str]) -> None:
     modules: dict[str, Any] = {**base.components()}
     index: dict[str, Any] = {"_class_name": base.pipeline}
@@ -75,11 +56,9 @@ def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, s
         name = base.diffusers[component]
         index[name] = ["transformers" if component in base.text_encoders else "diffusers", type(module).__name__]
         if component in base.text_encoders:
-            _write_text_encoder(module, folder / name, dtype)
+            _write_text_encoder(base, component, folder / name, dtype)
             tokenizer = name.replace("text_encoder", "tokenizer")
-            length = module.config.max_position_embeddings
-            write_clip_tokenizer(folder / tokenizer, length, base.pad_tokens[component])
-            index[tokenizer] = ["transformers", "CLIPTokenizer"]
+            index[tokenizer] = ["transformers", base.save_tokenizer(component, folder / tokenizer)]
         else:
             module.save_config(folder / name)
             said = metadata if component == "denoiser" else NONE
@@ -87,23 +66,20 @@ def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, s
     scheduler = base.scheduler(base.sampler)
     scheduler.save_config(folder / "scheduler")
     index["scheduler"] = ["diffusers", type(scheduler).__name__]
-    write_json({**index, **_absent(base)}, folder / "model_index.json")
+    write_json({**index, **base.pipeline_index}, folder / "model_index.json")
 
 
-def _absent(base: Base) -> dict[str, Any]:
-    """What the pipelines of one text encoder list beside the rest, and we do not have."""
-    if len(base.text_encoders) > 1:
-        return {"force_zeros_for_empty_prompt": True}
-    none = [None, None]
-    return {"feature_extractor": none, "safety_checker": none, "requires_safety_checker": False}
-
-
-def _write_text_encoder(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
+def _write_text_encoder(base: Base, component: str, folder: Path, dtype: torch.dtype) -> None:
     """Under transformers 4's names, which version 5 reads too."""
+    module = base.text_encoders[component]
     weights = {text_encoder_name(name): tensor for name, tensor in module.state_dict().items()}
-    own = {name if name.startswith("text_projection.") else f"text_model.{name}": t for name, t in weights.items()}
+    own = {base.shared_name(component, name): tensor for name, tensor in weights.items()}
     config: Any = module.config
-    said = {**config.to_dict(), "architectures": [type(module).__name__], "torch_dtype": NUMBERS[dtype]}
+    said = {
+        **config.to_dict(),
+        "architectures": [type(module).__name__],
+        "torch_dtype": str(dtype).removeprefix("torch."),
+    }
     write_json(said, _folder(folder) / "config.json")
     _write_weights(own, folder / "model.safetensors", dtype)
 

@@ -19,7 +19,6 @@ from ..source import Source
 
 Place = tuple[str, str]
 """(component, our name of a layer)."""
-TOKEN_TABLES = ("token_embedding", "position_embedding")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Layers:
         for component in self.family.kohya:
             for name, shape in self.shapes[component].items():
                 layer = name.removesuffix(".weight")
-                if layer != name and len(shape) > 1 and not layer.endswith(TOKEN_TABLES):
+                if layer != name and len(shape) > 1 and not layer.endswith(self.family.embeddings):
                     found[component, layer] = shape
         return found
 
@@ -51,8 +50,7 @@ class Layers:
     def diffusers_name(self, place: Place) -> str:
         """What stands before `.lora_A.weight` in diffusers' files."""
         component, layer = place
-        inner = "text_model." if self._has_text_model(place) else ""
-        return f"{self.family.diffusers[component]}.{inner}{layer}"
+        return f"{self.family.diffusers[component]}.{self.family.shared_name(component, layer)}"
 
     @cached_property
     def kohya_names(self) -> dict[str, Place]:
@@ -73,18 +71,11 @@ class Layers:
         bare = {place[1]: place for place in denoiser}
         originals = {self._original(place): place for place in denoiser}
         flat = {self._flat("denoiser", name): place for name, place in originals.items()}
-        comfy = {f"diffusion_model.{name}": place for name, place in originals.items()}
+        comfy = {f"{self.family.comfyui['denoiser']}{name}": place for name, place in originals.items()}
         return {**flat, **comfy, **bare, **dotted, **ours, **self.diffusers_names, **self.kohya_names}
 
     def _flat(self, component: str, layer: str) -> str:
-        prefix = self.family.kohya[component]
-        if not self._has_text_model((component, layer)):
-            prefix = prefix.removesuffix("text_model_")
-        return prefix + layer.replace(".", "_")
-
-    def _has_text_model(self, place: Place) -> bool:
-        component, layer = place
-        return self.family.kohya[component].endswith("text_model_") and layer != "text_projection"
+        return self.family.kohya[component] + self.family.shared_name(component, layer).replace(".", "_")
 
     def _original(self, place: Place) -> str:
         component, layer = place

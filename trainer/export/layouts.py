@@ -7,4 +7,5 @@ from typing import Literal, get_args
 Layout = Literal["kohya", "diffusers", "checkpoint", "diffusers folder", "difference"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 LORA_LAYOUTS = ("kohya", "diffusers", "difference")
-DTYPES = ("fp16", "bf16", "fp32")
+Dtype = Literal["fp16", "bf16", "fp32"]
+DTYPES: tuple[str, ...] = get_args(Dtype)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..base import component_tensors
+from ..fingerprint import component_tensors
 from ..source import Source
 from .layers import Layers, Place
 from .lora_weights import LoraLayer, LoraWeights

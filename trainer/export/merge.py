@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..base import Base, component_tensors
+from ..base import Base
 from ..families.modules import text_encoder_name
+from ..fingerprint import component_tensors
 from .layers import Layers
 from .lora_weights import LoraWeights
 from .original import original_tensors

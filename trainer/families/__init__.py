@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from ..base import Base, component_tensors, fingerprint
+from ..base import Base
 from ..checkpoint import CheckpointError, Shapes
-from ..parts import diffusers_folder
+from ..fingerprint import component_tensors, fingerprint
+from ..part import Part, PartFiles, file_shapes
+from ..parts import Parts, folder_files
 from ..source import CheckpointFile, Source
 from .stable_diffusion_1 import StableDiffusion1
 from .stable_diffusion_2 import StableDiffusion2
@@ -19,7 +22,19 @@ FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusio
 
 def open_source(path: Path) -> Source:
     """A checkpoint in the original layout, or a diffusers folder. Raises CheckpointError for anything else."""
-    return diffusers_folder(path) if path.is_dir() else CheckpointFile(path)
+    if not path.is_dir():
+        return CheckpointFile(path)
+    files, hints = folder_files(path, (family.diffusers["denoiser"] for family in FAMILIES))
+    return Parts(path.name, _parts(path.name, files), hints)
+
+
+def separate_files(denoiser: Path, text_encoders: Sequence[Path], vae: Path) -> Parts:
+    """A denoiser's file, its text encoders' and its VAE's, each in any layout that its family reads.
+
+    Raises CheckpointError for a file that is not what it is given as.
+    """
+    files = PartFiles((denoiser,), tuple((file,) for file in text_encoders), (vae,))
+    return Parts(denoiser.name, _parts(denoiser.name, files), CheckpointFile(denoiser).hints)
 
 
 def family_of(source: Source) -> type[Base]:
@@ -27,10 +42,7 @@ def family_of(source: Source) -> type[Base]:
     for family in FAMILIES:
         if family.recognises(source.shapes):
             return family
-    raise CheckpointError(
-        f"{source.name!r} is of no family that can be trained here (so far: "
-        f"{', '.join(family.family for family in FAMILIES)}). {_described(source.shapes)}"
-    )
+    raise _of_no_family(source.name, source.shapes)
 
 
 def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> Base:
@@ -47,6 +59,20 @@ def fingerprint_of(path: Path | Source) -> str:
     """The fingerprint of a model, without building it. Raises CheckpointError for one of no known family."""
     source = open_source(path) if isinstance(path, Path) else path
     return fingerprint(component_tensors(source, family_of(source).key_tables(source.shapes)))
+
+
+def _parts(name: str, files: PartFiles) -> tuple[Part, ...]:
+    for family in FAMILIES:
+        if (parts := family.parts(files)) is not None:
+            return parts
+    raise _of_no_family(name, file_shapes(files.denoiser))
+
+
+def _of_no_family(name: str, shapes: Shapes) -> CheckpointError:
+    return CheckpointError(
+        f"{name!r} is of no family that can be trained here (so far: "
+        f"{', '.join(family.family for family in FAMILIES)}). {_described(shapes)}"
+    )
 
 
 def _described(shapes: Shapes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,21 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ..checkpoint import CheckpointError, counted
+from ..checkpoint import CheckpointError, counted, write_json
 
 Tensors = Mapping[str, Tensor]
 VOCABULARY = Path(__file__).parent.parent / "clip_vocabulary"
+END = "<|endoftext|>"
+TOKENIZER_CLASS = "CLIPTokenizer"
+TOKENIZER = {
+    "tokenizer_class": TOKENIZER_CLASS,
+    "bos_token": "<|startoftext|>",
+    "eos_token": END,
+    "unk_token": END,
+    "errors": "replace",
+    "do_lower_case": True,
+    "add_prefix_space": False,
+}
 
 
 def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype) -> Any:
@@ -71,8 +83,17 @@ def clip_tokenizer() -> Any:
         str(VOCABULARY / "vocab.json"),
         str(VOCABULARY / "merges.txt"),
         model_max_length=77,
-        pad_token="<|endoftext|>",
+        pad_token=END,
     )
+
+
+def write_clip_tokenizer(folder: Path, length: int, pad_token: str) -> str:
+    """CLIP's tokenizer: the shipped vocabulary, `length` tokens a prompt. Returns its class in transformers."""
+    folder.mkdir()
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copyfile(VOCABULARY / name, folder / name)
+    write_json({**TOKENIZER, "model_max_length": length, "pad_token": pad_token}, folder / "tokenizer_config.json")
+    return TOKENIZER_CLASS
 
 
 def text_encoder_name(module_key: str) -> str:

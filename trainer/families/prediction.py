@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from ..checkpoint import CheckpointError
-from ..denoiser import Prediction
+from ..noise_process import Prediction
 from ..source import Source
 
 DEEP_NORM = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from ..base import Conditioning
 from ..checkpoint import Shapes, counted
-from ..denoiser import Prediction
 from ..keys import KeyTable
-from ..layouts import OPEN_CLIP_PREFIXES, open_clip_table, present
+from ..noise_process import Prediction
 from ..source import Source
 from .latent_diffusion import LatentDiffusion, side_by_side
+from .latent_diffusion_family import ONE_TEXT_ENCODER
+from .latent_diffusion_keys import OPEN_CLIP_PREFIXES, open_clip_table, present
 from .prediction import prediction_of_sd2
 from .prompts import ROW, padded_with
 
@@ -26,16 +27,18 @@ class StableDiffusion2(LatentDiffusion):
 
     family: ClassVar[str] = "sd2"
     context: ClassVar[int] = 1024
-    kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_text_model_"}
+    kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_"}
     diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
+    comfyui: ClassVar[dict[str, str]] = {"denoiser": "diffusion_model.", "text_encoder": "clip_h.transformer."}
     kohya_version: ClassVar[str] = "sd_v2"
     pipeline: ClassVar[str] = "StableDiffusionPipeline"
+    pipeline_index: ClassVar[dict[str, Any]] = ONE_TEXT_ENCODER
     pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "!"}
 
-    @property
-    def architecture(self) -> str:
+    @classmethod
+    def architecture_of(cls, prediction: str | None) -> str:
         """The name in the modelspec specification."""
-        return "stable-diffusion-v2-768-v" if self.prediction == "v_prediction" else "stable-diffusion-v2-512"
+        return "stable-diffusion-v2-768-v" if prediction == "v_prediction" else "stable-diffusion-v2-512"
 
     def encode_tokens(self, token_ids: Tensor) -> Conditioning:
         """{"context": [B, 77·k, 1024]}: the 23rd layer, normalised."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,8 +12,8 @@ from ..base import Conditioning
 from ..checkpoint import Shapes, counted
 from ..frame import Frame
 from ..keys import KeyTable
-from ..layouts import CLIP_L_OF_TWO, OPEN_CLIP_OF_TWO, clip_table, open_clip_table
 from .latent_diffusion import LatentDiffusion, side_by_side
+from .latent_diffusion_keys import CLIP_L_OF_TWO, OPEN_CLIP_OF_TWO, clip_table, open_clip_table
 from .prompts import ROW, padded_with
 
 PAD_OF_SECOND = 0
@@ -29,8 +29,8 @@ class StableDiffusionXL(LatentDiffusion):
     told_sizes: ClassVar[bool] = True
     kohya: ClassVar[dict[str, str]] = {
         "denoiser": "lora_unet_",
-        "text_encoder": "lora_te1_text_model_",
-        "text_encoder_2": "lora_te2_text_model_",
+        "text_encoder": "lora_te1_",
+        "text_encoder_2": "lora_te2_",
     }
     kohya_by_original: ClassVar[bool] = True
     diffusers: ClassVar[dict[str, str]] = {
@@ -39,12 +39,18 @@ class StableDiffusionXL(LatentDiffusion):
         "text_encoder_2": "text_encoder_2",
         "vae": "vae",
     }
+    comfyui: ClassVar[dict[str, str]] = {
+        "denoiser": "diffusion_model.",
+        "text_encoder": "clip_l.transformer.",
+        "text_encoder_2": "clip_g.transformer.",
+    }
     kohya_version: ClassVar[str] = "sdxl_base_v1-0"
     pipeline: ClassVar[str] = "StableDiffusionXLPipeline"
+    pipeline_index: ClassVar[dict[str, Any]] = {"force_zeros_for_empty_prompt": True}
     pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "<|endoftext|>", "text_encoder_2": "!"}
 
-    @property
-    def architecture(self) -> str:
+    @classmethod
+    def architecture_of(cls, prediction: str | None) -> str:
         """The name in the modelspec specification."""
         return "stable-diffusion-xl-v1-base"
 

@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer as AdaptedLayer
 from torch import Tensor, nn
 
 from ..base import Base
-from ..export.lora_weights import LoraLayer, LoraWeights, from_peft
+from ..export.lora_weights import LoraLayer, LoraWeights, all_layers, from_peft
 from ..families.modules import text_encoder_name
 from ..options import TrainOptions
 from ..randomness import generator, scoped_seed
@@ -25,7 +25,10 @@ class Lora:
     name: ClassVar[str] = "lora"
 
     def __init__(self, start: LoraWeights | None = None) -> None:
-        """start: weights to go on from, with their ranks and alphas; None begins anew."""
+        """start: weights to go on from, with their ranks and alphas; None begins anew.
+
+        Layers that `start` has not get its alpha too, at its highest rank, where the options name none.
+        """
         self._components: tuple[str, ...] = ()
         self._start = start or {}
 
@@ -33,11 +36,12 @@ class Lora:
         """Add the adapters, drawn from the run's seed; B starts at zero, so only `start` changes anything yet."""
         components = trained_components(base, options)
         self._components = tuple(components)
+        alpha = options.lora_alpha if options.alpha is not None else _alpha_of(self._start, options.rank)
         with scoped_seed(options.seed, "lora"):
             for component, module in components.items():
                 names = base.lora_targets(component, options.targets)
                 start = self._start.get(component, {})
-                inject_adapter_in_model(_config(options, rf".*(?:{names})", module, start), module)
+                inject_adapter_in_model(_config(options.rank, alpha, rf".*(?:{names})", module, start), module)
                 _begin(module, options.seed, component)
                 _fill(module, start)
                 module.train()
@@ -75,12 +79,18 @@ def _uniform(shape: torch.Size, source: torch.Generator) -> Tensor:
     return (torch.rand(shape, generator=source) * 2 - 1) * bound
 
 
-def _config(options: TrainOptions, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
+def _alpha_of(start: LoraWeights, rank: int) -> float:
+    """That of the layers of this rank, where they have one; the rank without any, as in a new LoRA."""
+    alphas = {layer.alpha for _, _, layer in all_layers(start) if layer.rank == rank}
+    return alphas.pop() if len(alphas) == 1 else float(rank)
+
+
+def _config(rank: int, alpha: float, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
     names = {text_encoder_name(name): name for name, _ in module.named_modules()}
     own = {names[layer]: weights for layer, weights in start.items()}
     return LoraConfig(
-        r=options.rank,
-        lora_alpha=options.lora_alpha,
+        r=rank,
+        lora_alpha=alpha,
         target_modules=targets,
         rank_pattern={name: layer.rank for name, layer in own.items()},
         alpha_pattern={name: layer.alpha for name, layer in own.items()},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from accelerate import PartialState
 
-from ....trainer.precision import DTYPES, forward_dtype
+from ....trainer.precision import AUTOCAST, forward_dtype
 from ..contender import Work
 
 
 def chosen_precision(work: Work) -> str:
     """fp32, bf16 or fp16: ours on the device that accelerate, and so diffusers' scripts, choose."""
     dtype = forward_dtype(work.precision, PartialState().device)
-    return next(name for name, value in DTYPES.items() if value == dtype)
+    return next(name for name, value in AUTOCAST.items() if value == dtype)

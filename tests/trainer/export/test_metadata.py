@@ -20,7 +20,8 @@ from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
 from dreambooth_nodes.trainer.export.hashes import file_sha256, short_hash
 from dreambooth_nodes.trainer.export.layers import Layers
-from dreambooth_nodes.trainer.export.metadata import Said, run_metadata
+from dreambooth_nodes.trainer.export.metadata import run_metadata
+from dreambooth_nodes.trainer.export.said import Said
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.photos import Photo
 from dreambooth_nodes.trainer.subject import Subject

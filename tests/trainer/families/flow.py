@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +14,11 @@ from torch import Tensor
 from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 
 from dreambooth_nodes.tests.trainer.families.small import new_vae
-from dreambooth_nodes.trainer.base import Base, Conditioning, Posterior, component_tensors, fingerprint
-from dreambooth_nodes.trainer.checkpoint import Shapes, write_tensors
+from dreambooth_nodes.trainer.base import Base, Conditioning, Posterior
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, Shapes, write_tensors
+from dreambooth_nodes.trainer.fingerprint import component_tensors, fingerprint
 from dreambooth_nodes.trainer.keys import KeyTable
+from dreambooth_nodes.trainer.part import Part, PartFiles, file_shapes
 from dreambooth_nodes.trainer.source import Source
 
 PREFIXES = {"denoiser": "model.diffusion_model.", "text_encoder": "text_encoders.t5.", "vae": "vae."}
@@ -57,6 +60,9 @@ class TinyFlow(Base):
     sampler: ClassVar[str] = "euler"
     kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_"}
     diffusers: ClassVar[dict[str, str]] = {"denoiser": "transformer", "text_encoder": "text_encoder", "vae": "vae"}
+    comfyui: ClassVar[dict[str, str]] = {"denoiser": "diffusion_model.", "text_encoder": "t5.transformer."}
+    comfyui_sampling: ClassVar[dict[tuple[str, str], str]] = {("ModelSamplingDiscreteFlow", "CONST"): "flow"}
+    embeddings: ClassVar[tuple[str, ...]] = ("shared", "embed_tokens", "relative_attention_bias")
 
     def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
         self.source = source
@@ -72,9 +78,18 @@ class TinyFlow(Base):
         self.process = Flow()
         self.freeze()
 
-    @property
-    def architecture(self) -> str:
+    @classmethod
+    def architecture_of(cls, prediction: str | None) -> str:
         return "tiny-flow"
+
+    @classmethod
+    def parts(cls, files: PartFiles) -> tuple[Part, ...] | None:
+        if not any(key.endswith("adaln_single.linear.weight") for key in file_shapes(files.denoiser)):
+            return None
+        if len(files.text_encoders) != 1 or "shared.weight" not in file_shapes(files.text_encoders[0]):
+            raise CheckpointError(f"{files.denoiser[0].name!r} needs one text encoder, a T5.")
+        given = {"denoiser": files.denoiser, "text_encoder": files.text_encoders[0], "vae": files.vae}
+        return tuple(Part(own, PREFIXES[name], partial(original_names, PREFIXES[name])) for name, own in given.items())
 
     @classmethod
     def recognises(cls, shapes: Shapes) -> bool:
@@ -115,6 +130,13 @@ class TinyFlow(Base):
     @classmethod
     def lora_targets(cls, component: str, targets: str) -> str:
         return r"to_[qkv]|to_out\.0" if component == "denoiser" else r"SelfAttention\.[qkvo]"
+
+
+def original_names(prefix: str, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Own names behind the prefix; what T5 has twice, transformers writes once."""
+    named = {prefix + key.removeprefix(prefix): tensor for key, tensor in found.items()}
+    shared = named.get(f"{prefix}shared.weight")
+    return named if shared is None else {**named, f"{prefix}encoder.embed_tokens.weight": shared}
 
 
 def new_modules() -> dict[str, Any]:

@@ -10,9 +10,7 @@ from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
 from dreambooth_nodes.trainer.checkpoint import Shapes
-from dreambooth_nodes.trainer.families.modules import text_encoder_name
-from dreambooth_nodes.trainer.keys import KeyTable
-from dreambooth_nodes.trainer.layouts import (
+from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
@@ -24,6 +22,8 @@ from dreambooth_nodes.trainer.layouts import (
     open_clip_table,
     vae_table,
 )
+from dreambooth_nodes.trainer.families.modules import text_encoder_name
+from dreambooth_nodes.trainer.keys import KeyTable
 
 UNETS: dict[str, dict[str, Any]] = {
     "sd1": {"cross_attention_dim": 768, "attention_head_dim": 8},

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from dreambooth_nodes.trainer.checkpoint import write_tensors
-from dreambooth_nodes.trainer.families.modules import text_encoder_name
-from dreambooth_nodes.trainer.keys import KeyTable
-from dreambooth_nodes.trainer.layouts import (
+from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
@@ -25,6 +23,8 @@ from dreambooth_nodes.trainer.layouts import (
     open_clip_table,
     vae_table,
 )
+from dreambooth_nodes.trainer.families.modules import text_encoder_name
+from dreambooth_nodes.trainer.keys import KeyTable
 
 WIDTHS = {"sd1": 768, "sd2": 1024, "sdxl": 2048}
 DEPTHS = {"sd1": (1, 1), "sd2": (1, 1), "sdxl": (0, 2)}

@@ -14,8 +14,8 @@ from dreambooth_nodes.tests.trainer.families.small import components
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss
 from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.families.latent_diffusion import SCHEDULE
 from dreambooth_nodes.trainer.families.modules import VOCABULARY
+from dreambooth_nodes.trainer.families.noise_schedule import SCHEDULE
 from dreambooth_nodes.trainer.frame import Frame
 
 PROMPTS = ["a olt dog in the snow", "a dog"]

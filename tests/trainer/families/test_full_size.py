@@ -10,9 +10,15 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, con
 from dreambooth_nodes.tests.trainer.families.full_size import DEPTHS, TENSORS, UNETS, denoiser, original, shapes_of
 from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
 from dreambooth_nodes.trainer.families import FAMILIES
+from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
+    DENOISER,
+    OPEN_CLIP,
+    OPEN_CLIP_OF_TWO,
+    denoiser_table,
+    open_clip_table,
+)
 from dreambooth_nodes.trainer.families.modules import text_encoder_name
 from dreambooth_nodes.trainer.families.unet_shape import unet_shape
-from dreambooth_nodes.trainer.layouts import DENOISER, OPEN_CLIP, OPEN_CLIP_OF_TWO, denoiser_table, open_clip_table
 
 
 @pytest.mark.parametrize("family", UNETS)

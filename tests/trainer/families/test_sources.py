@@ -12,11 +12,10 @@ from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.export.original import original_tensors
-from dreambooth_nodes.trainer.families import load_base, open_source
-from dreambooth_nodes.trainer.layouts import DENOISER, VAE
+from dreambooth_nodes.trainer.families import load_base, open_source, separate_files
+from dreambooth_nodes.trainer.families.latent_diffusion_keys import DENOISER, VAE
 from dreambooth_nodes.trainer.methods import Full
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.parts import separate_files
 from dreambooth_nodes.trainer.source import CheckpointFile
 
 DIFFUSERS = {"denoiser": "unet", "vae": "vae", "text_encoder": "text_encoder", "text_encoder_2": "text_encoder_2"}

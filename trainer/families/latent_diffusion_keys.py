@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from .keys import KeyTable
+from ..keys import KeyTable
 
 DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
 CLIP_L, CLIP_L_OF_TWO = "cond_stage_model.transformer.text_model.", "conditioner.embedders.0.transformer.text_model."

@@ -1,0 +1,74 @@
+"""kohya's `ss_` fields: what sd-scripts write and the WebUI shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..base import Base
+from ..options import TrainOptions
+from .hashes import file_sha256, short_hash
+from .said import Said
+
+
+def kohya_fields(said: Said, base: Base) -> dict[str, str]:
+    """What holds in every layout: the base, the settings, the dataset."""
+    return {**_training(said, base), **_dataset(said)}
+
+
+def _training(said: Said, base: Base) -> dict[str, str]:
+    v, version = base.prediction == "v_prediction", base.kohya_version
+    fields: dict[str, Any] = {
+        "output_name": said.name,
+        "base_model_version": f"{version}_v" if v and version.startswith("sd_v") else version,
+        "v2": version.startswith("sd_v2"),
+        "v_parameterization": v,
+        "steps": said.steps,
+        **_settings(said.options),
+        **_base_file(said.base_file),
+    }
+    return {f"ss_{name}": str(value) for name, value in fields.items()}
+
+
+def _settings(options: TrainOptions) -> dict[str, Any]:
+    rate = options.text_encoder_learning_rate or options.learning_rate
+    return {
+        "learning_rate": options.learning_rate,
+        "unet_lr": options.learning_rate,
+        "text_encoder_lr": rate if options.train_text_encoder else None,
+        "max_train_steps": options.steps,
+        "seed": options.seed,
+        "mixed_precision": options.precision,
+        "lr_scheduler": options.schedule,
+        "lr_warmup_steps": options.warmup_steps,
+        "optimizer": "torch.optim.adamw.AdamW",
+        "gradient_accumulation_steps": options.accumulation,
+        "gradient_checkpointing": options.checkpointing,
+        "max_grad_norm": options.max_grad_norm,
+        "min_snr_gamma": options.snr_gamma,
+        "prior_loss_weight": options.prior_weight,
+        "clip_skip": None,
+        "cache_latents": True,
+    }
+
+
+def _base_file(file: Path | None) -> dict[str, str]:
+    if file is None or not file.is_file():
+        return {}
+    return {"sd_model_name": file.name, "new_sd_model_hash": file_sha256(file), "sd_model_hash": short_hash(file)}
+
+
+def _dataset(said: Said) -> dict[str, str]:
+    subject, photos = said.subject, len(said.subject.photos)
+    folder = {subject.class_noun: {"n_repeats": 1, "img_count": photos}}
+    size = {"resolution": [subject.width, subject.height], "count": photos}
+    return {
+        "ss_num_train_images": str(photos),
+        "ss_num_reg_images": str(said.priors),
+        "ss_batch_size_per_device": str(said.options.batch_size),
+        "ss_resolution": f"({subject.width}, {subject.height})",
+        "ss_dataset_dirs": json.dumps(folder, ensure_ascii=False),
+        "ss_bucket_info": json.dumps({"buckets": {"0": size}}),
+        "ss_tag_frequency": json.dumps({subject.class_noun: {said.trigger: photos}}, ensure_ascii=False),
+    }
