@@ -98,14 +98,21 @@ def _absent(base: Base) -> dict[str, Any]:
     return {"feature_extractor": none, "safety_checker": none, "requires_safety_checker": False}
 
 
-def _write_text_encoder(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
-    """Under transformers 4's names, which version 5 reads too."""
+def text_encoder_weights(module: nn.Module) -> dict[str, Tensor]:
+    """A text encoder's weights under transformers 4's names, which version 5 reads too."""
     weights = {text_encoder_name(name): tensor for name, tensor in module.state_dict().items()}
-    own = {name if name.startswith("text_projection.") else f"text_model.{name}": t for name, t in weights.items()}
+    return {name if name.startswith("text_projection.") else f"text_model.{name}": t for name, t in weights.items()}
+
+
+def text_encoder_config(module: nn.Module, dtype: torch.dtype) -> dict[str, Any]:
+    """What config.json says beside weights in `dtype`."""
     config: Any = module.config
-    said = {**config.to_dict(), "architectures": [type(module).__name__], "torch_dtype": NUMBERS[dtype]}
-    write_json(said, _folder(folder) / "config.json")
-    _write_weights(own, folder / "model.safetensors", dtype)
+    return {**config.to_dict(), "architectures": [type(module).__name__], "torch_dtype": NUMBERS[dtype]}
+
+
+def _write_text_encoder(module: nn.Module, folder: Path, dtype: torch.dtype) -> None:
+    write_json(text_encoder_config(module, dtype), _folder(folder) / "config.json")
+    _write_weights(text_encoder_weights(module), folder / "model.safetensors", dtype)
 
 
 def _write_weights(
