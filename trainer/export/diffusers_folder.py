@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..base import Base
 from ..checkpoint import CheckpointError, Shapes, to_dtype, write_json
@@ -69,19 +69,23 @@ def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, s
     write_json({**index, **base.pipeline_index}, folder / "model_index.json")
 
 
-def _write_text_encoder(base: Base, component: str, folder: Path, dtype: torch.dtype) -> None:
-    """Under transformers 4's names, which version 5 reads too."""
-    module = base.text_encoders[component]
+def text_encoder_weights(family: type[Base], component: str, module: nn.Module) -> dict[str, Tensor]:
+    """A text encoder's weights under transformers 4's names, which version 5 reads too."""
     weights = {text_encoder_name(name): tensor for name, tensor in module.state_dict().items()}
-    own = {base.shared_name(component, name): tensor for name, tensor in weights.items()}
+    return {family.shared_name(component, name): tensor for name, tensor in weights.items()}
+
+
+def text_encoder_config(module: nn.Module, dtype: torch.dtype) -> dict[str, Any]:
+    """What config.json says beside weights in `dtype`."""
     config: Any = module.config
-    said = {
-        **config.to_dict(),
-        "architectures": [type(module).__name__],
-        "torch_dtype": str(dtype).removeprefix("torch."),
-    }
-    write_json(said, _folder(folder) / "config.json")
-    _write_weights(own, folder / "model.safetensors", dtype)
+    said = {"architectures": [type(module).__name__], "torch_dtype": str(dtype).removeprefix("torch.")}
+    return {**config.to_dict(), **said}
+
+
+def _write_text_encoder(base: Base, component: str, folder: Path, dtype: torch.dtype) -> None:
+    module = base.text_encoders[component]
+    write_json(text_encoder_config(module, dtype), _folder(folder) / "config.json")
+    _write_weights(text_encoder_weights(type(base), component, module), folder / "model.safetensors", dtype)
 
 
 def _write_weights(

@@ -1,7 +1,9 @@
-"""Checkpoints of the real models' sizes: names and shapes, no numbers."""
+"""Checkpoints of the real models' sizes: names and shapes, and files of random numbers."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
-from dreambooth_nodes.trainer.checkpoint import Shapes
+from dreambooth_nodes.trainer.checkpoint import Shapes, write_tensors
 from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
@@ -40,6 +42,12 @@ UNETS: dict[str, dict[str, Any]] = {
         "addition_time_embed_dim": 256,
         "projection_class_embeddings_input_dim": 2816,
     },
+}
+VAE_CONFIG: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
 }
 DEPTHS = {"sd1": (1, 1, 1, 0), "sd2": (1, 1, 1, 0), "sdxl": (0, 2, 10)}
 TENSORS = {"sd1": 686, "sd2": 686, "sdxl": 1680}
@@ -77,12 +85,7 @@ def text_encoders(family: str) -> dict[str, Tensor]:
 def vae() -> dict[str, Tensor]:
     """The same in all three."""
     with torch.device("meta"):
-        module = AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-            down_block_types=["DownEncoderBlock2D"] * 4,
-            up_block_types=["UpDecoderBlock2D"] * 4,
-        )
+        module = AutoencoderKL(**VAE_CONFIG)
     return original(module, vae_table(VAE, 2, 4))
 
 
@@ -94,3 +97,17 @@ def tensors_of(family: str) -> dict[str, Tensor]:
 def shapes_of(family: str) -> Shapes:
     """Of a whole checkpoint."""
     return {key: tuple(tensor.shape) for key, tensor in tensors_of(family).items()}
+
+
+def random_weight(name: str, shape: tuple[int, ...]) -> Tensor:
+    """As large as keeps a signal's size through a layer; norms nearly, and biases all but, do nothing. bfloat16."""
+    if len(shape) > 1:
+        return torch.randn(shape, dtype=torch.bfloat16) / math.sqrt(math.prod(shape[1:]))
+    norm = "bias" not in name and any(part in name for part in ("norm", "ln_", ".0.weight"))
+    return (float(norm) + torch.randn(shape) / 20).bfloat16()
+
+
+def write_random(family: str, path: Path) -> Path:
+    """A whole checkpoint of random weights."""
+    torch.manual_seed(0)
+    return write_tensors({name: random_weight(name, shape) for name, shape in shapes_of(family).items()}, path, {})

@@ -7,49 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
-from torch import Tensor
+from diffusers import DDPMScheduler
 
-from dreambooth_nodes.tests.trainer.families.small import components
+from dreambooth_nodes.tests.trainer.families.pipelines import SIDE, encoded, pipeline
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss
 from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.families.modules import VOCABULARY
 from dreambooth_nodes.trainer.families.noise_schedule import SCHEDULE
 from dreambooth_nodes.trainer.frame import Frame
 
 PROMPTS = ["a olt dog in the snow", "a dog"]
-SIDE = 64
-
-
-def tokenizer(pad: str) -> Any:
-    from transformers import CLIPTokenizer
-
-    files = str(VOCABULARY / "vocab.json"), str(VOCABULARY / "merges.txt")
-    return CLIPTokenizer(*files, model_max_length=77, pad_token=pad)
-
-
-def pipeline(family: str) -> Any:
-    """diffusers' own, from modules that we never touched."""
-    parts = {name: module.eval() for name, (module, _) in components(family).items()}
-    parts["unet"] = parts.pop("denoiser")
-    scheduler = DDPMScheduler(**SCHEDULE)
-    if family != "sdxl":
-        pad = "<|endoftext|>" if family == "sd1" else "!"
-        none = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-        return StableDiffusionPipeline(**parts, tokenizer=tokenizer(pad), scheduler=scheduler, **none)
-    pads = {"tokenizer": tokenizer("<|endoftext|>"), "tokenizer_2": tokenizer("!")}
-    return StableDiffusionXLPipeline(**parts, **pads, scheduler=scheduler, add_watermarker=False)
-
-
-def encoded(pipe: Any, family: str, prompts: list[str]) -> dict[str, Tensor]:
-    """diffusers' conditioning for its UNet."""
-    given = {"prompt": prompts, "device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": False}
-    if family != "sdxl":
-        return {"encoder_hidden_states": pipe.encode_prompt(**given)[0]}
-    context, _, pooled, _ = pipe.encode_prompt(**given)
-    sizes = torch.tensor([[SIDE, SIDE, 0, 0, SIDE, SIDE]] * len(prompts))
-    return {"encoder_hidden_states": context, "added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes}}
 
 
 @pytest.fixture(scope="package")
