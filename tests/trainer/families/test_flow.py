@@ -10,7 +10,7 @@ import torch
 
 from dreambooth_nodes.__main__ import main
 from dreambooth_nodes.tests.command_line.conftest import train_words
-from dreambooth_nodes.tests.trainer.families.flow import TIMES, TinyFlow, write_flow
+from dreambooth_nodes.tests.trainer.families.flow import TIMES, UNTOLD, TinyFlow, write_flow
 from dreambooth_nodes.trainer import families
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_metadata, read_shapes, read_tensors
@@ -60,7 +60,7 @@ def test_the_loss_is_the_flows(flow: Base) -> None:
     t = torch.tensor([0.3])
     answer = flow.denoiser(
         0.7 * x + 0.3 * noise, told["text"], timestep=t * TIMES, encoder_attention_mask=told["mask"],
-        added_cond_kwargs={},
+        added_cond_kwargs=UNTOLD,
     ).sample  # fmt: skip
     expected = ((answer - (noise - x)) ** 2).mean()
     half = Half(x, noise, t * TIMES)
