@@ -13,9 +13,8 @@ from ..trainer.base_answers import denoiser_answer
 from ..trainer.families.modules import clip_tokenizer
 from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates
 from .base_model import BaseModel
+from .identifier import COUNT
 from .progress import SECONDS_BETWEEN_LINES
-
-COUNT = 16
 
 
 def candidates(base: BaseModel | None, length: int = 1, seed: int = 0, count: int = COUNT) -> tuple[Candidate, ...]:

@@ -13,7 +13,6 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..trainer.base import Base
 from ..trainer.families import family_of, fingerprint_of
 from ..trainer.source import CheckpointFile
 from .comfy_host import WORK
@@ -25,7 +24,6 @@ class BaseFile:
 
     path: Path
     fingerprint: str
-    family: type[Base]
     prediction: str
 
 
@@ -60,25 +58,14 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
 
 def _described(path: Path, sampling: tuple[str, ...]) -> BaseFile:
     source = CheckpointFile(path, "the connected model")
-    family = family_of(source)
-    return BaseFile(path, fingerprint_of(source), family, prediction_of(family, sampling))
+    prediction = family_of(source).answer_in_comfyui(sampling)
+    return BaseFile(path, fingerprint_of(source), prediction)
 
 
 def _sampling(model: Any) -> tuple[str, ...]:
     """The host's classes of noise schedule and answer, which the graph may have changed."""
     kind = type(model.get_model_object("model_sampling"))
     return tuple(base.__name__ for base in kind.__bases__)
-
-
-def prediction_of(family: type[Base], sampling: tuple[str, ...]) -> str:
-    """What the denoiser answers, which no weight carries. Raises ValueError for what the family is not trained by."""
-    for known, answer in family.comfyui_sampling.items():
-        if known == sampling:
-            return answer
-    choices = " or ".join(family.comfyui_sampling.values())
-    raise ValueError(
-        f"The model samples by {', '.join(sampling)}, which cannot be trained: a {family.family} answers {choices}."
-    )
 
 
 def loaded_from(model: Any, clip: Any, vae: Any) -> Path | None:

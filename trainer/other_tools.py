@@ -26,7 +26,7 @@ class NamesElsewhere:
 
     The denoiser's names there are the original ones.
     """
-    comfyui_sampling: ClassVar[dict[tuple[str, str], str]]
+    comfyui_sampling: ClassVar[dict[tuple[str, str], str]] = {}
     """{ComfyUI's classes of (noise schedule, answer): what the denoiser answers}, for all that can be trained."""
     embeddings: ClassVar[tuple[str, ...]] = ()
     """How the names of tables end that are looked up in: no LoRA changes them."""
@@ -35,6 +35,21 @@ class NamesElsewhere:
     def shared_name(cls, component: str, name: str) -> str:
         """What kohya, diffusers and ComfyUI all call a layer or weight inside a component; ours, where that is it."""
         return name
+
+    @classmethod
+    def answer_in_comfyui(cls, sampling: tuple[str, ...]) -> str:
+        """What the denoiser answers where ComfyUI samples by these classes: noise schedule, answer.
+
+        No weight carries it, and a graph may have changed it. Raises ValueError for what the family is not trained by.
+        """
+        for known, answer in cls.comfyui_sampling.items():
+            if known == sampling:
+                return answer
+        choices = " or ".join(cls.comfyui_sampling.values())
+        raise ValueError(
+            f"The model samples by {', '.join(sampling)}, which this kind of model cannot be trained for: only "
+            f"{choices or 'outside ComfyUI'}."
+        )
 
     def save_tokenizer(self, component: str, folder: Path) -> str:
         """Write a text encoder's tokenizer as transformers reads it; its class. For a family with a pipeline."""

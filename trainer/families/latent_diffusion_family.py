@@ -28,12 +28,6 @@ DENOISER_TARGETS = {
     "transformer": TRANSFORMER,
     "transformer_and_resnet": f"{TRANSFORMER}|{RESNET}",
 }
-ONE_TEXT_ENCODER = {
-    "feature_extractor": [None, None],
-    "safety_checker": [None, None],
-    "requires_safety_checker": False,
-}
-"""What the pipelines of one text encoder list beside the rest, and we do not have."""
 TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
 
 

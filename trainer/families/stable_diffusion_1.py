@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
 from ..base import Conditioning
 from ..checkpoint import Shapes
 from ..keys import KeyTable
-from .latent_diffusion import LatentDiffusion, side_by_side
-from .latent_diffusion_family import ONE_TEXT_ENCODER
+from .latent_diffusion import side_by_side
 from .latent_diffusion_keys import CLIP_L_PREFIXES, clip_table, present
+from .one_text_encoder import OneTextEncoder
 from .unet_shape import UNetShape
 
 HEADS = 8
 
 
-class StableDiffusion1(LatentDiffusion):
+class StableDiffusion1(OneTextEncoder):
     """Stable Diffusion 1.4, 1.5 and what was trained from them."""
 
     family: ClassVar[str] = "sd1"
     context: ClassVar[int] = 768
-    kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_"}
-    diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
     comfyui: ClassVar[dict[str, str]] = {"denoiser": "diffusion_model.", "text_encoder": "clip_l.transformer."}
     kohya_version: ClassVar[str] = "sd_v1"
-    pipeline: ClassVar[str] = "StableDiffusionPipeline"
-    pipeline_index: ClassVar[dict[str, Any]] = ONE_TEXT_ENCODER
     pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "<|endoftext|>"}
 
     @classmethod

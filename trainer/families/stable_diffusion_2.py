@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -11,9 +11,9 @@ from ..checkpoint import Shapes, counted
 from ..keys import KeyTable
 from ..noise_process import Prediction
 from ..source import Source
-from .latent_diffusion import LatentDiffusion, side_by_side
-from .latent_diffusion_family import ONE_TEXT_ENCODER
+from .latent_diffusion import side_by_side
 from .latent_diffusion_keys import OPEN_CLIP_PREFIXES, open_clip_table, present
+from .one_text_encoder import OneTextEncoder
 from .prediction import prediction_of_sd2
 from .prompts import ROW, padded_with
 
@@ -22,17 +22,13 @@ LAYERS = 23
 PAD = 0
 
 
-class StableDiffusion2(LatentDiffusion):
+class StableDiffusion2(OneTextEncoder):
     """Stable Diffusion 2.0, 2.1 and what was trained from them."""
 
     family: ClassVar[str] = "sd2"
     context: ClassVar[int] = 1024
-    kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_"}
-    diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
     comfyui: ClassVar[dict[str, str]] = {"denoiser": "diffusion_model.", "text_encoder": "clip_h.transformer."}
     kohya_version: ClassVar[str] = "sd_v2"
-    pipeline: ClassVar[str] = "StableDiffusionPipeline"
-    pipeline_index: ClassVar[dict[str, Any]] = ONE_TEXT_ENCODER
     pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "!"}
 
     @classmethod
