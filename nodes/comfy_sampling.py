@@ -26,7 +26,8 @@ def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: in
     positive = clip.encode_from_tokens_scheduled(clip.tokenize(recipe.prompt))
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     latent_format = model.get_model_object("latent_format")
-    shape = (latent_format.latent_channels, recipe.height // 8, recipe.width // 8)
+    pixels = vae.spacial_compression_decode()
+    shape = (latent_format.latent_channels, recipe.height // pixels, recipe.width // pixels)
     bar = comfy.utils.ProgressBar(count * recipe.steps)
     done = 0
 
