@@ -14,6 +14,7 @@ from dreambooth_nodes.demo.messages import Message
 from dreambooth_nodes.demo.workflow import Prompt, change, find
 
 IDENTIFIER = "mdt"
+PROMPT = f"a {IDENTIFIER} dog on the beach"
 SIDE = 64
 STEPS = 2
 
@@ -64,7 +65,7 @@ def drawn(comfyui: ComfyUI, prompt: Prompt, names: list[str], vae: list[Any]) ->
     """One picture of the same text and seed from each node that puts out MODEL and CLIP: int16 [H, W, 3]."""
     graph = {**prompt, "latent": node("EmptyLatentImage", width=SIDE, height=SIDE, batch_size=1)}
     for name in names:
-        graph[f"{name}: text"] = node("CLIPTextEncode", clip=[name, 1], text=f"a {IDENTIFIER} dog on the beach")
+        graph[f"{name}: text"] = node("CLIPTextEncode", clip=[name, 1], text=PROMPT)
         text = [f"{name}: text", 0]
         graph[f"{name}: latent"] = node(
             "KSampler", model=[name, 0], positive=text, negative=text, latent_image=["latent", 0],

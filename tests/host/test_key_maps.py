@@ -12,18 +12,11 @@ from typing import Any
 import pytest
 
 from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
+from dreambooth_nodes.tests.host.made_up import MADE_UP
 from dreambooth_nodes.tests.trainer.families.full_size import UNETS, shapes_of
 from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
 
 SCRIPT = Path(__file__).with_name("key_maps.py")
-CLIP_L = {"clip_l.logit_scale", "clip_l.transformer.text_projection.weight"}
-MADE_UP = {"sd1": CLIP_L, "sd2": {"clip_h.logit_scale"}, "sdxl": {*CLIP_L, "clip_g.logit_scale"}}
-"""Weights of the host's modules that the original layouts do not have.
-
-A scale is for comparing texts with pictures; nothing reads it. CLIP-L's projection makes a summary that neither
-Stable Diffusion 1 nor SDXL is told: the host drops both when it saves a checkpoint and warns of neither. The projection
-of SDXL's second encoder is told to the UNet, so it has to come from the file.
-"""
 
 
 @pytest.fixture(scope="module", params=UNETS)
@@ -44,7 +37,7 @@ def host(family: str) -> dict[str, Any]:
 
 
 def test_a_checkpoint_gives_the_host_every_weight(family: str, host: dict[str, Any]) -> None:
-    """But those that no checkpoint of the family has; see MADE_UP."""
+    """But those that no checkpoint of the family has."""
     assert set(host["missing"]) <= MADE_UP[family]
     assert host["unused"] == []
 

@@ -35,6 +35,7 @@ def new_unet(family: str) -> UNet2DConditionModel:
     """Two levels of 64 and 128 channels."""
     depths = DEPTHS[family]
     config: dict[str, Any] = {
+        # diffusers 0.31 makes no pipeline of a UNet that does not say it.
         "sample_size": 64,
         "block_out_channels": (64, 128),
         "layers_per_block": 1,
