@@ -12,9 +12,10 @@ from comfy_api.latest import io
 from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly
 from ..trainer.families import load_base
+from ..trainer.history import find_finished
 from ..trainer.identifier import warnings_for
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
-from ..trainer.personalize import find_finished, personalize
+from ..trainer.personalize import personalize
 from ..trainer.personalized import Personalized
 from ..trainer.precision import frozen_dtype
 from ..trainer.presets import DEFAULT, PRESETS, preset_named

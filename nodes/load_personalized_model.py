@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..trainer.run import relative, results
+from ..trainer.history import results
+from ..trainer.run import relative
 from . import sockets
 from .comfy_host import store
 

@@ -11,28 +11,21 @@ from .base import Base
 from .batches import Batches
 from .continuing import starting_weights
 from .encoding import encode_request
-from .events import Phase, PhaseName, Sample, Saved, Stop, StoppedEarly, Tell, never, tell_nobody
+from .events import Phase, PhaseName, Saved, Stop, StoppedEarly, Tell, never, tell_nobody
+from .history import find_finished
 from .loss_curve import LossCurve
 from .methods import METHODS, Lora, Method
 from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
 from .personalized import Personalized
-from .precision import autocast, forward_dtype
-from .prompts import filled
 from .request import Request
 from .run import Run, open_run
-from .sampling import SamplerSettings, draw
+from .sample import draw_sample
 from .saving import save_steps
-from .state import StateFile
+from .state_keeper import StateKeeper
 from .store import Store
-from .train import Training, train
+from .train import train
+from .training import Training
 from .watch import TrainingDiverged, Watch
-
-
-def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:
-    """The finished result of the same run on the base with this fingerprint, if it is on disk."""
-    run = open_run(request.key(base), store)
-    found = run.result()
-    return None if found is None else (found, run)
 
 
 def personalize(
@@ -79,7 +72,7 @@ class _Personalization:
     def __post_init__(self) -> None:
         self.options = self.request.options
         self.method = self._method()
-        self.state = StateFile(self.run.state, self.run.key, self.options.state_seconds, self.tell)
+        self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
     def result(self, resume: bool) -> Personalized:
         self.run.write(status="running", **self.request.record(self.base.fingerprint))
@@ -137,14 +130,8 @@ class _Personalization:
     def _sample(self, step: int) -> None:
         if not self.options.sample_count:
             return
-        subject, count = self.request.subject, self.options.sample_count
-        noun, identifier = subject.class_noun, self.request.identifier
-        prompt = filled(self.options.sample_prompt or self.options.templates.instance, identifier, noun)
-        settings = SamplerSettings(width=subject.width, height=subject.height)
-        dtype = forward_dtype(self.options.precision, self.base.device)
-        with self._phase("sampling"), autocast(dtype, self.base.device):
-            images = draw(self.base, [prompt] * count, range(count), settings)
-        sample = Sample(step, prompt, images)
+        with self._phase("sampling"):
+            sample = draw_sample(self.base, self.request, step)
         self.run.keep_sample(sample)
         self.tell(sample)
 

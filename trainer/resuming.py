@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .history import runs
 from .request import Request
-from .run import Run, open_run, runs
+from .run import Run, open_run
 from .store import Store
 
 NAMES = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,6 @@ from .priors import write_picture
 from .store import Store
 
 FORMAT = 2
-log = logging.getLogger(__name__)
 
 
 class RunInUse(RuntimeError):
@@ -125,32 +123,8 @@ def open_run(key: str, store: Store) -> Run:
     run = Run(key, store)
     record = run.folder / "run.json"
     if record.is_file():
-        run.record = _read_record(record)
+        run.record = read_record(record)
     return run
-
-
-def runs(store: Store) -> Iterator[Run]:
-    """Every run, newest first; a record that cannot be read is logged and passed over."""
-    records = sorted((store.work / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in records:
-        try:
-            record = _read_record(path)
-        except CheckpointError as error:
-            log.warning("%s", error)
-        else:
-            yield Run(record["key"], store, record)
-
-
-def results(store: Store) -> list[tuple[Run, Personalized]]:
-    """Every usable result, finished or stopped, newest first; what cannot be read is logged and passed over."""
-    found = []
-    for run in runs(store):
-        try:
-            if (result := run.file()) is not None:
-                found.append((run, result))
-        except CheckpointError as error:
-            log.warning("%s", error)
-    return found
 
 
 def relative(file: Path, store: Store) -> str:
@@ -158,7 +132,8 @@ def relative(file: Path, store: Store) -> str:
     return Path(os.path.relpath(file, store.work.parent)).as_posix()
 
 
-def _read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
+    """A run.json. Raises CheckpointError for one that is torn or of another version."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

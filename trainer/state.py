@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -19,62 +18,16 @@ import torch
 from torch import Tensor
 
 from .checkpoint import CheckpointError, read_metadata, read_tensors, write_tensors
-from .events import Step, Tell, Warned
-from .loss_curve import LossCurve
-from .train import Training
+from .events import Step
+from .training import Training
 
 FORMAT = "1"
 MARK, KEY, PROGRESS = "dreambooth.state", "dreambooth.key", "dreambooth.progress"
-SHARE = 20
-"""Writing states takes at most one part in this many of the time."""
 ROOM = 1.1
 
 
 class StateError(CheckpointError):
     """A state that a run cannot go on from; the message names the file and why."""
-
-
-@dataclass
-class StateFile:
-    """`path`: of the run with this key. seconds: between two states, longer where writing takes long; 0 keeps none."""
-
-    path: Path
-    key: str
-    seconds: float
-    tell: Tell
-    _written: float = field(default_factory=time.monotonic)
-    _took: float = 0.0
-
-    def write_if_due(self, training: Training, curve: LossCurve) -> None:
-        """Write where the time has come. Where it cannot be written, warn, and train on."""
-        if self.seconds and time.monotonic() - self._written > max(self.seconds, SHARE * self._took):
-            curve.flush()
-            self.write(training, curve.points)
-
-    def write(self, training: Training, points: Sequence[Step]) -> None:
-        """Write after these steps; a full disk or a folder that is gone is a warning.
-
-        Nothing is written of a step that was interrupted half way.
-        """
-        if not self.seconds or not training.whole:
-            return
-        began = time.monotonic()
-        try:
-            write_state(self.path, self.key, training, points)
-        except OSError as error:
-            self.tell(Warned(f"The state of step {len(points)} was not written, and the training goes on: {error}"))
-        self._written = time.monotonic()
-        self._took = self._written - began
-
-    def resume(self, training: Training, curve: LossCurve) -> None:
-        """Put `training` where the state left it, if there is one. Raises StateError for one that does not fit."""
-        if self.path.is_file():
-            curve.resume(restore(self.path, self.key, training))
-
-    def remove(self) -> None:
-        """The run is finished, or its state is not worth going on from."""
-        if self.path.is_file():
-            self.path.unlink()
 
 
 def write_state(path: Path, key: str, training: Training, points: Sequence[Step]) -> None:

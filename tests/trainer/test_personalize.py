@@ -15,14 +15,15 @@ from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.encoded import encode_images
 from dreambooth_nodes.trainer.events import Event, Phase, Sample, Saved, Step, StoppedEarly
 from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.history import find_finished, results
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.personalize import find_finished, personalize
+from dreambooth_nodes.trainer.personalize import personalize
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.photos import Photo
 from dreambooth_nodes.trainer.precision import frozen_dtype
 from dreambooth_nodes.trainer.priors import ClassPriors
 from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.run import Run, results
+from dreambooth_nodes.trainer.run import Run
 from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
 from dreambooth_nodes.trainer.watch import TrainingDiverged

@@ -15,7 +15,7 @@ from dreambooth_nodes.trainer.methods import Lora
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
 from dreambooth_nodes.trainer.precision import forward_dtype
 from dreambooth_nodes.trainer.subject import Subject
-from dreambooth_nodes.trainer.train import Training
+from dreambooth_nodes.trainer.training import Training
 
 
 def training(base: Base, subject: Subject, **changes: Any) -> Training:

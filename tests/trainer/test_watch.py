@@ -12,11 +12,11 @@ import torch
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.denoiser import Losses
 from dreambooth_nodes.trainer.events import Event, Step, Warned
+from dreambooth_nodes.trainer.history import results
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.personalize import personalize
 from dreambooth_nodes.trainer.personalized import read_personalized
 from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.run import results
 from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
 from dreambooth_nodes.trainer.watch import EXPLODED, WINDOW, TrainingDiverged, Watch, standing_still

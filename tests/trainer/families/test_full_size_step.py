@@ -25,7 +25,7 @@ from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.frame import Frame
 from dreambooth_nodes.trainer.methods import Full, Lora
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.train import Training
+from dreambooth_nodes.trainer.training import Training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 FAMILIES = [("sd1", "epsilon"), ("sd2", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon")]

@@ -1,0 +1,101 @@
+"""A run in progress: one optimizer step, and the losses of the model as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from .base import Base
+from .batches import Batch, Batches
+from .denoiser import Losses, dreambooth_loss
+from .encoded import EncodedPrompts
+from .optimizer import make_optimizer, make_schedule
+from .options import TrainOptions
+from .precision import attention_for, autocast, cast_frozen, forward_dtype
+
+
+@dataclass
+class Training:
+    """`step` does one optimizer step on a base whose method is attached.
+
+    gradient_norm: of the last step, before it was cut; a scalar on the device. whole: False where a step was
+    interrupted while it changed the weights.
+    """
+
+    base: Base
+    batches: Batches
+    prompts: EncodedPrompts
+    options: TrainOptions
+
+    def __post_init__(self) -> None:
+        self.device = self.base.device
+        self.dtype = forward_dtype(self.options.precision, self.device)
+        self.optimizer = make_optimizer(self.base, self.options)
+        self.schedule = make_schedule(self.optimizer, self.options)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.gradient_norm = torch.zeros((), device=self.device)
+        self.whole = True
+        if self.dtype is not None:
+            cast_frozen(self.base.denoiser, self.dtype)
+        self.fit(self.options)
+
+    def fit(self, options: TrainOptions) -> None:
+        """Go on with the batches and the checkpointing of `options`."""
+        self.options = options
+        self.batches = replace(self.batches, batch_size=options.batch_size)
+        if options.checkpointing:
+            self.base.denoiser.enable_gradient_checkpointing()
+
+    def step(self, index: int) -> Losses:
+        """The `index`-th optimizer step, 0 or more; its losses, detached and still on the device."""
+        forwards = self.options.accumulation
+        parts = [self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)]
+        self.scaler.unscale_(self.optimizer)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
+        self.whole = False
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.whole = True
+        return _mean(parts)
+
+    def next_losses(self, index: int) -> Losses:
+        """The losses that the `index`-th step begins with; nothing is trained."""
+        return self.losses_of(self.batches[index * self.options.accumulation])
+
+    @torch.no_grad()
+    def losses_of(self, batch: Batch) -> Losses:
+        """The losses of the model as it is; nothing is trained."""
+        with attention_for(batch.instance.x):
+            return self._losses(batch)
+
+    def _accumulate(self, batch: Batch, share: float) -> Losses:
+        # Around the backward as well: checkpointing runs the forward again there.
+        with attention_for(batch.instance.x):
+            losses = self._losses(batch)
+            self.scaler.scale(losses.total * share).backward()
+        return losses
+
+    def _losses(self, batch: Batch) -> Losses:
+        with autocast(self.dtype, self.device):
+            conditioning = self.prompts.rows(self.base, batch.prompts) | batch.frames
+            return dreambooth_loss(
+                lambda z, t: self.base.predict(z, t, conditioning),
+                self.base.process,
+                batch.instance,
+                batch.prior,
+                self.options.prior_weight,
+                self.options.snr_gamma,
+            )
+
+
+def _mean(parts: list[Losses]) -> Losses:
+    if len(parts) == 1:
+        return parts[0]
+    instance = torch.stack([p.instance for p in parts]).mean()
+    total = torch.stack([p.total for p in parts]).mean()
+    priors = [p.prior for p in parts if p.prior is not None]
+    return Losses(instance, torch.stack(priors).mean() if priors else None, total)
