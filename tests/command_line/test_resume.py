@@ -1,0 +1,53 @@
+"""`train --resume` after a kill that nothing can catch."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from dreambooth_nodes.__main__ import main
+from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
+from dreambooth_nodes.trainer.checkpoint import read_tensors
+
+STEPS = 40
+WORDS = ("--steps", STEPS, "--priors", 0, "--rank", 2, "--state-seconds", 0.01)
+
+
+def test_a_killed_run_is_resumed_to_the_same_weights(
+    toybase_file: Path, tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = started([ROOT, *train_words(toybase_file, killed, *WORDS)])
+    waited = time.monotonic()
+    while not list(killed.glob("dreambooth/runs/*/state.safetensors")):
+        assert process.poll() is None and time.monotonic() - waited < 300
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL and not list(killed.glob("loras/*.safetensors")), err
+
+    assert main(train_words(toybase_file, killed, *WORDS, "--resume", "--rank", 4, "--seed", 1)) == 1
+    assert re.search(r"asked for otherwise: .*seed was 0, now 1.*rank was 2, now 4", capsys.readouterr().err)
+
+    result = command(*train_words(toybase_file, killed, *WORDS, "--resume"))
+    straight = command(*train_words(toybase_file, whole, *WORDS))
+    assert (result["status"], result["steps"], result["loss"]) == ("finished", STEPS, straight["loss"])
+    one, other = (read_tensors(Path(said["file"])) for said in (result, straight))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    (record,) = killed.glob("dreambooth/runs/*/run.json")
+    assert len(json.loads(record.read_text())["losses"]) == STEPS
+    assert not record.with_name("state.safetensors").exists()
+
+
+def test_without_a_run_there_is_nothing_to_resume(
+    toybase_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(train_words(toybase_file, tmp_path, *WORDS, "--resume")) == 1
+    assert re.search(r"no unfinished run of 'spotted_dog'", capsys.readouterr().err)
+    assert not list(tmp_path.glob("dreambooth/runs/*"))
