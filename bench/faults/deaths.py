@@ -16,6 +16,7 @@ from .row import Row
 from .setting import Setting, train
 
 LATEST_AFTER_BOUNDARY = 0.02
+PHASES = ("class images", "encoding", "training", "sampling", "saving", "after saving")
 Death = Callable[[Child], None]
 
 
@@ -54,9 +55,11 @@ class Deaths:
 
     def at_boundaries(self, times: int) -> Row:
         """At each so many times: on it, at the next things that are done to files, and by a kill a moment later."""
-        row = Row(f"deaths at every boundary of phases, {times} each")
-        for boundary in self.boundaries:
+        row = Row(f"deaths at every boundary of phases, {times} at each")
+        for phase in PHASES:
+            found = [label for label in self.boundaries if label.startswith(f"{BOUNDARY}{phase} ")]
             for number in range(times):
+                boundary = found[number % len(found)]
                 self._die(row, f"{boundary} ({number})", *self._at(boundary, number))
         return self._noted(row)
 

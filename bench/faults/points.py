@@ -69,8 +69,8 @@ class Points:
 
     def watch(self) -> None:
         """Watch what this process does to files, until it ends."""
-        for owner, name in ((os, "replace"), (os, "fsync"), (os, "unlink"), (os, "chmod"), (os, "mkdir")):
-            setattr(owner, name, self._around(getattr(owner, name), name))
+        for name in ("replace", "fsync", "unlink"):
+            setattr(os, name, self._around(getattr(os, name), name))
         tempfile.mkstemp = self._around(tempfile.mkstemp, "mkstemp", last=True)
         checkpoint.save_file = self._around(checkpoint.save_file, "write", torn=1)
         Path.write_text = self._around(Path.write_text, "write", torn=0)  # type: ignore[method-assign]

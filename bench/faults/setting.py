@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from ...toybase.diffusers_folder import write_diffusers_folder
 from ...trainer import sample, state_keeper
 from ...trainer.base import Base
 from ...trainer.base_answers import prior_drawer
-from ...trainer.events import Event, Phase, Saved, Step
+from ...trainer.encoding import encode_request
+from ...trainer.events import Event, Phase, Saved, Step, never
 from ...trainer.families import load_base
 from ...trainer.options import TrainOptions
 from ...trainer.personalize import personalize
@@ -28,6 +31,7 @@ from .points import Points
 SUBJECTS = Path(__file__).resolve().parents[2] / "toybase" / "subjects"
 SIDE, STEPS, BETWEEN, PICTURE = 32, 4, 2, 3
 NAME, NOUN, IDENTIFIER = "dog", "dog", "ohwx"
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -72,10 +76,33 @@ def prepare(folder: Path) -> Setting:
         base=base.fingerprint, class_noun=NOUN, prompt=f"a {NOUN}", sampler="euler_ancestral", steps=1, guidance=1.0,
         width=SIDE, height=SIDE, seed=0,
     )  # fmt: skip
+    request = Request(subject=subject, identifier=IDENTIFIER, options=options, name=NAME)
+    _encode_before(base, request, recipe, folder / "before")
     # What lives now is never looked through again, so that a child's collector copies no page of it.
     gc.collect()
     gc.freeze()
-    return Setting(base, Request(subject=subject, identifier=IDENTIFIER, options=options, name=NAME), folder, recipe)
+    return Setting(base, request, folder, recipe)
+
+
+def _encode_before(base: Base, request: Request, recipe: PriorRecipe, folder: Path) -> None:
+    """What frozen parts answer is computed here, once for all children."""
+    base.encode_tokens = _remembered(base.encode_tokens)  # type: ignore[method-assign]
+    base.encode_images = _remembered(base.encode_images)  # type: ignore[method-assign]
+    priors = complete(recipe, 1, folder, prior_drawer(base, recipe), 1)
+    encode_request(base, replace(request, priors=priors), never)
+    base.encode_prompts([f"a {IDENTIFIER} {NOUN}"])
+
+
+def _remembered(ask: Callable[[Tensor], Answer]) -> Callable[[Tensor], Answer]:
+    known: dict[bytes, Answer] = {}
+
+    def answer(shown: Tensor) -> Answer:
+        key = repr(shown.shape).encode() + shown.numpy().tobytes()
+        if key not in known:
+            known[key] = ask(shown)
+        return known[key]
+
+    return torch.no_grad()(answer)
 
 
 def train(setting: Setting, store: Store, points: Points | None = None, on_event: Any = None) -> dict[str, Any]:
@@ -98,6 +125,5 @@ def train(setting: Setting, store: Store, points: Points | None = None, on_event
     points.begin("class images")
     priors = complete(setting.recipe, 1, store.work / "priors", prior_drawer(setting.base, setting.recipe), 1)
     result, run = personalize(setting.base, replace(setting.request, priors=priors), store, tell)
-    points.begin("the end")
     losses = [[point.step, point.instance, point.prior] for point in run.losses()]
     return {"file": str(result.file), "losses": losses, "status": run.record["status"], "points": points.seen}
