@@ -36,5 +36,10 @@ def read_caption(photo: Path) -> str | None:
 
 def require_inside(path: Path, folder: Path) -> None:
     """Raises PhotoError if `path` is a link that leads out of `folder`."""
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    # Before Python 3.13 links that lead in a circle are a RuntimeError.
+    except (OSError, RuntimeError) as error:
+        raise PhotoError(f"photo '{path}' is a link that leads nowhere ({error}): put a copy there") from error
+    if not inside:
         raise PhotoError(f"'{path}' is a link that leads out of its folder: put a copy there")

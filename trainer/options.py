@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -85,21 +87,24 @@ class TrainOptions:
         for name, allowed in CHOICES.items():
             _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
         for name in ("steps", "batch_size", "accumulation", "rank"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in (
-            "seed",
-            "warmup_steps",
-            "sample_every",
-            "save_every",
-            "sample_count",
-            "prior_weight",
-            "weight_decay",
-            "state_seconds",
-        ):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+            self._require_number(name, int, "1 or more", lambda value: value >= 1)
+        for name in ("seed", "warmup_steps", "sample_every", "save_every", "sample_count"):
+            self._require_number(name, int, "0 or more", lambda value: value >= 0)
+        for name in ("prior_weight", "weight_decay", "state_seconds"):
+            self._require_number(name, float, "0 or more", lambda value: value >= 0)
         for name in ("learning_rate", "max_grad_norm", "alpha", "text_encoder_learning_rate", "snr_gamma"):
-            value = getattr(self, name)
-            _require(value is None or 0 < value < float("inf"), name, value, "above 0")
+            if getattr(self, name) is not None or name in ("learning_rate", "max_grad_norm"):
+                self._require_number(name, float, "above 0", lambda value: value > 0)
+        for name in ("train_text_encoder", "checkpointing", "fit_memory"):
+            _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
+        _require(isinstance(self.sample_prompt, str), "sample_prompt", self.sample_prompt, "a text")
+        _require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
+
+    def _require_number(self, name: str, kind: type, allowed: str, fits: Callable[[float], bool]) -> None:
+        """Hosts hand over what a workflow or a file says: a text or a NaN is as likely as a number out of range."""
+        value = getattr(self, name)
+        number = isinstance(value, int | kind) and not isinstance(value, bool) and math.isfinite(value)
+        _require(number and fits(value), name, value, f"{'a whole number, ' if kind is int else ''}{allowed}")
 
     @property
     def lora_alpha(self) -> float:

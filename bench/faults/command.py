@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -21,7 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         rows = [_timed(row) for row in every_row(Path(folder), arguments.small, arguments.only)]
-    text = table(rows)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = sum(usage.ru_utime + usage.ru_stime for usage in used)
+    text = f"{table(rows)}\n\n{cpu:.0f} seconds of one core in all."
     (output / "faults.md").write_text(text + "\n", encoding="utf-8")
     content = [{**asdict(row), "kept": row.kept} for row in rows]
     (output / "faults.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -32,6 +32,7 @@ class Deaths:
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     leftovers: int = 0
     again: int = 0
+    alive: int = 0
 
     def begin(self) -> Row:
         """Train the run that never stops, counting its points; and twice, so that it is known to be one run."""
@@ -73,7 +74,9 @@ class Deaths:
     def at_random(self, times: int) -> Row:
         """Kill -9 from outside, at random moments."""
         row = Row("kill -9 at random moments")
-        for number in range(times):
+        number = 0
+        while row.count - self.alive < times:
+            number += 1
             moment = self.chance.uniform(0, self.seconds)
             self._die(row, f"{number} after {moment:.3f} s", Points(), lambda child, s=moment: child.kill_after(s))
         return self._noted(row)
@@ -88,10 +91,10 @@ class Deaths:
         return self._noted(row)
 
     def _at(self, boundary: str, number: int) -> tuple[Points, Death]:
-        if number % 3 == 0:
-            return Points(number // 3, die_at_once, boundary), wait
-        if number % 3 == 1:
-            return Points(number // 3, kill_itself, boundary), wait
+        if number % 3 < 2:
+            left = len(self.points) - self.points.index(boundary)
+            die = die_at_once if number % 3 == 0 else kill_itself
+            return Points(None, die, boundary, number // 3 % left), wait
         ear, mouth = os.pipe()
         moment = self.chance.uniform(0, LATEST_AFTER_BOUNDARY)
 
@@ -101,7 +104,7 @@ class Deaths:
             os.close(ear)
             child.kill_after(moment)
 
-        return Points(None, die_at_once, boundary, lambda: _say(mouth)), kill
+        return Points(boundary=boundary, at_boundary=lambda: _say(mouth)), kill
 
     def _die(self, row: Row, what: str, points: Points, *deaths: Death) -> None:
         store = self.setting.store("death")
@@ -110,7 +113,7 @@ class Deaths:
         for death in deaths:
             child = Child(lambda: self._watched(store, points))
             death(child)
-            child.outcome()
+            self.alive += child.outcome().answer is not None
             faults += after_death(store, self.against)
             points = Points()
         before = contents(store)
@@ -139,7 +142,9 @@ class Deaths:
         row.notes.append(f"at most {self.leftovers / 1e6:.2f} MB of temporary files, removed by the next run")
         if self.again:
             row.notes.append(f"{self.again} whole files written a second time, under another number")
-        self.leftovers = self.again = 0
+        if self.alive:
+            row.notes.append(f"{self.alive} had ended when the kill came")
+        self.leftovers = self.again = self.alive = 0
         return row
 
 

@@ -7,7 +7,7 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,11 @@ class FullDisk:
     mounted: bool
     against: Reference
 
-    def row(self) -> Row:
-        """Every moment at which the disk can be full."""
+    def row(self, moments: Sequence[str]) -> Row:
+        """These moments at which the disk is full."""
         by = f"tmpfs of {SIZE >> 20} MB" if self.mounted else "RLIMIT_FSIZE"
         row = Row("a full disk", notes=[by])
-        for moment in MOMENTS if self.mounted else MOMENTS[1:]:
+        for moment in moments:
             row.add(moment, self._faults(moment))
         return row
 
@@ -98,10 +98,10 @@ class FullDisk:
 
 def rows(setting: Setting, small: bool) -> Iterator[Callable[[], Row]]:
     """One row."""
-    yield lambda: _row(setting)
+    yield lambda: _row(setting, MOMENTS[2:5:2] if small else MOMENTS)
 
 
-def _row(setting: Setting) -> Row:
+def _row(setting: Setting, moments: Sequence[str]) -> Row:
     store = setting.store("before the disk is full")
     answer = in_child(lambda: train(setting, store)).answer or {}
     against = reference(setting.key(store), store, answer["losses"])
@@ -109,7 +109,7 @@ def _row(setting: Setting) -> Row:
     folder.mkdir()
     mounted = _mount(folder)
     try:
-        return FullDisk(setting, folder, mounted, against).row()
+        return FullDisk(setting, folder, mounted, against).row(moments)
     finally:
         if mounted:
             subprocess.run(["umount", folder], check=True)

@@ -43,11 +43,15 @@ def kill_itself() -> None:
 
 @dataclass
 class Points:
-    """die_at: the number of the point to die at; None counts only. after: how many points after a boundary."""
+    """die_at: the number of the point to die at; None counts only.
+
+    boundary: one to die after, so many points. at_boundary: called there instead.
+    """
 
     die_at: int | None = None
     die: Callable[[], None] = die_at_once
     boundary: str = ""
+    after: int = 0
     at_boundary: Callable[[], None] | None = None
     seen: list[str] = field(default_factory=list)
 
@@ -61,11 +65,11 @@ class Points:
         """A phase begins here, for the n-th time."""
         before = sum(label.startswith(f"{BOUNDARY}{phase} ") for label in self.seen)
         label = f"{BOUNDARY}{phase} {before + 1}"
+        if label == self.boundary and self.at_boundary is not None:
+            self.at_boundary()
+        elif label == self.boundary:
+            self.die_at = len(self.seen) + self.after
         self.reach(label)
-        if label == self.boundary:
-            if self.at_boundary is not None:
-                self.at_boundary()
-            self.boundary, self.die_at = "", None if self.die_at is None else len(self.seen) + self.die_at
 
     def watch(self) -> None:
         """Watch what this process does to files, until it ends."""

@@ -6,6 +6,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from .disk import Reference, at_the_end, everything, reference
@@ -33,24 +34,16 @@ def _two_runs(setting: Setting, times: int, chance: random.Random) -> Row:
         answers = _at_once(both, chance)
         faults = [answer["text"] for answer in answers if "error" in answer]
         if not faults:
-            for one, answer in zip(against, answers, strict=True):
-                if one.losses != answer["losses"]:
-                    faults.append("the losses are mixed")
-                if wrong := [fault for fault in _file_faults(one, answer)]:
-                    faults += wrong
-            if answers[0]["file"] == answers[1]["file"]:
-                faults.append("one file for both")
-            names = [file.name for file in everything(store.loras)]
-            if len(names) != 4:
-                faults.append(f"the files are {names}")
+            faults = [fault for pair in zip(against, answers, strict=True) for fault in _mixed(*pair)]
+            if len(everything(store.loras)) != 4 or answers[0]["file"] == answers[1]["file"]:
+                faults.append(f"the files are {[file.name for file in everything(store.loras)]}")
         row.add(str(number), faults)
     return row
 
 
-def _file_faults(against: Reference, answer: dict[str, Any]) -> list[str]:
-    from pathlib import Path
-
-    return against.faults_of(Path(answer["file"]))
+def _mixed(against: Reference, answer: dict[str, Any]) -> list[str]:
+    faults = [] if against.losses == answer["losses"] else ["the losses are mixed"]
+    return faults + against.faults_of(Path(answer["file"]))
 
 
 def _one_run_twice(setting: Setting, times: int, chance: random.Random) -> Row:

@@ -31,9 +31,15 @@ def read_lora(file: Path, layers: Layers) -> LoraWeights:
     lora: dict[str, dict[str, LoraLayer]] = {}
     for place, parts in keys.parts.items():
         component, name = place
-        alpha = float(tensors[parts[ALPHA]]) if ALPHA in parts else _said_alpha(said, layers, place)
+        alpha = _alpha(tensors, parts[ALPHA], file) if ALPHA in parts else _said_alpha(said, layers, place)
         lora.setdefault(component, {})[name] = _layer(tensors, parts, layers.places[place], alpha)
     return lora
+
+
+def _alpha(tensors: Mapping[str, Tensor], key: str, file: Path) -> float:
+    if tensors[key].numel() != 1:
+        raise CheckpointError(f"{file.name!r} does not fit the base: {key} is {list(tensors[key].shape)}, not a number.")
+    return float(tensors[key])
 
 
 def _layer(

@@ -1,0 +1,34 @@
+"""Class images: of another base, class or size, and pictures that are torn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ....trainer.base_answers import prior_drawer
+from ....trainer.priors import ClassPriors, complete, picture
+from ..setting import Setting
+from .judging import Verdicts, refused
+
+
+def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
+    """Listed."""
+    recipe, root = setting.recipe, folder / "priors"
+    draw = prior_drawer(setting.base, recipe)
+    recipes: list[tuple[str, Any]] = [("steps", 0), ("steps", -1), ("width", 0), ("width", 33), ("height", 24), ("height", -8)]
+    found = [(f"{n}={v}", refused(lambda n=n, v=v: replace(recipe, **{n: v}), str(v))) for n, v in recipes]
+    numbers = [(0, 1), (-1, 1), (1, 0), (1, -1)]
+    found += [(f"count and batch {p}", refused(lambda p=p: complete(recipe, p[0], root, draw, p[1]), str(p[0]))) for p in numbers]
+    others: list[tuple[str, Any]] = [("base", "f" * 64), ("class_noun", "cat"), ("width", 40), ("height", 40)]
+    for name, value in others:
+        priors = ClassPriors(replace(recipe, **{name: value}), root, 1)
+        asked = replace(setting.request, priors=priors)
+        found.append((f"another {name}", refused(lambda a=asked: a.key(setting.base.fingerprint), str(value)[:12])))
+    made = complete(recipe, 1, root, draw, 1)
+    whole = picture(made.folder, 0).read_bytes()
+    for name, content in (("empty", b""), ("torn", whole[:-20]), ("text", b"no picture")):
+        picture(made.folder, 0).write_bytes(content)
+        found.append((f"{name} picture", refused(lambda: list(made.photos()), "00000.png")))
+    picture(made.folder, 0).unlink()
+    return [*found, ("missing picture", refused(lambda: list(made.photos()), "00000.png"))]
