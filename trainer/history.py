@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from .checkpoint import CheckpointError
 from .personalized import Personalized
-from .request import Request
 from .record import read_record
+from .request import Request
 from .run import Run, open_run
 from .store import Store
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -103,8 +103,13 @@ class TrainOptions:
     def _require_number(self, name: str, kind: type, allowed: str, fits: Callable[[float], bool]) -> None:
         """Hosts hand over what a workflow or a file says: a text or a NaN is as likely as a number out of range."""
         value = getattr(self, name)
-        number = isinstance(value, int | kind) and not isinstance(value, bool) and math.isfinite(value)
-        _require(number and fits(value), name, value, f"{'a whole number, ' if kind is int else ''}{allowed}")
+        number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+        _require(
+            number and abs(value) <= sys.float_info.max and fits(value),
+            name,
+            value,
+            f"{'a whole number, ' if kind is int else ''}{allowed}",
+        )
 
     @property
     def lora_alpha(self) -> float:

@@ -8,20 +8,18 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
+from ...trainer.store import Store
 from .disk import Reference, after_death, at_the_end, contents, everything, left_over, reference
 from .forks import Child, in_child
+from .killing import LATEST_AFTER_BOUNDARY, Death, killed_after, wait
 from .points import BOUNDARY, Points, die_at_once, kill_itself
 from .row import Row
 from .setting import Setting, train
 
-LATEST_AFTER_BOUNDARY = 0.02
 PHASES = ("class images", "encoding", "training", "sampling", "saving", "after saving")
-Death = Callable[[Child], None]
-
-
-def wait(_: Child) -> None:
-    """The child dies by itself."""
 
 
 @dataclass
@@ -39,7 +37,7 @@ class Deaths:
         row = Row("runs that never stop")
         for name in ("reference", "reference again"):
             store = self.setting.store(name)
-            outcome = in_child(lambda store=store: self._counted(store))
+            outcome = in_child(partial(self._watched, store, Points()))
             if outcome.answer is None or outcome.faults:
                 raise RuntimeError(f"the run that never stops did not end: {outcome.faults}")
             if name == "reference":
@@ -78,7 +76,7 @@ class Deaths:
         while row.count - self.alive < times:
             number += 1
             moment = self.chance.uniform(0, self.seconds)
-            self._die(row, f"{number} after {moment:.3f} s", Points(), lambda child, s=moment: child.kill_after(s))
+            self._die(row, f"{number} after {moment:.3f} s", Points(), partial(Child.kill_after, seconds=moment))
         return self._noted(row)
 
     def twice(self, times: int) -> Row:
@@ -86,36 +84,27 @@ class Deaths:
         row = Row("kill -9 at random moments, and again of the run that goes on")
         for number in range(times):
             moments = [self.chance.uniform(0.2, 1) * self.seconds for _ in range(2)]
-            deaths = [lambda child, s=moment: child.kill_after(s) for moment in moments]
+            deaths = [partial(Child.kill_after, seconds=moment) for moment in moments]
             self._die(row, f"{number} after {moments} s", Points(), *deaths)
         return self._noted(row)
 
     def _at(self, boundary: str, number: int) -> tuple[Points, Death]:
-        if number % 3 < 2:
-            left = len(self.points) - self.points.index(boundary)
-            die = die_at_once if number % 3 == 0 else kill_itself
-            return Points(None, die, boundary, number // 3 % left), wait
-        ear, mouth = os.pipe()
-        moment = self.chance.uniform(0, LATEST_AFTER_BOUNDARY)
-
-        def kill(child: Child) -> None:
-            os.close(mouth)
-            os.read(ear, 1)
-            os.close(ear)
-            child.kill_after(moment)
-
-        return Points(boundary=boundary, at_boundary=lambda: _say(mouth)), kill
+        if number % 3 == 2:
+            return killed_after(boundary, self.chance.uniform(0, LATEST_AFTER_BOUNDARY))
+        left = len(self.points) - self.points.index(boundary)
+        die = die_at_once if number % 3 == 0 else kill_itself
+        return Points(None, die, boundary, number // 3 % left), wait
 
     def _die(self, row: Row, what: str, points: Points, *deaths: Death) -> None:
         store = self.setting.store("death")
         shutil.rmtree(store.work.parent, ignore_errors=True)
         faults: list[str] = []
-        for death in deaths:
-            child = Child(lambda: self._watched(store, points))
+        for number, death in enumerate(deaths):
+            # The second death is of the run that goes on: it comes from outside.
+            child = Child(partial(self._watched, store, points if number == 0 else Points()))
             death(child)
             self.alive += child.outcome().answer is not None
             faults += after_death(store, self.against)
-            points = Points()
         before = contents(store)
         self.leftovers = max(self.leftovers, left_over(store))
         self._an_hour_passes()
@@ -131,12 +120,9 @@ class Deaths:
         for file in everything(self.setting.store("death").work / "priors"):
             os.utime(file, (time.time() - 4000,) * 2)
 
-    def _counted(self, store: object) -> dict[str, object]:
-        return self._watched(store, Points())
-
-    def _watched(self, store: object, points: Points) -> dict[str, object]:
+    def _watched(self, store: Store, points: Points) -> dict[str, Any]:
         points.watch()
-        return train(self.setting, store, points)  # type: ignore[arg-type]
+        return train(self.setting, store, points)
 
     def _noted(self, row: Row) -> Row:
         row.notes.append(f"at most {self.leftovers / 1e6:.2f} MB of temporary files, removed by the next run")
@@ -146,10 +132,6 @@ class Deaths:
             row.notes.append(f"{self.alive} had ended when the kill came")
         self.leftovers = self.again = self.alive = 0
         return row
-
-
-def _say(mouth: int) -> None:
-    os.write(mouth, b"!")
 
 
 def rows(setting: Setting, small: bool) -> Iterator[Callable[[], Row]]:

@@ -35,7 +35,9 @@ def _row(setting: Setting, kind: ModuleType, count: int) -> Row:
             return row
         for what, faults in outcome.answer["verdicts"]:
             row.add(what, faults)
-        hosts = [f for f in everything(Path(folder)) if f.parent.name in ("loras", "checkpoints") or f.suffix == ".part"]
+        hosts = [
+            f for f in everything(Path(folder)) if f.parent.name in ("loras", "checkpoints") or f.suffix == ".part"
+        ]
         row.add("what is left", [f"{file.name} is left" for file in hosts])
     return row
 

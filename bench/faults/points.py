@@ -101,7 +101,7 @@ class Points:
 def _kind(values: tuple[Any, ...], named: dict[str, Any], temporary: bool) -> str:
     names = [*values, *named.values()]
     if values and isinstance(values[0], int):
-        names = [os.readlink(f"/proc/self/fd/{values[0]}")]
+        names = [Path(f"/proc/self/fd/{values[0]}").readlink()]
     text = " ".join(str(name) for name in names if isinstance(name, str | Path))
     found = [kind for pattern, kind in KINDS.items() if re.search(pattern, text)]
     return found[0] if found else "other"

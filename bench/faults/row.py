@@ -35,9 +35,10 @@ def table(rows: Sequence[Row]) -> str:
     """Markdown, and under it what was not as promised."""
     head = ["| kind | tried | as promised | not | seconds | |", "|---|---|---|---|---|---|"]
     lines = [
-        f"| {r.kind} | {r.count} | {r.kept} | {r.count - r.kept} | {r.seconds:.0f} | {'; '.join(r.notes)} |" for r in rows
+        f"| {r.kind} | {r.count} | {r.kept} | {r.count - r.kept} | {r.seconds:.0f} | {'; '.join(r.notes)} |"
+        for r in rows
     ]
     total, kept = sum(r.count for r in rows), sum(r.kept for r in rows)
     lines.append(f"| **all** | {total} | {kept} | {total - kept} | {sum(r.seconds for r in rows):.0f} | |")
     faults = [f"- {r.kind}: {fault}" for r in rows for fault in r.broken[:LISTED]]
-    return "\n".join([*head, *lines, *([""] + faults if faults else [])])
+    return "\n".join([*head, *lines, *(["", *faults] if faults else [])])

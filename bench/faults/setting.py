@@ -86,8 +86,8 @@ def prepare(folder: Path) -> Setting:
 
 def _encode_before(base: Base, request: Request, recipe: PriorRecipe, folder: Path) -> None:
     """What frozen parts answer is computed here, once for all children."""
-    base.encode_tokens = _remembered(base.encode_tokens)  # type: ignore[method-assign]
-    base.encode_images = _remembered(base.encode_images)  # type: ignore[method-assign]
+    base.encode_tokens = _remembered(base.encode_tokens)  # type: ignore[method-assign, assignment]
+    base.encode_images = _remembered(base.encode_images)  # type: ignore[method-assign, assignment]
     priors = complete(recipe, 1, folder, prior_drawer(base, recipe), 1)
     encode_request(base, replace(request, priors=priors), never)
     base.encode_prompts([f"a {IDENTIFIER} {NOUN}"])

@@ -26,6 +26,12 @@ from dreambooth_nodes.trainer.prompts import PromptTemplates
         {"alpha": -2.0},
         {"batch_size": 0},
         {"snr_gamma": 0.0},
+        {"steps": 2.5},
+        {"steps": "8"},
+        {"rank": True},
+        {"prior_weight": float("inf")},
+        {"learning_rate": None},
+        {"checkpointing": "no"},
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name_and_value(change: dict[str, Any]) -> None:

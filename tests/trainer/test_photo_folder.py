@@ -70,6 +70,12 @@ def test_no_link_is_followed_out_of_the_folder(tmp_path: Path) -> None:
         read_folder(tmp_path / "photos", SIDE, SIDE)
 
 
+def test_a_link_that_leads_in_a_circle_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(PhotoError, match=r"a\.png"):
+        read_folder(tmp_path, 64, 64)
+
+
 def test_no_caption_is_read_from_outside_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("a password")
     put(tmp_path / "photos" / "a.png")

@@ -23,6 +23,7 @@ from dreambooth_nodes.trainer.priors import ClassPriors
 from dreambooth_nodes.trainer.request import Request
 from dreambooth_nodes.trainer.resuming import ResumeError, require_resumable
 from dreambooth_nodes.trainer.run import Run, RunInUse, open_run
+from dreambooth_nodes.trainer.saving import ResultNotWritten
 from dreambooth_nodes.trainer.state import StateError
 from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
@@ -208,6 +209,32 @@ def test_a_state_that_cannot_be_written_ends_no_training(new_base: NewBase, aske
     result, _ = personalize(base, asked, store, events.append)
     assert result.steps == STEPS
     assert any("state of step 1 was not written" in event.text for event in events if isinstance(event, Warned))
+
+
+def test_a_result_that_cannot_be_written_is_kept_and_written_by_the_next_run(
+    new_base: NewBase, asked: Request, store: Store
+) -> None:
+    asked = with_options(asked, save_every=2)
+    whole, _ = personalize(new_base(), asked, other(store, "straight"))
+    store.loras.parent.mkdir(parents=True)
+    store.loras.write_text("a file where the folder should be")
+    events: list[Event] = []
+    with pytest.raises(ResultNotWritten, match=f"run the same again: it goes on from step {STEPS}"):
+        personalize(new_base(), asked, store, events.append)
+    assert any("file of step 2 was not written" in event.text for event in events if isinstance(event, Warned))
+    store.loras.unlink()
+    finished, run = personalize(new_base(), asked, store, events.append)
+    assert same_weights(finished.file, whole.file) and not run.state.exists()
+    assert [event.step for event in events if isinstance(event, Step)] == list(range(1, STEPS + 1))
+
+
+def test_the_state_of_a_run_that_died_when_it_was_finished_is_removed(
+    new_base: NewBase, asked: Request, store: Store
+) -> None:
+    base = new_base()
+    _, run = personalize(base, asked, store)
+    write_tensors({"a": torch.ones(1)}, run.state, {})
+    assert find_finished(asked, base.fingerprint, store) is not None and not run.state.exists()
 
 
 def test_two_names_alike_make_two_files(new_base: NewBase, asked: Request, store: Store) -> None:

@@ -69,8 +69,24 @@ def test_a_record_that_points_elsewhere_is_no_result(store: Store, tmp_path: Pat
     assert open_run("a" * 64, store).result() is None and results(store) == []
 
 
+def told(**said: Any) -> str:
+    return json.dumps({"format": FORMAT, "key": "b" * 64, **said})
+
+
 @pytest.mark.parametrize(
-    ("text", "named"), [("{", "torn"), ("[]", "version"), (json.dumps({"format": FORMAT + 1}), "version")]
+    ("text", "named"),
+    [
+        ("{", "torn"),
+        ("[" * 100_000, "torn"),
+        ("[]", "version"),
+        (json.dumps({"format": FORMAT + 1}), "version"),
+        (told(key=1), "key"),
+        (told(key="../../elsewhere"), "key"),
+        (told(files=[{"step": 1}]), "files"),
+        (told(files=[{"step": 1, "file": "a\0b"}]), "files"),
+        (told(losses=[{"step": 1}]), "losses"),
+        (told(asked=1), "asked"),
+    ],
 )
 def test_torn_and_foreign_records_are_named_and_hide_no_other(
     store: Store, text: str, named: str, caplog: pytest.LogCaptureFixture
@@ -93,3 +109,23 @@ def test_a_kept_base_is_kept_once(store: Store, tmp_path: Path) -> None:
     source.unlink()
     assert kept.read_bytes() == b"weights" and store.keep_base(CheckpointFile(kept), "f" * 64) == kept
     assert [file.name for file in kept.parent.iterdir()] == [kept.name]
+
+
+def test_what_dead_writers_left_is_removed_and_nothing_else(store: Store) -> None:
+    key, part = "a" * 64, "abcd_123.part"
+    run = open_run(key, store)
+    (run.folder / "samples").mkdir(parents=True)
+    bases = store.kept_base(key).parent
+    dead = [
+        run.folder / f".state.safetensors.{part}",
+        run.folder / "samples" / f".step_000001_0.png.{part}",
+        store.loras / f".dog_00001.safetensors.{part}",
+        bases / f".{key[:24]}.safetensors.00000123.part",
+    ]
+    foreign = [store.loras / name for name in (f".dog.safetensors.{part}", "dog.part", ".model.part")]
+    for file in [*dead, *foreign]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"torn")
+    with run.alone(), store.new_file("lora", "dog") as new:
+        assert new.name == "dog_00001.safetensors"
+    assert not any(file.exists() for file in dead) and all(file.exists() for file in foreign)

@@ -38,7 +38,9 @@ def read_lora(file: Path, layers: Layers) -> LoraWeights:
 
 def _alpha(tensors: Mapping[str, Tensor], key: str, file: Path) -> float:
     if tensors[key].numel() != 1:
-        raise CheckpointError(f"{file.name!r} does not fit the base: {key} is {list(tensors[key].shape)}, not a number.")
+        raise CheckpointError(
+            f"{file.name!r} does not fit the base: {key} is {list(tensors[key].shape)}, not a number."
+        )
     return float(tensors[key])
 
 

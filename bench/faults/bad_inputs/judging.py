@@ -18,8 +18,7 @@ Verdicts = list[tuple[str, list[str]]]
 
 def refused(act: Act, says: str = "") -> list[str]:
     """Nothing, if `act` is refused and the message holds `says`; else what happened."""
-    faults = accepted_or_refused(act, says, may_pass=False)
-    return faults
+    return accepted_or_refused(act, says, may_pass=False)
 
 
 def accepted_or_refused(act: Act, says: str = "", may_pass: bool = True) -> list[str]:

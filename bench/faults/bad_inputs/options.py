@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,15 @@ TEMPLATES: tuple[tuple[str, str], ...] = (
 def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
     """Listed, then made up."""
     wrong: list[tuple[str, Any]] = [(name, low) for name, low in {**WHOLE, **NUMBERS}.items()]
-    wrong += [(name, value) for name in (*WHOLE, *NUMBERS) for value in (math.nan, math.inf, -math.inf, "8", [1])]
+    wrong += [
+        (name, value) for name in (*WHOLE, *NUMBERS) for value in (math.nan, math.inf, -math.inf, 10**400, "8", [1])
+    ]
     wrong += [(name, value) for name in WHOLE for value in (1.5, None, True)]
     wrong += [(name, value) for name in CHOICES for value in ("", "LORA", None, 1)]
     wrong += [(name, value) for name in ("train_text_encoder", "checkpointing", "fit_memory") for value in ("no", None)]
     wrong += [("sample_prompt", None), ("templates", "a [V] {class}")]
-    listed = [(f"{name}={value!r}", refused(lambda n=name, v=value: _made(n, v), name)) for name, value in wrong]
-    listed += [(f"{pair}", refused(lambda p=pair: PromptTemplates(*p), "prompt")) for pair in TEMPLATES]
+    listed = [(f"{name}={value!r}", refused(partial(_made, name, value), name)) for name, value in wrong]
+    listed += [(f"{pair}", refused(partial(PromptTemplates, *pair), "prompt")) for pair in TEMPLATES]
     names = st.sampled_from([field.name for field in fields(TrainOptions)])
     anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
     return listed + examples(

@@ -7,6 +7,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -110,24 +111,27 @@ GOOD: dict[str, Fill] = {
 }
 
 
-
 def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
     """Listed, then torn and overwritten at random places."""
     place = folder / "photos"
-    found = [(name, refused(lambda f=fill: _read(place, f), "photo")) for name, fill in BAD.items()]
-    found += [(name, accepted_or_refused(lambda f=fill: _read(place, f))) for name, fill in GOOD.items()]
-    found += [(f"{side} px", refused(lambda s=side: read_folder(place, s, SIDE), str(side))) for side in (0, -8, 24, 33)]
+    found = [(name, refused(partial(_read, place, fill), "photo")) for name, fill in BAD.items()]
+    found += [(name, accepted_or_refused(partial(_read, place, fill))) for name, fill in GOOD.items()]
+    found += [(f"{side} px", refused(partial(read_folder, place, side, SIDE), str(side))) for side in (0, -8, 24, 33)]
     found.append(("no folder", refused(lambda: read_folder(folder / "none", SIDE, SIDE), "none")))
     for kind in ("PNG", "JPEG", "WEBP", "GIF"):
         whole = encoded(kind)
-        cuts = st.integers(0, len(whole) - 3)
-        found += examples(cuts, count // 2, lambda cut, w=whole: refused(lambda: _read(place, _bytes(w[:cut])), "photo"))
-        bytes_ = st.tuples(st.integers(0, len(whole) - 1), st.binary(min_size=1, max_size=8))
-        found += examples(bytes_, count // 2, lambda at, w=whole: _overwritten(place, w, *at))
+        places = st.tuples(st.integers(0, len(whole) - 1), st.binary(min_size=1, max_size=8))
+        found += examples(st.integers(0, len(whole) - 3), count // 2, partial(_torn, place, whole))
+        found += examples(places, count // 2, partial(_overwritten, place, whole))
     return found
 
 
-def _overwritten(place: Path, whole: bytes, at: int, by: bytes) -> list[str]:
+def _torn(place: Path, whole: bytes, at: int) -> list[str]:
+    return refused(lambda: _read(place, _bytes(whole[:at])), "photo")
+
+
+def _overwritten(place: Path, whole: bytes, where: tuple[int, bytes]) -> list[str]:
+    at, by = where
     content = whole[:at] + by + whole[at + len(by) :]
     return accepted_or_refused(lambda: _read(place, _bytes(content)), "photo")
 

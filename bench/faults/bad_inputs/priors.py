@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,24 @@ def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
     """Listed."""
     recipe, root = setting.recipe, folder / "priors"
     draw = prior_drawer(setting.base, recipe)
-    recipes: list[tuple[str, Any]] = [("steps", 0), ("steps", -1), ("width", 0), ("width", 33), ("height", 24), ("height", -8)]
-    found = [(f"{n}={v}", refused(lambda n=n, v=v: replace(recipe, **{n: v}), str(v))) for n, v in recipes]
+    recipes: list[tuple[str, Any]] = [
+        ("steps", 0),
+        ("steps", -1),
+        ("width", 0),
+        ("width", 33),
+        ("height", 24),
+        ("height", -8),
+    ]
+    found = [(f"{n}={v}", refused(partial(replace, recipe, **{n: v}), str(v))) for n, v in recipes]
     numbers = [(0, 1), (-1, 1), (1, 0), (1, -1)]
-    found += [(f"count and batch {p}", refused(lambda p=p: complete(recipe, p[0], root, draw, p[1]), str(p[0]))) for p in numbers]
+    found += [
+        (f"count and batch {p}", refused(partial(complete, recipe, p[0], root, draw, p[1]), str(p[0]))) for p in numbers
+    ]
     others: list[tuple[str, Any]] = [("base", "f" * 64), ("class_noun", "cat"), ("width", 40), ("height", 40)]
     for name, value in others:
         priors = ClassPriors(replace(recipe, **{name: value}), root, 1)
         asked = replace(setting.request, priors=priors)
-        found.append((f"another {name}", refused(lambda a=asked: a.key(setting.base.fingerprint), str(value)[:12])))
+        found.append((f"another {name}", refused(partial(asked.key, setting.base.fingerprint), str(value)[:12])))
     made = complete(recipe, 1, root, draw, 1)
     whole = picture(made.folder, 0).read_bytes()
     for name, content in (("empty", b""), ("torn", whole[:-20]), ("text", b"no picture")):

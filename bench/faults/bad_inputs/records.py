@@ -16,6 +16,8 @@ from ..setting import Setting, store_in
 from .judging import Verdicts, accepted_or_refused, examples, refused
 
 KEY = "a" * 64
+WRONG_FILES: tuple[Any, ...] = (1, "x", [1], [{}], [{"step": 1}], [{"step": 1, "file": "a\0b"}])
+KEYS: tuple[Any, ...] = (None, 1, [], "../../../etc", "b" * 64)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
@@ -27,10 +29,22 @@ def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
     """Listed, then made up."""
     store = store_in(folder / "records")
     whole = json.dumps({"format": FORMAT, "key": KEY, "status": "finished", "files": []})
-    texts = ["", "{", "[]", "null", "1", '"x"', "\0", whole[:-1], whole[: len(whole) // 2], "[" * 100_000, "\ufeff" + whole]
-    texts += [json.dumps({"format": FORMAT, "key": key}) for key in (None, 1, [], "../../../etc", "b" * 64)]
+    texts = [
+        "",
+        "{",
+        "[]",
+        "null",
+        "1",
+        '"x"',
+        "\0",
+        whole[:-1],
+        whole[: len(whole) // 2],
+        "[" * 100_000,
+        "\ufeff" + whole,
+    ]
+    texts += [json.dumps({"format": FORMAT, "key": key}) for key in KEYS]
     texts += [json.dumps({"format": version, "key": KEY}) for version in (None, 1, "2", 99)]
-    wrong = [("files", value) for value in (1, "x", [1], [{}], [{"step": 1}], [{"step": 1, "file": "a\0b"}])]
+    wrong: list[tuple[str, Any]] = [("files", value) for value in WRONG_FILES]
     wrong += [("files", [{"step": 1, "file": "f" * 300}]), ("status", 1), ("losses", [{}]), ("losses", {"a": 1})]
     texts += [json.dumps({"format": FORMAT, "key": KEY, name: value}) for name, value in wrong]
     found = [(text[:60], _judged(store, text.encode(), False)) for text in texts]

@@ -71,7 +71,8 @@ def _foreign(bad: Path, use: Use) -> Verdicts:
     huge = struct.pack("<Q", 1 << 60) + b"{}"
     contents = {
         "empty": b"", "a byte": b"\0", "text": b"no tensors", "zeros": bytes(1000), "no tensor": _headed({}),
-        "a huge header": huge, "a header that is no JSON": struct.pack("<Q", 4) + b"{{{{", "pickle": b"\x80\x04\x95" + bytes(50),
+        "a huge header": huge, "a header that is no JSON": struct.pack("<Q", 4) + b"{{{{",
+        "pickle": b"\x80\x04\x95" + bytes(50),
         "a zip": b"PK\x03\x04" + bytes(100), "a list": struct.pack("<Q", 2) + b"[]",
     }  # fmt: skip
     found = []
@@ -97,7 +98,9 @@ def _listed(bad: Path, whole: Path, use: Use) -> Verdicts:
         "a tensor more": {**tensors, "weights.more.lora_A.weight": torch.ones(1)},
         "another shape": {**tensors, first: torch.ones(7, 7, 7)},
         "one number": {**tensors, first: torch.ones(1)},
-        "an alpha of many numbers": {n: torch.ones(3) if n.endswith((".alpha", "losses")) else t for n, t in tensors.items()},
+        "an alpha of many numbers": {
+            n: torch.ones(3) if n.endswith((".alpha", "losses")) else t for n, t in tensors.items()
+        },
     }
     found = [(name, faults) for name, faults in _foreign(bad, use) if name != "missing" or "state" not in whole.name]
     for name, content in changed.items():
@@ -129,7 +132,8 @@ def _other_states(bad: Path, state: Path, use: Use) -> Verdicts:
     changes: dict[str, dict[str, str]] = {
         "of another version": {"dreambooth.state": "0"}, "of another run": {"dreambooth.key": "b" * 64},
         "progress that is no JSON": {progress: "{"}, "progress of another kind": {progress: "[]"},
-        "no progress": {progress: "{}"}, "rates of too many": {progress: json.dumps({"rates": [1, 2, 3], "schedule": {}})},
+        "no progress": {progress: "{}"},
+        "rates of too many": {progress: json.dumps({"rates": [1, 2, 3], "schedule": {}})},
         "rates that are none": {progress: json.dumps({"rates": 1, "schedule": {}})},
     }  # fmt: skip
     found = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -23,11 +24,15 @@ WORDS = ("", " ", "\n", "a\nb", "a\0b", "a\x1bb", "w" * 101, "\u2028", "a\tb", "
 def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
     """Listed, then made up."""
     asked = setting.request
-    found = [(f"name {name!r}", refused(lambda n=name: replace(asked, name=n), "name")) for name in NAMES]
-    found += [(f"identifier {word!r}", refused(lambda w=word: replace(asked, identifier=w), "identifier")) for word in WORDS]
+    found = [(f"name {name!r}", refused(partial(replace, asked, name=name), "name")) for name in NAMES]
+    found += [
+        (f"identifier {word!r}", refused(partial(replace, asked, identifier=word), "identifier")) for word in WORDS
+    ]
     nouns = [*WORDS, "[V]", "a [V] dog"]
-    found += [(f"noun {w!r}", refused(lambda w=w: replace(asked.subject, class_noun=w), "class noun")) for w in nouns]
-    found += [(f"[V] {w!r} in the noun", refused(lambda w=w: filled("", w, "red dog"), "class noun")) for w in ("dog", "RED")]
+    found += [(f"noun {w!r}", refused(partial(replace, asked.subject, class_noun=w), "class noun")) for w in nouns]
+    found += [
+        (f"[V] {w!r} in the noun", refused(partial(filled, "", w, "red dog"), "class noun")) for w in ("dog", "RED")
+    ]
     return (
         found
         + examples(st.text(max_size=120), count, lambda text: _name(folder, text))
