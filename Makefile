@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench bench-quality lint format test test-all test-matrix clean
+.PHONY: help setup demo bench bench-quality bench-faults lint format test test-all test-matrix clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ bench: setup ## speed and memory beside diffusers' scripts (DIFFUSERS=examples/d
 
 bench-quality: setup ## likeness and prompt fidelity by row (DIFFUSERS= adds their scripts, COMFYUI=1 core's TrainLoraNode, FULL=1 all)
 	@$(VENV_PYTHON) -m bench.quality $(if $(DIFFUSERS),--diffusers "$(DIFFUSERS)") $(if $(COMFYUI),--comfyui) $(if $(FULL),--full)
+
+bench-faults: setup ## deaths, bad inputs, a full disk, two jobs, twenty trainings: what survives; status 1 where something does not
+	@$(VENV_PYTHON) . bench-faults
 
 lint: setup ## ruff and mypy
 	$(VENV_PYTHON) -m ruff check .
