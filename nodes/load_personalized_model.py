@@ -21,7 +21,9 @@ class LoadPersonalizedModel(io.ComfyNode):
             display_name="Load Personalized Model",
             category=sockets.CATEGORY,
             description="A subject that was trained before.",
-            inputs=[io.Combo.Input("personalized_model", options=choices, tooltip="Newest first.")],
+            inputs=[
+                io.Combo.Input("personalized_model", options=choices, tooltip="What was trained here, newest first.")
+            ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
                 io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),

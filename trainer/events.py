@@ -48,7 +48,23 @@ class Saved:
     path: Path
 
 
-Event = Phase | Step | Sample | Saved
+@dataclass(frozen=True)
+class Warned:
+    """Something that the user should know while the run goes on, one sentence with the likely cause."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class PriorsCounted:
+    """Class pictures: how many are asked for, were on disk already, and have been drawn so far."""
+
+    asked: int
+    reused: int
+    drawn: int
+
+
+Event = Phase | Step | Sample | Saved | Warned | PriorsCounted
 Tell = Callable[[Event], None]
 Stop = Callable[[], bool]
 """Asked between steps; True ends the run after the current step, and what was trained is saved."""
