@@ -43,7 +43,7 @@ class LiveRun:
             case Step():
                 self._step(event)
             case Sample():
-                self.samples.append({"step": event.step, "prompt": event.prompt, "count": len(event.images)})
+                self.samples.append({"step": event.step, "text": event.prompt, "count": len(event.images)})
             case Saved():
                 self.file, self.phase = event.path.name, "finished"
                 self.status = "finished" if self.step == self.steps else "stopped"
@@ -59,7 +59,7 @@ class LiveRun:
         return {**fields, "seconds_left": finite(self.seconds_left)}
 
     def _step(self, event: Step) -> None:
-        self.step, self.steps = event.step, event.steps
+        self.phase, self.step, self.steps = "training", event.step, event.steps
         self.steps_per_second, self.seconds_left = event.steps_per_second, event.seconds_left
         if (event.step - 1) % self._every:
             return
@@ -75,7 +75,7 @@ def live_of(run: Run, result: Personalized) -> LiveRun:
     for step in run.losses():
         live.hear(step)
     pictures = Counter(int(file.stem.split("_")[1]) for file in (run.folder / "samples").glob("step_*_*.png"))
-    live.samples = [{"step": step, "prompt": "", "count": count} for step, count in sorted(pictures.items())]
+    live.samples = [{"step": step, "text": "", "count": count} for step, count in sorted(pictures.items())]
     live.hear(Saved(result.file))
     return live
 

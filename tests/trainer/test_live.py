@@ -28,9 +28,16 @@ def test_everything_told_is_in_the_state() -> None:
         live.hear(event)
     state = json.loads(json.dumps(live.state(), allow_nan=False))
     assert state["points"] == [[1, 1.0, 0.5], [2, 0.5, None]]
-    assert state["samples"] == [{"step": 1, "prompt": "a mdt dog", "count": 2}]
+    assert state["samples"] == [{"step": 1, "text": "a mdt dog", "count": 2}]
     assert (state["status"], state["phase"], state["file"]) == ("finished", "finished", "b.safetensors")
     assert (state["warnings"], state["priors"]) == (["The loss does not move."], {"asked": 8, "reused": 2, "drawn": 4})
+
+
+def test_a_step_after_a_sample_is_training_again() -> None:
+    live = LiveRun()
+    for event in (Phase("training"), step(1, 3), Phase("sampling"), step(2, 3)):
+        live.hear(event)
+    assert live.phase == "training"
 
 
 def test_a_file_saved_before_the_last_step_is_of_a_stopped_run() -> None:
