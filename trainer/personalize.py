@@ -12,10 +12,10 @@ from .batches import Batches
 from .continuing import starting_weights
 from .encoding import encode_request
 from .events import Phase, PhaseName, Saved, Stop, StoppedEarly, Tell, never, tell_nobody
-from .history import find_finished
 from .loss_curve import LossCurve
 from .methods import METHODS, Lora, Method
 from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
+from .past_runs import find_finished
 from .personalized import Personalized
 from .request import Request
 from .run import Run, open_run
@@ -141,7 +141,7 @@ class _Personalization:
         if self.run.file_of(step) is None:
             with self._phase("saving"):
                 result = self._write_file(step, f"{self.request.name}_step{step}")
-            self.tell(Saved(result.file))
+            self.tell(Saved(result.file, last=False))
 
     def _save(self, status: str = "") -> Personalized:
         done = len(self.curve.points)
