@@ -25,6 +25,8 @@ ARGUMENTS = (
     "--hide-scrollbars", "--force-color-profile=srgb", "--disable-background-networking", "--disable-extensions",
     "--remote-debugging-port=0", f"--window-size={SIZE[0]},{SIZE[1]}",
 )  # fmt: skip
+ACCEPT = {"accept": True}
+KEYS = {"Escape": 27, "Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39}
 Answer = TypeVar("Answer")
 
 
@@ -118,9 +120,9 @@ class Page:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def press(self, key: str) -> None:
-        """A key without text, such as "Escape" or "ArrowRight"."""
+        """One of `KEYS`."""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key])
 
     def drop(self, files: Sequence[Path], selector: str) -> None:
         """Files from the desktop, onto an element."""
@@ -166,6 +168,9 @@ class Page:
             if message.get("method") == "Runtime.exceptionThrown":
                 details = message["params"]["exceptionDetails"]
                 self.errors.append(str(details.get("exception", {}).get("description", details["text"])))
+            if message.get("method") == "Page.javascriptDialogOpening":
+                # "Leave the page?" stands in the way of a reload with unsaved changes.
+                await self._socket.send_json({"id": 0, "method": "Page.handleJavaScriptDialog", "params": ACCEPT})
             if message.get("id") == number:
                 if "error" in message:
                     raise PageError(f"{method}: {message['error']['message']}")

@@ -13,9 +13,11 @@ export function addTokens(node) {
     const found = node.properties[KEPT];
     if (!found) return element.replaceChildren(hint);
     const chosen = widgetOf(node, "choice").value || found[0].text;
+    const focused = element.contains(document.activeElement);
     const chips = found.map((candidate, rank) => chip(node, candidate, rank, chosen, strongest(found)));
     element.replaceChildren(make("div", { class: "db-chips", role: "radiogroup", "aria-label": t("Candidates") }, ...chips));
     element.onkeydown = (event) => turn(event, element);
+    if (focused) element.querySelector("[aria-checked=true]")?.focus();
   };
   after(node, "onExecuted", (output) => {
     node.properties[KEPT] = output.dreambooth_candidates ?? node.properties[KEPT];
@@ -51,17 +53,13 @@ function chip(node, { text, ranks, prior }, rank, chosen, most) {
       "aria-label": label,
       title: label,
       tabindex: is ? 0 : -1,
-      onclick: () => choose(node, text),
+      onclick: () => setWidget(node, "choice", text),
     },
     make("small", {}, prior === null ? "" : `${rank + 1}`),
     make("b", {}, text),
-    make("small", {}, prior === null ? ranks.join(" ") : short(prior)),
+    make("small", {}, prior === null ? ranks.join(" ") : prior.toPrecision(3)),
     meter,
   );
-}
-
-function choose(node, text) {
-  setWidget(node, "choice", text);
 }
 
 /** Arrow keys go through the chips, as in any group of radio buttons. */
@@ -73,5 +71,4 @@ function turn(event, element) {
   const chips = [...element.querySelectorAll(".db-chip")];
   const at = (chips.indexOf(document.activeElement) + by + chips.length) % chips.length;
   chips[at].click();
-  element.querySelectorAll(".db-chip")[at].focus();
 }

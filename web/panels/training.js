@@ -9,6 +9,7 @@ import { duration, t } from "../words.js";
 const PHASES = ["priors", "encoding", "training", "sampling", "saving"];
 const HEIGHT = 330;
 const MOST_POINTS = 1000;
+const MOST_HEARD = 200;
 
 export function addTraining(node) {
   const panel = new TrainingPanel(addPanel(node, "training", t("Training"), HEIGHT));
@@ -29,6 +30,7 @@ export function addTraining(node) {
 class TrainingPanel {
   constructor(element) {
     this.state = null;
+    this.heard = [];
     this.drawing = false;
     this.chart = new LossChart();
     this.strip = new SampleStrip();
@@ -44,12 +46,20 @@ class TrainingPanel {
     this.draw();
   }
 
+  /** The state is as old as its way here: what was heard since then is taken in once more. */
   load(state) {
     this.state = state;
+    for (const [kind, data] of this.heard.splice(0)) if (kind !== "phase") this.take(kind, data);
     this.later();
   }
 
   hear(kind, data) {
+    this.heard = [...this.heard.slice(1 - MOST_HEARD), [kind, data]];
+    if (kind === "warned") toast("warn", data.text);
+    this.take(kind, data);
+  }
+
+  take(kind, data) {
     const state = this.state;
     if (!state || state.prompt !== data.prompt) return;
     if (kind === "step") this.step(data);
@@ -57,7 +67,6 @@ class TrainingPanel {
     if (kind === "sample" && !state.samples.some((sample) => sample.step === data.step)) state.samples.push(data);
     if (kind === "saved") Object.assign(state, { file: data.file, status: data.status, phase: data.phase });
     if (kind === "warned" && !state.warnings.includes(data.text)) state.warnings.push(data.text);
-    if (kind === "warned") toast("warn", data.text);
     this.later();
   }
 
