@@ -71,7 +71,8 @@ def test_no_seed_is_randomized_after_a_run(object_info: dict[str, Any], node_id:
 def test_every_input_has_a_tooltip_and_every_number_says_its_range_or_unit(
     object_info: dict[str, Any], node_id: str
 ) -> None:
-    for inputs in object_info[node_id]["input"].values():
+    for group in ("required", "optional"):
+        inputs = object_info[node_id]["input"].get(group, {})
         for name, (kind, *options) in inputs.items():
             tooltip = options[0].get("tooltip", "") if options else ""
             assert len(tooltip) >= 10, f"{node_id}.{name} has no tooltip"

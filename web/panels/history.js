@@ -16,6 +16,7 @@ export function addHistory(node) {
     const widget = widgetOf(node, "personalized_model");
     // The choices of the page are those of its last refresh; what was trained since is one too.
     if (Array.isArray(widget.options.values)) widget.options.values = found.map((entry) => entry.path);
+    if (!widget.value && found.length) setWidget(node, "personalized_model", found[0].path);
     const hint = make("li", { class: "db-hint" }, t("Nothing was trained here yet."));
     list.replaceChildren(...(found.length ? found.map((entry) => row(node, entry, look)) : [hint]));
   };
@@ -63,7 +64,6 @@ async function remove(entry, look) {
     title: t("Delete this result?"),
     message: t("The file {0} is deleted for good.", entry.path),
     type: "delete",
-    itemList: [entry.path],
   });
   if (!sure) return;
   try {
