@@ -54,6 +54,10 @@ class DreamBoothOptions(io.ComfyNode):
                                 tooltip="Of every class picture: {class} is the noun, and [V] stays out."),
                 io.Combo.Input("continue_from", options=["", *lora_names()], default="", optional=True,
                                tooltip="A LoRA to go on from, with its rank and alpha. Empty: begin anew."),
+                _int("save_every", 0, 100_000),
+                io.Float.Input("state_seconds", default=DEFAULTS.state_seconds, min=0.0, max=86_400.0, step=1.0,
+                               optional=True, tooltip=TEXTS["state_seconds"]),
+                _switch("fit_memory"),
             ],
             outputs=[sockets.Options.Output(display_name="DREAMBOOTH_OPTIONS")],
         )  # fmt: skip

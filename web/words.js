@@ -1,8 +1,10 @@
 /* What the panels say. Keys are the English text; a language is a table from them. */
 
 import { app } from "../../scripts/app.js";
+import ja from "./words/ja.js";
+import zh from "./words/zh.js";
 
-const LANGUAGES = {};
+const LANGUAGES = { ja, zh };
 
 /** The text in the page's language, `{0}`, `{1}` … replaced by the values. */
 export function t(text, ...values) {
