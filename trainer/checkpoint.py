@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,12 +80,24 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
     os.close(handle)
     try:
         write(Path(part))
+        Path(part).chmod(0o644)
         _force_to_disk(Path(part))
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)
-    path.chmod(0o644)
     return path
+
+
+def remove_parts(folder: Path, name: str = ".+", at_least: float = 0.0) -> None:
+    """Remove what writers that were killed have left of files with this name (a pattern) in `folder`.
+
+    Only where nobody writes such files at the time: the caller holds the lock under which they are written, or says
+    that they are at_least so many seconds old.
+    """
+    left = re.compile(rf"\.{name}\.[a-z0-9_]{{8}}\.part", re.IGNORECASE)
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if left.fullmatch(file.name) and file.is_file() and time.time() - file.stat().st_mtime >= at_least:
+            file.unlink(missing_ok=True)
 
 
 def _force_to_disk(file: Path) -> None:

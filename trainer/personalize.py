@@ -11,7 +11,7 @@ from .base import Base
 from .batches import Batches
 from .continuing import starting_weights
 from .encoding import encode_request
-from .events import Phase, PhaseName, Saved, Stop, StoppedEarly, Tell, never, tell_nobody
+from .events import Phase, PhaseName, Saved, Stop, StoppedEarly, Tell, Warned, never, tell_nobody
 from .loss_curve import LossCurve
 from .methods import METHODS, Lora, Method
 from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
@@ -20,7 +20,7 @@ from .personalized import Personalized
 from .request import Request
 from .run import Run, open_run
 from .sample import draw_sample
-from .saving import save_steps
+from .saving import not_written, save_steps
 from .state_keeper import StateKeeper
 from .store import Store
 from .train import train
@@ -42,7 +42,7 @@ def personalize(
     a run with the same key that was stopped or died, unless `resume` is False. When `tell` or the training raises,
     what was trained is saved before the exception goes on; when the loss diverges, the last state that was good is.
 
-    Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError.
+    Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten.
     """
     run = open_run(request.key(base.fingerprint), store)
     try:
@@ -132,27 +132,39 @@ class _Personalization:
             return
         with self._phase("sampling"):
             sample = draw_sample(self.base, self.request, step)
-        self.run.keep_sample(sample)
+        try:
+            self.run.keep_sample(sample)
+        except OSError as error:
+            self.tell(Warned(f"The pictures of step {step} were not kept, and the training goes on: {error}"))
         self.tell(sample)
 
     def _save_between(self, step: int) -> None:
         """A file to choose from; the same one is not written again where a run goes on from before it."""
         self.curve.flush()
         if self.run.file_of(step) is None:
-            with self._phase("saving"):
-                result = self._write_file(step, f"{self.request.name}_step{step}")
-            self.tell(Saved(result.file, last=False))
+            try:
+                with self._phase("saving"):
+                    result = self._write_file(step, f"{self.request.name}_step{step}")
+            except OSError as error:
+                self.tell(Warned(f"The file of step {step} was not written, and the training goes on: {error}"))
+            else:
+                self.tell(Saved(result.file, last=False))
 
     def _save(self, status: str = "") -> Personalized:
         done = len(self.curve.points)
         if not done:
             raise StoppedEarly("The run was stopped before its first step; there is nothing to save.")
         finished = done == self.options.steps
-        with self._phase("saving"):
-            if not finished:
+        if not finished:
+            self.state.write(self.training, self.curve.points)
+        try:
+            with self._phase("saving"):
+                result = self.run.file_of(done) or self._write_file(done, self.request.name)
+            self.run.finish(status or ("finished" if finished else "stopped"), self.curve.points, self.seconds)
+        except OSError as error:
+            if self.state.steps < done:
                 self.state.write(self.training, self.curve.points)
-            result = self.run.file_of(done) or self._write_file(done, self.request.name)
-        self.run.finish(status or ("finished" if finished else "stopped"), self.curve.points, self.seconds)
+            raise not_written(error, self.request.name, done, self.state.steps) from error
         if finished:
             self.state.remove()
         self.tell(Saved(result.file))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,12 +17,14 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from .checkpoint import write_json
+from .checkpoint import remove_parts, write_json, write_whole
 from .events import PriorsCounted, Tell, tell_nobody
 from .photos import Photo, read_photo
 
 Draw = Callable[[Sequence[int]], Tensor]
 """Pictures for these seeds: [len(seeds), 3, H, W] in 0..1, from the frozen base and the class prompt."""
+STALE = 3600.0
+"""Seconds after which a picture that is not whole is nobody's: two processes may complete one set together."""
 
 
 class PriorsError(ValueError):
@@ -94,6 +95,7 @@ def complete(
     if count < 1 or batch_size < 1:
         raise PriorsError(f"count is {count} and batch_size {batch_size}; both must be 1 or more.")
     folder = root / recipe.fingerprint[:24]
+    remove_parts(folder, at_least=STALE)
     write_json(asdict(recipe), folder / "recipe.json")
     missing = [i for i in range(count) if not picture(folder, i).is_file()]
     reused = count - len(missing)
@@ -114,15 +116,8 @@ def picture(folder: Path, index: int) -> Path:
 
 def write_picture(image: Tensor, path: Path) -> Path:
     """Write [3, H, W] in 0..1 as PNG, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.png")
-    try:
-        Image.fromarray(np.asarray(pixels)).save(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return write_whole(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
 
 
 def _seed(seed: int, index: int) -> int:

@@ -14,7 +14,7 @@ from .options import TrainOptions
 from .personalized import checked_name
 from .priors import ClassPriors
 from .prompts import checked_identifier
-from .run import FORMAT
+from .record import FORMAT
 from .subject import Subject
 
 

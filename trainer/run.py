@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,13 +15,12 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
-from .checkpoint import CheckpointError, write_json
+from .checkpoint import remove_parts, write_json
 from .events import Sample, Step
 from .personalized import Personalized, read_personalized
 from .priors import write_picture
+from .record import FORMAT, read_record
 from .store import Store
-
-FORMAT = 2
 
 
 class RunInUse(RuntimeError):
@@ -49,7 +47,10 @@ class Run:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Only one process trains a run. Raises RunInUse where another does; a dead one's lock is free."""
+        """Only one process trains a run. Raises RunInUse where another does; a dead one's lock is free.
+
+        What a dead one was writing is removed, and the record is read again: another may have gone on until now.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
         try:
@@ -59,6 +60,9 @@ class Run:
                 f"This very run is being trained by another process ({self.folder}). Wait for it, or change the seed."
             ) from error
         try:
+            remove_parts(self.folder)
+            remove_parts(self.folder / "samples")
+            self.record = open_run(self.key, self.store).record
             yield
         finally:
             lock.release()
@@ -130,14 +134,3 @@ def open_run(key: str, store: Store) -> Run:
 def relative(file: Path, store: Store) -> str:
     """The file's path as seen from the folder above ours, with forward slashes."""
     return Path(os.path.relpath(file, store.work.parent)).as_posix()
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A run.json. Raises CheckpointError for one that is torn or of another version."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is torn ({error}); move its folder away to train anew.") from error
-    if not isinstance(record, dict) or record.pop("format", None) != FORMAT or "key" not in record:
-        raise CheckpointError(f"{path} was written by another version; move its folder away to train anew.")
-    return record

@@ -21,6 +21,19 @@ from .run import Run
 from .store import Store
 
 
+class ResultNotWritten(OSError):
+    """What was trained could not be written; the message says how the same run goes on."""
+
+
+def not_written(error: OSError, name: str, done: int, kept: int) -> ResultNotWritten:
+    """The error to raise when `done` steps cannot be written, and the state on disk is of `kept` steps; 0: none."""
+    way = f"it goes on from step {kept}" if kept else "there is no state to go on from, so it begins anew"
+    return ResultNotWritten(
+        f"What {done} steps have trained of {name!r} could not be written ({error}). Make room, or make the folder "
+        f"writable, and run the same again: {way}."
+    )
+
+
 def save_steps(base: Base, method: Method, request: Request, run: Run, steps: int, name: str) -> Personalized:
     """What `steps` steps have trained, as a new file of this name in the host's folder."""
     options = request.options

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from .checkpoint import CheckpointError, read_metadata, read_tensors, write_tensors
@@ -52,10 +53,10 @@ def restore(path: Path, key: str, training: Training) -> list[Step]:
             raise StateError(f"{path} is of other layers than this run: {', '.join(odd[:3])} …; delete it.")
         with torch.no_grad():
             for name, parameter in weights.items():
-                parameter.copy_(tensors[name])
+                parameter.copy_(tensors[name].view(parameter.shape))
         _restore_progress(training, tensors, json.loads(said[PROGRESS]))
         return [_point(row) for row in tensors["losses"].tolist()]
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         if isinstance(error, StateError):
             raise
         raise StateError(f"{path} does not hold the state that its header says ({error}); delete it.") from error

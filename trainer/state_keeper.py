@@ -18,12 +18,16 @@ SHARE = 20
 
 @dataclass
 class StateKeeper:
-    """`path`: of the run with this key. seconds: between two states, longer where writing takes long; 0 keeps none."""
+    """`path`: of the run with this key. seconds: between two states, longer where writing takes long; 0 keeps none.
+
+    steps: done in the state that is on disk; 0 where there is none.
+    """
 
     path: Path
     key: str
     seconds: float
     tell: Tell
+    steps: int = 0
     _written: float = field(default_factory=time.monotonic)
     _took: float = 0.0
 
@@ -43,6 +47,7 @@ class StateKeeper:
         began = time.monotonic()
         try:
             write_state(self.path, self.key, training, points)
+            self.steps = len(points)
         except OSError as error:
             self.tell(Warned(f"The state of step {len(points)} was not written, and the training goes on: {error}"))
         self._written = time.monotonic()
@@ -51,9 +56,11 @@ class StateKeeper:
     def resume(self, training: Training, curve: LossCurve) -> None:
         """Put `training` where the state left it, if there is one. Raises StateError for one that does not fit."""
         if self.path.is_file():
-            curve.resume(restore(self.path, self.key, training))
+            points = restore(self.path, self.key, training)
+            self.steps = len(points)
+            curve.resume(points)
 
     def remove(self) -> None:
         """The run is finished, or its state is not worth going on from."""
         if self.path.is_file():
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)

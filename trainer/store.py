@@ -12,8 +12,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from .checkpoint import numbered, write_json, write_tensors
+from .checkpoint import numbered, remove_parts, write_json, write_tensors
 from .source import CheckpointFile, Source
+
+NUMBERED = r".+_\d{5}\.safetensors"
+"""What `numbered` calls a file."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,14 @@ class Store:
     def new_file(self, method: str, name: str) -> Iterator[Path]:
         """A file name that nothing has yet, in the folder where the host looks for it.
 
-        Within the context no other process of ours is given the same one.
+        Within the context no other process of ours is given the same one, and what dead ones were writing is removed.
         """
+        folder = self.loras if method == "lora" else self.checkpoints
         self.work.mkdir(parents=True, exist_ok=True)
         with FileLock(self.work / "names.lock"):
-            yield numbered(self.loras if method == "lora" else self.checkpoints, name)
+            remove_parts(folder, NUMBERED)
+            remove_parts(self.kept_base("").parent)
+            yield numbered(folder, name)
 
     def kept_base(self, fingerprint: str) -> Path:
         """Where the weights that full results were trained from are kept."""
@@ -59,9 +65,10 @@ class Store:
         kept = self.kept_base(fingerprint)
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(f".{os.getpid()}.part")
-            part.unlink(missing_ok=True)
             if isinstance(source, CheckpointFile):
+                # A link shares the user's own file, whose mode and contents are not touched.
+                part = kept.with_name(f".{kept.name}.{os.getpid():08d}.part")
+                part.unlink(missing_ok=True)
                 _link_or_copy(source.path, part)
                 os.replace(part, kept)
             else:

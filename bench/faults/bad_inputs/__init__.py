@@ -1,0 +1,1 @@
+"""What is wrong, by kind: each must be refused by an error of the product's own, which names it."""
