@@ -15,5 +15,7 @@ async def comfy_entrypoint() -> DreamBoothExtension:
     """Return the extension that lists the nodes; ComfyUI calls this once, at its start."""
     # Not at the top: tests, tools and the WebUI import this package where no ComfyUI is.
     from .nodes import DreamBoothExtension
+    from .nodes.comfy_routes import register
 
+    register()
     return DreamBoothExtension()

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly
-from ..trainer.history import find_finished
 from ..trainer.identifier import warnings_for
 from ..trainer.options import TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
+from ..trainer.past_runs import find_finished
 from ..trainer.personalize import personalize
 from ..trainer.personalized import Personalized
 from ..trainer.photos import read_folder

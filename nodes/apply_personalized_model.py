@@ -8,8 +8,10 @@ from comfy_api.latest import io
 
 from ..trainer.checkpoint import read_tensors
 from ..trainer.difference import difference
+from ..trainer.history import card
 from ..trainer.personalized import Personalized
 from . import sockets
+from .comfy_base import base_warning
 from .comfy_host import store
 from .comfy_patches import with_difference, with_lora
 
@@ -27,18 +29,21 @@ class ApplyPersonalizedModel(io.ComfyNode):
             description="Adds the subject to a model. Strength 0 changes nothing, 1 is as trained. "
             "Chain two for two subjects.",
             inputs=[
-                io.Model.Input("model"),
-                io.Clip.Input("clip"),
-                sockets.PersonalizedModel.Input("personalized_model"),
-                io.Float.Input("strength_model", default=1.0, min=-10.0, max=10.0, step=0.05),
-                io.Float.Input("strength_clip", default=1.0, min=-10.0, max=10.0, step=0.05),
+                io.Model.Input("model", tooltip="Of the family that was trained; best the very model."),
+                io.Clip.Input("clip", tooltip="Of the same checkpoint; changed where the text encoder was trained."),
+                sockets.PersonalizedModel.Input("personalized_model",
+                                                tooltip="From DreamBooth Train, or a loaded one."),
+                io.Float.Input("strength_model", default=1.0, min=-10.0, max=10.0, step=0.05,
+                               tooltip="On the denoiser. 0: none, 1: as trained, usually 0.6 to 1.2."),
+                io.Float.Input("strength_clip", default=1.0, min=-10.0, max=10.0, step=0.05,
+                               tooltip="On the text encoder, where it was trained. 0: none, 1: as trained."),
             ],
             outputs=[
                 io.Model.Output(display_name="MODEL"),
                 io.Clip.Output(display_name="CLIP"),
                 io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(
@@ -52,4 +57,5 @@ class ApplyPersonalizedModel(io.ComfyNode):
         else:
             kept = store().kept_base(personalized_model.trained_from)
             applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
-        return io.NodeOutput(*applied, personalized_model.trigger)
+        shown = {**card(personalized_model), "warning": base_warning(model, personalized_model)}
+        return io.NodeOutput(*applied, personalized_model.trigger, ui={"dreambooth_card": [shown]})

@@ -24,9 +24,14 @@ def input_folder() -> Path:
     return Path(folder_paths.get_input_directory())
 
 
+def output_folder() -> Path:
+    """Where the host keeps what it makes."""
+    return Path(folder_paths.get_output_directory())
+
+
 def store() -> Store:
     """Results where the host lists them after a refresh."""
-    output = Path(folder_paths.get_output_directory())
+    output = output_folder()
     return Store(output / "loras", output / "checkpoints", output / WORK)
 
 

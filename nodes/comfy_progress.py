@@ -1,9 +1,9 @@
-"""What a run tells, shown in ComfyUI: the node's bar and preview, and events for the page."""
+"""What a run tells, shown in ComfyUI: the node's bar and preview, events for the page, and the state behind them."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import comfy.utils
@@ -12,49 +12,121 @@ from comfy_execution.utils import get_executing_context
 from PIL import Image
 from server import PromptServer
 
-from ..trainer.events import Event, Phase, Resumed, Sample, Saved, Step, Warned
+from ..trainer.events import Event, Phase, PriorsCounted, Resumed, Sample, Saved, Step, Warned
+from ..trainer.live import LiveRun, finite
+from ..trainer.run import Run
+from .comfy_host import interrupted, output_folder
 
 log = logging.getLogger("dreambooth")
 PREVIEW_SIDE = 512
 LOG_EVERY_STEPS = 50
+MOST_RUNS = 32
+"""Runs of which the page can still ask; older ones are forgotten."""
+
+
+@dataclass(eq=False)
+class ShownRun:
+    """One run on one node. prompt, workflow: the host's ids; samples: their folder as `/view` takes it."""
+
+    node: str | None
+    prompt: str | None
+    workflow: str | None
+    samples: str
+    live: LiveRun
+    stop_asked: bool = False
+
+    def state(self) -> dict[str, Any]:
+        """Ready for JSON, with what the host knows of its prompt."""
+        state = self.live.state()
+        if state["status"] == "running" and self.prompt not in running_prompts():
+            state["status"] = "ended"
+        return {**self._ids(), "folder": self.samples, "stop_asked": self.stop_asked, **state}
+
+    def send(self, kind: str, data: dict[str, Any]) -> None:
+        """Tell every page: one that was closed and opened again has a new client id."""
+        PromptServer.instance.send_sync(f"dreambooth.{kind}", {**self._ids(), **data})
+
+    def _ids(self) -> dict[str, str | None]:
+        return {"node": self.node, "prompt": self.prompt, "workflow": self.workflow}
+
+
+_shown: dict[str, ShownRun] = {}
+"""The latest run of each node of each workflow."""
+
+
+def shown_runs() -> list[ShownRun]:
+    """The latest run of every node that ran in this process, the newest last."""
+    return list(_shown.values())
+
+
+def running_prompts() -> dict[str, str | None]:
+    """The ids of the prompts that the host works on, and of the workflow that each came from."""
+    running, _ = PromptServer.instance.prompt_queue.get_current_queue_volatile()
+    return {item[1]: _workflow_id(item[3]) for item in running}
+
+
+def show(live: LiveRun, run: Run | None = None) -> ShownRun:
+    """Begin to show a run on the executing node. run: where its samples lie."""
+    context = get_executing_context()
+    node, prompt = (context.node_id, context.prompt_id) if context else (None, None)
+    samples = "" if run is None else (run.folder / "samples").relative_to(output_folder()).as_posix()
+    workflow = running_prompts().get(prompt) if prompt else None
+    shown = ShownRun(node, prompt, workflow, samples, live)
+    _shown.pop(key := f"{workflow}/{node}", None)
+    _shown[key] = shown
+    while len(_shown) > MOST_RUNS:
+        _shown.pop(next(iter(_shown)))
+    shown.send("began", {})
+    return shown
 
 
 class NodeProgress:
-    """A listener for `personalize`: call it with every event. Must be made while the node executes."""
+    """A listener for `personalize` and `complete`: call it with every event. Must be made while the node executes."""
 
-    def __init__(self, steps: int) -> None:
-        context = get_executing_context()
-        self._node = context.node_id if context else None
-        self._bar = comfy.utils.ProgressBar(steps, node_id=self._node)
-        self._step = 0
+    def __init__(self, steps: int, run: Run | None = None) -> None:
+        self._shown = show(LiveRun(steps=steps), run)
+        self._bar = comfy.utils.ProgressBar(steps, node_id=self._shown.node) if steps else None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        self._shown.live.hear(event)
         match event:
             case Step():
-                self._step = event.step
-                self._bar.update_absolute(event.step)
-                self._send("step", asdict(event))
+                self._update()
+                losses = {"instance": finite(event.instance), "prior": finite(event.prior)}
+                self._shown.send("step", {**asdict(event), **losses, "seconds_left": finite(event.seconds_left)})
                 if event.step % LOG_EVERY_STEPS == 0:
                     log.info("DreamBooth step %d of %d, %.0f s left", event.step, event.steps, event.seconds_left)
             case Sample():
-                self._bar.update_absolute(self._step, None, ("JPEG", _preview(event.images), PREVIEW_SIDE))
-                self._send("sample", {"step": event.step, "prompt": event.prompt})
+                self._update(_preview(event.images))
+                self._shown.send("sample", self._shown.live.samples[-1])
             case Phase():
-                self._send("phase", {"phase": event.name})
+                self._shown.send("phase", {"phase": event.name})
+            case Saved():
+                self._shown.send("saved", {"file": event.path.name, **self._shown.live.ending()})
+                log.info("DreamBooth saved %s", event.path.name)
             case Resumed():
-                self._send("resumed", {"points": [asdict(point) for point in event.points]})
+                self._shown.send("resumed", {"step": len(event.points)})
                 log.info("DreamBooth goes on after step %d", len(event.points))
             case Warned():
-                self._send("warning", {"text": event.text})
-                log.warning("DreamBooth: %s", event.text)
-            case Saved():
-                self._send("saved", {"file": event.path.name})
-                log.info("DreamBooth saved %s", event.path.name)
+                self._shown.send("warned", {"text": event.text})
+                log.warning(event.text)
+            case PriorsCounted():
+                self._shown.send("priors", asdict(event))
 
-    def _send(self, kind: str, data: dict[str, Any]) -> None:
-        server = PromptServer.instance
-        server.send_sync(f"dreambooth.{kind}", {"node": self._node, **data}, server.client_id)
+    def stop(self) -> bool:
+        """Cancel of the host, or Stop and keep once there is something to keep."""
+        return interrupted() or (self._shown.stop_asked and self._shown.live.step > 0)
+
+    def _update(self, preview: Image.Image | None = None) -> None:
+        if self._bar is not None:
+            shown = None if preview is None else ("JPEG", preview, PREVIEW_SIDE)
+            self._bar.update_absolute(self._shown.live.step, None, shown)
+
+
+def _workflow_id(extra: dict[str, Any]) -> str | None:
+    workflow = (extra.get("extra_pnginfo") or {}).get("workflow") or {}
+    return workflow.get("id")
 
 
 def _preview(images: torch.Tensor) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,24 @@ import torch
 from comfy_api.latest import io
 
 from ..trainer.continuing import kept_settings
-from ..trainer.events import StoppedEarly
+from ..trainer.events import StoppedEarly, Warned
 from ..trainer.families import load_base
-from ..trainer.history import find_finished
 from ..trainer.identifier import warnings_for
+from ..trainer.live import live_of
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
+from ..trainer.past_runs import find_finished
 from ..trainer.personalize import personalize
 from ..trainer.personalized import Personalized
 from ..trainer.precision import frozen_dtype
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.priors import ClassPriors
 from ..trainer.request import Request
-from ..trainer.run import Run
+from ..trainer.run import Run, open_run
 from ..trainer.subject import Subject
 from . import sockets
 from .comfy_base_file import BaseFile, base_file, loaded_from
-from .comfy_host import interrupted, lora_file, raise_if_interrupted, rare_tokens, store, training_memory
-from .comfy_progress import NodeProgress
-
-log = logging.getLogger("dreambooth")
+from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
+from .comfy_progress import NodeProgress, show
 
 
 class DreamBoothTrain(io.ComfyNode):
@@ -44,19 +42,23 @@ class DreamBoothTrain(io.ComfyNode):
             description="Teaches the model your subject and saves it. The same run is never trained twice.",
             is_output_node=True,
             inputs=[
-                io.Model.Input("model"),
-                io.Clip.Input("clip"),
-                io.Vae.Input("vae"),
-                sockets.Subject.Input("subject"),
-                io.String.Input("identifier", default="olt", tooltip="[V]: the subject's name in prompts."),
+                io.Model.Input("model", tooltip="What is taught: a base model, patches included; it stays as it is."),
+                io.Clip.Input("clip", tooltip="Of the same checkpoint."),
+                io.Vae.Input("vae", tooltip="Of the same checkpoint; it encodes the photos."),
+                sockets.Subject.Input("subject", tooltip="3 to 5 photos and their class, from Load Instance Images."),
+                io.String.Input("identifier", default="olt",
+                                tooltip="[V]: the subject's name in prompts, a rare word of 3 to 5 letters."),
                 io.Combo.Input("method", options=list(CHOICES["method"]), default="lora", tooltip=TEXTS["method"]),
                 io.Int.Input("steps", default=0, min=0, max=100_000, tooltip=f"{TEXTS['steps']} 0: the preset's."),
                 io.Float.Input("learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, round=False,
                                tooltip=f"{TEXTS['learning_rate']} 0: the preset's."),
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
-                io.String.Input("name", default="my_subject", tooltip="Of the file; a number is put after it."),
-                sockets.ClassPriors.Input("class_priors", optional=True),
-                sockets.Options.Input("options", optional=True),
+                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False,
+                             tooltip="Of every random draw, 0 to 4294967295; another seed trains anew."),
+                io.String.Input("name", default="my_subject",
+                                tooltip="Of the file, up to 100 bytes; a number is put after it."),
+                sockets.ClassPriors.Input("class_priors", optional=True,
+                                          tooltip="100 to 200 class pictures. Without them the class is forgotten."),
+                sockets.Options.Input("options", optional=True, tooltip="All other settings; none: good defaults."),
                 io.Combo.Input("preset", options=list(PRESETS), default=DEFAULT, optional=True,
                                tooltip="Steps, learning rate and rank where nothing else says them."),
             ],
@@ -81,8 +83,7 @@ class DreamBoothTrain(io.ComfyNode):
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
         )  # fmt: skip
-        _warn(request.identifier, clip)
-        result, run = find_finished(request, base.fingerprint, store()) or _train(base, request)
+        result, run = _found(base, request) or _train(base, request, _warnings(request.identifier, clip))
         raise_if_interrupted()
         return io.NodeOutput(result, _samples(run, subject), {"loss": _total(run, chosen.prior_weight)},
                              ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
@@ -95,22 +96,33 @@ def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | Non
     return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
 
 
-def _warn(identifier: str, clip: Any) -> None:
-    if found := rare_tokens(clip):
-        for warning in warnings_for(identifier, *found):
-            log.warning(warning)
+def _warnings(identifier: str, clip: Any) -> tuple[str, ...]:
+    found = rare_tokens(clip)
+    return () if found is None else warnings_for(identifier, *found)
 
 
-def _train(base: BaseFile, request: Request) -> tuple[Personalized, Run]:
+def _found(base: BaseFile, request: Request) -> tuple[Personalized, Run] | None:
+    found = find_finished(request, base.fingerprint, store())
+    if found is not None:
+        show(live_of(found[1], found[0]), found[1])
+    return found
+
+
+def _train(base: BaseFile, request: Request, warnings: tuple[str, ...]) -> tuple[Personalized, Run]:
+    progress = NodeProgress(request.options.steps, open_run(request.key(base.fingerprint), store()))
+    for warning in warnings:
+        progress(Warned(warning))
     with training_memory() as device:
-        return _train_on(device, base, request)
+        return _train_on(device, base, request, progress)
 
 
-def _train_on(device: torch.device, base: BaseFile, request: Request) -> tuple[Personalized, Run]:
+def _train_on(
+    device: torch.device, base: BaseFile, request: Request, progress: NodeProgress
+) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
     live = load_base(base.path, base.prediction, frozen_dtype(request.options, device)).to(device)
     try:
-        return personalize(live, request, store(), NodeProgress(request.options.steps), interrupted)
+        return personalize(live, request, store(), progress, progress.stop)
     except StoppedEarly:
         raise_if_interrupted()
         raise

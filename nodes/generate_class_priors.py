@@ -14,6 +14,7 @@ from ..trainer.subject import Subject
 from . import sockets
 from .comfy_base_file import base_file
 from .comfy_host import store
+from .comfy_progress import NodeProgress
 from .comfy_sampling import ANCESTRAL, prior_drawer
 
 SHOWN = 8
@@ -32,22 +33,33 @@ class GenerateClassPriors(io.ComfyNode):
             description="Draws pictures of the class with the model as it is, so that it does not forget the class. "
             "They are kept: a second run draws only what is missing.",
             inputs=[
-                io.Model.Input("model"),
-                io.Clip.Input("clip"),
-                io.Vae.Input("vae"),
-                sockets.Subject.Input("subject"),
+                io.Model.Input("model", tooltip="The model that will be trained, as it is."),
+                io.Clip.Input("clip", tooltip="Of the same checkpoint."),
+                io.Vae.Input("vae", tooltip="Of the same checkpoint."),
+                sockets.Subject.Input("subject", tooltip="Gives class and size of the pictures."),
                 io.Int.Input(
                     "count",
                     default=100,
                     min=1,
                     max=10_000,
-                    tooltip="Pictures. Past 64, more changed little.",
+                    tooltip="Pictures, 1 to 10000; 100 to 200 are usual. Past 64, more changed little.",
                 ),
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
-                io.String.Input("class_noun", default="", optional=True, tooltip="Empty: the subject's."),
-                io.Int.Input("width", default=0, min=0, max=2048, step=8, optional=True, tooltip="0: the subject's."),
-                io.Int.Input("height", default=0, min=0, max=2048, step=8, optional=True, tooltip="0: the subject's."),
-                io.Int.Input("steps", default=25, min=1, max=1000, optional=True, tooltip="Sampling steps."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**32 - 1,
+                    control_after_generate=False,
+                    tooltip="Of the first picture, 0 to 4294967295; another seed draws a set of its own.",
+                ),
+                io.String.Input("class_noun", default="", optional=True,
+                                tooltip="What is drawn, one or two words. Empty: the subject's."),
+                io.Int.Input("width", default=0, min=0, max=2048, step=8, optional=True,
+                             tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's."),
+                io.Int.Input("height", default=0, min=0, max=2048, step=8, optional=True,
+                             tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's."),
+                io.Int.Input("steps", default=25, min=1, max=1000, optional=True,
+                             tooltip="Sampling steps, usually 20 to 50."),
                 io.Float.Input(
                     "cfg",
                     default=PRIOR_GUIDANCE,
@@ -57,14 +69,16 @@ class GenerateClassPriors(io.ComfyNode):
                     optional=True,
                     tooltip="Guidance. 1: the class as the model knows it. More narrows it and takes twice as long.",
                 ),
-                io.Combo.Input("sampler_name", options=ANCESTRAL, default="euler_ancestral", optional=True),
-                io.Int.Input("batch_size", default=4, min=1, max=64, optional=True, tooltip="Pictures at once."),
+                io.Combo.Input("sampler_name", options=ANCESTRAL, default="euler_ancestral", optional=True,
+                               tooltip="Ancestral ones draw more varied pictures (section 3.3)."),
+                io.Int.Input("batch_size", default=4, min=1, max=64, optional=True,
+                             tooltip="Pictures at once, 1 to 64; more need more memory."),
             ],
             outputs=[
                 sockets.ClassPriors.Output(display_name="CLASS_PRIORS"),
                 io.Image.Output(display_name="IMAGE", tooltip="The first few."),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(
@@ -97,6 +111,6 @@ class GenerateClassPriors(io.ComfyNode):
             seed=seed,
         )
         draw = prior_drawer(model, clip, vae, recipe, count)
-        priors = complete(recipe, count, store().work / "priors", draw, batch_size)
+        priors = complete(recipe, count, store().work / "priors", draw, batch_size, NodeProgress(0))
         shown = torch.stack([photo.pixels for photo in priors.photos(SHOWN)])
         return io.NodeOutput(priors, shown.movedim(1, -1))

@@ -33,9 +33,18 @@ class LoadInstanceImages(io.ComfyNode):
             description="3 to 5 photos of one subject. Put them into a folder inside ComfyUI's input folder.",
             is_input_list=True,
             inputs=[
-                io.Combo.Input("folder", options=choices, tooltip="A folder of the input folder, or an example."),
+                io.Combo.Input(
+                    "folder", options=choices, tooltip="A folder of the input folder with 3 to 5 photos, or an example."
+                ),
                 io.String.Input("class_noun", default="dog", tooltip="What the subject is: dog, toy, face, style …"),
-                io.Int.Input("resolution", default=512, min=32, max=2048, step=8, tooltip="Side in pixels."),
+                io.Int.Input(
+                    "resolution",
+                    default=512,
+                    min=32,
+                    max=2048,
+                    step=8,
+                    tooltip="Side in pixels, a multiple of 8: 512 for SD 1.x, 768 for 2.x, 1024 for SDXL.",
+                ),
                 io.Image.Input("images", optional=True, tooltip="Photos from the graph, for '(use images)'."),
                 io.Mask.Input("masks", optional=True, tooltip="White counts, black does not; one for each photo."),
             ],
@@ -49,7 +58,7 @@ class LoadInstanceImages(io.ComfyNode):
     def fingerprint_inputs(cls, folder: list[str], **_: Any) -> str:
         """Changes when a file of the folder does."""
         try:
-            path = _folder(folder[0])
+            path = photo_folder(folder[0])
         except ValueError:
             path = None
         if path is None:
@@ -68,7 +77,7 @@ class LoadInstanceImages(io.ComfyNode):
     ) -> io.NodeOutput:
         """The subject, and its photos as they will be trained on."""
         side = resolution[0]
-        path = _folder(folder[0])
+        path = photo_folder(folder[0])
         photos = read_folder(path, side, side) if path else _from_graph(images, masks, side)
         subject = Subject(photos, class_noun[0], side, side)
         return io.NodeOutput(subject, torch.stack([p.pixels for p in photos]).movedim(1, -1))
@@ -81,13 +90,15 @@ def subfolders(root: Path) -> list[str]:
     return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _folder(choice: str) -> Path | None:
+def photo_folder(choice: str) -> Path | None:
+    """The folder behind a choice of the node; None: the photos come from the graph. Raises ValueError for no choice."""
     if choice == FROM_INPUT:
         return None
     root = EXAMPLES if choice.startswith(EXAMPLE) else input_folder()
     name = choice.removeprefix(EXAMPLE)
+    # Looked up among those that there are, so that no path can come from outside.
     if name not in subfolders(root):
-        raise ValueError(f"folder is {choice!r}, which is not there (any more); press R to refresh the choices.")
+        raise ValueError(f"folder is {choice[:100]!r}, which is not there (any more); press R to refresh the choices.")
     return root / name
 
 

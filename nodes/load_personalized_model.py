@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..trainer.history import results
+from ..trainer.past_runs import results
 from ..trainer.run import relative
 from . import sockets
 from .comfy_host import store
@@ -22,7 +22,9 @@ class LoadPersonalizedModel(io.ComfyNode):
             display_name="Load Personalized Model",
             category=sockets.CATEGORY,
             description="A subject that was trained before.",
-            inputs=[io.Combo.Input("personalized_model", options=choices, tooltip="Newest first.")],
+            inputs=[
+                io.Combo.Input("personalized_model", options=choices, tooltip="What was trained here, newest first.")
+            ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
                 io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.identifier import rank_by_prior, rare_candidates, report
+from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates, report
 from . import sockets
 from .comfy_host import rare_tokens
 from .comfy_sampling import denoiser_answer
@@ -24,25 +24,44 @@ class PickRareToken(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Finds a word that the model has no picture of: the subject's name, [V].",
             inputs=[
-                io.Clip.Input("clip"),
+                io.Clip.Input("clip", tooltip="Its vocabulary is what the words are drawn from."),
                 io.Int.Input("length", default=1, min=1, max=3, tooltip="Tokens in the identifier, 1 to 3."),
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
+                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False,
+                             tooltip="Of the draw of 16 candidates, 0 to 4294967295: another seed, other candidates."),
                 io.Model.Input("model", optional=True, tooltip="Ranks the candidates by the prior they carry in it."),
-                io.String.Input("class_noun", default="dog", optional=True, tooltip="Measured as 'a X dog'."),
+                io.String.Input("class_noun", default="dog", optional=True,
+                                tooltip="What the subject is, one or two words; measured as 'a X dog'."),
+                io.String.Input("choice", default="", optional=True,
+                                tooltip="One of the candidates: click it below. Empty: the one of the weakest prior."),
             ],
             outputs=[
                 io.String.Output(display_name="identifier"),
                 io.String.Output(display_name="report"),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
-    def execute(cls, clip: Any, length: int, seed: int, model: Any = None, class_noun: str = "dog") -> io.NodeOutput:
-        """The identifier with the weakest prior, and how it compares."""
+    def execute(
+        cls, clip: Any, length: int, seed: int, model: Any = None, class_noun: str = "dog", choice: str = ""
+    ) -> io.NodeOutput:
+        """The chosen candidate, or the one with the weakest prior, and how it compares."""
         found = rare_tokens(clip)
         if found is None:
             raise ValueError(f"clip is a {type(clip.tokenizer).__name__}, of no known rare tokens: type [V] in.")
         candidates = rare_candidates(found[0], length, seed, kind=found[1])
         if model is not None:
             candidates = rank_by_prior(candidates, class_noun, denoiser_answer(model, clip))
-        return io.NodeOutput(candidates[0].text, report(candidates, candidates[0], class_noun))
+        chosen = _chosen(candidates, choice.strip())
+        shown = [{"text": c.text, "ranks": c.ranks, "prior": c.prior} for c in candidates]
+        return io.NodeOutput(chosen.text, report(candidates, chosen, class_noun),
+                             ui={"dreambooth_candidates": shown, "dreambooth_chosen": [chosen.text]})  # fmt: skip
+
+
+def _chosen(candidates: tuple[Candidate, ...], choice: str) -> Candidate:
+    for candidate in candidates if choice else ():
+        if candidate.text == choice:
+            return candidate
+    if choice:
+        texts = ", ".join(candidate.text for candidate in candidates)
+        raise ValueError(f"choice is {choice!r}, none of this length and seed: {texts}. Choose one, or leave it empty.")
+    return candidates[0]

@@ -61,16 +61,26 @@ class Sample:
 
 @dataclass(frozen=True)
 class Saved:
-    """A file is on disk, whole."""
+    """A file is on disk, whole. last: the run's result; False for one to choose from on the way."""
 
     path: Path
+    last: bool = True
 
 
 class StoppedEarly(RuntimeError):
     """A run that was stopped before its first step: there is nothing to save."""
 
 
-Event = Phase | Step | Resumed | Warned | Sample | Saved
+@dataclass(frozen=True)
+class PriorsCounted:
+    """Class pictures: how many are asked for, were on disk already, and have been drawn so far."""
+
+    asked: int
+    reused: int
+    drawn: int
+
+
+Event = Phase | Step | Resumed | Warned | Sample | Saved | PriorsCounted
 Tell = Callable[[Event], None]
 Stop = Callable[[], bool]
 """Asked between steps; True ends the run after the current step, and what was trained is saved."""

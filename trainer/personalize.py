@@ -12,10 +12,10 @@ from .batches import Batches
 from .continuing import starting_weights
 from .encoding import encode_request
 from .events import Phase, PhaseName, Saved, Stop, StoppedEarly, Tell, Warned, never, tell_nobody
-from .history import find_finished
 from .loss_curve import LossCurve
 from .methods import METHODS, Lora, Method
 from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
+from .past_runs import find_finished
 from .personalized import Personalized
 from .request import Request
 from .run import Run, open_run
@@ -148,7 +148,7 @@ class _Personalization:
             except OSError as error:
                 self.tell(Warned(f"The file of step {step} was not written, and the training goes on: {error}"))
             else:
-                self.tell(Saved(result.file))
+                self.tell(Saved(result.file, last=False))
 
     def _save(self, status: str = "") -> Personalized:
         done = len(self.curve.points)

@@ -80,6 +80,11 @@ def read_folder(folder: Path, width: int, height: int) -> tuple[Photo, ...]:
     else must be an image. Raises PhotoError also if there is no photo, or a link leads elsewhere.
     """
     check_size(width, height)
+    return tuple(read_photo(path, width, height) for path in photo_files(folder))
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """What `read_folder` reads, sorted by name. Raises PhotoError if there is none, or a link leads elsewhere."""
     if not folder.is_dir():
         raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path")
     paths = sorted(filter(_should_be_photo, folder.iterdir()), key=lambda path: path.name)
@@ -90,7 +95,7 @@ def read_folder(folder: Path, width: int, height: int) -> tuple[Photo, ...]:
         )
     for path in paths:
         require_inside(path, folder)
-    return tuple(read_photo(path, width, height) for path in paths)
+    return paths
 
 
 def photos_from_tensors(

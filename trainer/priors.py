@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from .checkpoint import remove_parts, write_json, write_whole
+from .events import PriorsCounted, Tell, tell_nobody
 from .photos import Photo, read_photo
 
 Draw = Callable[[Sequence[int]], Tensor]
@@ -84,7 +85,9 @@ class ClassPriors:
 NAMES = {"base": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
 
 
-def complete(recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size: int) -> ClassPriors:
+def complete(
+    recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size: int, tell: Tell = tell_nobody
+) -> ClassPriors:
     """The set of this recipe under `root`, with at least `count` pictures: only missing ones are drawn.
 
     A picture's seed follows from the recipe's seed and its number. Raises PriorsError for count < 1.
@@ -95,11 +98,14 @@ def complete(recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size
     remove_parts(folder, at_least=STALE)
     write_json(asdict(recipe), folder / "recipe.json")
     missing = [i for i in range(count) if not picture(folder, i).is_file()]
+    reused = count - len(missing)
+    tell(PriorsCounted(count, reused, 0))
     for start in range(0, len(missing), batch_size):
         chunk = missing[start : start + batch_size]
         drawn = draw([_seed(recipe.seed, i) for i in chunk])
         for index, image in zip(chunk, drawn, strict=True):
             write_picture(image, picture(folder, index))
+        tell(PriorsCounted(count, reused, start + len(chunk)))
     return ClassPriors(recipe, folder, count)
 
 

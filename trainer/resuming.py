@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .history import runs
+from .past_runs import runs
 from .request import Request
 from .run import Run, open_run
 from .store import Store

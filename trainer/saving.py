@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 
 from .base import Base
+from .base_sample import FIELD, base_sample
 from .export.convert import write_lora
 from .export.layers import layers_of
 from .export.metadata import layout_metadata, run_metadata
@@ -65,7 +68,8 @@ def _said(request: Request, run: Run, steps: int) -> Said:
 def _write(base: Base, method: Method, result: Personalized, said: Said, store: Store) -> None:
     """Write `result.file`: a LoRA under kohya's names, or the whole checkpoint. Raises CheckpointError if it is bad."""
     named = {"modelspec.architecture": base.architecture}
-    metadata = {**run_metadata(said, base), **result.metadata(), **named}
+    sample = {FIELD: json.dumps(base_sample(base.source))}
+    metadata = {**run_metadata(said, base), **result.metadata(), **named, **sample}
     store.keep_shapes(base.source, base.fingerprint)
     if isinstance(method, Lora):
         write_lora(method.weights(base), layers_of(base), "kohya", result.file, metadata, torch.float16)

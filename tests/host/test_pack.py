@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from dreambooth_nodes.demo.host_process import PACK_FOLDER
 # node_id: required inputs, optional inputs, outputs. Public: others may be added behind, none renamed or moved.
 CONTRACT: dict[str, tuple[str, str, str]] = {
     "LoadInstanceImages": ("folder class_noun resolution", "images masks", "SUBJECT IMAGE"),
-    "PickRareToken": ("clip length seed", "model", "STRING STRING"),
+    "PickRareToken": ("clip length seed", "model class_noun choice", "STRING STRING"),
     "GenerateClassPriors": (
         "model clip vae subject count seed",
         "class_noun width height steps cfg sampler_name batch_size",
@@ -64,6 +65,19 @@ def test_no_seed_is_randomized_after_a_run(object_info: dict[str, Any], node_id:
     required = object_info[node_id]["input"].get("required", {})
     if "seed" in required:
         assert required["seed"][1]["control_after_generate"] is False
+
+
+@pytest.mark.parametrize("node_id", CONTRACT)
+def test_every_input_has_a_tooltip_and_every_number_says_its_range_or_unit(
+    object_info: dict[str, Any], node_id: str
+) -> None:
+    for group in ("required", "optional"):
+        inputs = object_info[node_id]["input"].get(group, {})
+        for name, (kind, *options) in inputs.items():
+            tooltip = options[0].get("tooltip", "") if options else ""
+            assert len(tooltip) >= 10, f"{node_id}.{name} has no tooltip"
+            if kind in ("INT", "FLOAT"):
+                assert re.search(r"\d", tooltip), f"{node_id}.{name}: {tooltip!r} gives no number"
 
 
 def test_training_is_an_output_node(object_info: dict[str, Any]) -> None:

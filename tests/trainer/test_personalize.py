@@ -15,8 +15,8 @@ from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.encoded import encode_images
 from dreambooth_nodes.trainer.events import Event, Phase, Sample, Saved, Step, StoppedEarly
 from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.history import find_finished, results
 from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.past_runs import find_finished, results
 from dreambooth_nodes.trainer.personalize import personalize
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.photos import Photo

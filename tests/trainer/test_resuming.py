@@ -15,9 +15,9 @@ from filelock import FileLock
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import read_tensors, write_tensors
 from dreambooth_nodes.trainer.events import Event, Resumed, Saved, Step, StoppedEarly, Warned
-from dreambooth_nodes.trainer.history import find_finished
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.out_of_memory import OutOfMemory
+from dreambooth_nodes.trainer.past_runs import find_finished
 from dreambooth_nodes.trainer.personalize import personalize
 from dreambooth_nodes.trainer.priors import ClassPriors
 from dreambooth_nodes.trainer.request import Request

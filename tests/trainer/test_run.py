@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
-from dreambooth_nodes.trainer.history import results
+from dreambooth_nodes.trainer.past_runs import results
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.run import FORMAT, open_run
 from dreambooth_nodes.trainer.source import CheckpointFile

@@ -12,8 +12,8 @@ import torch
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.denoiser import Losses
 from dreambooth_nodes.trainer.events import Event, Step, Warned
-from dreambooth_nodes.trainer.history import results
 from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.past_runs import results
 from dreambooth_nodes.trainer.personalize import personalize
 from dreambooth_nodes.trainer.personalized import read_personalized
 from dreambooth_nodes.trainer.request import Request

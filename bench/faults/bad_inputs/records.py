@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ....trainer.history import results
+from ....trainer.history import history
 from ....trainer.record import FITS, FORMAT
 from ....trainer.run import open_run
 from ....trainer.store import Store
@@ -66,7 +66,7 @@ def _judged(store: Store, content: bytes, may_pass: bool = True) -> list[str]:
         lambda: _used(store), "run.json"
     )  # fmt: skip
     try:
-        results(store)
+        history(store)
     except Exception as error:
         faults.append(f"the history ends in {type(error).__name__}: {error}")
     return faults

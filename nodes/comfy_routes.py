@@ -1,0 +1,141 @@
+"""Every HTTP route of the pack, in one table; the host serves each below `/api` too.
+
+A page of a foreign origin is refused, bodies are small JSON objects, and names are only looked up among those that
+there are: no path comes from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from server import PromptServer
+
+from ..trainer.captions import require_inside
+from ..trainer.history import delete_result, history
+from ..trainer.photo_report import photo_report
+from .comfy_host import store
+from .comfy_progress import running_prompts, shown_runs
+from .load_instance_images import photo_folder
+
+LONGEST_BODY = 4096
+"""Bytes."""
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Route:
+    """answer: the fields of the query or the body to what is sent as JSON; a ValueError is sent with status 400."""
+
+    method: str
+    path: str
+    answer: Callable[[Fields], Any]
+
+
+def live(fields: Fields) -> list[dict[str, Any]]:
+    """The state of the latest run of every node: what a page that opens in mid-training draws."""
+    return [shown.state() for shown in shown_runs()]
+
+
+def stop(fields: Fields) -> dict[str, Any]:
+    """Stop and keep: the training on `node` of `prompt` ends after its step, and the rest of the graph runs on."""
+    node, prompt = _text(fields, "node"), _text(fields, "prompt")
+    for shown in shown_runs():
+        if (shown.node, shown.prompt) == (node, prompt) and prompt in running_prompts():
+            shown.stop_asked = True
+            return {"stopping": node}
+    raise ValueError(f"Nothing is trained on node {node[:40]!r} now.")
+
+
+def photos(fields: Fields) -> dict[str, Any]:
+    """The photos of a `folder`, as LoadInstanceImages names it, cropped to `resolution`, and their faults."""
+    side = _text(fields, "resolution")
+    folder = photo_folder(_text(fields, "folder"))
+    if folder is None or not side.isdecimal():
+        raise ValueError(f"folder names no folder, or resolution {side[:20]!r} is no whole number of pixels.")
+    require_inside(folder, folder.parent)
+    return photo_report(folder, int(side))
+
+
+def past(fields: Fields) -> list[dict[str, Any]]:
+    """What was trained here, newest first."""
+    return history(store())
+
+
+def delete(fields: Fields) -> dict[str, Any]:
+    """Delete the result at `path`, as the history names it."""
+    path = _text(fields, "path")
+    delete_result(path, store())
+    return {"deleted": path}
+
+
+ROUTES = (
+    Route("GET", "/dreambooth/live", live),
+    Route("POST", "/dreambooth/stop", stop),
+    Route("GET", "/dreambooth/photos", photos),
+    Route("GET", "/dreambooth/history", past),
+    Route("POST", "/dreambooth/delete", delete),
+)
+
+
+def register() -> None:
+    """Add every route to the host; called once, when the pack is loaded."""
+    for route in ROUTES:
+        PromptServer.instance.routes.route(route.method, route.path)(_handler(route))
+
+
+def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        if _is_foreign(request):
+            return _refusal(403, "Only pages of this ComfyUI may ask.")
+        try:
+            fields = request.query if route.method == "GET" else await _body(request)
+            return web.json_response(await asyncio.to_thread(route.answer, fields))
+        except web.HTTPRequestEntityTooLarge:
+            return _refusal(413, f"A body has {LONGEST_BODY} bytes at most.")
+        except ValueError as error:
+            return _refusal(400, str(error))
+
+    return handle
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """The host itself compares only where it is reached by a loopback name, and not at all when CORS is opened."""
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
+
+
+async def _body(request: web.Request) -> Fields:
+    """A JSON object; its own content type keeps plain forms of other pages out."""
+    if request.content_type != "application/json":
+        raise ValueError("The body must be application/json.")
+    text = b""
+    async for part in request.content.iter_any():
+        text += part
+        if len(text) > LONGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(LONGEST_BODY, len(text))
+    try:
+        fields = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("The body is nested too deeply.") from error
+    if not isinstance(fields, dict):
+        raise ValueError("The body must be a JSON object.")
+    return fields
+
+
+def _text(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is missing or no text.")
+    return value
+
+
+def _refusal(status: int, reason: str) -> web.Response:
+    return web.json_response({"error": reason}, status=status)

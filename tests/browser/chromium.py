@@ -1,0 +1,177 @@
+"""A Chromium without a window, driven over its DevTools protocol; needs nothing but the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+START_SECONDS = 60.0
+WAIT_SECONDS = 60.0
+SIZE = (1600, 1000)
+ARGUMENTS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--hide-scrollbars", "--force-color-profile=srgb", "--disable-background-networking", "--disable-extensions",
+    "--remote-debugging-port=0", f"--window-size={SIZE[0]},{SIZE[1]}",
+)  # fmt: skip
+ACCEPT = {"accept": True}
+KEYS = {"Escape": 27, "Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39}
+Answer = TypeVar("Answer")
+
+
+def found() -> str | None:
+    """A Chromium of this machine."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class PageError(RuntimeError):
+    """The page raised, or what was waited for did not come."""
+
+
+class Page:
+    """One page of a browser of its own: `with Page(url) as page`. Expressions are JavaScript; promises are awaited."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._folder = Path(tempfile.mkdtemp(prefix="dreambooth-chromium-"))
+        self._loop = asyncio.new_event_loop()
+        self._count = 0
+        self.errors: list[str] = []
+        """What the page's scripts raised and nobody caught."""
+
+    def __enter__(self) -> Page:
+        program = found()
+        assert program is not None
+        arguments = [program, *ARGUMENTS, f"--user-data-dir={self._folder}", "about:blank"]
+        self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self._run(self._connect())
+            for domain in ("Page", "Runtime"):
+                self.call(f"{domain}.enable")
+            self.open(self._url)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the browser and delete its profile."""
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if hasattr(self, "_session"):
+            self._run(self._session.close())
+        self._loop.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def open(self, url: str) -> None:
+        """Go to an address, as from the address bar."""
+        self.call("Page.navigate", url=url)
+
+    def reload(self) -> None:
+        """As F5 does."""
+        self.value("window.beforeReload = true")
+        self.call("Page.reload")
+        self.wait("window.beforeReload === undefined")
+
+    def value(self, expression: str) -> Any:
+        """The value of an expression, ready for JSON. Raises PageError with what it threw."""
+        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if thrown := answer.get("exceptionDetails"):
+            raise PageError(f"{expression[:200]}: {thrown.get('exception', {}).get('description', thrown)}")
+        return answer["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = WAIT_SECONDS) -> Any:
+        """The first value of an expression that is true. Raises PageError with the last one when the time is up."""
+        deadline, last = time.monotonic() + seconds, None
+        while time.monotonic() < deadline:
+            try:
+                if last := self.value(expression):
+                    return last
+            # A page that is being left has no context to ask.
+            except PageError as error:
+                last = error
+            time.sleep(0.1)
+        raise PageError(f"not within {seconds:.0f} s: {expression} (last: {last}); errors: {self.errors}")
+
+    def click(self, selector: str) -> None:
+        """With the mouse, in the middle of the element."""
+        x, y = self._middle(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str) -> None:
+        """One of `KEYS`."""
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key])
+
+    def drop(self, files: Sequence[Path], selector: str) -> None:
+        """Files from the desktop, onto an element."""
+        x, y = self._middle(selector)
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def screenshot(self, file: Path) -> Path:
+        """What is seen now, as PNG."""
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+        return file
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """One command of the protocol, and its result."""
+        return self._run(self._call(method, parameters))
+
+    def _middle(self, selector: str) -> tuple[float, float]:
+        box = f"document.querySelector({json.dumps(selector)})?.getBoundingClientRect()"
+        x, y = self.wait(f"(b => b && b.width && [b.x + b.width / 2, b.y + b.height / 2])({box})")
+        return x, y
+
+    def _run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        return self._loop.run_until_complete(asyncio.wait_for(work, START_SECONDS))
+
+    async def _connect(self) -> None:
+        self._session = aiohttp.ClientSession()
+        while not (self._folder / "DevToolsActivePort").is_file():
+            if self._process.poll() is not None:
+                raise PageError(f"Chromium ended at its start, status {self._process.returncode}")
+            await asyncio.sleep(0.1)
+        port = (self._folder / "DevToolsActivePort").read_text().split()[0]
+        async with self._session.get(f"http://127.0.0.1:{port}/json") as answer:
+            target = next(entry for entry in await answer.json() if entry["type"] == "page")
+        self._socket = await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0)
+
+    async def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._count += 1
+        number = self._count
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        while True:
+            message = await self._socket.receive_json()
+            if message.get("method") == "Runtime.exceptionThrown":
+                details = message["params"]["exceptionDetails"]
+                self.errors.append(str(details.get("exception", {}).get("description", details["text"])))
+            if message.get("method") == "Page.javascriptDialogOpening":
+                # "Leave the page?" stands in the way of a reload with unsaved changes.
+                await self._socket.send_json({"id": 0, "method": "Page.handleJavaScriptDialog", "params": ACCEPT})
+            if message.get("id") == number:
+                if "error" in message:
+                    raise PageError(f"{method}: {message['error']['message']}")
+                return dict(message["result"])

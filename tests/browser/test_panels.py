@@ -1,0 +1,92 @@
+"""The other nodes' panels: photos are dropped, a word is chosen, a result is loaded and deleted."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from PIL import Image, ImageFilter
+
+from dreambooth_nodes.demo import example
+from dreambooth_nodes.tests.browser.workspace import Workspace
+from dreambooth_nodes.tests.host.graphs import training
+
+TILES = "[...document.querySelectorAll('.db-photo')]"
+FAULTS = f"{TILES}.map(t => [...t.querySelectorAll('.db-badge')].map(b => b.innerText))"
+
+
+def test_dropped_photos_are_uploaded_shown_and_judged(workspace: Workspace, tmp_path: Path) -> None:
+    page = workspace.page
+    workspace.open_example()
+    workspace.look_at("LoadInstanceImages")
+    page.wait(f"{TILES}.length === 5")
+    shutil.copytree(example.SUBJECTS / "teapot", tmp_path, dirs_exist_ok=True)
+    Image.open(tmp_path / "04.png").filter(ImageFilter.GaussianBlur(8)).save(tmp_path / "04.png")
+    shutil.copyfile(tmp_path / "00.png", tmp_path / "05.png")
+    photos = sorted(tmp_path.glob("*.png"))
+    page.drop(photos, ".db-photos")
+    page.wait(f"{TILES}.length === 6")
+    page.wait(f"{FAULTS}.flat().length === 2")
+    assert page.value(FAULTS) == [[], [], [], [], ["blurred"], ["near-duplicate"]]
+    assert "Nearly the same picture as 00.png" in page.value(f"{TILES}[5].getAttribute('aria-label')")
+    folder = workspace.comfyui.base_directory / "input" / "car photos"
+    assert workspace.widget("LoadInstanceImages", "folder") == folder.name
+    assert [file.read_bytes() for file in sorted(folder.iterdir())] == [photo.read_bytes() for photo in photos]
+    workspace.screenshot("photos")
+
+
+def test_photos_that_are_too_small_for_the_resolution_say_so_at_once(workspace: Workspace) -> None:
+    workspace.set("LoadInstanceImages", "resolution", 512)
+    workspace.page.wait(f"{FAULTS}.every(badges => badges.includes('too small'))")
+
+
+def test_a_candidate_is_chosen_by_a_click_and_used_by_the_next_run(workspace: Workspace) -> None:
+    page = workspace.page
+    workspace.open_example()
+    # Without what comes after it, the run is over at once.
+    page.value("app.graph.nodes.filter(n => !['LoadToyBase', 'PickRareToken', 'PreviewAny'].includes(n.type))"
+               ".forEach(n => app.graph.remove(n))")  # fmt: skip
+    workspace.run()
+    workspace.look_at("PickRareToken")
+    page.wait("document.querySelectorAll('.db-chip').length === 16")
+    weakest, second = page.value("[...document.querySelectorAll('.db-chip b')].slice(0, 2).map(b => b.innerText)")
+    assert workspace.text(".db-chip[aria-checked=true] b") == weakest
+    page.click(".db-chip:nth-child(2)")
+    page.wait(f"document.querySelector('.db-chip[aria-checked=true] b').innerText === '{second}'")
+    assert workspace.widget("PickRareToken", "choice") == second
+    workspace.screenshot("candidates")
+    page.press("ArrowRight")
+    third = workspace.text(".db-chip:nth-child(3) b")
+    assert workspace.widget("PickRareToken", "choice") == third
+    workspace.run()
+    page.wait("fetch('/api/history').then(r => r.json()).then(all => JSON.stringify(Object.values(all).at(-1).outputs)"
+              f".includes('identifier: {third}'))")  # fmt: skip
+    workspace.set("PickRareToken", "seed", 5)
+    assert workspace.widget("PickRareToken", "choice") == ""
+
+
+def test_a_result_is_loaded_and_deleted_from_the_history(workspace: Workspace) -> None:
+    page = workspace.page
+    for seed in (21, 22):
+        workspace.comfyui.run(training(workspace.comfyui, seed=seed, name="listed"))
+    page.value("app.graph.clear(); app.graph.add(LiteGraph.createNode('LoadPersonalizedModel')); null")
+    workspace.look_at("LoadPersonalizedModel")
+    first = "loras/listed_00001.safetensors"
+    row = f".db-list [data-path='{first}']"
+    page.wait(f'!!document.querySelector("{row}")')
+    assert "mdt car" in workspace.text(row)
+    page.value(f'document.querySelector("{row}").scrollIntoView()')
+    page.click(f"{row} summary")
+    assert "rank" in workspace.text(f"{row} .db-settings")
+    workspace.screenshot("history")
+    page.click(f"{row} .db-load")
+    assert workspace.widget("LoadPersonalizedModel", "personalized_model") == first
+    file = workspace.comfyui.output_directory / first
+    page.click(f"{row} .db-delete")
+    page.wait("!!document.querySelector('[role=dialog]')")
+    assert file.is_file()
+    workspace.screenshot("confirmation")
+    page.value("[...document.querySelectorAll('[role=dialog] button')].find(b => b.innerText === 'Delete').click()")
+    page.wait(f'!document.querySelector("{row}")')
+    assert not file.exists()
+    assert (workspace.comfyui.output_directory / "loras" / "listed_00002.safetensors").is_file()

@@ -1,0 +1,86 @@
+"""ComfyUI's page as its user handles it: a workflow is opened, its widgets are set, Run is pressed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dreambooth_nodes.demo.comfyui import ComfyUI
+from dreambooth_nodes.tests.browser.chromium import Page
+
+TEMPLATE = "/api/workflow_templates/dreambooth-nodes/quick_start.json"
+SMALL: dict[str, dict[str, Any]] = {
+    "LoadInstanceImages": {"resolution": 64},
+    "GenerateClassPriors": {"count": 4, "steps": 2, "batch_size": 2},
+    "KSampler": {"steps": 2},
+    "EmptyLatentImage": {"batch_size": 1},
+}
+READY = "!!window.app?.rootGraph && !!document.querySelector('[aria-label=Run]')"
+PANEL = ".db-training"
+POINTS = f"Number(document.querySelector('{PANEL} svg')?.dataset.points ?? 0)"
+
+
+class Workspace:
+    """A page, the ComfyUI behind it, and a folder for what was seen."""
+
+    def __init__(self, page: Page, comfyui: ComfyUI, screenshots: Path) -> None:
+        self.page, self.comfyui, self.screenshots = page, comfyui, screenshots
+        page.wait(READY)
+
+    def open_example(self, **training: Any) -> None:
+        """The quick start at small settings, a sample every 10 steps; training: widgets of DreamBoothTrain."""
+        self.page.value(f"fetch('{TEMPLATE}').then(r => r.json()).then(graph => app.loadGraphData(graph))")
+        self.page.value(
+            "(() => { const options = LiteGraph.createNode('DreamBoothOptions'); app.graph.add(options);"
+            f"options.pos = [1440, -900]; const train = {node('DreamBoothTrain')};"
+            "options.connect(0, train, train.findInputSlot('options')); })()"
+        )
+        settings = {**SMALL, "DreamBoothOptions": {"sample_every": 10}, "DreamBoothTrain": training}
+        for kind, widgets in settings.items():
+            for name, value in widgets.items():
+                self.set(kind, name, value)
+
+    def set(self, kind: str, name: str, value: Any) -> None:
+        """A widget of every node of a kind."""
+        self.page.value(
+            f"app.graph.nodes.filter(n => n.type === '{kind}').forEach(n => {{ const widget ="
+            f"n.widgets.find(w => w.name === '{name}'); widget.value = {json.dumps(value)};"
+            "widget.callback?.(widget.value); })"
+        )
+
+    def widget(self, kind: str, name: str) -> Any:
+        return self.page.value(f"{node(kind)}.widgets.find(w => w.name === '{name}').value")
+
+    def look_at(self, kind: str) -> None:
+        """Bring a node into view, in full size, below the menu."""
+        self.page.value(
+            f"(n => {{ app.canvas.ds.scale = 1; app.canvas.ds.offset = [-n.pos[0] + 150, -n.pos[1] + 160];"
+            f"app.canvas.setDirty(true, true); }})({node(kind)})"
+        )
+        # Widgets of the page follow the canvas a frame later.
+        self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def run(self) -> None:
+        self.page.click("[aria-label=Run]")
+
+    def cancel(self) -> None:
+        self.page.click("[aria-label='Cancel current run']")
+
+    def text(self, selector: str) -> str:
+        return str(self.page.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+
+    def wait_for_status(self, status: str) -> None:
+        self.page.wait(f"document.querySelector('{PANEL}')?.dataset.status === '{status}'", 90)
+
+    def wait_until_idle(self) -> None:
+        """Until the host works on nothing any more."""
+        self.page.wait("fetch('/api/queue').then(r => r.json()).then(q => !q.queue_running.length)", 90)
+
+    def screenshot(self, name: str) -> Path:
+        return self.page.screenshot(self.screenshots / f"{name}.png")
+
+
+def node(kind: str) -> str:
+    """The first node of a kind, in JavaScript."""
+    return f"app.graph.nodes.find(n => n.type === '{kind}')"

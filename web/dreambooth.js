@@ -1,0 +1,35 @@
+/* The pack in ComfyUI's page: a panel on each node that has something to show. */
+
+import { app } from "../../scripts/app.js";
+import { refresh, watchHost } from "./live.js";
+import { loadStyle } from "./panel.js";
+import { addCard } from "./panels/card.js";
+import { addHistory } from "./panels/history.js";
+import { addPhotos } from "./panels/photos.js";
+import { addPriors } from "./panels/priors.js";
+import { addTokens } from "./panels/tokens.js";
+import { addTraining } from "./panels/training.js";
+
+const PANELS = {
+  ApplyPersonalizedModel: addCard,
+  DreamBoothTrain: addTraining,
+  GenerateClassPriors: addPriors,
+  LoadInstanceImages: addPhotos,
+  LoadPersonalizedModel: addHistory,
+  PickRareToken: addTokens,
+};
+
+app.registerExtension({
+  name: "dreambooth-nodes",
+  setup() {
+    loadStyle();
+    watchHost();
+  },
+  nodeCreated(node) {
+    PANELS[node.comfyClass]?.(node);
+  },
+  // A page that was loaded in mid-training asks for what it missed.
+  afterConfigureGraph() {
+    refresh();
+  },
+});

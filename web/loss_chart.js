@@ -1,0 +1,118 @@
+/* Two losses by step: raw behind, smoothed in front. */
+
+import { make } from "./panel.js";
+import { short, t } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 1000;
+const HEIGHT = 400;
+const SERIES = [
+  { name: "instance", index: 1, label: () => t("Instance loss") },
+  { name: "prior", index: 2, label: () => t("Prior loss") },
+];
+
+export class LossChart {
+  constructor() {
+    this.svg = document.createElementNS(SVG, "svg");
+    this.svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+    this.svg.setAttribute("preserveAspectRatio", "none");
+    this.svg.setAttribute("role", "img");
+    this.top = make("span", { class: "db-tick db-tick-top" });
+    this.bottom = make("span", { class: "db-tick db-tick-bottom" }, "0");
+    this.legend = make("div", { class: "db-legend" });
+    this.marker = make("div", { class: "db-marker", hidden: "" });
+    this.plot = make("div", { class: "db-plot" }, this.svg, this.top, this.bottom, this.marker);
+    this.element = make("div", { class: "db-chart" }, this.legend, this.plot);
+    this.plot.addEventListener("pointermove", (event) => this.pointAt(event));
+    this.plot.addEventListener("pointerleave", () => this.say(null));
+    this.draw([], 0);
+  }
+
+  /** points: [step, instance, prior or null] by step; steps: how many there will be. */
+  draw(points, steps) {
+    this.points = points;
+    this.steps = Math.max(steps, points.at(-1)?.[0] ?? 0, 2);
+    this.svg.dataset.points = points.length;
+    const smooth = SERIES.map(({ index }) => smoothed(points, index));
+    this.smooth = smooth;
+    const high = ceiling(points, smooth);
+    this.top.textContent = points.length ? short(high) : "";
+    this.bottom.hidden = !points.length;
+    this.svg.replaceChildren(
+      ...[0.25, 0.5, 0.75].map((share) => line("db-grid", `M0 ${HEIGHT * share}H${WIDTH}`)),
+      ...SERIES.map(({ name, index }) => line(`db-raw db-${name}`, this.path(points, index, high))),
+      ...SERIES.map(({ name }, number) => line(`db-smooth db-${name}`, this.path(smooth[number], 1, high))),
+    );
+    this.say(null);
+  }
+
+  path(rows, index, high) {
+    let joined = "";
+    let pen = "M";
+    for (const row of rows) {
+      if (row[index] === null) {
+        pen = "M";
+        continue;
+      }
+      const y = HEIGHT * (1 - Math.min(1, row[index] / high));
+      joined += `${pen}${this.x(row[0]).toFixed(1)} ${y.toFixed(1)}`;
+      pen = "L";
+    }
+    return joined;
+  }
+
+  x(step) {
+    return (WIDTH * (step - 1)) / (this.steps - 1);
+  }
+
+  pointAt(event) {
+    if (!this.points.length) return;
+    const box = this.plot.getBoundingClientRect();
+    const step = 1 + ((event.clientX - box.left) / box.width) * (this.steps - 1);
+    const found = this.points.findIndex((point) => point[0] >= step);
+    this.say(found < 0 ? this.points.length - 1 : found);
+  }
+
+  /** The legend, with the values at one point, or the latest ones. */
+  say(at) {
+    const index = at ?? this.points.length - 1;
+    const step = this.points[index]?.[0];
+    this.marker.hidden = at === null;
+    if (at !== null) this.marker.style.left = `${(100 * this.x(step)) / WIDTH}%`;
+    const values = SERIES.map((_, number) => this.smooth[number][index]?.[1] ?? null);
+    const shown = SERIES.map(({ name, label }, number) =>
+      make("span", { class: `db-key db-${name}` }, label(), " ", make("b", {}, short(values[number]))),
+    );
+    this.legend.replaceChildren(...shown, make("span", { class: "db-at" }, at === null ? "" : t("step {0}", step)));
+    const said = SERIES.map(({ label }, number) => `${label()} ${short(values[number])}`).join(", ");
+    this.svg.setAttribute("aria-label", step ? `${t("step {0}", step)}: ${said}` : t("No losses yet"));
+  }
+}
+
+/** Exponential means over about an eighth of the points so far, 100 at most, without a pull to the start: [step, value]. */
+function smoothed(points, index) {
+  const keep = 1 - 1 / Math.max(2, Math.min(100, points.length / 8));
+  let sum = 0;
+  let weight = 0;
+  return points.map((point) => {
+    if (point[index] === null) return [point[0], null];
+    sum = keep * sum + (1 - keep) * point[index];
+    weight = keep * weight + (1 - keep);
+    return [point[0], sum / weight];
+  });
+}
+
+/** The top of the axis: the smoothed lines fit, and all but the highest spikes of the raw ones. */
+function ceiling(points, smooth) {
+  const raw = points.flatMap((point) => [point[1], point[2]]).filter((value) => value !== null);
+  raw.sort((one, other) => one - other);
+  const most = Math.max(0, ...smooth.flat().map((row) => row[1] ?? 0));
+  return 1.05 * Math.max(most, raw[Math.floor(raw.length * 0.98)] ?? 0) || 1;
+}
+
+function line(kind, path) {
+  const element = document.createElementNS(SVG, "path");
+  element.setAttribute("class", kind);
+  element.setAttribute("d", path);
+  return element;
+}

@@ -1,0 +1,96 @@
+/* What every panel is made of: an element in a node, and small parts. */
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+
+const NARROWEST = 400;
+
+export function loadStyle() {
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = new URL("./dreambooth.css", import.meta.url).href;
+  document.head.append(link);
+}
+
+/** An element: `make("button", { class: "db-x", onclick, "aria-label": "…" }, child, "text")`. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** A panel at the end of a node, `height` pixels or more; the workflow's file knows nothing of it. */
+export function addPanel(node, name, label, height) {
+  const panel = make("section", { class: `db-panel db-${name}`, "aria-label": label });
+  const widget = node.addDOMWidget(`dreambooth_${name}`, `dreambooth_${name}`, panel, {
+    getMinHeight: () => height,
+    hideOnZoom: false,
+    serialize: false,
+  });
+  widget.serialize = false;
+  panel.addEventListener("wheel", (event) => zoomInstead(event, panel));
+  const [width, whole] = node.computeSize();
+  node.setSize([Math.max(width, node.size[0], NARROWEST), Math.max(whole, node.size[1])]);
+  return panel;
+}
+
+/** The wheel zooms the graph wherever there is nothing to scroll, as it does beside the panel. */
+function zoomInstead(event, panel) {
+  if (!panel.closest(".dom-widget")) return;
+  for (let at = event.target; at && at !== panel.parentElement; at = at.parentElement) {
+    const scrolls = /auto|scroll/.test(getComputedStyle(at).overflowY + getComputedStyle(at).overflowX);
+    if (scrolls && (at.scrollHeight > at.clientHeight || at.scrollWidth > at.clientWidth)) return;
+  }
+  event.preventDefault();
+  app.canvas.processMouseWheel(event);
+}
+
+/** Call `then` after a node's own callback: on this instance alone. */
+export function after(target, name, then) {
+  const own = target[name];
+  target[name] = function (...given) {
+    const answer = own?.apply(this, given);
+    then(...given);
+    return answer;
+  };
+}
+
+/** Call `then` once after many calls in one frame. */
+export function onceAFrame(then) {
+  let waits = false;
+  return () => {
+    if (waits) return;
+    waits = true;
+    // Not an animation frame: those stop in a hidden tab.
+    setTimeout(() => {
+      waits = false;
+      then();
+    }, 30);
+  };
+}
+
+export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
+
+export function setWidget(node, name, value) {
+  const widget = widgetOf(node, name);
+  widget.value = value;
+  widget.callback?.(value);
+  node.setDirtyCanvas?.(true, true);
+}
+
+/** The pack's own routes. Throws an Error with the server's reason. */
+export async function ask(path, body = undefined) {
+  const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await api.fetchApi(`/dreambooth/${path}`, body === undefined ? {} : post);
+  const found = await answer.json().catch(() => ({ error: answer.statusText }));
+  if (!answer.ok) throw new Error(found.error);
+  return found;
+}
+
+export function toast(severity, detail) {
+  app.extensionManager.toast.add({ severity, summary: "DreamBooth", detail, life: 8000 });
+}

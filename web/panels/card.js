@@ -1,0 +1,38 @@
+/* ApplyPersonalizedModel: who is being applied, and whether the model is the one it was trained on. */
+
+import { addPanel, after, ask, make, widgetOf } from "../panel.js";
+import { t } from "../words.js";
+import { facts, thumbnail } from "./subject.js";
+
+const HEIGHT = 150;
+
+export function addCard(node) {
+  const element = addPanel(node, "card", t("Subject"), HEIGHT);
+  const hint = make("p", { class: "db-hint" }, t("Run once to see the subject."));
+  element.append(hint);
+  after(node, "onExecuted", (output) => {
+    const [card] = output.dreambooth_card ?? [];
+    if (card) element.replaceChildren(...shown(card));
+  });
+  // One that was loaded is known before anything runs.
+  const look = async () => {
+    const path = loaded(node);
+    const card = path && (await ask("history")).find((entry) => entry.path === path);
+    if (card && loaded(node) === path) element.replaceChildren(...shown(card));
+  };
+  after(node, "onConnectionsChange", () => setTimeout(look));
+}
+
+function loaded(node) {
+  const slot = node.findInputSlot("personalized_model");
+  const source = slot < 0 ? null : node.getInputNode(slot);
+  return source?.comfyClass === "LoadPersonalizedModel" ? widgetOf(source, "personalized_model").value : null;
+}
+
+function shown(card) {
+  const warning = card.warning ? make("p", { class: "db-alert", role: "alert" }, card.warning) : null;
+  const name = make("b", { class: "db-trigger" }, card.trigger);
+  const lines = [...facts(card), t("Class: {0}", card.class_noun), t("Base: {0}", card.base)];
+  const text = make("div", { class: "db-text" }, name, ...lines.map((line) => make("span", {}, line)));
+  return [make("div", { class: "db-subject" }, thumbnail(card), text), warning].filter(Boolean);
+}

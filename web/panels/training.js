@@ -1,0 +1,142 @@
+/* DreamBoothTrain: phase, losses, speed, samples, and Stop and keep. */
+
+import { watch } from "../live.js";
+import { LossChart } from "../loss_chart.js";
+import { addPanel, ask, make, onceAFrame, toast } from "../panel.js";
+import { SampleStrip } from "../sample_strip.js";
+import { duration, t } from "../words.js";
+
+const PHASES = ["priors", "encoding", "training", "sampling", "saving"];
+const HEIGHT = 330;
+const MOST_POINTS = 1000;
+const MOST_HEARD = 200;
+
+export function addTraining(node) {
+  const panel = new TrainingPanel(addPanel(node, "training", t("Training"), HEIGHT));
+  watch(
+    node,
+    (state) => panel.load(state),
+    (kind, data) => panel.hear(kind, data),
+  );
+  const counted = (count) => count && panel.count(count);
+  watch(
+    node,
+    (state) => counted(state.status === "running" && state.priors),
+    (kind, data) => kind === "priors" && counted(data),
+    () => node.getInputNode(node.findInputSlot("class_priors")),
+  );
+}
+
+class TrainingPanel {
+  constructor(element) {
+    this.state = null;
+    this.heard = [];
+    this.drawing = false;
+    this.chart = new LossChart();
+    this.strip = new SampleStrip();
+    this.phases = make("ol", { class: "db-phases", "aria-label": t("Phase") });
+    this.figures = make("div", { class: "db-figures", "aria-live": "off" });
+    this.bar = make("progress", { class: "db-bar", max: 1, value: 0, "aria-label": t("Steps done") });
+    this.says = make("div", { class: "db-says", role: "status" }, t("Queue the workflow to train."));
+    this.stop = make("button", { type: "button", class: "db-stop", onclick: () => this.stopAndKeep() }, t("Stop and keep"));
+    this.stop.title = t("Ends after this step, keeps what was trained, and the rest of the workflow goes on with it.");
+    this.later = onceAFrame(() => this.draw());
+    const foot = make("div", { class: "db-row" }, this.says, this.stop);
+    element.append(this.phases, this.chart.element, this.figures, this.bar, this.strip.element, foot);
+    this.draw();
+  }
+
+  /** The state is as old as its way here: what was heard since then is taken in once more. */
+  load(state) {
+    this.state = state;
+    for (const [kind, data] of this.heard.splice(0)) if (kind !== "phase") this.take(kind, data);
+    this.later();
+  }
+
+  hear(kind, data) {
+    this.heard = [...this.heard.slice(1 - MOST_HEARD), [kind, data]];
+    if (kind === "warned") toast("warn", data.text);
+    this.take(kind, data);
+  }
+
+  take(kind, data) {
+    const state = this.state;
+    if (!state || state.prompt !== data.prompt) return;
+    if (kind === "step") this.step(data);
+    if (kind === "phase") state.phase = data.phase;
+    if (kind === "sample" && !state.samples.some((sample) => sample.step === data.step)) state.samples.push(data);
+    if (kind === "saved") Object.assign(state, { file: data.file, status: data.status, phase: data.phase });
+    if (kind === "warned" && !state.warnings.includes(data.text)) state.warnings.push(data.text);
+    this.later();
+  }
+
+  /** Class pictures are drawn by another node, and are the first part of the training all the same. */
+  count({ asked, reused, drawn }) {
+    this.drawing = reused + drawn < asked;
+    this.later();
+  }
+
+  step(data) {
+    const { points } = this.state;
+    if (data.step <= this.state.step) return;
+    Object.assign(this.state, data, { phase: "training" });
+    points.push([data.step, data.instance, data.prior]);
+    if (points.length > 2 * MOST_POINTS) this.state.points = points.filter((_, index) => index % 2 === 0);
+  }
+
+  async stopAndKeep() {
+    const { node, prompt } = this.state;
+    this.state.stop_asked = true;
+    this.draw();
+    try {
+      await ask("stop", { node, prompt });
+    } catch (error) {
+      this.state.stop_asked = false;
+      toast("error", error.message);
+      this.draw();
+    }
+  }
+
+  draw() {
+    const state = this.state;
+    const runs = state?.status === "running";
+    this.drawPhases(runs ? state.phase : this.drawing ? "priors" : null);
+    this.stop.disabled = !runs || state.stop_asked || state.phase === "saving";
+    this.chart.element.closest(".db-panel").dataset.status = state?.status ?? "idle";
+    this.figures.replaceChildren(...figures(state).map((text) => make("span", {}, text)));
+    if (!state) return;
+    this.chart.draw(state.points, state.steps);
+    this.strip.draw(state.samples, state.folder, state.prompt);
+    this.bar.value = state.steps ? state.step / state.steps : 0;
+    const said = state.warnings.at(-1) ?? summary(state);
+    if (this.says.textContent !== said) this.says.textContent = said;
+    this.says.title = state.warnings.join("\n");
+    this.says.classList.toggle("db-warns", state.warnings.length > 0);
+  }
+
+  drawPhases(now) {
+    const items = PHASES.map((phase) =>
+      make("li", { "aria-current": phase === now ? "step" : null, "data-phase": phase }, phaseNames()[phase]),
+    );
+    this.phases.replaceChildren(...items);
+  }
+}
+
+function phaseNames() {
+  return { priors: t("Priors"), encoding: t("Encoding"), training: t("Training"), sampling: t("Sampling"), saving: t("Saving") };
+}
+
+function figures(state) {
+  if (!state?.step) return ["–"];
+  const steps = t("Step {0} of {1}", state.step, state.steps);
+  const speed = t("{0} steps/s", state.steps_per_second.toFixed(state.steps_per_second < 10 ? 2 : 0));
+  const left = state.seconds_left === null ? "" : t("{0} left", duration(state.seconds_left));
+  return state.status === "running" ? [steps, speed, left] : [steps, speed];
+}
+
+function summary(state) {
+  if (state.status === "finished") return t("Finished: {0}", state.file);
+  if (state.status === "stopped") return t("Stopped and kept: {0}", state.file);
+  if (state.status !== "running") return t("Ended before a file was saved.");
+  return state.stop_asked ? t("Stopping after this step …") : "";
+}

@@ -1,0 +1,73 @@
+/* Samples by step, small in a row; one is looked at in full size, with the arrow keys to go on. */
+
+import { api } from "../../scripts/api.js";
+import { make } from "./panel.js";
+import { t } from "./words.js";
+
+export class SampleStrip {
+  constructor() {
+    this.hint = make("span", { class: "db-hint" }, t("Samples appear here, by step."));
+    this.element = make("div", { class: "db-strip", role: "list", "aria-label": t("Samples by step") }, this.hint);
+    this.shown = "";
+  }
+
+  /** samples: [{ step, text, count }]; folder: where the server keeps them; run: a word that changes with the run. */
+  draw(samples, folder, run) {
+    const key = JSON.stringify([samples, folder, run]);
+    if (key === this.shown) return;
+    this.shown = key;
+    this.samples = samples.map((sample) => ({ ...sample, urls: urls(sample, folder, run) }));
+    const thumbs = this.samples.map((sample, index) => this.thumb(sample, index));
+    this.element.replaceChildren(...(thumbs.length ? thumbs : [this.hint]));
+    this.element.scrollLeft = this.element.scrollWidth;
+  }
+
+  thumb(sample, index) {
+    const label = t("Samples at step {0}, enlarge", sample.step);
+    const picture = make("img", { src: sample.urls[0], alt: "", loading: "lazy", draggable: "false" });
+    const caption = make("span", { class: "db-step" }, String(sample.step));
+    const button = make(
+      "button",
+      { type: "button", class: "db-thumb", title: sample.text || label, "aria-label": label, onclick: () => this.open(index) },
+      picture,
+      caption,
+    );
+    return make("div", { role: "listitem" }, button);
+  }
+
+  open(index) {
+    const caption = make("p", { class: "db-caption" });
+    const pictures = make("div", { class: "db-pictures" });
+    const show = (next) => {
+      index = (next + this.samples.length) % this.samples.length;
+      const { step, text, urls: shown } = this.samples[index];
+      pictures.replaceChildren(...shown.map((src) => make("img", { src, alt: t("Sample at step {0}", step) })));
+      caption.textContent = [t("step {0}", step), text].filter(Boolean).join(" · ");
+    };
+    const turn = (by, label, sign) =>
+      make("button", { type: "button", "aria-label": label, onclick: () => show(index + by) }, sign);
+    const close = make("button", { type: "button", onclick: () => dialog.close() }, t("Close"));
+    const buttons = make("div", { class: "db-row" }, turn(-1, t("Earlier"), "‹"), turn(1, t("Later"), "›"), close);
+    const dialog = make("dialog", { class: "db-dialog", "aria-label": t("Samples by step") }, pictures, caption, buttons);
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    dialog.addEventListener("keydown", (event) => {
+      // The graph behind would take the keys as its shortcuts.
+      event.stopPropagation();
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by) show(index + by);
+    });
+    show(index);
+    document.body.append(dialog);
+    dialog.showModal();
+    close.focus();
+  }
+}
+
+function urls({ step, count }, subfolder, run) {
+  const name = (index) => `step_${String(step).padStart(6, "0")}_${index}.png`;
+  return Array.from({ length: count }, (_, index) => {
+    const query = new URLSearchParams({ filename: name(index), subfolder, type: "output", run });
+    return api.apiURL(`/view?${query}`);
+  });
+}
