@@ -13,7 +13,8 @@ from .comfyui import ComfyUI, ComfyUIError
 from .environment import ROOT
 from .workflow import Prompt, change, find, load_prompt
 
-WORKFLOW = ROOT / "example_workflows" / "quick_start.json"
+WORKFLOWS = ROOT / "example_workflows"
+WORKFLOW = WORKFLOWS / "quick_start.json"
 BASE_NAME = "dreambooth-nodes-toybase.safetensors"
 SUBJECTS = ROOT / "toybase" / "subjects"
 CACHE = ROOT / ".cache"
@@ -71,6 +72,11 @@ def install_base(comfyui: ComfyUI) -> None:
     except OSError:
         # Windows lets only some users make links.
         shutil.copyfile(source, target)
+
+
+def workflow_files() -> list[Path]:
+    """Every workflow of the template browser."""
+    return sorted(WORKFLOWS.glob("*.json"))
 
 
 def example_prompt(comfyui: ComfyUI) -> Prompt:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
+from dreambooth_nodes.demo.example import workflow_files
 from dreambooth_nodes.demo.host_process import PACK_FOLDER
 
 # node_id: required inputs, optional inputs, outputs. Public: others may be added behind, none renamed or moved.
@@ -89,8 +90,10 @@ def test_every_node_has_a_help_page(comfyui: ComfyUI, node_id: str) -> None:
     assert comfyui.request(f"/extensions/{PACK_FOLDER}/docs/{node_id}.md").startswith(b"# ")
 
 
-def test_the_template_browser_shows_the_example(comfyui: ComfyUI) -> None:
-    assert json.loads(comfyui.request("/workflow_templates"))[PACK_FOLDER] == ["quick_start"]
-    served = f"/api/workflow_templates/{PACK_FOLDER}/quick_start"
-    assert json.loads(comfyui.request(f"{served}.json"))["version"] == 0.4
-    assert comfyui.request(f"{served}.jpg").startswith(b"\xff\xd8")
+def test_the_template_browser_shows_every_example(comfyui: ComfyUI) -> None:
+    names = [file.stem for file in workflow_files()]
+    assert sorted(json.loads(comfyui.request("/workflow_templates"))[PACK_FOLDER]) == names
+    for name in names:
+        served = f"/api/workflow_templates/{PACK_FOLDER}/{name}"
+        assert json.loads(comfyui.request(f"{served}.json"))["version"] == 0.4
+        assert comfyui.request(f"{served}.jpg").startswith(b"\xff\xd8")
