@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +64,18 @@ class ExportPersonalizedModel(io.ComfyNode):
     ) -> io.NodeOutput:
         """The path of what was written."""
         base, prediction = _base(personalized_model, model, clip, vae)
-        wanted = Conversion(
-            source=personalized_model.file,
-            layout=layout,
-            target=_target(layout, checked_name(name)),
-            base=base,
-            layers=_known_layers(personalized_model) if base is None else None,
-            rank=rank,
-            dtype=dtype,
-            prediction=prediction,
-        )
-        done = convert(wanted)
+        with _target(layout, checked_name(name)) as target:
+            wanted = Conversion(
+                source=personalized_model.file,
+                layout=layout,
+                target=target,
+                base=base,
+                layers=_known_layers(personalized_model) if base is None else None,
+                rank=rank,
+                dtype=dtype,
+                prediction=prediction,
+            )
+            done = convert(wanted)
         lines = f"{done.path.name}: {done.error or layout}", *done.warnings
         return io.NodeOutput(str(done.path), ui={"text": ("\n".join(lines),)})
 
@@ -97,8 +99,9 @@ def _known_layers(result: Personalized) -> Layers | None:
     return None if shapes is None else layers_from(KnownShapes("the base", shapes))
 
 
-def _target(layout: Layout, name: str) -> Path:
+def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:
+    """A new name, which no training and no other export is given meanwhile."""
     place = store()
     if layout == "diffusers folder":
-        return numbered(place.work / "diffusers", name, "")
-    return numbered(place.loras if layout in LORA_LAYOUTS else place.checkpoints, name)
+        return nullcontext(numbered(place.work / "diffusers", name, ""))
+    return place.new_file("lora" if layout in LORA_LAYOUTS else "full", name)

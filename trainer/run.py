@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from .personalized import Personalized, read_personalized
 from .priors import write_picture
 from .record import FORMAT, read_record
 from .store import Store
+
+log = logging.getLogger(__name__)
 
 
 class RunInUse(RuntimeError):
@@ -92,10 +95,11 @@ class Run:
             write_picture(image, self.folder / "samples" / f"step_{sample.step:06d}_{index}.png")
 
     def samples(self) -> Tensor:
-        """All sample pictures by step, [B, 3, H, W] in 0..1; B may be 0."""
+        """All sample pictures by step, [B, 3, H, W] in 0..1; B may be 0. None that is torn or of another size."""
         files = sorted((self.folder / "samples").glob("step_*.png"))
-        pictures = [torch.from_numpy(np.array(Image.open(f).convert("RGB"))) for f in files]
-        return torch.stack(pictures).permute(0, 3, 1, 2) / 255 if pictures else torch.zeros(0, 3, 8, 8)
+        pictures = [picture for file in files if (picture := _read_picture(file)) is not None]
+        same = [picture for picture in pictures if picture.shape == pictures[-1].shape]
+        return torch.stack(same).permute(0, 3, 1, 2) / 255 if same else torch.zeros(0, 3, 8, 8)
 
     def losses(self) -> list[Step]:
         """The loss curve as it was written."""
@@ -120,6 +124,15 @@ class Run:
         if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
             return None
         return read_personalized(file)
+
+
+def _read_picture(file: Path) -> Tensor | None:
+    try:
+        with Image.open(file) as picture:
+            return torch.from_numpy(np.array(picture.convert("RGB")))
+    except (OSError, SyntaxError) as error:
+        log.warning("The picture %s cannot be read: %s", file, error)
+        return None
 
 
 def open_run(key: str, store: Store) -> Run:

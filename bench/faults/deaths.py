@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import time
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,7 +42,7 @@ class Deaths:
             if outcome.answer is None or outcome.faults:
                 raise RuntimeError(f"the run that never stops did not end: {outcome.faults}")
             if name == "reference":
-                self.seconds, self.points = outcome.seconds, outcome.answer["points"]
+                self.points, self.times = outcome.answer["points"], outcome.answer["times"]
                 self.against: Reference = reference(self.setting.key(store), store, outcome.answer["losses"])
             row.add(name, at_the_end(store, self.against, outcome.answer, {}))
         row.notes.append(f"{len(self.points)} points to die at, {len(self.boundaries)} of them boundaries of phases")
@@ -59,49 +60,49 @@ class Deaths:
             found = [label for label in self.boundaries if label.startswith(f"{BOUNDARY}{phase} ")]
             for number in range(times):
                 boundary = found[number % len(found)]
-                self._die(row, f"{boundary} ({number})", *self._at(boundary, number))
+                self._die(row, f"{boundary} ({number})", self._at(self.points.index(boundary), number))
         return self._noted(row)
 
-    def at_points(self, every: int = 1) -> Row:
+    def at_points(self) -> Row:
         """Once before, in the middle of and after everything that is done to a file."""
         row = Row("deaths before, in and after every write, sync and rename")
-        for index, label in list(enumerate(self.points))[::every]:
-            self._die(row, f"{index} {label}", Points(index, kill_itself if index % 2 else die_at_once), wait)
+        for index, label in enumerate(self.points):
+            self._die(row, f"{index} {label}", (Points(index, kill_itself if index % 2 else die_at_once), wait))
         return self._noted(row)
 
     def at_random(self, times: int) -> Row:
         """Kill -9 from outside, at random moments."""
         row = Row("kill -9 at random moments")
-        number = 0
         while row.count - self.alive < times:
-            number += 1
-            moment = self.chance.uniform(0, self.seconds)
-            self._die(row, f"{number} after {moment:.3f} s", Points(), partial(Child.kill_after, seconds=moment))
+            self._die(row, str(row.count), self._random(len(self.points)))
         return self._noted(row)
 
     def twice(self, times: int) -> Row:
         """A second death while the run goes on after the first."""
         row = Row("kill -9 at random moments, and again of the run that goes on")
         for number in range(times):
-            moments = [self.chance.uniform(0.2, 1) * self.seconds for _ in range(2)]
-            deaths = [partial(Child.kill_after, seconds=moment) for moment in moments]
-            self._die(row, f"{number} after {moments} s", Points(), *deaths)
+            # The run that goes on has fewer points before its end.
+            self._die(row, str(number), self._random(len(self.points)), self._random(len(self.points) // 3))
         return self._noted(row)
 
-    def _at(self, boundary: str, number: int) -> tuple[Points, Death]:
+    def _at(self, index: int, number: int) -> tuple[Points, Death]:
         if number % 3 == 2:
-            return killed_after(boundary, self.chance.uniform(0, LATEST_AFTER_BOUNDARY))
-        left = len(self.points) - self.points.index(boundary)
-        die = die_at_once if number % 3 == 0 else kill_itself
-        return Points(None, die, boundary, number // 3 % left), wait
+            return killed_after(index, self.chance.uniform(0, LATEST_AFTER_BOUNDARY))
+        later = number // 3 % (len(self.points) - index)
+        return Points(index + later, die_at_once if number % 3 == 0 else kill_itself), wait
 
-    def _die(self, row: Row, what: str, points: Points, *deaths: Death) -> None:
+    def _random(self, points: int) -> tuple[Points, Death]:
+        """A moment of the time that a run takes, told by the last of the first so many points before it."""
+        moment = self.chance.uniform(0, self.times[points - 1])
+        index = bisect(self.times, moment) - 1
+        return killed_after(max(0, index), moment - self.times[max(0, index)])
+
+    def _die(self, row: Row, what: str, *deaths: tuple[Points, Death]) -> None:
         store = self.setting.store("death")
         shutil.rmtree(store.work.parent, ignore_errors=True)
         faults: list[str] = []
-        for number, death in enumerate(deaths):
-            # The second death is of the run that goes on: it comes from outside.
-            child = Child(partial(self._watched, store, points if number == 0 else Points()))
+        for points, death in deaths:
+            child = Child(partial(self._watched, store, points))
             death(child)
             self.alive += child.outcome().answer is not None
             faults += after_death(store, self.against)

@@ -17,8 +17,8 @@ def wait(_: Child) -> None:
     """The child dies by itself."""
 
 
-def killed_after(boundary: str, seconds: float) -> tuple[Points, Death]:
-    """A kill so long after the child has said that it is at this boundary."""
+def killed_after(index: int, seconds: float) -> tuple[Points, Death]:
+    """A kill so long after the child has said that it is at this point, however fast the machine is at the time."""
     ear, mouth = os.pipe()
 
     def say() -> None:
@@ -30,4 +30,4 @@ def killed_after(boundary: str, seconds: float) -> tuple[Points, Death]:
         os.close(ear)
         child.kill_after(seconds)
 
-    return Points(boundary=boundary, at_boundary=say), kill
+    return Points(index, say), kill

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,33 +44,25 @@ def kill_itself() -> None:
 
 @dataclass
 class Points:
-    """die_at: the number of the point to die at; None counts only.
-
-    boundary: one to die after, so many points. at_boundary: called there instead.
-    """
+    """die_at: the number of the point to die at; None counts only. times: of each point, in seconds after the first."""
 
     die_at: int | None = None
     die: Callable[[], None] = die_at_once
-    boundary: str = ""
-    after: int = 0
-    at_boundary: Callable[[], None] | None = None
     seen: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
 
     def reach(self, label: str) -> None:
         """The run is here."""
         self.seen.append(label)
+        self.times.append(time.monotonic() - self._began)
         if self.die_at is not None and len(self.seen) - 1 == self.die_at:
             self.die()
 
     def begin(self, phase: str) -> None:
         """A phase begins here, for the n-th time."""
         before = sum(label.startswith(f"{BOUNDARY}{phase} ") for label in self.seen)
-        label = f"{BOUNDARY}{phase} {before + 1}"
-        if label == self.boundary and self.at_boundary is not None:
-            self.at_boundary()
-        elif label == self.boundary:
-            self.die_at = len(self.seen) + self.after
-        self.reach(label)
+        self.reach(f"{BOUNDARY}{phase} {before + 1}")
 
     def watch(self) -> None:
         """Watch what this process does to files, until it ends."""
@@ -93,7 +86,7 @@ class Points:
         return watched
 
     def _tear(self, file: Path, what: str) -> None:
-        if len(self.seen) == self.die_at:
+        if len(self.seen) == self.die_at and self.die in (die_at_once, kill_itself):
             os.truncate(file, file.stat().st_size // 2)
         self.reach(f"in the middle of {what}")
 

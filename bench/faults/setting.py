@@ -126,4 +126,10 @@ def train(setting: Setting, store: Store, points: Points | None = None, on_event
     priors = complete(setting.recipe, 1, store.work / "priors", prior_drawer(setting.base, setting.recipe), 1)
     result, run = personalize(setting.base, replace(setting.request, priors=priors), store, tell)
     losses = [[point.step, point.instance, point.prior] for point in run.losses()]
-    return {"file": str(result.file), "losses": losses, "status": run.record["status"], "points": points.seen}
+    return {
+        "file": str(result.file),
+        "losses": losses,
+        "status": run.record["status"],
+        "points": points.seen,
+        "times": points.times,
+    }

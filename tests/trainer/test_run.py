@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.events import Sample
 from dreambooth_nodes.trainer.past_runs import results
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
+from dreambooth_nodes.trainer.priors import write_picture
 from dreambooth_nodes.trainer.run import FORMAT, open_run
 from dreambooth_nodes.trainer.source import CheckpointFile
 from dreambooth_nodes.trainer.store import Store
@@ -129,3 +131,14 @@ def test_what_dead_writers_left_is_removed_and_nothing_else(store: Store) -> Non
     with run.alone(), store.new_file("lora", "dog") as new:
         assert new.name == "dog_00001.safetensors"
     assert not any(file.exists() for file in dead) and all(file.exists() for file in foreign)
+
+
+def test_a_torn_sample_hides_no_other(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    run = open_run("a" * 64, store)
+    run.keep_sample(Sample(1, "a dog", torch.rand(2, 3, 16, 16)))
+    folder = run.folder / "samples"
+    whole = (folder / "step_000001_0.png").read_bytes()
+    (folder / "step_000001_0.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "step_000000_0.png").write_bytes(b"")
+    write_picture(torch.rand(3, 8, 8), folder / "step_000000_1.png")
+    assert run.samples().shape == (1, 3, 16, 16) and "step_000001_0.png" in caplog.text
