@@ -118,6 +118,11 @@ class NodeProgress:
         """Cancel of the host, or Stop and keep once there is something to keep."""
         return interrupted() or (self._shown.stop_asked and self._shown.live.step > 0)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the run was ended by Stop and keep, and by nothing else."""
+        return self._shown.live.status == "stopped" and self._shown.stop_asked and not interrupted()
+
     def _update(self, preview: Image.Image | None = None) -> None:
         if self._bar is not None:
             shown = None if preview is None else ("JPEG", preview, PREVIEW_SIDE)

@@ -122,10 +122,13 @@ def _train_on(
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
     live = load_base(base.path, base.prediction, frozen_dtype(request.options, device)).to(device)
     try:
-        return personalize(live, request, store(), progress, progress.stop)
+        result, run = personalize(live, request, store(), progress, progress.stop)
     except StoppedEarly:
         raise_if_interrupted()
         raise
+    if progress.keeps:
+        run.keep()
+    return result, run
 
 
 def _samples(run: Run, subject: Subject) -> torch.Tensor:

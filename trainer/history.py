@@ -81,6 +81,7 @@ def _delete(run: Run, result: Personalized, file: str) -> None:
     try:
         with run.alone():
             result.file.unlink()
+            run.state.unlink(missing_ok=True)
             # Or a file from between would be taken for the finished result.
             run.write(status="stopped", files=[kept for kept in run.record["files"] if kept["file"] != file])
     except RunInUse as error:

@@ -102,11 +102,18 @@ class _Personalization:
                 self._sample(self.options.steps)
         except TrainingDiverged as error:
             raise self._back_to_the_last_state(error) from error
-        except BaseException:
-            self.curve.read()
-            if self.curve.points:
-                self._save()
+        except BaseException as end:
+            self._save_what_there_is(end)
             raise
+
+    def _save_what_there_is(self, end: BaseException) -> None:
+        """Before an exception goes on. Losses that were not read yet may show that the run has diverged."""
+        try:
+            self.curve.read()
+        except TrainingDiverged as error:
+            raise self._back_to_the_last_state(error) from end
+        if self.curve.points:
+            self._save()
 
     def _back_to_the_last_state(self, error: TrainingDiverged) -> TrainingDiverged:
         """Save the state from before the loss diverged, if there is one and it is good."""

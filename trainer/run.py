@@ -26,6 +26,9 @@ from .store import Store
 log = logging.getLogger(__name__)
 
 
+DONE = ("finished", "kept")
+
+
 class RunInUse(RuntimeError):
     """Another process is training the same run."""
 
@@ -107,7 +110,12 @@ class Run:
 
     def result(self) -> Personalized | None:
         """The finished result, if this run has one and its file is still there."""
-        return self.file() if self.record.get("status") == "finished" else None
+        return self.file() if self.record.get("status") in DONE else None
+
+    def keep(self) -> None:
+        """The user is content with what the stopped run has trained: that is its result."""
+        self.write(status="kept")
+        self.state.unlink(missing_ok=True)
 
     def file(self) -> Personalized | None:
         """The newest file of this run, finished or not, if it is still in the host's folders."""

@@ -15,6 +15,7 @@ from filelock import FileLock
 from .checkpoint import numbered, remove_parts, write_json, write_tensors
 from .source import CheckpointFile, Source
 
+LOCK = ".dreambooth.lock"
 NUMBERED = r".+_\d{5}\.safetensors"
 """What `numbered` calls a file."""
 
@@ -34,8 +35,10 @@ class Store:
         Within the context no other process of ours is given the same one, and what dead ones were writing is removed.
         """
         folder = self.loras if method == "lora" else self.checkpoints
-        self.work.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.work / "names.lock"):
+        for place in (self.work, folder):
+            place.mkdir(parents=True, exist_ok=True)
+        # Two hosts may share the folder of results and not ours, or the other way round.
+        with FileLock(self.work / LOCK), FileLock(folder / LOCK):
             remove_parts(folder, NUMBERED)
             remove_parts(self.kept_base("").parent)
             yield numbered(folder, name)

@@ -16,8 +16,8 @@ import pytest
 from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI
 from dreambooth_nodes.demo.messages import Message
-from dreambooth_nodes.demo.workflow import find
-from dreambooth_nodes.tests.host.graphs import STEPS, node, training
+from dreambooth_nodes.demo.workflow import change, find
+from dreambooth_nodes.tests.host.graphs import STEPS, node, steps_trained, training
 
 SOURCE = Path(__file__).parent.parent.parent / "nodes" / "comfy_routes.py"
 PHOTOS, HISTORY, LIVE = "/dreambooth/photos", "/dreambooth/history", "/dreambooth/live"
@@ -200,7 +200,8 @@ def test_stop_and_keep_ends_the_training_and_the_rest_of_the_graph_runs_on(comfy
 
     outputs = comfyui.run(prompt, stop_at_the_second_step)
     left = example.newest_run(comfyui)
-    assert (left["status"], 2 <= len(left["losses"]) < 500) == ("stopped", True)
+    assert (left["status"], 2 <= len(left["losses"]) < 500) == ("kept", True)
+    assert steps_trained(comfyui, change(prompt, example.TRAIN, name="kept")) == 0
     assert "mdt car" in json.dumps(outputs["shown"])
     (card,) = outputs["applied"]["dreambooth_card"]
     assert (card["trigger"], card["steps"], card["warning"]) == ("mdt car", len(left["losses"]), None)
