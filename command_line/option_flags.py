@@ -14,7 +14,7 @@ from ..trainer.prompts import PromptTemplates
 from .launcher import launched_precision
 
 NONE: Mapping[str, Any] = {}
-BY_PRESET = frozenset(PRESETS[DEFAULT].options("lora"))
+BY_PRESET = tuple(PRESETS[DEFAULT].options("lora"))
 
 
 def add_option_flags(parser: argparse.ArgumentParser) -> None:

@@ -129,6 +129,8 @@ class Teaching:
             "loss": last["instance"],
             "prior_loss": last["prior"],
             "priors": record["priors"],
+            "width": self.request.subject.width,
+            "height": self.request.subject.height,
             "base": record["base"],
             "run": str(run.folder.resolve()),
             "settings": record["settings"],
