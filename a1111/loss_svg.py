@@ -7,7 +7,7 @@ from statistics import mean
 
 Point = tuple[int, float, float | None]
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 200, 48, 24, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 220, 48, 24, 30
 MOST_POINTS = 120
 """One step's loss says more of its timestep than of the model: neighbours are averaged."""
 INSTANCE, PRIOR = "#2563eb", "#ea580c"
@@ -64,6 +64,6 @@ def _axes(steps: int, top: float) -> str:
 def _legend(prior: bool) -> str:
     names = [(INSTANCE, "photos"), *([(PRIOR, "class images")] if prior else [])]
     return "".join(
-        f'<text x="{LEFT + 12 + 90 * i}" y="{TOP + 10}" style="fill:{colour}">{name}</text>'
+        f'<text x="{LEFT + 12 + 90 * i}" y="{TOP - 14}" style="fill:{colour}">{name}</text>'
         for i, (colour, name) in enumerate(names)
     )

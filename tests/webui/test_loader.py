@@ -1,0 +1,35 @@
+"""The WebUI's way of loading: a flat script, with the extension's root on sys.path only for that long."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dreambooth_nodes.tests.webui.environment import ROOT
+
+LOADED = """
+import sys
+sys.path[:] = [entry for entry in sys.path if entry not in ("", {root!r})]
+sys.path.insert(0, {here!r})
+import stand_in
+from pathlib import Path
+before = list(sys.path)
+webui = stand_in.WebUI(Path({data!r}), {kind!r}, None)
+stand_in.load_scripts(Path({root!r}))
+stand_in.load_scripts(Path({root!r}))
+assert sys.path == before, sys.path
+assert len(webui.tabs) == len(webui.started) == 2
+stolen = {{"nodes", "trainer", "a1111", "install", "tests", "web", "demo", "scripts"}} & set(sys.modules)
+assert not stolen, stolen
+assert "gradio" not in sys.modules and "diffusers" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("kind", ["a1111", "forge"])
+def test_the_script_registers_and_leaves_the_hosts_names_alone(kind: str, tmp_path: Path) -> None:
+    code = LOADED.format(root=str(ROOT), here=str(Path(__file__).parent), data=str(tmp_path), kind=kind)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
