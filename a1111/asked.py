@@ -45,9 +45,9 @@ class Asked:
         if unknown := sorted(set(self.options) - set(field_kinds())):
             raise OptionError(f"there is no option {unknown[0]!r}; there are: {', '.join(field_kinds())}.")
         object.__setattr__(self, "options", {n: _typed(n, v) for n, v in self.options.items() if v not in (None, "")})
-        preset = preset_named(self.preset).options(self.method)  # type: ignore[arg-type]
         templates = PromptTemplates(self.instance_prompt, self.class_prompt)
-        TrainOptions(**{**preset, **self.options, "method": self.method, "templates": templates})
+        said = TrainOptions(**{**self.options, "method": self.method, "templates": templates})
+        preset_named(self.preset).options(said.method)
         self.base_file()
 
     def base_file(self) -> Path:

@@ -35,6 +35,12 @@ REFRESH_LISTS = """() => {
         if (found) found.click();
     }
 }"""
+# As its checkpoint cards do: by default the WebUI passes over the model that pasted parameters name.
+SELECT_MODEL = r"""(text) => {
+    const found = text.match(/, Model: ("(?:\\.|[^\\"])*"|[^,]*)$/);
+    const name = found && (found[1].startsWith('"') ? JSON.parse(found[1]) : found[1]);
+    if (name && typeof selectCheckpoint === 'function') selectCheckpoint(name);
+}"""
 View = tuple[Any, ...]
 
 
@@ -48,6 +54,7 @@ def connect(blocks: Any, controls: Controls) -> None:
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
     for choice in (c.asked["preset"], c.asked["method"]):
         choice.change(_preset, [c.asked["preset"], c.asked["method"]], by_preset, **together())
+    c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, None, **together())
 
     def train(files: Any, *values: Any) -> Iterator[View]:

@@ -25,8 +25,8 @@ Status = Literal["waiting", "running", "finished", "stopped", "failed"]
 class Job:
     """Read by the tab and the API from other threads; only its own thread changes it.
 
-    points: (step, instance loss, prior loss or None). samples: (picture, what it is). result: as `train --json` says
-    it, once there is a file.
+    points: (step, instance loss, prior loss or None). samples: (picture, what it is). files: all that were written.
+    result: as `train --json` says it.
     """
 
     asked: Asked
@@ -42,6 +42,7 @@ class Job:
     warnings: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: str = ""
+    files: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.time)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -78,16 +79,21 @@ class Job:
 
     def _train(self) -> None:
         self.doing = "making room for the training"
-        with host.model_memory():
-            child = Child([*self.asked.words(), *(["--resume"] if self.resume else [])])
-            try:
-                self.doing = "loading"
-                child.follow(self._take, lambda: self._stop.is_set() or host.interrupted())
-            finally:
-                child.end()
-        if self.result:
-            write_card(self.result, self.samples[-1][0] if self.samples else None)
-            host.refresh_lists()
+        try:
+            with host.model_memory():
+                self._follow(Child([*self.asked.words(), *(["--resume"] if self.resume else [])]))
+        finally:
+            if self.result:
+                write_card(self.result, self.samples[-1][0] if self.samples else None)
+            if self.files:
+                host.refresh_lists()
+
+    def _follow(self, child: Child) -> None:
+        self.doing = "loading"
+        try:
+            child.follow(self._take, lambda: self._stop.is_set() or host.interrupted())
+        finally:
+            child.end()
 
     def _take(self, event: dict[str, Any]) -> None:
         """Note one event, and show it in the WebUI."""
@@ -104,6 +110,8 @@ class Job:
                 self._note_sample(event)
             case "warned":
                 self.warnings.append(event["text"])
+            case "saved":
+                self.files.append(event["file"])
             case "result":
                 self.result = event
 

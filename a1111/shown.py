@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -58,7 +59,12 @@ def parameters(job: Job | None) -> str:
     prompt = f"a {result['trigger']}" + (f" <lora:{file.stem}:1>" if lora else "")
     model = host.checkpoint_names(job.asked.base_file() if lora else file)
     settings = {"Steps": "20", "Size": f"{result['width']}x{result['height']}", **model}
-    return f"{prompt}\n{', '.join(f'{name}: {value}' for name, value in settings.items())}"
+    return f"{prompt}\n{', '.join(f'{name}: {_quoted(value)}' for name, value in settings.items())}"
+
+
+def _quoted(value: str) -> str:
+    """As the WebUI does, which takes commas and colons for its own."""
+    return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",:\n") else value
 
 
 def faults_html(looks: Iterable[Look]) -> str:

@@ -28,6 +28,7 @@ BOOT_SECONDS = 180
 class Served:
     """A running stand-in."""
 
+    kind: str
     data: Path
     url: str
 
@@ -68,7 +69,7 @@ def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             )
         running.append(process)
         _await_ready(process, data / "console.txt")
-        return Served(data, f"http://127.0.0.1:{port}")
+        return Served(kind, data, f"http://127.0.0.1:{port}")
 
     yield start
     for process in running:

@@ -154,16 +154,16 @@ def page(webui: WebUI) -> Any:
             webui.state.end()
         return f"drawn: {prompt}"
 
+    tabs = [tab for build in webui.tabs for tab in build()]
     with gr.Blocks(title="stand-in") as demo:
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
                 prompt = gr.Textbox(label="Prompt", elem_id="txt2img_prompt")
                 drawn = gr.Textbox(label="Drawn", elem_id="txt2img_drawn")
                 gr.Button("Generate", elem_id="txt2img_generate").click(generate, [prompt], [drawn])
-            for build in webui.tabs:
-                for blocks, title, name in build():
-                    with gr.Tab(title, id=name, elem_id=f"tab_{name}"):
-                        blocks.render()
+            for blocks, title, name in tabs:
+                with gr.Tab(title, id=name, elem_id=f"tab_{name}"):
+                    blocks.render()
         for binding in webui.bindings:
             binding.paste_button.click(lambda text: text, [binding.source_text_component], [prompt])
     return demo

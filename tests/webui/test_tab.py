@@ -57,7 +57,7 @@ def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any
     torn.write_bytes(b"\xff\xd8\xff no picture")
     drop(page, SUBJECT / "00.png", torn)
     page.locator("#dreambooth_faults [role=alert]").wait_for()
-    assert "torn.jpg" in page.locator("#dreambooth_faults").inner_text()
+    assert "torn.jpg" in page.locator("#dreambooth_faults").first.inner_text()
     assert page.locator("#dreambooth_thumbnails img").count() == 1
 
 
@@ -107,25 +107,18 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
         r"a olt dog <lora:spotty_00001:1>\s+Steps: 20, Size: 64x64, Model hash: 0498c7b6, Model: toybase", sent
     )
     await_log(webui, "txt2img")
-    # The WebUI's model goes before and comes back, its lists know the file, and txt2img had to wait for all of it.
+    # The WebUI's model goes before; its lists know the file; and txt2img had to wait for all of it.
     order = webui.log[webui.log.index("start_task") :]
-    given = ["model back"] if "model back" in order else []
-    assert order == [
-        "start_task",
-        "model unloaded",
-        "checkpoints listed",
-        "loras listed",
-        *given,
-        "finish_task",
-        "txt2img",
-    ]
-    assert bool(given) is webui.data.name.startswith("a1111")
+    # Forge loads it again for the next picture.
+    given_back = ["model back"] if webui.kind == "a1111" else []
+    lists = ["checkpoints listed", "loras listed"]
+    assert order == ["start_task", "model unloaded", *given_back, *lists, "finish_task", "txt2img"]
 
 
 def test_another_page_sees_what_was_trained(page: Any) -> None:
     status(page).get_by_text("Finished").wait_for()
     page.locator("#dreambooth_subjects .label-wrap").first.click()
-    assert "spotty_00001.safetensors" in page.locator("#dreambooth_history").inner_text()
+    assert "spotty_00001.safetensors" in page.locator("#dreambooth_history").first.inner_text()
 
 
 def test_what_has_to_be_changed_is_said(page: Any) -> None:
