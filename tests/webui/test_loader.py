@@ -33,3 +33,13 @@ def test_the_script_registers_and_leaves_the_hosts_names_alone(kind: str, tmp_pa
     code = LOADED.format(root=str(ROOT), here=str(Path(__file__).parent), data=str(tmp_path), kind=kind)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_training_process_sees_our_libraries_before_any_other(tmp_path: Path) -> None:
+    (tmp_path / "argparse.py").write_text("raise SystemExit('ours is first')")
+    words = [sys.executable, ROOT / "a1111" / "launch_child.py", tmp_path, "train", "--help"]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "ours is first"
+    words[2] = ""
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "--events" in done.stdout

@@ -71,6 +71,14 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
     assert unnamed == []
 
 
+def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
+    fill(page, "dreambooth_class_noun", "dog")
+    page.locator("#dreambooth_pick").click()
+    field(page, "dreambooth_report").wait_for(timeout=PATIENCE)
+    word = field(page, "dreambooth_identifier").input_value()
+    assert f"identifier: {word} " in field(page, "dreambooth_report").input_value()
+
+
 def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     drop(page, *sorted(SUBJECT.glob("*.png")))
     page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
@@ -108,7 +116,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     )
     await_log(webui, "txt2img")
     # The WebUI's model goes before; its lists know the file; and txt2img had to wait for all of it.
-    order = webui.log[webui.log.index("start_task") :]
+    order = webui.log[len(webui.log) - 1 - webui.log[::-1].index("start_task") :]
     # Forge loads it again for the next picture.
     given_back = ["model back"] if webui.kind == "a1111" else []
     lists = ["checkpoints listed", "loras listed"]
