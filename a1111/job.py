@@ -25,6 +25,7 @@ Status = Literal["waiting", "running", "finished", "stopped", "failed"]
 class Job:
     """Read by the tab and the API from other threads; only its own thread changes it.
 
+    done, total: of what it is doing; steps: of the whole training.
     points: (step, instance loss, prior loss or None). samples: (picture, what it is). files: all that were written.
     result: as `train --json` says it.
     """
@@ -36,6 +37,7 @@ class Job:
     doing: str = "waiting in the WebUI's queue"
     done: int = 0
     total: int = 0
+    steps: int = 0
     seconds_left: float | None = None
     points: list[tuple[int, float, float | None]] = field(default_factory=list)
     samples: list[tuple[Image.Image, str]] = field(default_factory=list)
@@ -117,7 +119,7 @@ class Job:
 
     def _note_step(self, event: dict[str, Any]) -> None:
         self.points.append((event["step"], event["instance"], event["prior"]))
-        self.seconds_left = event["seconds_left"]
+        self.steps, self.seconds_left = event["steps"], event["seconds_left"]
         self._now("training", event["step"], event["steps"])
 
     def _note_sample(self, event: dict[str, Any]) -> None:

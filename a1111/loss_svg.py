@@ -7,7 +7,7 @@ from statistics import mean
 
 Point = tuple[int, float, float | None]
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 220, 48, 24, 30
+WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 640, 220, 48, 20, 24, 30
 MOST_POINTS = 120
 """One step's loss says more of its timestep than of the model: neighbours are averaged."""
 INSTANCE, PRIOR = "#2563eb", "#ea580c"
@@ -42,7 +42,7 @@ def _line(points: Sequence[tuple[float, float]], steps: int, top: float, colour:
 
 
 def _x(step: float, steps: int) -> float:
-    return LEFT + (WIDTH - LEFT - 8) * step / max(steps, 1)
+    return LEFT + (WIDTH - LEFT - RIGHT) * step / max(steps, 1)
 
 
 def _y(loss: float, top: float) -> float:
@@ -51,7 +51,7 @@ def _y(loss: float, top: float) -> float:
 
 def _axes(steps: int, top: float) -> str:
     marks = "".join(
-        f'<line x1="{LEFT}" x2="{WIDTH - 8}" y1="{_y(v, top):.1f}" y2="{_y(v, top):.1f}" stroke="currentColor" '
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{_y(v, top):.1f}" y2="{_y(v, top):.1f}" stroke="currentColor" '
         f'opacity="0.2"/><text x="{LEFT - 6}" y="{_y(v, top) + 4:.1f}" text-anchor="end">{v:.3g}</text>'
         for v in (0.0, top / 2, top)
     )

@@ -47,7 +47,7 @@ def curve_html(job: Job | None) -> str:
     """The loss curve."""
     if job is None or not job.points:
         return ""
-    return loss_svg(job.points, max(job.total if job.doing == "training" else 0, job.points[-1][0]))
+    return loss_svg(job.points, max(job.steps, job.points[-1][0]))
 
 
 def parameters(job: Job | None) -> str:

@@ -20,7 +20,7 @@ import pytest
 from dreambooth_nodes.tests.webui.environment import ROOT, browser, packages
 
 SUBJECT = ROOT / "toybase" / "subjects" / "spotted_dog"
-STAND_IN = Path(__file__).with_name("stand_in.py")
+STAND_IN = Path(__file__).with_name("stand_in_server.py")
 BOOT_SECONDS = 180
 
 

@@ -14,12 +14,12 @@ LOADED = """
 import sys
 sys.path[:] = [entry for entry in sys.path if entry not in ("", {root!r})]
 sys.path.insert(0, {here!r})
-import stand_in
+import stand_in, stand_in_server
 from pathlib import Path
 before = list(sys.path)
 webui = stand_in.WebUI(Path({data!r}), {kind!r}, None)
-stand_in.load_scripts(Path({root!r}))
-stand_in.load_scripts(Path({root!r}))
+stand_in_server.load_scripts(Path({root!r}))
+stand_in_server.load_scripts(Path({root!r}))
 assert sys.path == before, sys.path
 assert len(webui.tabs) == len(webui.started) == 2
 stolen = {{"nodes", "trainer", "a1111", "install", "tests", "web", "demo", "scripts"}} & set(sys.modules)
