@@ -6,6 +6,7 @@ import _thread
 import base64
 import io
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -77,7 +78,8 @@ class EventLines:
         yield advance
 
     def _await_order(self) -> None:
-        self._orders.readline()
+        # Not by the stream, whose lock this thread would still hold when the interpreter ends.
+        os.read(self._orders.fileno(), 1)
         # As a signal, so that it also ends what is not asked between steps; on Windows nobody can send one.
         _thread.interrupt_main(signal.SIGTERM)
 

@@ -31,7 +31,8 @@ def told(text: str) -> list[dict[str, Any]]:
 def test_a_run_is_told_from_its_first_class_image_to_its_result(toybase_file: Path, tmp_path: Path) -> None:
     loras = tmp_path / "host" / "Lora"
     process = start(toybase_file, tmp_path, "--steps", 2, "--sample-count", 1, "--loras", loras)
-    out, _ = finished(process)
+    out, err = finished(process)
+    assert process.returncode == 0, err
     events = told(out)
     assert [e["done"] for e in events if e["event"] == "progress" and e["what"] == "class images"] == [0, 2]
     assert [e["step"] for e in events if e["event"] == "step"] == [1, 2]
