@@ -1,13 +1,31 @@
-"""Says whether this Python has what the pack needs. ComfyUI's manager runs it after requirements.txt."""
+"""Sees to it that there is what the pack needs. ComfyUI's manager and the WebUI run it, the WebUI at every start.
+
+In ComfyUI it says what is missing. The WebUI's environment belongs to the WebUI: what is missing or too old there goes
+into `libraries/` beside this file, for a training process of its own. Nothing but the standard library is needed here.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+ROOT = Path(__file__).resolve().parent
+REQUIREMENTS = ROOT / "requirements.txt"
+LIBRARIES = ROOT / "libraries"
+STAMP = "complete.json"
+TORCH = "torch==2.5.1"
+"""Where the host's is too old: the newest for the CUDA that WebUIs of that age bring, and so for their drivers."""
+PIP = ("-m", "pip", "--disable-pip-version-check", "--retries", "2", "--timeout", "20", "install")
+
+
+class LibrariesMissing(ValueError):
+    """Neither the running Python has what training needs, nor `libraries/`."""
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -30,15 +48,98 @@ def unmet(requirements: str) -> list[str]:
     return problems
 
 
+def libraries_of_our_own() -> str:
+    """The folder of packages that training needs before the host's; "" where the host's will do.
+
+    Raises LibrariesMissing.
+    """
+    problems = unmet(_requirements())
+    if not problems:
+        return ""
+    if _is_complete(problems):
+        return str(LIBRARIES)
+    raise LibrariesMissing(
+        f"libraries for the training are not installed ({'; '.join(problems)}). Restart the WebUI with a network: "
+        f'it then runs "{Path(__file__)}", whose messages are in the console.'
+    )
+
+
+def in_webui() -> bool:
+    """Whether the WebUI runs this: it puts its own folder on PYTHONPATH."""
+    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return any(folder and Path(folder, "modules", "launch_utils.py").is_file() for folder in folders)
+
+
+def install_libraries(problems: list[str]) -> None:
+    """Put what is missing or too old, and what that needs, into `libraries/`. Raises OSError, CalledProcessError."""
+    wanted = [*_requirements().split(), *([TORCH] if any(p.startswith("torch ") for p in problems) else [])]
+    index = _torch_index()
+    # What pip would add to this environment, without adding it; then just that, elsewhere.
+    planned = subprocess.run(
+        [sys.executable, *PIP, "--quiet", "--dry-run", "--report", "-", *index, *wanted],
+        check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    packages = [f"{p['metadata']['name']}=={p['metadata']['version']}" for p in json.loads(planned.stdout)["install"]]
+    print(f"dreambooth-nodes: installing into {LIBRARIES}, once: {', '.join(packages)}", flush=True)
+    part = LIBRARIES.with_name(f".{LIBRARIES.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    command = [sys.executable, *PIP, "--quiet", "--no-deps", "--target", str(part), *index, *packages]
+    subprocess.run(command, check=True)
+    (part / STAMP).write_text(json.dumps(_stamp(problems)), encoding="utf-8")
+    shutil.rmtree(LIBRARIES, ignore_errors=True)
+    os.replace(part, LIBRARIES)
+
+
 def main() -> int:
-    """Print what is missing and return 1, or say that all is there and return 0."""
-    problems = unmet(REQUIREMENTS.read_text(encoding="utf-8"))
+    """Return 0 where all is there; print what is missing and return 1 where it is not, and cannot be got."""
+    problems = unmet(_requirements())
+    if not in_webui():
+        return _say(problems)
+    if not problems or _is_complete(problems):
+        return 0
+    try:
+        install_libraries(problems)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"dreambooth-nodes cannot train yet: {'; '.join(problems)}. {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _say(problems: list[str]) -> int:
     if not problems:
         print("dreambooth-nodes: all requirements are met")
         return 0
     print("dreambooth-nodes cannot run yet:", *problems, sep="\n  ")
     print(f'To install them: "{sys.executable}" -m pip install -r "{REQUIREMENTS}"')
     return 1
+
+
+def _requirements() -> str:
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("#"))
+
+
+def _stamp(problems: list[str]) -> dict[str, object]:
+    return {"python": sys.version_info[:2], "platform": sys.platform, "asked": _requirements(), "for": problems}
+
+
+def _is_complete(problems: list[str]) -> bool:
+    """Whether `libraries/` was made for this Python, these requirements and these shortcomings of the host."""
+    stamp = LIBRARIES / STAMP
+    if not stamp.is_file():
+        return False
+    now = json.loads(json.dumps(_stamp(problems)))
+    return bool(json.loads(stamp.read_text(encoding="utf-8")) == now)
+
+
+def _torch_index() -> list[str]:
+    """Where torch for the host's CUDA comes from: "2.1.2+cu121" names it."""
+    try:
+        build = metadata.version("torch").partition("+")[2]
+    except metadata.PackageNotFoundError:
+        build = ""
+    named = os.environ.get("TORCH_INDEX_URL") or (f"https://download.pytorch.org/whl/{build}" if build else "")
+    return ["--extra-index-url", named] if named else []
 
 
 if __name__ == "__main__":

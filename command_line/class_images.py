@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
-from tqdm import tqdm
 
 from ..trainer.base_answers import prior_drawer
 from ..trainer.options import Precision
 from ..trainer.precision import autocast, forward_dtype
 from ..trainer.priors import ClassPriors, PriorRecipe, complete, picture
 from .base_model import BaseModel
-from .progress import SECONDS_BETWEEN_LINES
+from .progress import Bar, terminal_bar
 
 
 def planned(
@@ -42,17 +40,19 @@ def missing(priors: ClassPriors) -> int:
     return sum(not picture(priors.folder, index).is_file() for index in range(priors.count))
 
 
-def drawn(priors: ClassPriors, base: BaseModel, batch_size: int, precision: Precision) -> ClassPriors:
+def drawn(
+    priors: ClassPriors, base: BaseModel, batch_size: int, precision: Precision, bar: Bar = terminal_bar
+) -> ClassPriors:
     """The set with every picture on disk; only missing ones are drawn."""
     if not (count := missing(priors)):
         return priors
     draw, dtype = prior_drawer(base.live, priors.recipe), forward_dtype(precision, base.device)
-    with tqdm(total=count, desc="class images", mininterval=SECONDS_BETWEEN_LINES, file=sys.stderr) as bar:
+    with bar(count, "class images") as done:
 
         def draw_batch(seeds: Sequence[int]) -> Tensor:
             with autocast(dtype, base.device):
                 pictures = draw(seeds)
-            bar.update(len(seeds))
+            done(len(seeds))
             return pictures
 
         return complete(priors.recipe, priors.count, priors.folder.parent, draw_batch, batch_size)

@@ -20,6 +20,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
 
 
+def add_events(parser: argparse.ArgumentParser) -> None:
+    """--events."""
+    text = "for a program: JSON lines on stdout say what happens; a line on stdin, or its end, stops"
+    parser.add_argument("--events", action="store_true", help=text)
+
+
 def add_base(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """--base, what belongs to it, and --device."""
     a_base = "a checkpoint (.safetensors), a diffusers folder, or a denoiser with --text-encoders and --vae"
@@ -44,6 +50,13 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("output"), metavar="FOLDER", help=inside)
 
 
+def add_model_folders(parser: argparse.ArgumentParser) -> None:
+    """--loras and --checkpoints."""
+    for name in ("loras", "checkpoints"):
+        text = f"where results go that a host lists (default: {name}/ inside --output)"
+        parser.add_argument(f"--{name}", type=Path, metavar="FOLDER", help=text)
+
+
 def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
     """--priors and how they are drawn; `default` says how many where the flag is not given."""
     group = parser.add_argument_group("class images", "Drawn by the base as it is, kept in the output folder, reused.")
@@ -55,8 +68,8 @@ def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
     group.add_argument("--prior-batch-size", type=int, default=4, metavar="N", help="drawn at once (default: 4)")
 
 
-def store(output: Path) -> Store:
-    """Where results go: the folders that the nodes use inside a host's output folder."""
+def store(output: Path, loras: Path | None = None, checkpoints: Path | None = None) -> Store:
+    """Where results go: a host's own model folders, else those that the nodes use inside an output folder."""
     from ..trainer.store import Store
 
-    return Store(output / "loras", output / "checkpoints", output / "dreambooth")
+    return Store(loras or output / "loras", checkpoints or output / "checkpoints", output / "dreambooth")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..trainer.base_answers import denoiser_answer
 from ..trainer.families.modules import clip_tokenizer
 from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates
 from .base_model import BaseModel
 from .identifier import COUNT
-from .progress import SECONDS_BETWEEN_LINES
+from .progress import Bar, terminal_bar
 
 
 def candidates(base: BaseModel | None, length: int = 1, seed: int = 0, count: int = COUNT) -> tuple[Candidate, ...]:
@@ -26,12 +24,16 @@ def candidates(base: BaseModel | None, length: int = 1, seed: int = 0, count: in
     return rare_candidates(base.live.tokenizer, length, seed, count, base.family.vocabulary)
 
 
-def ranked(found: Sequence[Candidate], base: BaseModel, noun: str) -> tuple[Candidate, ...]:
+def ranked(found: Sequence[Candidate], base: BaseModel, noun: str, bar: Bar = terminal_bar) -> tuple[Candidate, ...]:
     """The same by the prior that they carry in this very model, the weakest first."""
     answer = denoiser_answer(base.live)
 
     def answer_shown(prompts: Sequence[str]) -> Tensor:
-        bar = tqdm(prompts, desc="identifiers", mininterval=SECONDS_BETWEEN_LINES, file=sys.stderr)
-        return torch.cat([answer([prompt]) for prompt in bar])
+        rows = []
+        with bar(len(prompts), "identifiers") as done:
+            for prompt in prompts:
+                rows.append(answer([prompt]))
+                done(1)
+        return torch.cat(rows)
 
     return rank_by_prior(found, noun, answer_shown)

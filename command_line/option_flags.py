@@ -14,7 +14,7 @@ from ..trainer.prompts import PromptTemplates
 from .launcher import launched_precision
 
 NONE: Mapping[str, Any] = {}
-BY_PRESET = frozenset(PRESETS[DEFAULT].options("lora"))
+BY_PRESET = tuple(PRESETS[DEFAULT].options("lora"))
 
 
 def add_option_flags(parser: argparse.ArgumentParser) -> None:
@@ -22,12 +22,28 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
     preset = f"steps, learning rate and rank where nothing else says them (default: {DEFAULT})"
     group.add_argument("--preset", choices=list(PRESETS), default=DEFAULT, help=preset)
-    types = get_type_hints(TrainOptions)
-    for name in TEXTS:
-        group.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, **_kind(name, types[name]))
+    for name, kind in field_kinds().items():
+        group.add_argument(flag(name), default=argparse.SUPPRESS, **_flag_of(name, kind))
     templates = PromptTemplates()
     group.add_argument("--instance-prompt", default=templates.instance, help=f"(default: {templates.instance})")
     add_class_prompt(group)
+
+
+def field_kinds() -> dict[str, type]:
+    """{field of `TrainOptions` that has a text: bool, int, float or str}; a choice is a str."""
+    hints = get_type_hints(TrainOptions)
+    kinds = {name: next(iter(set(get_args(hints[name])) - {NoneType}), hints[name]) for name in TEXTS}
+    return {name: kind if isinstance(kind, type) else str for name, kind in kinds.items()}
+
+
+def flag(name: str) -> str:
+    """A field's flag."""
+    return f"--{name.replace('_', '-')}"
+
+
+def said_default(name: str) -> Any:
+    """What a field is where nobody says it; None where the preset says it."""
+    return None if name in BY_PRESET else next(field.default for field in fields(TrainOptions) if field.name == name)
 
 
 def add_class_prompt(parser: argparse._ActionsContainer) -> None:
@@ -44,14 +60,13 @@ def chosen_options(arguments: argparse.Namespace, kept: Mapping[str, Any] = NONE
     return TrainOptions(**{**preset_named(arguments.preset).options(method), **kept, **said, "templates": templates})
 
 
-def _kind(name: str, hint: Any) -> dict[str, Any]:
-    default = next(field.default for field in fields(TrainOptions) if field.name == name)
+def _flag_of(name: str, kind: type) -> dict[str, Any]:
+    default = said_default(name)
     text = TEXTS[name].replace("%", "%%")
-    if hint is bool:
+    if kind is bool:
         return {"action": argparse.BooleanOptionalAction, "help": text}
     shown = "the preset's" if name in BY_PRESET else "" if default in (None, "") else f"{default}"
     text = f"{text} (default: {shown})" if shown else text
     if name in CHOICES:
         return {"choices": CHOICES[name], "help": text}
-    kind = next(iter(set(get_args(hint)) - {NoneType}), hint)
     return {"type": kind, "metavar": {int: "N", float: "X"}.get(kind, "TEXT"), "help": text}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NoReturn, Protocol
 
 from tqdm import tqdm
 
@@ -13,6 +15,26 @@ from .stopping import StopSignals
 SECONDS_BETWEEN_LINES = 0.2 if sys.stderr.isatty() else 2.0
 """A log keeps every redrawing of a bar."""
 
+Bar = Callable[[int, str], AbstractContextManager[Callable[[int], object]]]
+"""(how many there are, of what) → a context that gives a function to call with the number of those just done."""
+
+
+class Listener(Protocol):
+    """Whoever follows `train`: a person at a terminal, or a program."""
+
+    def __call__(self, event: Event) -> None:
+        """What `personalize` tells."""
+
+    def bar(self, total: int, what: str) -> AbstractContextManager[Callable[[int], object]]:
+        """See `Bar`."""
+
+
+@contextmanager
+def terminal_bar(total: int, what: str) -> Iterator[Callable[[int], object]]:
+    """A bar on stderr."""
+    with tqdm(total=total, desc=what, mininterval=SECONDS_BETWEEN_LINES, file=sys.stderr) as bar:
+        yield bar.update
+
 
 class Progress:
     """A listener for `personalize`. From the first step on, `stop` waits for the file."""
@@ -20,6 +42,7 @@ class Progress:
     def __init__(self, stop: StopSignals) -> None:
         self._stop = stop
         self._bar: tqdm[NoReturn] | None = None
+        self.bar = terminal_bar
 
     def __call__(self, event: Event) -> None:
         """Show one event."""

@@ -30,7 +30,7 @@ from .class_images import drawn, planned
 from .flags import store
 from .lookup import candidates, ranked
 from .option_flags import chosen_options
-from .progress import Progress
+from .progress import Listener
 from .stopping import Stopped, StopSignals
 
 AUTO = "auto"
@@ -39,10 +39,10 @@ AUTO = "auto"
 class Teaching:
     """One `train` command."""
 
-    def __init__(self, arguments: argparse.Namespace, stop: StopSignals) -> None:
-        self.arguments, self.stop = arguments, stop
+    def __init__(self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener) -> None:
+        self.arguments, self.stop, self.listener = arguments, stop, listener
         self.options: TrainOptions = chosen_options(arguments, kept_settings(arguments.continue_from))
-        self.store = store(arguments.output)
+        self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
         self.base = BaseModel(arguments)
         self.base.dtype = frozen_dtype(self.options, self.base.device)
 
@@ -75,10 +75,11 @@ class Teaching:
     def _train(self) -> tuple[Personalized, Run]:
         say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
         if self.request.priors is not None:
-            drawn(self.request.priors, self.base, self.arguments.prior_batch_size, self.options.precision)
+            batch_size, precision = self.arguments.prior_batch_size, self.options.precision
+            drawn(self.request.priors, self.base, batch_size, precision, self.listener.bar)
         resume = self._resumes()
         try:
-            return personalize(self.base.live, self.request, self.store, Progress(self.stop), self.stop, resume)
+            return personalize(self.base.live, self.request, self.store, self.listener, self.stop, resume)
         except (TrainingDiverged, OutOfMemory, RunInUse) as error:
             raise ValueError(str(error)) from error
         except StoppedEarly as error:
@@ -96,7 +97,7 @@ class Teaching:
     def _identifier(self, noun: str) -> str:
         if self.arguments.identifier != AUTO:
             return str(self.arguments.identifier)
-        chosen = ranked(candidates(self.base), self.base, noun)[0].text
+        chosen = ranked(candidates(self.base), self.base, noun, self.listener.bar)[0].text
         say(f"identifier: {chosen}")
         return chosen
 
@@ -128,6 +129,8 @@ class Teaching:
             "loss": last["instance"],
             "prior_loss": last["prior"],
             "priors": record["priors"],
+            "width": self.request.subject.width,
+            "height": self.request.subject.height,
             "base": record["base"],
             "run": str(run.folder.resolve()),
             "settings": record["settings"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .answer import answer
-from .flags import Commands, add_base, add_json, add_output, add_priors, add_size
+from .flags import Commands, add_base, add_events, add_json, add_model_folders, add_output, add_priors, add_size
 from .launcher import require_one_process
 from .option_flags import add_option_flags
 from .stopping import StopSignals
@@ -30,7 +30,9 @@ def add_parser(commands: Commands) -> None:
     again = "go on with this run where it was stopped or died; refused, with the reasons, where it is not the same run"
     parser.add_argument("--resume", action="store_true", help=again)
     add_output(parser)
+    add_model_folders(parser)
     add_json(parser)
+    add_events(parser)
     add_option_flags(parser)
     add_priors(parser, "the preset's, 64, 100 or 200; 0: none")
 
@@ -38,10 +40,17 @@ def add_parser(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0, or 128 + the signal that stopped it."""
     require_one_process()
+    out = sys.stdout
     with redirect_stdout(sys.stderr), StopSignals() as stop:
+        from .event_lines import EventLines
+        from .progress import Progress
         from .teaching import Teaching
 
-        result = Teaching(arguments, stop).result()
+        if arguments.events:
+            with EventLines(out, sys.stdin, stop) as lines:
+                lines.tell("result", **Teaching(arguments, stop, lines).result())
+            return stop.status
+        result = Teaching(arguments, stop, Progress(stop)).result()
     answer(arguments, result, summary(result))
     return stop.status
 

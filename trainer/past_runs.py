@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .checkpoint import CheckpointError
 from .personalized import Personalized
 from .record import read_record
-from .request import Request
 from .run import Run, open_run
 from .store import Store
+
+if TYPE_CHECKING:
+    # A host that trains in another process may lack what it takes to train.
+    from .request import Request
 
 log = logging.getLogger(__name__)
 

@@ -153,5 +153,7 @@ def open_run(key: str, store: Store) -> Run:
 
 
 def relative(file: Path, store: Store) -> str:
-    """The file's path as seen from the folder above ours, with forward slashes."""
+    """The file's path as seen from the folder above ours, with forward slashes; whole where that is another drive."""
+    if file.resolve().anchor != store.work.resolve().anchor:
+        return file.resolve().as_posix()
     return Path(os.path.relpath(file, store.work.parent)).as_posix()

@@ -33,6 +33,7 @@ def started(words: Words, **environment: str) -> subprocess.Popen[str]:
     """A Python process."""
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,0 +1,111 @@
+"""What a training is asked to do, checked, and as words of the command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..command_line.option_flags import field_kinds, flag, said_default
+from ..trainer.options import OptionError, TrainOptions
+from ..trainer.personalized import checked_name
+from ..trainer.presets import DEFAULT, preset_named
+from ..trainer.prompts import PromptTemplates, checked_class_noun, checked_identifier, filled
+from . import webui_host as host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One request. Raises ValueError, naming the field, for what cannot be trained.
+
+    photos: a folder of ours. base: as the WebUI names it; "": its current one. identifier: "" lets the lookup pick.
+    resolution, priors: None leaves them to the base and the preset. options: fields of `TrainOptions` that are said.
+    """
+
+    photos: Path
+    class_noun: str
+    identifier: str = ""
+    base: str = ""
+    method: str = "lora"
+    preset: str = DEFAULT
+    name: str = "my_subject"
+    resolution: int | None = None
+    priors: int | None = None
+    instance_prompt: str = PromptTemplates().instance
+    class_prompt: str = PromptTemplates().class_
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked_class_noun(self.class_noun)
+        checked_name(self.name)
+        if self.identifier:
+            filled(self.instance_prompt, checked_identifier(self.identifier), self.class_noun)
+        if unknown := sorted(set(self.options) - set(field_kinds())):
+            raise OptionError(f"there is no option {unknown[0]!r}; there are: {', '.join(field_kinds())}.")
+        object.__setattr__(self, "options", {n: _typed(n, v) for n, v in self.options.items() if v not in (None, "")})
+        templates = PromptTemplates(self.instance_prompt, self.class_prompt)
+        said = TrainOptions(**{**self.options, "method": self.method, "templates": templates})
+        preset_named(self.preset).options(said.method)
+        self.base_file()
+
+    def base_file(self) -> Path:
+        """The base's file. Raises ValueError; see `base_file`."""
+        return base_file(self.base)
+
+    def words(self) -> list[str]:
+        """The command `train` with all its flags."""
+        store = host.store()
+        said: dict[str, Any] = {
+            "base": self.base_file(),
+            "photos": self.photos,
+            "noun": self.class_noun,
+            "identifier": self.identifier or "auto",
+            "name": self.name,
+            "preset": self.preset,
+            "method": self.method,
+            "width": self.resolution or 0,
+            "priors": self.priors,
+            "instance_prompt": self.instance_prompt,
+            "class_prompt": self.class_prompt,
+            "output": store.work.parent,
+            "loras": store.loras,
+            "checkpoints": store.checkpoints,
+            "device": host.device(),
+            **{name: value for name, value in self.options.items() if value != said_default(name)},
+        }
+        # With the sign of equality a value may begin with a dash.
+        return ["train", "--events", *(_word(name, value) for name, value in said.items() if value is not None)]
+
+    def fields(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**asdict(self), "photos": str(self.photos)}
+
+
+def base_file(name: str) -> Path:
+    """A base by the WebUI's name for it. Raises ValueError where it has none, or one that is not safetensors."""
+    file = host.checkpoint_file(name)
+    if file is None:
+        asked = f"the WebUI lists no checkpoint {name!r}" if name else "the WebUI has no checkpoint"
+        raise ValueError(f"{asked}: put one into its Stable-diffusion folder and refresh the list.")
+    if file.suffix != ".safetensors":
+        raise ValueError(f"{file.name} can run code when it is opened: choose a .safetensors checkpoint.")
+    return file
+
+
+def _word(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return flag(name) if value else flag(f"no_{name}")
+    return f"{flag(name)}={value}"
+
+
+def _typed(name: str, value: Any) -> Any:
+    kind = field_kinds()[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, kind) if kind in (str, bool) else number and math.isfinite(value) and value == kind(value):
+        return kind(value)
+    raise OptionError(f"{name} is {value!r}; it must be {_KINDS[kind]}.")
+
+
+_KINDS: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}

@@ -1,0 +1,32 @@
+"""A result's card in the WebUI: what it shows of a model is in a .json and a .png beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..trainer.checkpoint import write_json, write_whole
+
+
+def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:
+    """Write both, where nothing has their name yet. result: as `train --json` says it."""
+    file = Path(result["file"])
+    about, preview = file.with_suffix(".json"), file.with_suffix(".png")
+    if not about.exists():
+        write_json(_about(result), about)
+    if picture is not None and not preview.exists():
+        write_whole(preview, lambda part: picture.save(part, "PNG"))
+
+
+def _about(result: dict[str, Any]) -> dict[str, Any]:
+    """The fields that the WebUI's own editors write; activation text and weight are a LoRA's."""
+    about = {
+        "description": f"DreamBooth: {result['trigger']}",
+        "notes": f"{result['steps']} steps, {result['priors']} class images, learning rate "
+        f"{result['settings']['learning_rate']:g}, seed {result['settings']['seed']}",
+    }
+    if result["method"] != "lora":
+        return about
+    return {**about, "activation text": result["trigger"], "preferred weight": 1.0}

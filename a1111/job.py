@@ -1,0 +1,134 @@
+"""One training in the WebUI's queue, and what is known of it while it runs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from PIL import Image
+
+from . import webui_host as host
+from .asked import Asked
+from .cards import write_card
+from .child import Child, ChildFailed
+from .kept_jobs import keep
+
+Status = Literal["waiting", "running", "finished", "stopped", "failed"]
+
+
+@dataclass
+class Job:
+    """Read by the tab and the API from other threads; only its own thread changes it.
+
+    done, total: of what it is doing; steps: of the whole training.
+    points: (step, instance loss, prior loss or None). samples: (picture, what it is). files: all that were written.
+    result: as `train --json` says it.
+    """
+
+    asked: Asked
+    resume: bool = False
+    id: str = field(default_factory=lambda: f"task(dreambooth-{uuid.uuid4().hex[:8]})")
+    status: Status = "waiting"
+    doing: str = "waiting in the WebUI's queue"
+    done: int = 0
+    total: int = 0
+    steps: int = 0
+    seconds_left: float | None = None
+    points: list[tuple[int, float, float | None]] = field(default_factory=list)
+    samples: list[tuple[Image.Image, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+    error: str = ""
+    files: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.time)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Join the queue, in a thread of its own."""
+        keep(self.asked, self.id, "waiting")
+        threading.Thread(target=self._run, name="dreambooth", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it after the step that it is at; what was trained is saved."""
+        self._stop.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.status in ("finished", "stopped", "failed")
+
+    def _run(self) -> None:
+        status: Status = "failed"
+        try:
+            with host.queued(self.id):
+                if not self._stop.is_set():
+                    self.status = "running"
+                    self._train()
+                status = "finished" if self.result and self.result["status"] == "finished" else "stopped"
+        # Whatever it is, the tab has to show it: nobody waits for this thread.
+        except Exception as error:
+            self.error = str(error)
+            if not isinstance(error, ChildFailed | ValueError | OSError):
+                raise
+        finally:
+            keep(self.asked, self.id, status)
+            self.doing, self.status = "", status
+
+    def _train(self) -> None:
+        self.doing = "making room for the training"
+        try:
+            with host.model_memory():
+                self._follow(Child([*self.asked.words(), *(["--resume"] if self.resume else [])]))
+        finally:
+            if self.result:
+                write_card(self.result, self.samples[-1][0] if self.samples else None)
+            if self.files:
+                host.refresh_lists()
+
+    def _follow(self, child: Child) -> None:
+        self.doing = "loading"
+        try:
+            child.follow(self._take, lambda: self._stop.is_set() or host.interrupted())
+        finally:
+            child.end()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        """Note one event, and show it in the WebUI."""
+        match event["event"]:
+            case "phase":
+                self._now(event["name"], 0, 0)
+            case "progress":
+                self._now(event["what"], event["done"], event["total"])
+            case "step":
+                self._note_step(event)
+            case "resumed":
+                self.points = [(p["step"], p["instance"], p["prior"]) for p in event["points"]]
+            case "sample":
+                self._note_sample(event)
+            case "warned":
+                self.warnings.append(event["text"])
+            case "saved":
+                self.files.append(event["file"])
+            case "result":
+                self.result = event
+
+    def _note_step(self, event: dict[str, Any]) -> None:
+        self.points.append((event["step"], event["instance"], event["prior"]))
+        self.steps, self.seconds_left = event["steps"], event["seconds_left"]
+        self._now("training", event["step"], event["steps"])
+
+    def _note_sample(self, event: dict[str, Any]) -> None:
+        for picture in event["pictures"]:
+            image = Image.open(io.BytesIO(base64.b64decode(picture)))
+            image.load()
+            self.samples.append((image, f"step {event['step']}: {event['prompt']}"))
+            host.show_picture(image)
+
+    def _now(self, doing: str, done: int, total: int) -> None:
+        self.doing, self.done, self.total = doing, done, total
+        host.show(f"DreamBooth: {doing}", done, total)

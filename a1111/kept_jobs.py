@@ -1,0 +1,45 @@
+"""What was asked for, on disk, so that a training can go on after the WebUI was closed or died."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ..trainer.checkpoint import write_json
+from . import webui_host as host
+from .asked import Asked
+
+KEPT = 50
+
+
+def keep(asked: Asked, job: str, status: str) -> None:
+    """Note how a job stands; the oldest are forgotten."""
+    folder = _folder()
+    name = "".join(c for c in job if c.isalnum() or c == "-")
+    write_json({"at": time.time(), "job": job, "status": status, "asked": asked.fields()}, folder / f"{name}.json")
+    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files[KEPT:]:
+        file.unlink(missing_ok=True)
+
+
+def last_unfinished() -> Asked:
+    """The newest request that did not come to its end. Raises ValueError where there is none."""
+    kept = sorted(map(_read, _folder().glob("*.json")), key=lambda entry: -entry["at"])
+    if not kept or kept[0]["status"] == "finished":
+        raise ValueError("the last training is finished, or there is none: nothing to resume.")
+    fields = kept[0]["asked"]
+    photos = Path(fields["photos"])
+    if not photos.is_dir():
+        raise ValueError(f"the photos of the last training, {photos}, are not there any more: drop them again.")
+    return Asked(**{**fields, "photos": photos})
+
+
+def _folder() -> Path:
+    return host.store().work / "asked"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return entry

@@ -1,0 +1,66 @@
+"""The advanced accordion: a control for each field of `TrainOptions`, with the field's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from ..command_line.option_flags import BY_PRESET, field_kinds, said_default
+from ..trainer.options import CHOICES, TEXTS
+from ..trainer.presets import DEFAULT, preset_named
+from ..trainer.prompts import PromptTemplates
+
+SHOWN_ELSEWHERE = {"method"}
+COLUMNS = 3
+
+
+def prompt_controls() -> dict[str, Any]:
+    """The two templates, {name: component}."""
+    templates = PromptTemplates()
+    return {
+        "instance_prompt": gr.Textbox(
+            templates.instance, label="Instance prompt", elem_id="dreambooth_instance_prompt"
+        ),
+        "class_prompt": gr.Textbox(templates.class_, label="Class prompt", elem_id="dreambooth_class_prompt"),
+    }
+
+
+def option_controls() -> dict[str, Any]:
+    """{field: component}, in rows of three."""
+    names = [name for name in field_kinds() if name not in SHOWN_ELSEWHERE]
+    made: dict[str, Any] = {}
+    for start in range(0, len(names), COLUMNS):
+        with gr.Row():
+            made |= {name: _control(name) for name in names[start : start + COLUMNS]}
+    return made
+
+
+def preset_values(preset: str, method: str) -> dict[str, Any]:
+    """{field: what the preset makes of it}, the number of class images among them as "priors"."""
+    chosen = preset_named(preset)
+    return {**chosen.options(method), "priors": chosen.priors}  # type: ignore[arg-type]
+
+
+def said_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the controls say. A number without a default is unset at 0: Gradio 4 shows no empty one."""
+    unset = {name for name in values if said_default(name) is None and name not in BY_PRESET}
+    return {name: value for name, value in values.items() if value is not None and not (name in unset and not value)}
+
+
+def _control(name: str) -> Any:
+    kind, default = field_kinds()[name], said_default(name)
+    common = {"label": name.replace("_", " ").capitalize(), "elem_id": f"dreambooth_{name}"}
+    if name in CHOICES:
+        return gr.Dropdown(list(CHOICES[name]), value=default, info=TEXTS[name], **common)
+    if kind is bool:
+        return gr.Checkbox(default, info=TEXTS[name], **common)
+    if kind is str:
+        return gr.Textbox(default, info=TEXTS[name], **common)
+    precision = 0 if kind is int else None
+    if name in BY_PRESET:
+        return gr.Number(preset_values(DEFAULT, "lora")[name], info=TEXTS[name], precision=precision, **common)
+    if default is None:
+        return gr.Number(0, info=f"{TEXTS[name]} 0 leaves it unset.", precision=precision, **common)
+    return gr.Number(default, info=TEXTS[name], precision=precision, **common)

@@ -1,0 +1,34 @@
+"""The rare-token lookup for the tab's button."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from ..trainer.prompts import checked_class_noun
+from . import webui_host as host
+from .asked import base_file
+from .child import Child
+
+
+def pick(class_noun: str, base: str) -> tuple[str, str]:
+    """The word that means least to this base, and how it compares; waits in the WebUI's queue. Raises ValueError."""
+    noun, file = checked_class_noun(class_noun), base_file(base)
+    words = ["identifier", "--events", f"--base={file}", f"--noun={noun}", f"--device={host.device()}"]
+    found: list[dict[str, Any]] = []
+
+    def take(event: dict[str, Any]) -> None:
+        if event["event"] == "progress":
+            host.show(f"DreamBooth: {event['what']}", event["done"], event["total"])
+        if event["event"] == "result":
+            found.append(event)
+
+    with host.queued(f"task(dreambooth-{uuid.uuid4().hex[:8]})"), host.model_memory():
+        child = Child(words)
+        try:
+            child.follow(take, host.interrupted)
+        finally:
+            child.end()
+    if not found:
+        raise ValueError("the lookup was interrupted.")
+    return found[0]["identifier"], found[0]["report"]

@@ -1,0 +1,97 @@
+"""A training as the tab shows it: HTML, a curve, pictures, and the prompt that draws the subject."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from . import webui_host as host
+from .job import Job
+from .loss_svg import loss_svg
+from .uploads import Look
+
+STATUS = {
+    "waiting": "Waiting in the queue",
+    "running": "Running",
+    "finished": "Finished",
+    "stopped": "Stopped, and what was trained is saved",
+    "failed": "Failed",
+}
+
+
+def status_html(job: Job | None) -> str:
+    """How far it is; read out by screen readers when it changes."""
+    if job is None:
+        return '<div role="status">No training yet. Drop 3 to 5 photos and say what the subject is.</div>'
+    said = f"<b>{STATUS[job.status]}</b>"
+    if job.status == "stopped" and job.result is None:
+        said = "<b>Stopped before the first step; nothing is saved</b>"
+    if job.doing:
+        said += f": {escape(job.doing)}"
+    if job.total:
+        said += f", {job.done} of {job.total}" + _time_left(job)
+        said += f'<progress value="{job.done}" max="{job.total}" aria-label="progress" style="width:100%"></progress>'
+    if job.error:
+        said += f'<p role="alert">{escape(job.error)}</p>'
+    said += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
+    if job.result is not None:
+        file = escape(Path(job.result["file"]).name)
+        said += f"<p>Saved as <code>{file}</code>. Say <code>{escape(job.result['trigger'])}</code> in a prompt.</p>"
+    return f'<div role="status" aria-live="polite">{said}</div>'
+
+
+def curve_html(job: Job | None) -> str:
+    """The loss curve."""
+    if job is None or not job.points:
+        return ""
+    return loss_svg(job.points, max(job.steps, job.points[-1][0]))
+
+
+def parameters(job: Job | None) -> str:
+    """Generation parameters, as the WebUI writes them under its pictures; "" without a result."""
+    if job is None or job.result is None:
+        return ""
+    result, file = job.result, Path(job.result["file"])
+    lora = result["method"] == "lora"
+    prompt = f"a {result['trigger']}" + (f" <lora:{file.stem}:1>" if lora else "")
+    model = host.checkpoint_names(job.asked.base_file() if lora else file)
+    settings = {"Steps": "20", "Size": f"{result['width']}x{result['height']}", **model}
+    return f"{prompt}\n{', '.join(f'{name}: {_quoted(value)}' for name, value in settings.items())}"
+
+
+def _quoted(value: str) -> str:
+    """As the WebUI does, which takes commas and colons for its own."""
+    return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",:\n") else value
+
+
+def faults_html(looks: Iterable[Look]) -> str:
+    """Which photos cannot be used, and why."""
+    bad = [f"<li>{escape(look.fault)}</li>" for look in looks if look.fault]
+    return f'<ul role="alert">{"".join(bad)}</ul>' if bad else ""
+
+
+def subjects_html(subjects: list[dict[str, Any]]) -> str:
+    """A table of what was trained before."""
+    if not subjects:
+        return "<p>Nothing was trained here yet.</p>"
+    names = ("trigger", "file", "method", "steps", "status", "photos", "priors", "when")
+    head = "".join(f'<th scope="col">{name}</th>' for name in (*names, "settings"))
+    rows = "".join(f"<tr>{_cells(subject, names)}</tr>" for subject in subjects)
+    return f'<div style="overflow-x:auto"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _cells(subject: dict[str, Any], names: tuple[str, ...]) -> str:
+    plain = "".join(
+        f"<td>{escape(str(subject[name] if subject[name] is not None else '(gone)'))}</td>" for name in names
+    )
+    settings = escape(", ".join(f"{name} = {value}" for name, value in subject["settings"].items()))
+    return f"{plain}<td><details><summary>show</summary>{settings}</details></td>"
+
+
+def _time_left(job: Job) -> str:
+    if job.doing != "training" or job.seconds_left is None:
+        return ""
+    return f", about {job.seconds_left:.0f} s left"

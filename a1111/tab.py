@@ -1,0 +1,121 @@
+"""The DreamBooth tab: what is on the screen, in its order. What happens is in `handlers`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from ..trainer.options import CHOICES, TEXTS
+from ..trainer.presets import DEFAULT, PRESETS
+from . import webui_host as host
+from .handlers import CURRENT, connect
+from .option_controls import option_controls, prompt_controls
+from .shown import status_html, subjects_html
+from .subjects import subjects
+
+
+@dataclass
+class Controls:
+    """The components that handlers read and write.
+
+    asked: {field of `Asked`: component}. options: {field of `TrainOptions`: component}. shown: what a view changes.
+    """
+
+    photos: Any
+    thumbnails: Any
+    faults: Any
+    pick: Any
+    report: Any
+    refresh: Any
+    asked: dict[str, Any]
+    options: dict[str, Any]
+    train: Any = None
+    stop: Any = None
+    resume: Any = None
+    status: Any = None
+    curve: Any = None
+    samples: Any = None
+    send: Any = None
+    parameters: Any = None
+    history: Any = None
+    shown: list[Any] = field(default_factory=list)
+
+
+def build() -> list[tuple[Any, str, str]]:
+    """The tab, as the WebUI asks for it: (blocks, title, id)."""
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        with gr.Row():
+            with gr.Column(scale=1):
+                controls = _subject()
+            with gr.Column(scale=1):
+                _training(controls)
+        connect(blocks, controls)
+    return [(blocks, "DreamBooth", "dreambooth")]
+
+
+def _subject() -> Controls:
+    photos = gr.File(
+        label="Photos of one subject, 3 to 5 (drop them here)", file_count="multiple", elem_id="dreambooth_photos"
+    )
+    thumbnails = gr.Gallery(
+        label="As they will be trained on", columns=5, height=180, object_fit="contain", elem_id="dreambooth_thumbnails"
+    )
+    faults = gr.HTML(elem_id="dreambooth_faults")
+    asked = {"class_noun": _text("Class noun", "class_noun", "what the subject is: dog, backpack, face …")}
+    with gr.Row():
+        asked["identifier"] = _text("Identifier [V]", "identifier", "empty: picked for you")
+        pick = gr.Button("Pick a rare word", size="sm", scale=0, elem_id="dreambooth_pick")
+    report = gr.Textbox(
+        label="How the words compare", lines=6, max_lines=24, visible=False, elem_id="dreambooth_report"
+    )
+    with gr.Row():
+        asked["base"] = gr.Dropdown(
+            [CURRENT, *host.checkpoints()], value=CURRENT, label="Base", elem_id="dreambooth_base"
+        )
+        refresh = gr.Button("Refresh bases", size="sm", scale=0, elem_id="dreambooth_refresh")
+    asked |= _method()
+    with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
+        asked |= prompt_controls()
+        options = option_controls()
+    return Controls(photos, thumbnails, faults, pick, report, refresh, asked, options)
+
+
+def _method() -> dict[str, Any]:
+    with gr.Row():
+        method = gr.Radio(
+            list(CHOICES["method"]), value="lora", label="Method", info=TEXTS["method"], elem_id="dreambooth_method"
+        )
+        preset = gr.Radio(list(PRESETS), value=DEFAULT, label="Preset", elem_id="dreambooth_preset")
+    with gr.Row():
+        name = gr.Textbox("my_subject", label="Name of the file", max_lines=1, elem_id="dreambooth_name")
+        resolution = gr.Number(0, label="Resolution", info="Pixels a side. 0: the base's.", precision=0,
+                               elem_id="dreambooth_resolution")  # fmt: skip
+        priors = gr.Number(PRESETS[DEFAULT].priors, label="Class images", info="0: none.", precision=0,
+                           elem_id="dreambooth_priors")  # fmt: skip
+    return {"method": method, "preset": preset, "name": name, "resolution": resolution, "priors": priors}
+
+
+def _training(controls: Controls) -> None:
+    with gr.Row():
+        controls.train = gr.Button("Train", variant="primary", elem_id="dreambooth_train")
+        controls.stop = gr.Button("Stop and keep", elem_id="dreambooth_stop")
+        controls.resume = gr.Button("Resume the last", elem_id="dreambooth_resume")
+    controls.status = gr.HTML(status_html(None), elem_id="dreambooth_status")
+    controls.curve = gr.HTML(elem_id="dreambooth_curve")
+    controls.samples = gr.Gallery(
+        label="Samples", columns=4, height=260, object_fit="contain", elem_id="dreambooth_samples"
+    )
+    controls.parameters = gr.Textbox(
+        label="Prompt of the result", lines=3, interactive=False, elem_id="dreambooth_parameters"
+    )
+    controls.send = gr.Button("Send to txt2img", elem_id="dreambooth_send")
+    host.bind_to_txt2img(controls.send, controls.parameters)
+    with gr.Accordion("Trained before", open=False, elem_id="dreambooth_subjects"):
+        controls.history = gr.HTML(subjects_html(subjects()), elem_id="dreambooth_history")
+    controls.shown = [controls.status, controls.curve, controls.samples, controls.parameters, controls.history]
+
+
+def _text(label: str, name: str, placeholder: str) -> Any:
+    return gr.Textbox(label=label, placeholder=placeholder, max_lines=1, elem_id=f"dreambooth_{name}")

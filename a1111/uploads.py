@@ -1,0 +1,111 @@
+"""Photos that a browser or a script sent: kept under names of ours, looked at as the nodes look at them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..trainer.photos import PhotoError, read_photo
+from . import webui_host as host
+
+MOST = 200
+LARGEST = 200_000_000
+"""Bytes of one file."""
+SHOWN = 256
+"""Pixels a side of a thumbnail."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One photo as it would be trained on, or what is wrong with it."""
+
+    name: str
+    picture: Image.Image | None
+    fault: str = ""
+
+
+def look(files: Sequence[Path], side: int = SHOWN) -> list[Look]:
+    """Every photo, decoded, turned and cropped; captions (.txt) are no photos."""
+    return [_look(file, side) for file in files if file.suffix.casefold() != ".txt"]
+
+
+def keep_files(files: Sequence[Path]) -> Path:
+    """A folder with copies of these files, the same one for the same photos. Raises ValueError, PhotoError."""
+    _require_few(len(files))
+    return _keep((file.name, _whole(file)) for file in files)
+
+
+def keep_encoded(photos: Sequence[str]) -> Path:
+    """The same for base64 texts, as the WebUI's API takes images. Raises ValueError, PhotoError."""
+    _require_few(len(photos))
+    return _keep((f"{index:03d}.png", _decoded(index, text)) for index, text in enumerate(photos))
+
+
+def _keep(files: Iterable[tuple[str, bytes]]) -> Path:
+    root = host.store().work / "photos"
+    part = root / f".{uuid.uuid4().hex}.part"
+    part.mkdir(parents=True)
+    try:
+        digest = hashlib.sha256()
+        for name, content in sorted((_safe(name), content) for name, content in files):
+            digest.update(repr((name, len(content))).encode() + content)
+            (part / name).write_bytes(content)
+        for one in look(sorted(part.iterdir())):
+            if one.fault:
+                raise PhotoError(one.fault)
+        folder = root / digest.hexdigest()[:24]
+        if not folder.is_dir():
+            part.rename(folder)
+        return folder
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _require_few(count: int) -> None:
+    if not count:
+        raise PhotoError("there is no photo: give 3 to 5 of the subject")
+    if count > MOST:
+        raise PhotoError(f"{count} files were given; at most {MOST} are taken, and 3 to 5 are enough")
+
+
+def _whole(file: Path) -> bytes:
+    _require_small(file.name, file.stat().st_size)
+    return file.read_bytes()
+
+
+def _require_small(name: str, size: int) -> None:
+    if size > LARGEST:
+        raise PhotoError(f"{name!r} has {size / 1e6:.0f} MB, and {LARGEST / 1e6:.0f} are taken: scale it down")
+
+
+def _decoded(index: int, text: str) -> bytes:
+    content = text.partition(",")[2] if text.startswith("data:") else text
+    _require_small(f"photo {index}", len(content) * 3 // 4)
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error as error:
+        raise PhotoError(f"photo {index} is not base64 ({error})") from error
+
+
+def _safe(name: str) -> str:
+    """The last part of a name, with letters, digits, dashes and its suffix only."""
+    path = Path(name.replace("\\", "/").rpartition("/")[2])
+    stem = re.sub(r"[^\w-]+", "_", path.stem).strip("_")[:60]
+    return f"{stem or 'photo'}{re.sub(r'[^.a-z0-9]', '', path.suffix.casefold())[:6]}"
+
+
+def _look(file: Path, side: int) -> Look:
+    try:
+        pixels = read_photo(file, side, side).pixels
+    except ValueError as error:
+        return Look(file.name, None, str(error).replace(str(file), file.name))
+    return Look(file.name, Image.fromarray((pixels.permute(1, 2, 0) * 255).round().byte().numpy()))

@@ -1,0 +1,62 @@
+"""`train --events`: what another program is told, and how it stops the training."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from dreambooth_nodes.tests.command_line.conftest import ROOT, started, train_words
+from dreambooth_nodes.trainer.personalized import read_personalized
+
+
+def start(base: Path, output: Path, *more: object) -> subprocess.Popen[str]:
+    words = (ROOT, *train_words(base, output, "--events", *more))
+    return started(words)
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it said on stdout and stderr; its stdin stays open until then."""
+    assert process.stdout is not None and process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait(timeout=60)
+    return out, err
+
+
+def told(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_run_is_told_from_its_first_class_image_to_its_result(toybase_file: Path, tmp_path: Path) -> None:
+    loras = tmp_path / "host" / "Lora"
+    process = start(toybase_file, tmp_path, "--steps", 2, "--sample-count", 1, "--loras", loras)
+    out, err = finished(process)
+    assert process.returncode == 0, err
+    events = told(out)
+    assert [e["done"] for e in events if e["event"] == "progress" and e["what"] == "class images"] == [0, 2]
+    assert [e["step"] for e in events if e["event"] == "step"] == [1, 2]
+    assert sum(len(e["pictures"]) for e in events if e["event"] == "sample") == 1
+    assert events[-1]["event"] == "result"
+    assert Path(events[-1]["file"]).parent == loras
+
+
+def test_a_line_on_stdin_stops_and_keeps_what_was_trained(toybase_file: Path, tmp_path: Path) -> None:
+    process = start(toybase_file, tmp_path, "--steps", 100_000)
+    assert process.stdin is not None and process.stdout is not None
+    events = []
+    for line in process.stdout:
+        events.append(json.loads(line))
+        if events[-1]["event"] == "step" and events[-1]["step"] == 2:
+            process.stdin.write("stop\n")
+            process.stdin.flush()
+    assert process.wait(timeout=60) == 143
+    assert events[-1]["event"] == "result" and events[-1]["status"] == "stopped"
+    assert read_personalized(Path(events[-1]["file"])).steps == events[-1]["steps"] >= 2
+
+
+def test_what_has_to_be_changed_is_told(toybase_file: Path, tmp_path: Path) -> None:
+    process = start(toybase_file, tmp_path, "--steps", 0)
+    out, _ = finished(process)
+    assert process.returncode == 1
+    assert told(out)[-1]["event"] == "failed" and "steps is 0" in told(out)[-1]["text"]

@@ -1,0 +1,107 @@
+"""A WebUI for each Gradio: the stand-in's server, with toybase as its checkpoint and our tab in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreambooth_nodes.tests.webui.environment import ROOT, browser, packages
+
+SUBJECT = ROOT / "toybase" / "subjects" / "spotted_dog"
+STAND_IN = Path(__file__).with_name("stand_in_server.py")
+BOOT_SECONDS = 180
+
+
+@dataclass
+class Served:
+    """A running stand-in."""
+
+    kind: str
+    data: Path
+    url: str
+
+    @property
+    def log(self) -> list[str]:
+        """What happened, in its order."""
+        return (self.data / "log.txt").read_text(encoding="utf-8").split("\n")[:-1]
+
+    def request(self, path: str, body: Any = None, user: str = "") -> Any:
+        """The answer's JSON. Raises HTTPError."""
+        asked = urllib.request.Request(f"{self.url}{path}", method="GET" if body is None else "POST")
+        asked.add_header("Content-Type", "application/json")
+        if user:
+            asked.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(asked, data, timeout=60) as answer:
+            return json.load(answer)
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture(scope="session")
+def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Starts a stand-in; all are ended with the session."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(kind: str, api_auth: str = "") -> Served:
+        data = tmp_path_factory.mktemp(kind)
+        (data / "models" / "Stable-diffusion").mkdir(parents=True)
+        os.link(toybase_file, data / "models" / "Stable-diffusion" / "toybase.safetensors")
+        port = _free_port()
+        words = [STAND_IN, packages(kind), ROOT, data, port, kind, *([api_auth] if api_auth else [])]
+        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+        with (data / "console.txt").open("w") as console:
+            process = subprocess.Popen(
+                [sys.executable, *map(str, words)], stdout=console, stderr=subprocess.STDOUT, env=environment, text=True
+            )
+        running.append(process)
+        _await_ready(process, data / "console.txt")
+        return Served(kind, data, f"http://127.0.0.1:{port}")
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser, driven by Playwright."""
+    program = browser()
+    if program is None:
+        pytest.skip("no Chromium is installed here")
+    sys.path.append(str(packages("browser")))
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield launched
+        launched.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_ready(process: subprocess.Popen[str], console: Path) -> None:
+    until = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        if console.read_text().endswith("ready\n"):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"the stand-in did not start:\n{console.read_text()}")

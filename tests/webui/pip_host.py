@@ -1,0 +1,85 @@
+"""A WebUI's Python with real packages of its own, an extension, and a package index in a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from dreambooth_nodes.tests.webui.environment import ROOT
+
+REQUIREMENTS = "# floors\nalpha-lib>=2.0\nbeta_lib>=1.5\n"
+
+
+class Host:
+    """A WebUI's Python with some packages, an extension, and an index in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.index = folder, folder / "index"
+        self.extension = folder / "extensions" / "our-pack"
+        self.extension.mkdir(parents=True)
+        shutil.copy(ROOT / "install.py", self.extension)
+        (self.extension / "requirements.txt").write_text(REQUIREMENTS)
+        (folder / "webui" / "modules").mkdir(parents=True)
+        (folder / "webui" / "modules" / "launch_utils.py").write_text("")
+        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+        self.python = folder / "venv" / "bin" / "python"
+        self.index.mkdir()
+        # alpha needs gamma; beta needs alpha, whatever its version.
+        for name, version, needs in (
+            ("alpha_lib", "1.0", ""),
+            ("alpha_lib", "2.1", "gamma-lib"),
+            ("beta_lib", "1.5", "alpha-lib"),
+            ("gamma_lib", "0.3", ""),
+        ):
+            wheel(self.index, name, version, needs)
+
+    @property
+    def libraries(self) -> list[str]:
+        """What lies in our folder."""
+        return sorted(file.name for file in (self.extension / "libraries").glob("*_lib.py"))
+
+    def pip(self, *words: str) -> str:
+        """pip of the host's Python, with our index alone."""
+        command = [str(self.python), "-m", "pip", *words]
+        return subprocess.run(command, check=True, env=self.environment, text=True, stdout=subprocess.PIPE).stdout
+
+    @property
+    def environment(self) -> dict[str, str]:
+        offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        return {**os.environ, **offline, "PYTHONPATH": str(self.folder / "webui")}
+
+    def install(self, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run install.py as the WebUI does."""
+        command = [str(self.python), str(self.extension / "install.py")]
+        environment = {**self.environment, **changes}
+        return subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+
+    def child_sees(self) -> str:
+        """Versions that the training process imports."""
+        code = (
+            "import sys; sys.path.insert(0, sys.argv[1]); import install; own = install.libraries_of_our_own(); "
+            "sys.path[:1] = [own] if own else []; import alpha_lib, beta_lib; "
+            "print(alpha_lib.version, beta_lib.version)"
+        )
+        command = [str(self.python), "-c", code, str(self.extension)]
+        return subprocess.run(command, env=self.environment, text=True, capture_output=True, check=True).stdout.strip()
+
+
+def wheel(index: Path, name: str, version: str, needs: str) -> None:
+    """A real wheel of one module."""
+    info = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += f"Requires-Dist: {needs}\n" if needs else ""
+    files = {
+        f"{name}.py": f"version = {version!r}\n",
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
+    with zipfile.ZipFile(index / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for file, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(file, text)

@@ -1,0 +1,86 @@
+"""The API beside the WebUI's own: who may, what is refused, a training stopped and resumed."""
+
+from __future__ import annotations
+
+import base64
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+
+from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
+from dreambooth_nodes.trainer.personalized import read_personalized
+
+USER = "ann:secret"
+ROOT = "/dreambooth/v1"
+PHOTOS = [base64.b64encode(file.read_bytes()).decode() for file in sorted(SUBJECT.glob("*.png"))]
+ASKED: dict[str, Any] = {"photos": PHOTOS, "class_noun": "dog", "identifier": "olt", "priors": 0, "name": "by_script"}
+
+
+@pytest.fixture(scope="module")
+def webui(serve: Serve) -> Served:
+    return serve("forge", USER)
+
+
+def refused(webui: Served, path: str, body: Any = None, user: str = USER) -> tuple[int, str]:
+    with pytest.raises(HTTPError) as error:
+        webui.request(f"{ROOT}/{path}", body, user)
+    return error.value.code, error.value.read().decode()
+
+
+def awaited(webui: Served, holds: Any) -> dict[str, Any]:
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        said: dict[str, Any] = webui.request(f"{ROOT}/status", user=USER)
+        if holds(said) or said["status"] == "failed":
+            return said
+        time.sleep(0.2)
+    raise AssertionError(said)
+
+
+@pytest.mark.parametrize("user", ["", "ann:wrong", "bob:secret", "bob:"])
+def test_only_the_users_of_api_auth_may(webui: Served, user: str) -> None:
+    assert refused(webui, "status", user=user)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"photos": []}, "there is no photo"),
+        ({"photos": ["no base64!"]}, "photo 0 is not base64"),
+        ({"photos": [base64.b64encode(b"no picture").decode()]}, "000.png"),
+        ({"class_noun": " "}, "no class noun"),
+        ({"name": "../../etc/x"}, "'../../etc/x' cannot be used"),
+        ({"base": "another"}, "no checkpoint 'another'"),
+        ({"base": "../../../etc/passwd"}, "no checkpoint"),
+        ({"method": "magic"}, "method is 'magic'"),
+        ({"options": {"steps": 0}}, "steps is 0"),
+        ({"options": {"steps": "5; rm"}}, "steps is '5; rm'"),
+        ({"options": {"loras": "/tmp"}}, "there is no option 'loras'"),
+        ({"resume": True}, "nothing to resume"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_by_name(webui: Served, changes: dict[str, Any], names: str) -> None:
+    code, text = refused(webui, "train", {**ASKED, **changes})
+    assert code == 422 and names in text
+
+
+def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> None:
+    begun = webui.request(f"{ROOT}/train", {**ASKED, "options": {"steps": 1000}}, USER)
+    assert begun["status"] in ("waiting", "running")
+    assert refused(webui, "train", ASKED)[0] == 422
+    awaited(webui, lambda said: said["step"] >= 2)
+    assert webui.request(f"{ROOT}/stop", {}, USER) == {"stopping": True}
+    stopped = awaited(webui, lambda said: said["status"] == "stopped")
+    steps = stopped["result"]["steps"]
+    assert stopped["error"] == "" and steps >= 2
+    assert read_personalized(Path(stopped["result"]["file"])).steps == steps
+    webui.request(f"{ROOT}/train", {"resume": True}, USER)
+    awaited(webui, lambda said: said["step"] > steps)
+    webui.request("/sdapi/v1/interrupt", {})
+    again = awaited(webui, lambda said: said["status"] == "stopped")
+    assert again["result"]["steps"] > steps
+    assert [subject["trigger"] for subject in webui.request(f"{ROOT}/subjects", user=USER)] == ["olt dog"]
+    assert webui.request(f"{ROOT}/stop", {}, USER) == {"stopping": False}

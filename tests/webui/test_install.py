@@ -1,0 +1,85 @@
+"""install.py as the WebUI runs it: its environment stays as it is, what it lacks goes into a folder of ours."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import subprocess
+
+import pytest
+
+from dreambooth_nodes.tests.webui.pip_host import REQUIREMENTS, Host
+
+QUICK_SECONDS = 0.2
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    return Host(tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture
+def host(prepared: Host) -> Host:
+    shutil.rmtree(prepared.extension / "libraries", ignore_errors=True)
+    installed = [package["name"] for package in json.loads(prepared.pip("list", "--format=json"))]
+    if ours := [name for name in installed if name.endswith("lib")]:
+        prepared.pip("uninstall", "-y", *ours)
+    return prepared
+
+
+def test_a_host_with_new_libraries_is_left_alone(host: Host) -> None:
+    host.pip("install", "alpha_lib", "beta_lib")
+    assert host.install().returncode == 0
+    assert not (host.extension / "libraries").exists()
+    assert host.child_sees() == "2.1 1.5"
+
+
+def test_an_old_library_is_put_beside_and_not_replaced(host: Host) -> None:
+    host.pip("install", "alpha_lib==1.0", "beta_lib")
+    before = host.pip("freeze")
+    assert host.install().returncode == 0
+    assert host.pip("freeze") == before
+    # beta is new enough, and gamma is what the new alpha needs.
+    assert host.libraries == ["alpha_lib.py", "gamma_lib.py"]
+    assert host.child_sees() == "2.1 1.5"
+
+
+def test_a_missing_library_is_put_beside(host: Host) -> None:
+    host.pip("install", "alpha_lib")
+    before = host.pip("freeze")
+    assert host.install().returncode == 0
+    assert host.pip("freeze") == before
+    assert host.libraries == ["beta_lib.py"]
+
+
+def test_once_installed_no_network_is_needed_and_no_time(host: Host) -> None:
+    host.pip("install", "alpha_lib==1.0")
+    assert host.install().returncode == 0
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert host.install(PIP_FIND_LINKS=str(host.folder / "nowhere")).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < QUICK_SECONDS
+    assert host.libraries == ["alpha_lib.py", "beta_lib.py", "gamma_lib.py"]
+
+
+def test_without_a_network_it_says_what_is_missing_and_leaves_nothing(host: Host) -> None:
+    done = host.install(PIP_FIND_LINKS=str(host.folder / "nowhere"))
+    assert done.returncode == 1
+    assert "alpha-lib is missing" in done.stderr
+    assert not (host.extension / "libraries").exists()
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        host.child_sees()
+    assert "alpha-lib is missing" in error.value.stderr
+
+
+def test_another_version_of_the_pack_installs_anew(host: Host) -> None:
+    host.pip("install", "alpha_lib==1.0", "beta_lib")
+    assert host.install().returncode == 0
+    (host.extension / "requirements.txt").write_text(REQUIREMENTS + "gamma-lib>=0.3\n")
+    assert host.install().returncode == 0
+    assert json.loads((host.extension / "libraries" / "complete.json").read_text())["asked"].endswith("gamma-lib>=0.3")
+    (host.extension / "requirements.txt").write_text(REQUIREMENTS)

@@ -1,0 +1,140 @@
+"""The tab in a browser, under both Gradios: from dropped photos to a prompt in txt2img."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
+from dreambooth_nodes.trainer.personalized import read_personalized
+
+PATIENCE = 240_000
+
+
+@pytest.fixture(scope="module", params=["a1111", "forge"])
+def webui(request: pytest.FixtureRequest, serve: Serve) -> Served:
+    return serve(request.param)
+
+
+@pytest.fixture
+def page(webui: Served, chromium: Any) -> Any:
+    page = chromium.new_page(viewport={"width": 1400, "height": 1400})
+    page.set_default_timeout(60_000)
+    page.goto(webui.url)
+    open_tab(page, "DreamBooth")
+    yield page
+    page.close()
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.locator("#tabs button", has_text=name).first.click()
+
+
+def field(page: Any, name: str) -> Any:
+    return page.locator(f"#{name} textarea, #{name} input").first
+
+
+def fill(page: Any, name: str, value: object) -> None:
+    field(page, name).fill(str(value))
+    field(page, name).press("Tab")
+
+
+def drop(page: Any, *files: Path) -> None:
+    page.locator("#dreambooth_photos input[type=file]").set_input_files([str(file) for file in files])
+
+
+def status(page: Any) -> Any:
+    return page.locator("#dreambooth_status")
+
+
+def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.jpg"
+    torn.write_bytes(b"\xff\xd8\xff no picture")
+    drop(page, SUBJECT / "00.png", torn)
+    page.locator("#dreambooth_faults [role=alert]").wait_for()
+    assert "torn.jpg" in page.locator("#dreambooth_faults").first.inner_text()
+    assert page.locator("#dreambooth_thumbnails img").count() == 1
+
+
+def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
+    page.locator("#dreambooth_advanced .label-wrap").first.click()
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('#tab_dreambooth input:not([type=file]), #tab_dreambooth textarea')]
+            .filter(e => !(e.closest('label') || e.getAttribute('aria-label')
+                           || document.querySelector(`label[for="${e.id}"]`))).map(e => e.outerHTML)"""
+    )
+    assert unnamed == []
+
+
+def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
+    fill(page, "dreambooth_class_noun", "dog")
+    page.locator("#dreambooth_pick").click()
+    field(page, "dreambooth_report").wait_for(timeout=PATIENCE)
+    word = field(page, "dreambooth_identifier").input_value()
+    assert f"identifier: {word} " in field(page, "dreambooth_report").input_value()
+
+
+def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
+    drop(page, *sorted(SUBJECT.glob("*.png")))
+    page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
+    page.locator("#dreambooth_advanced .label-wrap").first.click()
+    # The preset's number is there, and follows the method.
+    assert float(field(page, "dreambooth_steps").input_value()) == 800
+    page.locator("#dreambooth_method label", has_text="full").click()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '400'")
+    page.locator("#dreambooth_method label", has_text="lora").click()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '800'")
+    said = {"class_noun": "dog", "identifier": "olt", "name": "spotty", "priors": 1, "steps": 3, "sample_count": 1}
+    for name, value in said.items():
+        fill(page, f"dreambooth_{name}", value)
+    page.locator("#dreambooth_train").click()
+    status(page).get_by_text("Running").wait_for(timeout=PATIENCE)
+    open_tab(page, "txt2img")
+    fill(page, "txt2img_prompt", "a car")
+    page.locator("#txt2img_generate").click()
+    open_tab(page, "DreamBooth")
+    status(page).get_by_text("Finished").wait_for(timeout=PATIENCE)
+    lora = webui.data / "models" / "Lora" / "spotty_00001.safetensors"
+    assert read_personalized(lora).trigger == "olt dog"
+    assert json.loads(lora.with_suffix(".json").read_text())["activation text"] == "olt dog"
+    assert lora.with_suffix(".png").is_file()
+    assert page.locator("#dreambooth_curve svg[role=img]").count() == 1
+    page.locator("#dreambooth_samples img").first.wait_for()
+    page.locator("#dreambooth_send").click()
+    open_tab(page, "txt2img")
+    page.wait_for_function(
+        "document.querySelector('#txt2img_prompt textarea, #txt2img_prompt input').value.includes('olt')"
+    )
+    sent = field(page, "txt2img_prompt").input_value()
+    assert re.match(
+        r"a olt dog <lora:spotty_00001:1>\s+Steps: 20, Size: 64x64, Model hash: 0498c7b6, Model: toybase", sent
+    )
+    await_log(webui, "txt2img")
+    # The WebUI's model goes before; its lists know the file; and txt2img had to wait for all of it.
+    order = webui.log[len(webui.log) - 1 - webui.log[::-1].index("start_task") :]
+    # Forge loads it again for the next picture.
+    given_back = ["model back"] if webui.kind == "a1111" else []
+    lists = ["checkpoints listed", "loras listed"]
+    assert order == ["start_task", "model unloaded", *given_back, *lists, "finish_task", "txt2img"]
+
+
+def test_another_page_sees_what_was_trained(page: Any) -> None:
+    status(page).get_by_text("Finished").wait_for()
+    page.locator("#dreambooth_subjects .label-wrap").first.click()
+    assert "spotty_00001.safetensors" in page.locator("#dreambooth_history").first.inner_text()
+
+
+def test_what_has_to_be_changed_is_said(page: Any) -> None:
+    page.locator("#dreambooth_train").click()
+    page.get_by_text("there is no photo").first.wait_for()
+
+
+def await_log(webui: Served, what: str) -> None:
+    until = time.monotonic() + 30
+    while what not in webui.log and time.monotonic() < until:
+        time.sleep(0.2)
