@@ -17,10 +17,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 REQUIREMENTS = ROOT / "requirements.txt"
+TESTED = ROOT / "requirements-floor.txt"
+"""Versions that are tested together; the newest of each would leave an old torch behind."""
 LIBRARIES = ROOT / "libraries"
 STAMP = "complete.json"
-TORCH = "torch==2.5.1"
-"""Where the host's is too old: the newest for the CUDA that WebUIs of that age bring, and so for their drivers."""
 PIP = ("-m", "pip", "--disable-pip-version-check", "--retries", "2", "--timeout", "20", "install")
 
 
@@ -72,8 +72,7 @@ def in_webui() -> bool:
 
 def install_libraries(problems: list[str]) -> None:
     """Put what is missing or too old, and what that needs, into `libraries/`. Raises OSError, CalledProcessError."""
-    wanted = [*_requirements().split(), *([TORCH] if any(p.startswith("torch ") for p in problems) else [])]
-    index = _torch_index()
+    wanted, index = _wanted(problems), _torch_index()
     # What pip would add to this environment, without adding it; then just that, elsewhere.
     planned = subprocess.run(
         [sys.executable, *PIP, "--quiet", "--dry-run", "--report", "-", *index, *wanted],
@@ -119,8 +118,16 @@ def _requirements() -> str:
     return "\n".join(line for line in lines if not line.startswith("#"))
 
 
+def _wanted(problems: list[str]) -> list[str]:
+    """All that is required; what the host lacks, in the version that is tested."""
+    lacking = {problem.split()[0] for problem in problems}
+    tested = dict(re.findall(r"(?m)^([\w-]+)(==[\d.]+)\s*$", TESTED.read_text(encoding="utf-8")))
+    floors = re.findall(r"(?m)^([\w-]+)(>=[\d.]+)\s*$", _requirements())
+    return [f"{name}{tested.get(name, floor) if name in lacking else floor}" for name, floor in floors]
+
+
 def _stamp(problems: list[str]) -> dict[str, object]:
-    return {"python": sys.version_info[:2], "platform": sys.platform, "asked": _requirements(), "for": problems}
+    return {"python": sys.version_info[:2], "platform": sys.platform, "asked": _wanted(problems), "for": problems}
 
 
 def _is_complete(problems: list[str]) -> bool:

@@ -23,6 +23,7 @@ class Host:
         self.extension.mkdir(parents=True)
         shutil.copy(ROOT / "install.py", self.extension)
         (self.extension / "requirements.txt").write_text(REQUIREMENTS)
+        (self.extension / "requirements-floor.txt").write_text("alpha-lib==2.1\n")
         (folder / "webui" / "modules").mkdir(parents=True)
         (folder / "webui" / "modules" / "launch_utils.py").write_text("")
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
@@ -32,6 +33,7 @@ class Host:
         for name, version, needs in (
             ("alpha_lib", "1.0", ""),
             ("alpha_lib", "2.1", "gamma-lib"),
+            ("alpha_lib", "3.0", ""),
             ("beta_lib", "1.5", "alpha-lib"),
             ("gamma_lib", "0.3", ""),
         ):
