@@ -54,10 +54,8 @@ def libraries_of_our_own() -> str:
     Raises LibrariesMissing.
     """
     problems = unmet(_requirements())
-    if not problems:
-        return ""
-    if _is_complete(problems):
-        return str(LIBRARIES)
+    if not problems or _is_complete(problems):
+        return str(LIBRARIES) if problems else ""
     raise LibrariesMissing(
         f"libraries for the training are not installed ({'; '.join(problems)}). Restart the WebUI with a network: "
         f'it then runs "{Path(__file__)}", whose messages are in the console.'
@@ -67,7 +65,7 @@ def libraries_of_our_own() -> str:
 def in_webui() -> bool:
     """Whether the WebUI runs this: it puts its own folder on PYTHONPATH."""
     folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return any(folder and Path(folder, "modules", "launch_utils.py").is_file() for folder in folders)
+    return any(Path(folder, "modules", "launch_utils.py").is_file() for folder in folders if folder)
 
 
 def install_libraries(problems: list[str]) -> None:
@@ -141,10 +139,7 @@ def _is_complete(problems: list[str]) -> bool:
 
 def _torch_index() -> list[str]:
     """Where torch for the host's CUDA comes from: "2.1.2+cu121" names it."""
-    try:
-        build = metadata.version("torch").partition("+")[2]
-    except metadata.PackageNotFoundError:
-        build = ""
+    build = next((d.version.partition("+")[2] for d in metadata.distributions(name="torch")), "")
     named = os.environ.get("TORCH_INDEX_URL") or (f"https://download.pytorch.org/whl/{build}" if build else "")
     return ["--extra-index-url", named] if named else []
 
