@@ -16,7 +16,7 @@ from ...trainer.checkpoint import read_metadata, read_tensors
 from ...trainer.personalized import read_personalized
 from ...trainer.record import read_record
 from ...trainer.state import KEY
-from ...trainer.store import Store
+from ...trainer.store import LOCK, Store
 
 LISTED = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft", ".pkl"}
 """What hosts list as a model, hidden or not."""
@@ -54,11 +54,16 @@ def after_death(store: Store, against: Reference) -> list[str]:
     return [*_of_hosts(store, against), *_of_state(store, against), *_of_record(store), *_of_pictures(store)]
 
 
+def listed(folder: Path) -> list[Path]:
+    """What a host shows of a folder of results."""
+    return [file for file in everything(folder) if file.suffix in LISTED]
+
+
 def _of_hosts(store: Store, against: Reference) -> Iterator[str]:
     for file in everything(store.loras):
         if file.suffix in LISTED:
             yield from against.faults_of(file)
-        elif not (file.name.startswith(".") and file.name.endswith(".part")):
+        elif file.name != LOCK and not (file.name.startswith(".") and file.name.endswith(".part")):
             yield f"{file.name} is in a host's folder"
 
 
@@ -107,7 +112,7 @@ def at_the_end(store: Store, against: Reference, answer: dict[str, Any], before:
 
 def contents(store: Store) -> dict[Path, str]:
     """Digest of every file that hosts list."""
-    files = [file for file in everything(store.loras) if file.suffix in LISTED]
+    files = listed(store.loras)
     return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .disk import Reference, at_the_end, everything, reference
+from .disk import Reference, at_the_end, listed, reference
 from .forks import Child, in_child
 from .row import Row
 from .setting import Setting, train
@@ -35,8 +35,8 @@ def _two_runs(setting: Setting, times: int, chance: random.Random) -> Row:
         faults = [answer["text"] for answer in answers if "error" in answer]
         if not faults:
             faults = [fault for pair in zip(against, answers, strict=True) for fault in _mixed(*pair)]
-            if len(everything(store.loras)) != 4 or answers[0]["file"] == answers[1]["file"]:
-                faults.append(f"the files are {[file.name for file in everything(store.loras)]}")
+            if len(listed(store.loras)) != 4 or answers[0]["file"] == answers[1]["file"]:
+                faults.append(f"the files are {[file.name for file in listed(store.loras)]}")
         row.add(str(number), faults)
     return row
 
@@ -57,8 +57,8 @@ def _one_run_twice(setting: Setting, times: int, chance: random.Random) -> Row:
         faults = [] if errors in ([], ["RunInUse"]) else [f"the errors are {errors}"]
         for answer in done:
             faults += at_the_end(store, against, answer, {})
-        if len(everything(store.loras)) != 2 or not done:
-            faults.append(f"{len(everything(store.loras))} files, {len(done)} done")
+        if len(listed(store.loras)) != 2 or not done:
+            faults.append(f"{len(listed(store.loras))} files, {len(done)} done")
         row.add(str(number), faults)
     return row
 

@@ -37,7 +37,7 @@ def test_losses_and_samples_arrive_survive_a_reload_and_are_kept_on_stop(workspa
     assert workspace.text(f"{PANEL} .db-says") == "Stopped and kept: kept_00001.safetensors"
     workspace.wait_until_idle()
     run = example.newest_run(workspace.comfyui)
-    assert run["status"] == "stopped"
+    assert run["status"] == "kept"
     page.wait(f"{POINTS} === {len(run['losses'])}", 5)
     # The rest of the workflow ran on with it.
     workspace.look_at("ApplyPersonalizedModel")

@@ -179,7 +179,7 @@ def test_files_to_choose_from_are_usable_and_not_written_twice(new_base: NewBase
     events: list[Event] = []
     personalize(new_base(), asked, store, *stopped_after(DEATH))
     result, run = personalize(new_base(), asked, store, events.append)
-    names = sorted(file.name for file in store.loras.iterdir())
+    names = sorted(file.name for file in store.loras.glob("*.safetensors"))
     assert names == [
         "dog_00001.safetensors",
         "dog_00002.safetensors",
