@@ -40,8 +40,10 @@ def base_sample(source: Source) -> Sample:
 def values_of(weight: Tensor) -> list[float]:
     """16 evenly spaced values of a weight, or all of a smaller one, to 6 digits."""
     flat = weight.detach().flatten()
-    index = torch.linspace(0, flat.numel() - 1, min(_VALUES, flat.numel())).long().to(flat.device)
-    return [float(f"{value:.6g}") for value in flat[index].float().tolist()]
+    places = torch.linspace(0, flat.numel() - 1, min(_VALUES, flat.numel())).long().tolist()
+    # One by one: torch 2.3 cannot gather 8-bit floats.
+    values = torch.cat([flat[place : place + 1].float() for place in places])
+    return [float(f"{value:.6g}") for value in values.tolist()]
 
 
 def same_base(sample: Sample, weight: Callable[[str], Tensor | None]) -> bool:
