@@ -52,9 +52,9 @@ class Training:
         """The `index`-th optimizer step, 0 or more; its losses, detached and still on the device."""
         forwards = self.options.accumulation
         parts = [self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)]
+        self.whole = False
         self.scaler.unscale_(self.optimizer)
         self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
-        self.whole = False
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
