@@ -104,6 +104,13 @@ class Run:
         same = [picture for picture in pictures if picture.shape == pictures[-1].shape]
         return torch.stack(same).permute(0, 3, 1, 2) / 255 if same else torch.zeros(0, 3, 8, 8)
 
+    def last_sample(self) -> Tensor | None:
+        """The newest picture that can be read, [3, H, W] in 0..1."""
+        for file in sorted((self.folder / "samples").glob("step_*.png"), reverse=True):
+            if (picture := _read_picture(file)) is not None:
+                return picture.permute(2, 0, 1) / 255
+        return None
+
     def losses(self) -> list[Step]:
         """The loss curve as it was written."""
         return [Step(**point) for point in self.record.get("losses", [])]

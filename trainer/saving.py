@@ -52,7 +52,6 @@ def save_steps(base: Base, method: Method, request: Request, run: Run, steps: in
 
 
 def _said(request: Request, run: Run, steps: int) -> Said:
-    pictures = run.samples()
     return Said(
         name=request.name,
         identifier=request.identifier,
@@ -61,7 +60,7 @@ def _said(request: Request, run: Run, steps: int) -> Said:
         steps=steps,
         priors=0 if request.priors is None else request.priors.count,
         base_file=request.base_file,
-        thumbnail=pictures[-1] if len(pictures) else None,
+        thumbnail=run.last_sample(),
     )
 
 
