@@ -9,7 +9,7 @@ import comfy.lora
 import comfy.utils
 from torch import Tensor
 
-from ..trainer.base_sample import FIELD, same_base
+from ..trainer.base_sample import FIELD, has_the_sampled_weights
 from ..trainer.checkpoint import read_metadata
 from ..trainer.personalized import Personalized
 
@@ -25,7 +25,7 @@ def base_warning(model: Any, result: Personalized) -> str | None:
         return None
     sample = json.loads(said)
     plain, patched = (lambda name: _weight(model, name)), (lambda name: _patched(model, name))
-    if same_base(sample, plain) or same_base(sample, patched):
+    if has_the_sampled_weights(sample, plain) or has_the_sampled_weights(sample, patched):
         return None
     return "This is not the model it was trained on: the likeness may suffer. Connect that one, or try other strengths."
 

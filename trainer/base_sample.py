@@ -46,7 +46,7 @@ def values_of(weight: Tensor) -> list[float]:
     return [float(f"{value:.6g}") for value in values.tolist()]
 
 
-def same_base(sample: Sample, weight: Callable[[str], Tensor | None]) -> bool:
+def has_the_sampled_weights(sample: Sample, weight: Callable[[str], Tensor | None]) -> bool:
     """Whether a model, asked for its weights by name, is the one that was sampled. weight: None where it has none."""
     distances, limit = [], SAME
     for name, values in sample.items():
