@@ -10,7 +10,7 @@ from torch import Tensor
 from . import randomness
 from .base import Conditioning
 from .denoiser import Half
-from .encoded import EncodedImages
+from .encoded import EncodedImages, take_rows
 from .noise_process import NoiseProcess
 
 
@@ -46,13 +46,13 @@ class Batches:
     def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Half, tuple[int, ...], Conditioning]:
         samples = range(visit * self.batch_size, (visit + 1) * self.batch_size)
         rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
-        mean, std = images.posterior.mean[rows], images.posterior.std[rows]
+        mean, std = take_rows(images.posterior.mean, rows), take_rows(images.posterior.std, rows)
         x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
         noise = self._normal(f"{stream}.noise", samples, mean)
         uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
         timesteps = self.process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
-        mask = None if images.masks is None else images.masks[rows]
-        frames = {name: told[rows] for name, told in images.frames.items()}
+        mask = None if images.masks is None else take_rows(images.masks, rows)
+        frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
         return Half(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames
 
     def _normal(self, stream: str, samples: range, like: Tensor) -> Tensor:

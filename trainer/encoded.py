@@ -43,10 +43,16 @@ class EncodedPrompts:
     def rows(self, base: Base, rows: Sequence[int]) -> Conditioning:
         """Conditioning of these prompts, from the cache or through the text encoders being trained."""
         if self.conditioning is not None:
-            return {name: tensor[list(rows)] for name, tensor in self.conditioning.items()}
+            return {name: take_rows(tensor, rows) for name, tensor in self.conditioning.items()}
         distinct = sorted(set(rows))
-        fresh = base.encode_tokens(self.token_ids[distinct])
-        return {name: tensor[[distinct.index(r) for r in rows]] for name, tensor in fresh.items()}
+        fresh = base.encode_tokens(take_rows(self.token_ids, distinct))
+        places = [distinct.index(row) for row in rows]
+        return {name: take_rows(tensor, places) for name, tensor in fresh.items()}
+
+
+def take_rows(tensor: Tensor, rows: Iterable[int]) -> Tensor:
+    """These rows of a tensor. An index made of the list would be sent to the device, and waited for."""
+    return torch.stack([tensor[row] for row in rows])
 
 
 @torch.no_grad()
