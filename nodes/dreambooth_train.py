@@ -132,7 +132,7 @@ def _train_on(
 
 
 def _samples(run: Run, subject: Subject) -> torch.Tensor:
-    samples = run.samples()
+    samples = run.samples.all()
     if not len(samples):
         return torch.zeros(1, subject.height, subject.width, 3)
     return samples.movedim(1, -1)

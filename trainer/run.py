@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,21 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from filelock import FileLock, Timeout
-from PIL import Image
-from torch import Tensor
 
 from .checkpoint import remove_parts, write_json
-from .events import Sample, Step
+from .events import Step
 from .personalized import Personalized, read_personalized
-from .priors import write_picture
 from .record import FORMAT, read_record
+from .sample_pictures import SamplePictures
 from .store import Store
-
-log = logging.getLogger(__name__)
-
 
 DONE = ("finished", "kept")
 
@@ -51,6 +43,11 @@ class Run:
         """Where the state of an unfinished run lies."""
         return self.folder / "state.safetensors"
 
+    @property
+    def samples(self) -> SamplePictures:
+        """The pictures that were drawn while it trained."""
+        return SamplePictures(self.folder / "samples")
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Only one process trains a run. Raises RunInUse where another does; a dead one's lock is free.
@@ -67,7 +64,7 @@ class Run:
             ) from error
         try:
             remove_parts(self.folder)
-            remove_parts(self.folder / "samples")
+            remove_parts(self.samples.folder)
             self.record = open_run(self.key, self.store).record
             yield
         finally:
@@ -91,25 +88,6 @@ class Run:
             steps_per_second=round(curve[-1].steps_per_second, 3),
             losses=[asdict(point) for point in curve],
         )
-
-    def keep_sample(self, sample: Sample) -> None:
-        """Write a sample's pictures as `samples/step_<n>_<i>.png`."""
-        for index, image in enumerate(sample.images):
-            write_picture(image, self.folder / "samples" / f"step_{sample.step:06d}_{index}.png")
-
-    def samples(self) -> Tensor:
-        """All sample pictures by step, [B, 3, H, W] in 0..1; B may be 0. None that is torn or of another size."""
-        files = sorted((self.folder / "samples").glob("step_*.png"))
-        pictures = [picture for file in files if (picture := _read_picture(file)) is not None]
-        same = [picture for picture in pictures if picture.shape == pictures[-1].shape]
-        return torch.stack(same).permute(0, 3, 1, 2) / 255 if same else torch.zeros(0, 3, 8, 8)
-
-    def last_sample(self) -> Tensor | None:
-        """The newest picture that can be read, [3, H, W] in 0..1."""
-        for file in sorted((self.folder / "samples").glob("step_*.png"), reverse=True):
-            if (picture := _read_picture(file)) is not None:
-                return picture.permute(2, 0, 1) / 255
-        return None
 
     def losses(self) -> list[Step]:
         """The loss curve as it was written."""
@@ -139,15 +117,6 @@ class Run:
         if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
             return None
         return read_personalized(file)
-
-
-def _read_picture(file: Path) -> Tensor | None:
-    try:
-        with Image.open(file) as picture:
-            return torch.from_numpy(np.array(picture.convert("RGB")))
-    except (OSError, SyntaxError) as error:
-        log.warning("The picture %s cannot be read: %s", file, error)
-        return None
 
 
 def open_run(key: str, store: Store) -> Run:

@@ -60,7 +60,7 @@ def _said(request: Request, run: Run, steps: int) -> Said:
         steps=steps,
         priors=0 if request.priors is None else request.priors.count,
         base_file=request.base_file,
-        thumbnail=run.last_sample(),
+        thumbnail=run.samples.newest(),
     )
 
 

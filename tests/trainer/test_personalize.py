@@ -184,8 +184,8 @@ def test_samples_come_when_asked_for(new_base: NewBase, subject: Subject, store:
     )
     assert [(s.step, s.prompt) for s in samples] == [(2, "ohwx dog on the beach"), (4, "ohwx dog on the beach")]
     shown = torch.cat([s.images for s in samples])
-    assert run.samples().shape == (2, 3, 64, 64)
-    torch.testing.assert_close(run.samples(), shown, atol=1 / 255, rtol=0)
+    assert run.samples.all().shape == (2, 3, 64, 64)
+    torch.testing.assert_close(run.samples.all(), shown, atol=1 / 255, rtol=0)
 
 
 def test_the_record_says_what_was_done(

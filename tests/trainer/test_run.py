@@ -135,10 +135,10 @@ def test_what_dead_writers_left_is_removed_and_nothing_else(store: Store) -> Non
 
 def test_a_torn_sample_hides_no_other(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     run = open_run("a" * 64, store)
-    run.keep_sample(Sample(1, "a dog", torch.rand(2, 3, 16, 16)))
+    run.samples.keep(Sample(1, "a dog", torch.rand(2, 3, 16, 16)))
     folder = run.folder / "samples"
     whole = (folder / "step_000001_0.png").read_bytes()
     (folder / "step_000001_0.png").write_bytes(whole[: len(whole) // 2])
     (folder / "step_000000_0.png").write_bytes(b"")
     write_picture(torch.rand(3, 8, 8), folder / "step_000000_1.png")
-    assert run.samples().shape == (1, 3, 16, 16) and "step_000001_0.png" in caplog.text
+    assert run.samples.all().shape == (1, 3, 16, 16) and "step_000001_0.png" in caplog.text

@@ -48,7 +48,7 @@ def trained(flow: Base, method: MethodName, subject: Subject, store: Store) -> P
         method=method, steps=3, learning_rate=1e-2, train_text_encoder=True, sample_count=1, precision="fp32"
     )
     result, run = personalize(flow, Request(subject=subject, identifier="olt", options=options, name="flow"), store)
-    assert len(run.losses()) == 3 and len(run.samples()) == 1
+    assert len(run.losses()) == 3 and len(run.samples.all()) == 1
     return result
 
 
