@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
+from torch.profiler import ProfilerActivity, profile
 
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.batches import Batches
@@ -43,6 +45,22 @@ def test_two_accumulated_forwards_are_one_of_twice_the_batch(new_base: Callable[
 def test_checkpointing_changes_no_weight(new_base: Callable[[], Base], subject: Subject) -> None:
     plain, checkpointed = (training(new_base(), subject, checkpointing=on) for on in (False, True))
     torch.testing.assert_close(weights_after(plain), weights_after(checkpointed), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.skipif(not hasattr(LoraLayer, "_cast_input_dtype"), reason="this peft casts always")
+def test_a_lora_casts_no_input_and_says_the_same(new_base: Callable[[], Base], subject: Subject) -> None:
+    plain, casting = (training(new_base(), subject, precision="bf16") for _ in range(2))
+    for layer in casting.base.denoiser.modules():
+        if hasattr(layer, "cast_input_dtype_enabled"):
+            layer.cast_input_dtype_enabled = True
+    assert _casts(plain) < _casts(casting)
+    assert torch.equal(weights_after(plain), weights_after(casting))
+
+
+def _casts(step: Training) -> int:
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        step.next_losses(0)
+    return sum(event.count for event in seen.key_averages() if event.key == "aten::_to_copy")
 
 
 def test_cached_prompts_are_what_the_text_encoder_says(base: Base) -> None:

@@ -44,6 +44,7 @@ class Lora:
                 inject_adapter_in_model(_config(options.rank, alpha, rf".*(?:{names})", module, start), module)
                 _begin(module, options.seed, component)
                 _fill(module, start)
+                _cast_nothing(module)
                 module.train()
 
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
@@ -103,6 +104,12 @@ def _fill(module: nn.Module, start: Mapping[str, LoraLayer]) -> None:
     for name, layer in start.items():
         adapted[name].lora_A["default"].weight.copy_(layer.down)
         adapted[name].lora_B["default"].weight.copy_(layer.up)
+
+
+def _cast_nothing(module: nn.Module) -> None:
+    """peft casts a layer's input to its weights' float32, which autocast casts back: the same numbers, later."""
+    for _, layer in _adapted(module):
+        layer.cast_input_dtype_enabled = False
 
 
 def _alphas(module: nn.Module) -> dict[str, float]:
