@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ..command_line.option_flags import BY_PRESET
+from ..command_line.option_flags import BY_PRESET, NONE
+from ..trainer.continuing import kept_settings
 from . import desk
 from . import webui_host as host
-from .asked import Asked
+from .asked import Asked, lora_file
 from .child import ChildFailed
 from .gradio_versions import file_path, together, with_js
 from .job import Job
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .tab import Controls
 
 CURRENT = "(the WebUI's current checkpoint)"
+NEW_LORA = "(nothing: a new LoRA)"
 SECONDS_BETWEEN_VIEWS = 0.5
 # The WebUI's own buttons: its lists are drawn anew only when somebody presses them.
 REFRESH_LISTS = """() => {
@@ -49,11 +51,12 @@ def connect(blocks: Any, controls: Controls) -> None:
     c = controls
     names, options = list(c.asked), list(c.options)
     c.photos.change(_look, [c.photos], [c.thumbnails, c.faults], **together())
-    c.refresh.click(_bases, None, [c.asked["base"]], **together())
+    c.refresh.click(_lists, None, [c.asked["base"], c.asked["continue_from"]], **together())
     c.pick.click(_pick, [c.asked["class_noun"], c.asked["base"]], [c.asked["identifier"], c.report], **together())
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
-    for choice in (c.asked["preset"], c.asked["method"]):
-        choice.change(_preset, [c.asked["preset"], c.asked["method"]], by_preset, **together())
+    choices = [c.asked[name] for name in ("preset", "method", "continue_from")]
+    for choice in choices:
+        choice.change(_preset, choices, by_preset, **together())
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, None, **together())
 
@@ -79,11 +82,12 @@ def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
     numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
     photos = keep_files([file_path(file) for file in files or []])
-    return Asked(**{**texts, **numbers, "base": _named(asked["base"]), "photos": photos, "options": options})
+    named = {name: _named(asked[name]) for name in ("base", "continue_from")}
+    return Asked(**{**texts, **numbers, **named, "photos": photos, "options": options})
 
 
-def _named(base: str) -> str:
-    return "" if base == CURRENT else base
+def _named(choice: str) -> str:
+    return "" if choice in (CURRENT, NEW_LORA) else choice
 
 
 def _views(job: Job | None) -> Iterator[View]:
@@ -94,8 +98,8 @@ def _views(job: Job | None) -> Iterator[View]:
         samples = job.samples if job else []
         pictures = gr.update() if len(samples) == shown else list(samples)
         shown = len(samples)
-        history = subjects_html(subjects()) if over else gr.update()
-        yield status_html(job), curve_html(job), pictures, parameters(job), history
+        history, loras = (subjects_html(subjects()), _loras()) if over else (gr.update(), gr.update())
+        yield status_html(job), curve_html(job), pictures, parameters(job), history, loras
         if over:
             return
         time.sleep(SECONDS_BETWEEN_VIEWS)
@@ -111,14 +115,19 @@ def _look(files: Any) -> tuple[Any, str]:
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
 
 
-def _preset(preset: str, method: str) -> list[Any]:
-    values = preset_values(preset, method)
+def _preset(preset: str, method: str, continue_from: str) -> list[Any]:
+    lora = _named(continue_from)
+    values = preset_values(preset, method, _or_error(lambda: kept_settings(lora_file(lora))) if lora else NONE)
     return [values[name] for name in (*BY_PRESET, "priors")]
 
 
-def _bases() -> Any:
+def _lists() -> tuple[Any, Any]:
     host.refresh_lists()
-    return gr.update(choices=[CURRENT, *host.checkpoints()])
+    return gr.update(choices=[CURRENT, *host.checkpoints()]), _loras()
+
+
+def _loras() -> Any:
+    return gr.update(choices=[NEW_LORA, *host.loras()])
 
 
 def _pick(noun: str, base: str) -> tuple[str, Any]:

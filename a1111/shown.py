@@ -38,6 +38,8 @@ def status_html(job: Job | None) -> str:
         said += f'<p role="alert">{escape(job.error)}</p>'
     said += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
     if job.result is not None:
+        if job.result["found"]:
+            said += "<p>The same training was finished before, and nothing had to be trained again.</p>"
         file = escape(Path(job.result["file"]).name)
         said += f"<p>Saved as <code>{file}</code>. Say <code>{escape(job.result['trigger'])}</code> in a prompt.</p>"
     return f'<div role="status" aria-live="polite">{said}</div>'

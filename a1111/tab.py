@@ -10,7 +10,7 @@ import gradio as gr
 from ..trainer.options import CHOICES, TEXTS
 from ..trainer.presets import DEFAULT, PRESETS
 from . import webui_host as host
-from .handlers import CURRENT, connect
+from .handlers import CURRENT, NEW_LORA, connect
 from .option_controls import option_controls, prompt_controls
 from .shown import status_html, subjects_html
 from .subjects import subjects
@@ -74,7 +74,10 @@ def _subject() -> Controls:
         asked["base"] = gr.Dropdown(
             [CURRENT, *host.checkpoints()], value=CURRENT, label="Base", elem_id="dreambooth_base"
         )
-        refresh = gr.Button("Refresh bases", size="sm", scale=0, elem_id="dreambooth_refresh")
+        asked["continue_from"] = gr.Dropdown(
+            [NEW_LORA, *host.loras()], value=NEW_LORA, label="Go on from", elem_id="dreambooth_continue_from"
+        )
+        refresh = gr.Button("Refresh lists", size="sm", scale=0, elem_id="dreambooth_refresh")
     asked |= _method()
     with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
         asked |= prompt_controls()
@@ -115,6 +118,7 @@ def _training(controls: Controls) -> None:
     with gr.Accordion("Trained before", open=False, elem_id="dreambooth_subjects"):
         controls.history = gr.HTML(subjects_html(subjects()), elem_id="dreambooth_history")
     controls.shown = [controls.status, controls.curve, controls.samples, controls.parameters, controls.history]
+    controls.shown.append(controls.asked["continue_from"])
 
 
 def _text(label: str, name: str, placeholder: str) -> Any:
