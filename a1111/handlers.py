@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ..command_line.option_flags import BY_PRESET, NONE
-from ..trainer.continuing import kept_settings
+from ..command_line.option_flags import BY_PRESET
 from . import desk
 from . import webui_host as host
-from .asked import Asked, lora_file
-from .child import ChildFailed
+from .asked import Asked
+from .choices import lists, loras, named, or_error, preset_changes, rank_of_choice
 from .gradio_versions import file_path, together, with_js
 from .job import Job
-from .option_controls import preset_values, said_options
+from .option_controls import said_options
 from .pick import pick
 from .shown import curve_html, faults_html, parameters, status_html, subjects_html
 from .subjects import subjects
@@ -25,8 +24,6 @@ from .uploads import keep_files, look
 if TYPE_CHECKING:
     from .tab import Controls
 
-CURRENT = "(the WebUI's current checkpoint)"
-NEW_LORA = "(nothing: a new LoRA)"
 SECONDS_BETWEEN_VIEWS = 0.5
 # The WebUI's own buttons: its lists are drawn anew only when somebody presses them.
 REFRESH_LISTS = """() => {
@@ -51,43 +48,42 @@ def connect(blocks: Any, controls: Controls) -> None:
     c = controls
     names, options = list(c.asked), list(c.options)
     c.photos.change(_look, [c.photos], [c.thumbnails, c.faults], **together())
-    c.refresh.click(_lists, None, [c.asked["base"], c.asked["continue_from"]], **together())
-    c.pick.click(_pick, [c.asked["class_noun"], c.asked["base"]], [c.asked["identifier"], c.report], **together())
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
-    choices = [c.asked[name] for name in ("preset", "method", "continue_from")]
-    for choice in choices:
-        choice.change(_preset, choices, by_preset, **together())
+    base, preset, method, lora = (c.asked[name] for name in ("base", "preset", "method", "continue_from"))
+    c.pick.click(_pick, [c.asked["class_noun"], base], [c.asked["identifier"], c.report], **together())
+    c.refresh.click(lists, None, [base, lora], **together())
+    for choice in (preset, method):
+        choice.change(preset_changes, [preset, method, lora], by_preset, **together())
+    lora.change(rank_of_choice, [preset, method, lora], [c.options["rank"]], **together())
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, None, **together())
 
     def train(files: Any, *values: Any) -> Iterator[View]:
         asked = dict(zip(names, values[: len(names)], strict=True))
         said = said_options(dict(zip(options, values[len(names) :], strict=True)))
-        begun = _or_error(lambda: desk.begin(_asked(files, asked, said)))
+        begun = or_error(lambda: desk.begin(_asked(files, asked, said)))
         yield from _views(begun)
 
     def resume() -> Iterator[View]:
-        yield from _views(_or_error(desk.resume))
+        yield from _views(or_error(desk.resume))
 
     def newest() -> Iterator[View]:
         yield from _views(desk.newest())
 
     form = [c.photos, *c.asked.values(), *c.options.values()]
     for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
-        event(_answering(handler), inputs, c.shown, **together()).then(**with_js(REFRESH_LISTS))
+        over = event(_answering(handler), inputs, c.shown, **together())
+        over.then(**with_js(REFRESH_LISTS)).then(loras, None, [lora], **together())
     blocks.load(_answering(newest), None, c.shown, **together())
+    blocks.load(loras, None, [lora], **together())
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
     numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
     photos = keep_files([file_path(file) for file in files or []])
-    named = {name: _named(asked[name]) for name in ("base", "continue_from")}
-    return Asked(**{**texts, **numbers, **named, "photos": photos, "options": options})
-
-
-def _named(choice: str) -> str:
-    return "" if choice in (CURRENT, NEW_LORA) else choice
+    files_named = {name: named(asked[name]) for name in ("base", "continue_from")}
+    return Asked(**{**texts, **numbers, **files_named, "photos": photos, "options": options})
 
 
 def _views(job: Job | None) -> Iterator[View]:
@@ -98,8 +94,8 @@ def _views(job: Job | None) -> Iterator[View]:
         samples = job.samples if job else []
         pictures = gr.update() if len(samples) == shown else list(samples)
         shown = len(samples)
-        history, loras = (subjects_html(subjects()), _loras()) if over else (gr.update(), gr.update())
-        yield status_html(job), curve_html(job), pictures, parameters(job), history, loras
+        history = subjects_html(subjects()) if over else gr.update()
+        yield status_html(job), curve_html(job), pictures, parameters(job), history
         if over:
             return
         time.sleep(SECONDS_BETWEEN_VIEWS)
@@ -115,34 +111,11 @@ def _look(files: Any) -> tuple[Any, str]:
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
 
 
-def _preset(preset: str, method: str, continue_from: str) -> list[Any]:
-    lora = _named(continue_from)
-    values = preset_values(preset, method, _or_error(lambda: kept_settings(lora_file(lora))) if lora else NONE)
-    return [values[name] for name in (*BY_PRESET, "priors")]
-
-
-def _lists() -> tuple[Any, Any]:
-    host.refresh_lists()
-    return gr.update(choices=[CURRENT, *host.checkpoints()]), _loras()
-
-
-def _loras() -> Any:
-    return gr.update(choices=[NEW_LORA, *host.loras()])
-
-
 def _pick(noun: str, base: str) -> tuple[str, Any]:
-    word, report = _or_error(lambda: pick(noun, _named(base)))
+    word, report = or_error(lambda: pick(noun, named(base)))
     return word, gr.update(value=report, visible=True)
 
 
 def _stop() -> None:
     if not desk.stop():
         raise gr.Error("No training is running or waiting.")
-
-
-def _or_error(do: Callable[[], Any]) -> Any:
-    """What `do` returns; what a user has to change is said as the WebUI says it."""
-    try:
-        return do()
-    except (ValueError, OSError, ChildFailed) as error:
-        raise gr.Error(str(error)) from error

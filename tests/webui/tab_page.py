@@ -7,6 +7,7 @@ from typing import Any
 
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Served
 
+PATIENCE = 240_000
 RANK = 4
 SAID = {
     "class_noun": "dog",

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
-from dreambooth_nodes.tests.webui.tab_page import RANK, SAID, ask, drop, field, fill, loras, open_tab, status
+from dreambooth_nodes.tests.webui.tab_page import PATIENCE, RANK, SAID, ask, drop, field, fill, loras, open_tab, status
 from dreambooth_nodes.trainer.checkpoint import read_shapes
 from dreambooth_nodes.trainer.personalized import read_personalized
-
-PATIENCE = 240_000
 
 
 @pytest.fixture(scope="module", params=["a1111", "forge"])
@@ -117,7 +115,7 @@ def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Se
     # The preset's, which a click on the LoRA has to change.
     fill(page, "dreambooth_rank", 16)
     page.locator("#dreambooth_continue_from input").click()
-    page.get_by_role("option", name=loras(webui)[0].name).click()
+    page.locator("#dreambooth_continue_from li", has_text=loras(webui)[0].name).click()
     page.wait_for_function(f"document.querySelector('#dreambooth_rank input').value == '{RANK}'")
     page.locator("#dreambooth_train").click()
     status(page).get_by_text("spotty_00002").wait_for(timeout=PATIENCE)
