@@ -15,11 +15,12 @@ from .asked import Asked
 from .choices import lists, loras, named, or_error, preset_changes, rank_of_choice
 from .gradio_versions import file_path, together, with_js
 from .job import Job
+from .looks import judge
 from .option_controls import said_options
 from .pick import pick
 from .shown import curve_html, faults_html, parameters, status_html, subjects_html
 from .subjects import subjects
-from .uploads import keep_files, look
+from .uploads import keep_files
 
 if TYPE_CHECKING:
     from .tab import Controls
@@ -47,7 +48,8 @@ def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
     names, options = list(c.asked), list(c.options)
-    c.photos.change(_look, [c.photos], [c.thumbnails, c.faults], **together())
+    for looked_at in (c.photos, c.asked["resolution"]):
+        looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **together())
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
     base, preset, method, lora = (c.asked[name] for name in ("base", "preset", "method", "continue_from"))
     c.pick.click(_pick, [c.asked["class_noun"], base], [c.asked["identifier"], c.report], **together())
@@ -106,8 +108,8 @@ def _answering(handler: Callable[..., Iterator[View]]) -> Callable[..., Any]:
     return handler if host.generators_work() else lambda *values: next(handler(*values))
 
 
-def _look(files: Any) -> tuple[Any, str]:
-    looks = look([file_path(file) for file in files or []])
+def _look(files: Any, resolution: int | None) -> tuple[Any, str]:
+    looks = or_error(lambda: judge([file_path(file) for file in files or []], resolution or 0))
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
 
 

@@ -1,7 +1,7 @@
 """The stand-in's page, with every extension's tab in it.
 
-`stand_in_server.py PACKAGES EXTENSION DATA PORT KIND [API_AUTH]`, with the folder of a Gradio or "", and a1111 or forge.
-Its "Generate" waits in the queue and writes down when its turn came.
+`stand_in_server.py PACKAGES EXTENSION DATA PORT KIND [API_AUTH]`. PACKAGES: the folder of a Gradio, or "". KIND: a1111
+or forge. Its "Generate" waits in the queue and writes down when its turn came.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
 from dreambooth_nodes.tests.webui.tab_page import PATIENCE, RANK, SAID, ask, drop, field, fill, loras, open_tab, status
 from dreambooth_nodes.trainer.checkpoint import read_shapes
+from dreambooth_nodes.trainer.options import TEXTS
 from dreambooth_nodes.trainer.personalized import read_personalized
 
 
@@ -34,10 +36,12 @@ def page(webui: Served, chromium: Any) -> Any:
 def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any, tmp_path: Path) -> None:
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(b"\xff\xd8\xff no picture")
-    drop(page, SUBJECT / "00.png", torn)
+    again = Path(shutil.copy(SUBJECT / "00.png", tmp_path / "again.png"))
+    drop(page, SUBJECT / "00.png", again, torn)
     page.locator("#dreambooth_faults [role=alert]").wait_for()
-    assert "torn.jpg" in page.locator("#dreambooth_faults").first.inner_text()
-    assert page.locator("#dreambooth_thumbnails img").count() == 1
+    said = page.locator("#dreambooth_faults").first.inner_text()
+    assert "torn.jpg" in said and "again.png: Nearly the same picture as 00.png" in said
+    assert page.locator("#dreambooth_thumbnails img").count() == 2
 
 
 def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
@@ -48,6 +52,7 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
                            || document.querySelector(`label[for="${e.id}"]`))).map(e => e.outerHTML)"""
     )
     assert unnamed == []
+    assert [name for name in TEXTS if page.locator(f"#dreambooth_{name}").count() != 1] == []
 
 
 def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
