@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import subprocess
+import runpy
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +20,7 @@ TESTED = ROOT / "requirements-floor.txt"
 """Versions that are tested together; the newest of each would leave an old torch behind."""
 LIBRARIES = ROOT / "libraries"
 STAMP = "complete.json"
-PIP = ("-m", "pip", "--disable-pip-version-check", "--retries", "2", "--timeout", "20", "install")
+PUT_BESIDE = ROOT / "a1111" / "put_beside.py"
 
 
 class LibrariesMissing(ValueError):
@@ -36,16 +35,7 @@ def release(version: str) -> tuple[int, ...]:
 
 def unmet(requirements: str) -> list[str]:
     """Name every `package>=floor` line that the running Python does not meet, and why."""
-    problems = []
-    for name, floor in re.findall(r"(?m)^([\w-]+)>=([\d.]+)\s*$", requirements):
-        try:
-            installed = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            problems.append(f"{name} is missing (needed: {floor} or newer)")
-            continue
-        if release(installed) < release(floor):
-            problems.append(f"{name} {installed} is too old (needed: {floor} or newer)")
-    return problems
+    return [problem for problem, _ in _looked_at(requirements).values() if problem]
 
 
 def libraries_of_our_own() -> str:
@@ -54,7 +44,7 @@ def libraries_of_our_own() -> str:
     Raises LibrariesMissing.
     """
     problems = unmet(_requirements())
-    if not problems or _is_complete(problems):
+    if not problems or _is_complete():
         return str(LIBRARIES) if problems else ""
     raise LibrariesMissing(
         f"libraries for the training are not installed ({'; '.join(problems)}). Restart the WebUI with a network: "
@@ -68,23 +58,11 @@ def in_webui() -> bool:
     return any(Path(folder, "modules", "launch_utils.py").is_file() for folder in folders if folder)
 
 
-def install_libraries(problems: list[str]) -> None:
-    """Put what is missing or too old, and what that needs, into `libraries/`. Raises OSError, CalledProcessError."""
-    wanted, index = _wanted(problems), _torch_index()
-    # What pip would add to this environment, without adding it; then just that, elsewhere.
-    planned = subprocess.run(
-        [sys.executable, *PIP, "--quiet", "--dry-run", "--report", "-", *index, *wanted],
-        check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    packages = [f"{p['metadata']['name']}=={p['metadata']['version']}" for p in json.loads(planned.stdout)["install"]]
-    print(f"dreambooth-nodes: installing into {LIBRARIES}, once: {', '.join(packages)}", flush=True)
-    part = LIBRARIES.with_name(f".{LIBRARIES.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    command = [sys.executable, *PIP, "--quiet", "--no-deps", "--target", str(part), *index, *packages]
-    subprocess.run(command, check=True)
-    (part / STAMP).write_text(json.dumps(_stamp(problems)), encoding="utf-8")
-    shutil.rmtree(LIBRARIES, ignore_errors=True)
-    os.replace(part, LIBRARIES)
+def install_libraries() -> None:
+    """Put what is missing or too old, and what that needs, into `libraries/`. Raises OSError, RuntimeError."""
+    # Loaded only where there is something to do: this file runs at every start.
+    put_beside = runpy.run_path(str(PUT_BESIDE))["put_beside"]
+    put_beside(LIBRARIES, _stamp(), _requirements(), TESTED.read_text(encoding="utf-8"), _new_enough())
 
 
 def main() -> int:
@@ -92,11 +70,11 @@ def main() -> int:
     problems = unmet(_requirements())
     if not in_webui():
         return _say(problems)
-    if not problems or _is_complete(problems):
+    if not problems or _is_complete():
         return 0
     try:
-        install_libraries(problems)
-    except (OSError, subprocess.CalledProcessError) as error:
+        install_libraries()
+    except (OSError, RuntimeError) as error:
         print(f"dreambooth-nodes cannot train yet: {'; '.join(problems)}. {error}", file=sys.stderr)
         return 1
     return 0
@@ -116,32 +94,37 @@ def _requirements() -> str:
     return "\n".join(line for line in lines if not line.startswith("#"))
 
 
-def _wanted(problems: list[str]) -> list[str]:
-    """All that is required; what the host lacks, in the version that is tested."""
-    lacking = {problem.split()[0] for problem in problems}
-    tested = dict(re.findall(r"(?m)^([\w-]+)(==[\d.]+)\s*$", TESTED.read_text(encoding="utf-8")))
-    floors = re.findall(r"(?m)^([\w-]+)(>=[\d.]+)\s*$", _requirements())
-    return [f"{name}{tested.get(name, floor) if name in lacking else floor}" for name, floor in floors]
+def _looked_at(requirements: str) -> dict[str, tuple[str, str]]:
+    """{package: (what is wrong with it or "", the installed version or "")}."""
+    found = {}
+    for name, floor in re.findall(r"(?m)^([\w-]+)>=([\d.]+)\s*$", requirements):
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = f"{name} is missing (needed: {floor} or newer)", ""
+            continue
+        old = release(installed) < release(floor)
+        found[name] = f"{name} {installed} is too old (needed: {floor} or newer)" if old else "", installed
+    return found
 
 
-def _stamp(problems: list[str]) -> dict[str, object]:
-    return {"python": sys.version_info[:2], "platform": sys.platform, "asked": _wanted(problems), "for": problems}
+def _new_enough() -> dict[str, str]:
+    return {name: version for name, (problem, version) in _looked_at(_requirements()).items() if not problem}
 
 
-def _is_complete(problems: list[str]) -> bool:
-    """Whether `libraries/` was made for this Python, these requirements and these shortcomings of the host."""
+def _stamp() -> dict[str, object]:
+    """What `libraries/` is made for: this Python, these requirements, and the host's libraries that it goes with."""
+    host = {name: release(version)[:2] for name, version in _new_enough().items()}
+    python, tested = sys.version_info[:2], TESTED.read_text(encoding="utf-8")
+    return {"python": python, "platform": sys.platform, "asked": _requirements(), "tested": tested, "beside": host}
+
+
+def _is_complete() -> bool:
     stamp = LIBRARIES / STAMP
     if not stamp.is_file():
         return False
-    now = json.loads(json.dumps(_stamp(problems)))
+    now = json.loads(json.dumps(_stamp()))
     return bool(json.loads(stamp.read_text(encoding="utf-8")) == now)
-
-
-def _torch_index() -> list[str]:
-    """Where torch for the host's CUDA comes from: "2.1.2+cu121" names it."""
-    build = next((d.version.partition("+")[2] for d in metadata.distributions(name="torch")), "")
-    named = os.environ.get("TORCH_INDEX_URL") or (f"https://download.pytorch.org/whl/{build}" if build else "")
-    return ["--extra-index-url", named] if named else []
 
 
 if __name__ == "__main__":

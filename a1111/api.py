@@ -28,6 +28,7 @@ class TrainRequest(BaseModel):
     method: str = "lora"
     preset: str = DEFAULT
     name: str = "my_subject"
+    continue_from: str = ""
     resolution: Optional[int] = None  # noqa: UP045 pydantic 1 on Python 3.10 reads both
     priors: Optional[int] = None  # noqa: UP045
     instance_prompt: str = PromptTemplates().instance

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..command_line.option_flags import field_kinds, flag, said_default
+from ..trainer.continuing import kept_settings, require_continuable
 from ..trainer.options import OptionError, TrainOptions
 from ..trainer.personalized import checked_name
 from ..trainer.presets import DEFAULT, preset_named
@@ -21,7 +22,8 @@ class Asked:
     """One request. Raises ValueError, naming the field, for what cannot be trained.
 
     photos: a folder of ours. base: as the WebUI names it; "": its current one. identifier: "" lets the lookup pick.
-    resolution, priors: None leaves them to the base and the preset. options: fields of `TrainOptions` that are said.
+    continue_from: a LoRA of the WebUI's to go on from, with its rank and alpha; "": a new one. resolution, priors:
+    None leaves them to the base and the preset. options: fields of `TrainOptions` that are said.
     """
 
     photos: Path
@@ -31,6 +33,7 @@ class Asked:
     method: str = "lora"
     preset: str = DEFAULT
     name: str = "my_subject"
+    continue_from: str = ""
     resolution: int | None = None
     priors: int | None = None
     instance_prompt: str = PromptTemplates().instance
@@ -49,16 +52,24 @@ class Asked:
         said = TrainOptions(**{**self.options, "method": self.method, "templates": templates})
         preset_named(self.preset).options(said.method)
         self.base_file()
+        if lora := self.lora_file():
+            require_continuable(lora, said)
+            kept_settings(lora)
 
     def base_file(self) -> Path:
         """The base's file. Raises ValueError; see `base_file`."""
         return base_file(self.base)
+
+    def lora_file(self) -> Path | None:
+        """The LoRA to go on from, or None. Raises ValueError; see `lora_file`."""
+        return lora_file(self.continue_from) if self.continue_from else None
 
     def words(self) -> list[str]:
         """The command `train` with all its flags."""
         store = host.store()
         said: dict[str, Any] = {
             "base": self.base_file(),
+            "continue_from": self.lora_file(),
             "photos": self.photos,
             "noun": self.class_noun,
             "identifier": self.identifier or "auto",
@@ -91,6 +102,14 @@ def base_file(name: str) -> Path:
         raise ValueError(f"{asked}: put one into its Stable-diffusion folder and refresh the list.")
     if file.suffix != ".safetensors":
         raise ValueError(f"{file.name} can run code when it is opened: choose a .safetensors checkpoint.")
+    return file
+
+
+def lora_file(name: str) -> Path:
+    """A LoRA by the WebUI's name for it. Raises ValueError where its folder has none of that name."""
+    file = host.loras().get(name) or next((file for file in host.loras().values() if file.stem == name), None)
+    if file is None:
+        raise ValueError(f"the WebUI's LoRA folder has no {name!r}: put it there (.safetensors) and refresh the lists.")
     return file
 
 

@@ -12,19 +12,19 @@ from ..command_line.option_flags import BY_PRESET
 from . import desk
 from . import webui_host as host
 from .asked import Asked
-from .child import ChildFailed
+from .choices import lists, loras, named, or_error, preset_changes, rank_of_choice
 from .gradio_versions import file_path, together, with_js
 from .job import Job
-from .option_controls import preset_values, said_options
+from .looks import judge
+from .option_controls import said_options
 from .pick import pick
 from .shown import curve_html, faults_html, parameters, status_html, subjects_html
 from .subjects import subjects
-from .uploads import keep_files, look
+from .uploads import keep_files
 
 if TYPE_CHECKING:
     from .tab import Controls
 
-CURRENT = "(the WebUI's current checkpoint)"
 SECONDS_BETWEEN_VIEWS = 0.5
 # The WebUI's own buttons: its lists are drawn anew only when somebody presses them.
 REFRESH_LISTS = """() => {
@@ -48,42 +48,44 @@ def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
     names, options = list(c.asked), list(c.options)
-    c.photos.change(_look, [c.photos], [c.thumbnails, c.faults], **together())
-    c.refresh.click(_bases, None, [c.asked["base"]], **together())
-    c.pick.click(_pick, [c.asked["class_noun"], c.asked["base"]], [c.asked["identifier"], c.report], **together())
+    for looked_at in (c.photos, c.asked["resolution"]):
+        looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **together())
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
-    for choice in (c.asked["preset"], c.asked["method"]):
-        choice.change(_preset, [c.asked["preset"], c.asked["method"]], by_preset, **together())
+    base, preset, method, lora = (c.asked[name] for name in ("base", "preset", "method", "continue_from"))
+    c.pick.click(_pick, [c.asked["class_noun"], base], [c.asked["identifier"], c.report], **together())
+    c.refresh.click(lists, None, [base, lora], **together())
+    for choice in (preset, method):
+        choice.change(preset_changes, [preset, method, lora], by_preset, **together())
+    lora.change(rank_of_choice, [preset, method, lora], [c.options["rank"]], **together())
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, None, **together())
 
     def train(files: Any, *values: Any) -> Iterator[View]:
         asked = dict(zip(names, values[: len(names)], strict=True))
         said = said_options(dict(zip(options, values[len(names) :], strict=True)))
-        begun = _or_error(lambda: desk.begin(_asked(files, asked, said)))
+        begun = or_error(lambda: desk.begin(_asked(files, asked, said)))
         yield from _views(begun)
 
     def resume() -> Iterator[View]:
-        yield from _views(_or_error(desk.resume))
+        yield from _views(or_error(desk.resume))
 
     def newest() -> Iterator[View]:
         yield from _views(desk.newest())
 
     form = [c.photos, *c.asked.values(), *c.options.values()]
     for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
-        event(_answering(handler), inputs, c.shown, **together()).then(**with_js(REFRESH_LISTS))
+        over = event(_answering(handler), inputs, c.shown, **together())
+        over.then(**with_js(REFRESH_LISTS)).then(loras, None, [lora], **together())
     blocks.load(_answering(newest), None, c.shown, **together())
+    blocks.load(loras, None, [lora], **together())
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
     numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
     photos = keep_files([file_path(file) for file in files or []])
-    return Asked(**{**texts, **numbers, "base": _named(asked["base"]), "photos": photos, "options": options})
-
-
-def _named(base: str) -> str:
-    return "" if base == CURRENT else base
+    files_named = {name: named(asked[name]) for name in ("base", "continue_from")}
+    return Asked(**{**texts, **numbers, **files_named, "photos": photos, "options": options})
 
 
 def _views(job: Job | None) -> Iterator[View]:
@@ -106,34 +108,16 @@ def _answering(handler: Callable[..., Iterator[View]]) -> Callable[..., Any]:
     return handler if host.generators_work() else lambda *values: next(handler(*values))
 
 
-def _look(files: Any) -> tuple[Any, str]:
-    looks = look([file_path(file) for file in files or []])
+def _look(files: Any, resolution: int | None) -> tuple[Any, str]:
+    looks = or_error(lambda: judge([file_path(file) for file in files or []], resolution or 0))
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
 
 
-def _preset(preset: str, method: str) -> list[Any]:
-    values = preset_values(preset, method)
-    return [values[name] for name in (*BY_PRESET, "priors")]
-
-
-def _bases() -> Any:
-    host.refresh_lists()
-    return gr.update(choices=[CURRENT, *host.checkpoints()])
-
-
 def _pick(noun: str, base: str) -> tuple[str, Any]:
-    word, report = _or_error(lambda: pick(noun, _named(base)))
+    word, report = or_error(lambda: pick(noun, named(base)))
     return word, gr.update(value=report, visible=True)
 
 
 def _stop() -> None:
     if not desk.stop():
         raise gr.Error("No training is running or waiting.")
-
-
-def _or_error(do: Callable[[], Any]) -> Any:
-    """What `do` returns; what a user has to change is said as the WebUI says it."""
-    try:
-        return do()
-    except (ValueError, OSError, ChildFailed) as error:
-        raise gr.Error(str(error)) from error

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
@@ -17,6 +18,8 @@ from .asked import Asked
 from .cards import write_card
 from .child import Child, ChildFailed
 from .kept_jobs import keep
+from .kept_run import kept_points, kept_samples
+from .loss_svg import Point
 
 Status = Literal["waiting", "running", "finished", "stopped", "failed"]
 
@@ -39,13 +42,14 @@ class Job:
     total: int = 0
     steps: int = 0
     seconds_left: float | None = None
-    points: list[tuple[int, float, float | None]] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
     samples: list[tuple[Image.Image, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: str = ""
     files: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.time)
+    _sampled: set[int] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -116,13 +120,21 @@ class Job:
                 self.files.append(event["file"])
             case "result":
                 self.result = event
+                self._take_kept(Path(event["run"]))
 
     def _note_step(self, event: dict[str, Any]) -> None:
         self.points.append((event["step"], event["instance"], event["prior"]))
         self.steps, self.seconds_left = event["steps"], event["seconds_left"]
         self._now("training", event["step"], event["steps"])
 
+    def _take_kept(self, folder: Path) -> None:
+        """A run that was found, or gone on with, has pictures and losses that this job was not told of."""
+        self.points = kept_points(folder)
+        before = [(picture, f"step {step}") for step, picture in kept_samples(folder) if step not in self._sampled]
+        self.samples[:0] = before
+
     def _note_sample(self, event: dict[str, Any]) -> None:
+        self._sampled.add(event["step"])
         for picture in event["pictures"]:
             image = Image.open(io.BytesIO(base64.b64decode(picture)))
             image.load()

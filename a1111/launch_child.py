@@ -12,12 +12,18 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-if __name__ == "__main__":
-    libraries, *words = sys.argv[1:]
+
+def put_first(libraries: str) -> None:
+    """Let imports look there first."""
     # Python puts a script's folder first, and ours would shadow other packages.
     sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() != HERE]
     if libraries:
         sys.path.insert(0, libraries)
+
+
+if __name__ == "__main__":
+    folder, *words = sys.argv[1:]
+    put_first(folder)
     main_file = HERE.parent / "__main__.py"
     sys.argv = [str(main_file), *words]
     runpy.run_path(str(main_file), run_name="__main__")

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..command_line.option_flags import BY_PRESET, field_kinds, said_default
+from ..command_line.option_flags import BY_PRESET, NONE, field_kinds, said_default
 from ..trainer.options import CHOICES, TEXTS
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates
@@ -37,10 +37,10 @@ def option_controls() -> dict[str, Any]:
     return made
 
 
-def preset_values(preset: str, method: str) -> dict[str, Any]:
-    """{field: what the preset makes of it}, the number of class images among them as "priors"."""
+def preset_values(preset: str, method: str, kept: Mapping[str, Any] = NONE) -> dict[str, Any]:
+    """{field: what the preset makes of it, `kept` over it}, the number of class images among them as "priors"."""
     chosen = preset_named(preset)
-    return {**chosen.options(method), "priors": chosen.priors}  # type: ignore[arg-type]
+    return {**chosen.options(method), **kept, "priors": chosen.priors}  # type: ignore[arg-type]
 
 
 def said_options(values: Mapping[str, Any]) -> dict[str, Any]:

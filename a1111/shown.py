@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 
 from . import webui_host as host
 from .job import Job
+from .looks import Look
 from .loss_svg import loss_svg
-from .uploads import Look
 
 STATUS = {
     "waiting": "Waiting in the queue",
@@ -38,6 +39,8 @@ def status_html(job: Job | None) -> str:
         said += f'<p role="alert">{escape(job.error)}</p>'
     said += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
     if job.result is not None:
+        if job.result["found"]:
+            said += "<p>The same training was finished before, and nothing had to be trained again.</p>"
         file = escape(Path(job.result["file"]).name)
         said += f"<p>Saved as <code>{file}</code>. Say <code>{escape(job.result['trigger'])}</code> in a prompt.</p>"
     return f'<div role="status" aria-live="polite">{said}</div>'
@@ -68,9 +71,15 @@ def _quoted(value: str) -> str:
 
 
 def faults_html(looks: Iterable[Look]) -> str:
-    """Which photos cannot be used, and why."""
-    bad = [f"<li>{escape(look.fault)}</li>" for look in looks if look.fault]
-    return f'<ul role="alert">{"".join(bad)}</ul>' if bad else ""
+    """Which photos cannot be used, and why; then what speaks against the others."""
+    looks, against = list(looks), defaultdict[str, list[str]](list)
+    for one in looks:
+        for why in one.advice:
+            against[why].append(one.name)
+    bad = "".join(f"<li>{escape(one.fault)}</li>" for one in looks if one.fault)
+    advice = "".join(f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>" for why, names in against.items())
+    alert = f'<ul role="alert">{bad}</ul>' if bad else ""
+    return alert + (f'<ul role="status">{advice}</ul>' if advice else "")
 
 
 def subjects_html(subjects: list[dict[str, Any]]) -> str:

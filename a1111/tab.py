@@ -10,7 +10,8 @@ import gradio as gr
 from ..trainer.options import CHOICES, TEXTS
 from ..trainer.presets import DEFAULT, PRESETS
 from . import webui_host as host
-from .handlers import CURRENT, connect
+from .choices import CURRENT, NEW_LORA, bases, starts
+from .handlers import connect
 from .option_controls import option_controls, prompt_controls
 from .shown import status_html, subjects_html
 from .subjects import subjects
@@ -71,10 +72,12 @@ def _subject() -> Controls:
         label="How the words compare", lines=6, max_lines=24, visible=False, elem_id="dreambooth_report"
     )
     with gr.Row():
-        asked["base"] = gr.Dropdown(
-            [CURRENT, *host.checkpoints()], value=CURRENT, label="Base", elem_id="dreambooth_base"
-        )
-        refresh = gr.Button("Refresh bases", size="sm", scale=0, elem_id="dreambooth_refresh")
+        asked["base"] = gr.Dropdown(bases(), value=CURRENT, label="Base", elem_id="dreambooth_base")
+        refresh = gr.Button("Refresh lists", size="sm", scale=0, elem_id="dreambooth_refresh")
+    asked["continue_from"] = gr.Dropdown(
+        starts(), value=NEW_LORA, label="Go on from", elem_id="dreambooth_continue_from",
+        info="A LoRA of any trainer, for the same base; it keeps its rank and alpha.",
+    )  # fmt: skip
     asked |= _method()
     with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
         asked |= prompt_controls()

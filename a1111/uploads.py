@@ -9,33 +9,15 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from ..trainer.photos import PhotoError, read_photo
+from ..trainer.photos import PhotoError
 from . import webui_host as host
+from .looks import look
 
 MOST = 200
 LARGEST = 200_000_000
 """Bytes of one file."""
-SHOWN = 256
-"""Pixels a side of a thumbnail."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """One photo as it would be trained on, or what is wrong with it."""
-
-    name: str
-    picture: Image.Image | None
-    fault: str = ""
-
-
-def look(files: Sequence[Path], side: int = SHOWN) -> list[Look]:
-    """Every photo, decoded, turned and cropped; captions (.txt) are no photos."""
-    return [_look(file, side) for file in files if file.suffix.casefold() != ".txt"]
 
 
 def keep_files(files: Sequence[Path]) -> Path:
@@ -101,11 +83,3 @@ def _safe(name: str) -> str:
     path = Path(name.replace("\\", "/").rpartition("/")[2])
     stem = re.sub(r"[^\w-]+", "_", path.stem).strip("_")[:60]
     return f"{stem or 'photo'}{re.sub(r'[^.a-z0-9]', '', path.suffix.casefold())[:6]}"
-
-
-def _look(file: Path, side: int) -> Look:
-    try:
-        pixels = read_photo(file, side, side).pixels
-    except ValueError as error:
-        return Look(file.name, None, str(error).replace(str(file), file.name))
-    return Look(file.name, Image.fromarray((pixels.permute(1, 2, 0) * 255).round().byte().numpy()))

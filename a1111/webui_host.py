@@ -40,6 +40,12 @@ def checkpoint_file(name: str) -> Path | None:
     return None if info is None else Path(info.filename)
 
 
+def loras() -> dict[str, Path]:
+    """{path within the WebUI's LoRA folder: file} of what can be gone on from."""
+    folder = Path(shared.cmd_opts.lora_dir)
+    return {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*.safetensors"))}
+
+
 def checkpoint_names(file: Path) -> dict[str, str]:
     """What generation parameters call a checkpoint: {"Model hash", "Model"}; empty where the WebUI lists it not."""
     for info in sd_models.checkpoints_list.values():

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .base import Base
 from .checkpoint import CheckpointError, read_shapes
-from .export.layers import layers_of
 from .export.lora_keys import any_style
 from .export.lora_weights import DOWN, LoraWeights, all_layers, ranks
-from .export.read_lora import read_lora
 from .options import OptionError, TrainOptions
+
+if TYPE_CHECKING:
+    # A host that trains in another process may lack what it takes to train.
+    from .base import Base
 
 
 def require_continuable(file: Path, options: TrainOptions) -> None:
@@ -42,6 +43,9 @@ def starting_weights(file: Path, base: Base, options: TrainOptions) -> LoraWeigh
     Raises OptionError for another rank or alpha than the file's and for layers that would not be trained,
     CheckpointError for a file that is no LoRA of this base.
     """
+    from .export.layers import layers_of
+    from .export.read_lora import read_lora
+
     lora = read_lora(file, layers_of(base))
     rank = max(ranks(lora))
     if options.rank != rank:

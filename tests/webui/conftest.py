@@ -58,16 +58,18 @@ def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         pytest.skip("the WebUIs and their Gradios are for Python 3.10 and 3.11")
     running: list[subprocess.Popen[str]] = []
 
-    def start(kind: str, api_auth: str = "") -> Served:
+    def start(kind: str, api_auth: str = "", python: Path | None = None, extension: Path = ROOT) -> Served:
         data = tmp_path_factory.mktemp(kind)
         (data / "models" / "Stable-diffusion").mkdir(parents=True)
         os.link(toybase_file, data / "models" / "Stable-diffusion" / "toybase.safetensors")
         port = _free_port()
-        words = [STAND_IN, packages(kind), ROOT, data, port, kind, *([api_auth] if api_auth else [])]
+        # A Python of its own has its own Gradio.
+        beside = "" if python else packages(kind)
+        words = [python or sys.executable, STAND_IN, beside, extension, data, port, kind, *filter(None, [api_auth])]
         environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
         with (data / "console.txt").open("w") as console:
             process = subprocess.Popen(
-                [sys.executable, *map(str, words)], stdout=console, stderr=subprocess.STDOUT, env=environment, text=True
+                list(map(str, words)), stdout=console, stderr=subprocess.STDOUT, env=environment, text=True
             )
         running.append(process)
         _await_ready(process, data / "console.txt")

@@ -20,6 +20,8 @@ PACKAGES = {
     "forge": ("gradio==4.40.0", "fastapi==0.104.1", "pydantic==2.8.2", "huggingface-hub==0.26.2", *COMMON),
     "browser": ("playwright==1.65.2",),
 }
+# A1111 1.10's, of what meets the training; the rest of its libraries would only be more to fetch.
+A1111_LIBRARIES = ("torch==2.1.2", "transformers==4.30.2", "accelerate==0.21.0", "safetensors==0.4.2")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -33,6 +35,19 @@ def packages(name: str) -> Path:
         subprocess.run([*pip, *PACKAGES[name]], check=True)
         part.rename(folder)
     return folder
+
+
+def a1111_python() -> Path:
+    """A Python with A1111's own libraries and Gradio, as its venv has them: 5 GB, some minutes, once."""
+    folder = CACHE / "a1111-python"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = (str(python), "-m", "pip", "install", "--quiet", "--prefer-binary")
+        subprocess.run([*pip, *A1111_LIBRARIES, *PACKAGES["a1111"]], check=True)
+        (folder / "complete").touch()
+    return python
 
 
 def browser() -> str | None:

@@ -12,6 +12,19 @@ from pathlib import Path
 from dreambooth_nodes.tests.webui.environment import ROOT
 
 REQUIREMENTS = "# floors\nalpha-lib>=2.0\nbeta_lib>=1.5\n"
+TESTED = "# These go together\nalpha-lib==2.1\nbeta_lib==1.5\n"
+CHECK = "import sys; sys.path.insert(0, sys.argv[1]); import alpha_lib, beta_lib\n"
+# (name, version, what it requires, its code): a beta imports what only some alphas have, as real packages do.
+WHEELS = (
+    ("alpha_lib", "1.0", "", ""),
+    ("alpha_lib", "2.1", "gamma-lib", "today = 1\n"),
+    ("alpha_lib", "2.2", "", "today = 1\n"),
+    ("alpha_lib", "2.9", "", ""),
+    ("alpha_lib", "3.0", "", "tomorrow = 1\n"),
+    ("beta_lib", "1.5", "alpha-lib", "from alpha_lib import today\n"),
+    ("beta_lib", "2.0", "alpha-lib", "from alpha_lib import tomorrow\n"),
+    ("gamma_lib", "0.3", "", ""),
+)
 
 
 class Host:
@@ -21,23 +34,19 @@ class Host:
         self.folder, self.index = folder, folder / "index"
         self.extension = folder / "extensions" / "our-pack"
         self.extension.mkdir(parents=True)
-        shutil.copy(ROOT / "install.py", self.extension)
+        (self.extension / "a1111").mkdir()
+        for ours in ("install.py", "a1111/put_beside.py"):
+            shutil.copy(ROOT / ours, self.extension / ours)
+        (self.extension / "a1111" / "check_libraries.py").write_text(CHECK)
         (self.extension / "requirements.txt").write_text(REQUIREMENTS)
-        (self.extension / "requirements-floor.txt").write_text("alpha-lib==2.1\n")
+        (self.extension / "requirements-floor.txt").write_text(TESTED)
         (folder / "webui" / "modules").mkdir(parents=True)
         (folder / "webui" / "modules" / "launch_utils.py").write_text("")
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         self.python = folder / "venv" / "bin" / "python"
         self.index.mkdir()
-        # alpha needs gamma; beta needs alpha, whatever its version.
-        for name, version, needs in (
-            ("alpha_lib", "1.0", ""),
-            ("alpha_lib", "2.1", "gamma-lib"),
-            ("alpha_lib", "3.0", ""),
-            ("beta_lib", "1.5", "alpha-lib"),
-            ("gamma_lib", "0.3", ""),
-        ):
-            wheel(self.index, name, version, needs)
+        for described in WHEELS:
+            wheel(self.index, *described)
 
     @property
     def libraries(self) -> list[str]:
@@ -71,13 +80,13 @@ class Host:
         return subprocess.run(command, env=self.environment, text=True, capture_output=True, check=True).stdout.strip()
 
 
-def wheel(index: Path, name: str, version: str, needs: str) -> None:
+def wheel(index: Path, name: str, version: str, needs: str, code: str) -> None:
     """A real wheel of one module."""
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     metadata += f"Requires-Dist: {needs}\n" if needs else ""
     files = {
-        f"{name}.py": f"version = {version!r}\n",
+        f"{name}.py": f"{code}version = {version!r}\n",
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

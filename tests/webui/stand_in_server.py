@@ -1,7 +1,7 @@
 """The stand-in's page, with every extension's tab in it.
 
-`stand_in_server.py PACKAGES EXTENSION DATA PORT KIND [API_AUTH]`, with the folder of a Gradio, and a1111 or forge. Its
-"Generate" waits in the queue and writes down when its turn came.
+`stand_in_server.py PACKAGES EXTENSION DATA PORT KIND [API_AUTH]`. PACKAGES: the folder of a Gradio, or "". KIND: a1111
+or forge. Its "Generate" waits in the queue and writes down when its turn came.
 """
 
 from __future__ import annotations
@@ -74,5 +74,6 @@ def main(extension: Path, data: Path, port: int, kind: str, api_auth: str | None
 if __name__ == "__main__":
     packages, place, folder, number, *rest = sys.argv[1:]
     # Not by PYTHONPATH, which the training process would inherit.
-    sys.path.insert(0, packages)
+    if packages:
+        sys.path.insert(0, packages)
     main(Path(place), Path(folder), int(number), *rest)

@@ -59,6 +59,8 @@ def test_only_the_users_of_api_auth_may(webui: Served, user: str) -> None:
         ({"options": {"steps": 0}}, "steps is 0"),
         ({"options": {"steps": "5; rm"}}, "steps is '5; rm'"),
         ({"options": {"loras": "/tmp"}}, "there is no option 'loras'"),
+        ({"continue_from": "../../x"}, "has no '../../x'"),
+        ({"continue_from": "nobody"}, "has no 'nobody'"),
         ({"resume": True}, "nothing to resume"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
+from dreambooth_nodes.tests.webui.tab_page import PATIENCE, RANK, SAID, ask, drop, field, fill, loras, open_tab, status
+from dreambooth_nodes.trainer.checkpoint import read_shapes
+from dreambooth_nodes.trainer.options import TEXTS
 from dreambooth_nodes.trainer.personalized import read_personalized
-
-PATIENCE = 240_000
 
 
 @pytest.fixture(scope="module", params=["a1111", "forge"])
@@ -31,34 +33,15 @@ def page(webui: Served, chromium: Any) -> Any:
     page.close()
 
 
-def open_tab(page: Any, name: str) -> None:
-    page.locator("#tabs button", has_text=name).first.click()
-
-
-def field(page: Any, name: str) -> Any:
-    return page.locator(f"#{name} textarea, #{name} input").first
-
-
-def fill(page: Any, name: str, value: object) -> None:
-    field(page, name).fill(str(value))
-    field(page, name).press("Tab")
-
-
-def drop(page: Any, *files: Path) -> None:
-    page.locator("#dreambooth_photos input[type=file]").set_input_files([str(file) for file in files])
-
-
-def status(page: Any) -> Any:
-    return page.locator("#dreambooth_status")
-
-
 def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any, tmp_path: Path) -> None:
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(b"\xff\xd8\xff no picture")
-    drop(page, SUBJECT / "00.png", torn)
+    again = Path(shutil.copy(SUBJECT / "00.png", tmp_path / "again.png"))
+    drop(page, SUBJECT / "00.png", again, torn)
     page.locator("#dreambooth_faults [role=alert]").wait_for()
-    assert "torn.jpg" in page.locator("#dreambooth_faults").first.inner_text()
-    assert page.locator("#dreambooth_thumbnails img").count() == 1
+    said = page.locator("#dreambooth_faults").first.inner_text()
+    assert "torn.jpg" in said and "again.png: Nearly the same picture as 00.png" in said
+    assert page.locator("#dreambooth_thumbnails img").count() == 2
 
 
 def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
@@ -69,6 +52,7 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
                            || document.querySelector(`label[for="${e.id}"]`))).map(e => e.outerHTML)"""
     )
     assert unnamed == []
+    assert [name for name in TEXTS if page.locator(f"#dreambooth_{name}").count() != 1] == []
 
 
 def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
@@ -89,8 +73,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '400'")
     page.locator("#dreambooth_method label", has_text="lora").click()
     page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '800'")
-    said = {"class_noun": "dog", "identifier": "olt", "name": "spotty", "priors": 1, "steps": 3, "sample_count": 1}
-    for name, value in said.items():
+    for name, value in SAID.items():
         fill(page, f"dreambooth_{name}", value)
     page.locator("#dreambooth_train").click()
     status(page).get_by_text("Running").wait_for(timeout=PATIENCE)
@@ -121,6 +104,31 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     given_back = ["model back"] if webui.kind == "a1111" else []
     lists = ["checkpoints listed", "loras listed"]
     assert order == ["start_task", "model unloaded", *given_back, *lists, "finish_task", "txt2img"]
+
+
+def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -> None:
+    ask(page)
+    page.locator("#dreambooth_train").click()
+    status(page).get_by_text("nothing had to be trained").wait_for(timeout=PATIENCE)
+    assert "after 3 steps" in str(page.locator("#dreambooth_curve svg").get_attribute("aria-label"))
+    page.locator("#dreambooth_samples img").first.wait_for()
+    assert [file.name for file in loras(webui)] == ["spotty_00001.safetensors"]
+
+
+def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Served) -> None:
+    ask(page)
+    # The preset's, which a click on the LoRA has to change.
+    fill(page, "dreambooth_rank", 16)
+    page.locator("#dreambooth_continue_from input").click()
+    page.locator("#dreambooth_continue_from li", has_text=loras(webui)[0].name).click()
+    page.wait_for_function(f"document.querySelector('#dreambooth_rank input').value == '{RANK}'")
+    page.locator("#dreambooth_train").click()
+    status(page).get_by_text("spotty_00002").wait_for(timeout=PATIENCE)
+    shapes = read_shapes(loras(webui)[1])
+    assert {shape[0] for key, shape in shapes.items() if "lora_down" in key} == {RANK}
+    records = (webui.data / "outputs" / "dreambooth" / "runs").glob("*/run.json")
+    begun = [json.loads(record.read_text())["asked"]["continue_from"] for record in records]
+    assert sorted(map(bool, begun)) == [False, True]
 
 
 def test_another_page_sees_what_was_trained(page: Any) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..checkpoint import CheckpointError, Shapes
-from .layers import Place
 from .lora_weights import ALPHA, DOWN, PEFT, UP
+
+if TYPE_CHECKING:
+    # A host that trains in another process may lack what it takes to train.
+    from .layers import Place
 
 Split = Callable[[str], tuple[str, str]]
 KOHYA = {".lora_down.weight": DOWN, ".lora_up.weight": UP, ".alpha": ALPHA}

@@ -1,0 +1,107 @@
+"""Puts what the WebUI's Python lacks into `libraries/`, in versions that fit what is there.
+
+install.py runs this by its path. Nothing but the standard library is needed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+PIP = ("-m", "pip", "--disable-pip-version-check", "--retries", "2", "--timeout", "20", "install")
+CHECK = Path(__file__).with_name("check_libraries.py")
+TOGETHER = "# These go together"
+"""In requirements-floor.txt, before the packages that know each other's insides."""
+STAMP = "complete.json"
+
+
+class NothingFits(RuntimeError):
+    """No choice of versions could be installed and loaded; the message says why the last one could not."""
+
+
+def put_beside(
+    libraries: Path, stamp: Mapping[str, object], required: str, tested: str, host: Mapping[str, str]
+) -> None:
+    """Fill `libraries` with the first choice that loads beside the host's own packages, which stay as they are.
+
+    stamp: what it was made for. required, tested: the texts of the two requirements files. host: {name: version} of
+    the required packages that the host has and that are new enough. Raises NothingFits, OSError.
+    """
+    part = libraries.with_name(f".{libraries.name}.part")
+    fault = ""
+    try:
+        for wanted in choices(required, tested, host):
+            if not (fault := _fault(wanted, part, libraries)):
+                (part / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+                shutil.rmtree(libraries, ignore_errors=True)
+                os.replace(part, libraries)
+                return
+            print(f"dreambooth-nodes: {fault}", file=sys.stderr, flush=True)
+        raise NothingFits(fault)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def choices(required: str, tested: str, host: Mapping[str, str]) -> list[list[str]]:
+    """What to ask pip for, the best first.
+
+    What is lacking comes in the version that is tested; beside newer packages than are tested, in the newest that
+    there is; else everything comes in the tested versions, whatever the host has. An old torch is never followed by
+    the newest, which may need a newer driver than the host's was chosen for.
+    """
+    floors = dict(re.findall(r"(?m)^([\w-]+)(>=[\d.]+)\s*$", required))
+    pins = dict(re.findall(r"(?m)^([\w-]+)(==[\d.]+)\s*$", tested))
+    kept = {name: f"=={version}" for name, version in host.items()}
+    whole = {name: pins.get(name, floor) for name, floor in floors.items()}
+    oldest, newest = {**whole, **kept}, {**floors, **kept}
+    together = re.findall(r"(?m)^([\w-]+)==", tested.partition(TOGETHER)[2])
+    newer = any(_minor(host[name]) > _minor(pins[name]) for name in together if name in host)
+    ordered = [oldest] if "torch" not in host and "torch" in floors else [newest, oldest] if newer else [oldest, newest]
+    return [[f"{name}{version}" for name, version in choice.items()] for choice in (*ordered, whole)]
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _fault(wanted: list[str], part: Path, libraries: Path) -> str:
+    """Install a choice into `part`; why it will not do, or ""."""
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        packages = _planned(wanted)
+        print(f"dreambooth-nodes: installing into {libraries}, once: {', '.join(packages)}", flush=True)
+        part.mkdir()
+        _pip("--no-deps", "--target", str(part), *packages)
+    except subprocess.CalledProcessError as error:
+        return f"pip found no way to install {', '.join(wanted)}: {_last_line(error.stderr)}"
+    check = subprocess.run([sys.executable, CHECK, part], capture_output=True, text=True, check=False)
+    return f"{', '.join(packages)} cannot be loaded here: {_last_line(check.stderr)}" if check.returncode else ""
+
+
+def _planned(wanted: list[str]) -> list[str]:
+    """What pip would add to this environment, without adding it."""
+    report = json.loads(_pip("--dry-run", "--report", "-", *wanted))
+    return [f"{entry['metadata']['name']}=={entry['metadata']['version']}" for entry in report["install"]]
+
+
+def _pip(*words: str) -> str:
+    command = [sys.executable, *PIP, "--quiet", *_torch_index(), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _torch_index() -> list[str]:
+    """Where torch for the host's CUDA comes from: "2.1.2+cu121" names it."""
+    build = next((d.version.partition("+")[2] for d in metadata.distributions(name="torch")), "")
+    named = os.environ.get("TORCH_INDEX_URL") or (f"https://download.pytorch.org/whl/{build}" if build else "")
+    return ["--extra-index-url", named] if named else []
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "it said nothing")

@@ -1,0 +1,54 @@
+"""The tab as a user's hands meet it, in either Gradio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dreambooth_nodes.tests.webui.conftest import SUBJECT, Served
+
+PATIENCE = 240_000
+RANK = 4
+SAID = {
+    "class_noun": "dog",
+    "identifier": "olt",
+    "name": "spotty",
+    "priors": 1,
+    "steps": 3,
+    "rank": RANK,
+    "sample_count": 1,
+}
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.locator("#tabs button", has_text=name).first.click()
+
+
+def field(page: Any, name: str) -> Any:
+    return page.locator(f"#{name} textarea, #{name} input").first
+
+
+def fill(page: Any, name: str, value: object) -> None:
+    field(page, name).fill(str(value))
+    field(page, name).press("Tab")
+
+
+def drop(page: Any, *files: Path) -> None:
+    page.locator("#dreambooth_photos input[type=file]").set_input_files([str(file) for file in files])
+
+
+def ask(page: Any) -> None:
+    """Photos and settings of one small training."""
+    drop(page, *sorted(SUBJECT.glob("*.png")))
+    page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
+    page.locator("#dreambooth_advanced .label-wrap").first.click()
+    for name, value in SAID.items():
+        fill(page, f"dreambooth_{name}", value)
+
+
+def loras(webui: Served) -> list[Path]:
+    return sorted((webui.data / "models" / "Lora").glob("*.safetensors"))
+
+
+def status(page: Any) -> Any:
+    return page.locator("#dreambooth_status")
