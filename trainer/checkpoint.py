@@ -67,10 +67,15 @@ def write_json(value: Any, path: Path) -> Path:
 
 def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
     """`folder/name_00001suffix`, or the next number that no file has: nothing is overwritten."""
-    pattern = re.compile(rf"{re.escape(name)}_(\d{{5}}){re.escape(suffix)}", re.IGNORECASE)
     folder.mkdir(parents=True, exist_ok=True)
-    taken = [int(hit[1]) for file in folder.iterdir() if (hit := pattern.fullmatch(file.name))]
+    taken = numbered_files(folder, name, suffix)
     return folder / f"{name}_{max(taken, default=0) + 1:05d}{suffix}"
+
+
+def numbered_files(folder: Path, name: str, suffix: str = ".safetensors") -> dict[int, Path]:
+    """{number: file} of all that `numbered` has named so."""
+    pattern = re.compile(rf"{re.escape(name)}_(\d{{5}}){re.escape(suffix)}", re.IGNORECASE)
+    return {int(hit[1]): file for file in folder.iterdir() if (hit := pattern.fullmatch(file.name))}
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:

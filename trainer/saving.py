@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
+from pathlib import Path
 
 import torch
 
 from .base import Base
 from .base_sample import FIELD, base_sample
+from .checkpoint import CheckpointError, numbered_files, read_metadata
 from .export.convert import write_lora
 from .export.layers import layers_of
-from .export.metadata import layout_metadata, run_metadata
+from .export.metadata import RUN, layout_metadata, run_metadata
 from .export.original import original_tensors
 from .export.said import Said
 from .export.written import require_same, write_checked
 from .methods import Lora, Method
-from .personalized import Personalized
+from .personalized import Personalized, read_personalized
 from .request import Request
 from .run import Run
-from .store import Store
+
+log = logging.getLogger(__name__)
 
 
 class ResultNotWritten(OSError):
@@ -35,9 +39,11 @@ def not_written(error: OSError, name: str, done: int, kept: int) -> ResultNotWri
 
 
 def save_steps(base: Base, method: Method, request: Request, run: Run, steps: int, name: str) -> Personalized:
-    """What `steps` steps have trained, as a new file of this name in the host's folder."""
+    """What `steps` steps have trained, as a file of this name in the host's folder."""
     options = request.options
     with run.store.new_file(options.method, name) as file:
+        if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
+            return left
         result = Personalized(
             file=file,
             method=options.method,
@@ -47,8 +53,19 @@ def save_steps(base: Base, method: Method, request: Request, run: Run, steps: in
             steps=steps,
             seed=options.seed,
         )
-        _write(base, method, result, _said(request, run, steps), run.store)
+        _write(base, method, result, _said(request, run, steps), run)
     return result
+
+
+def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personalized | None:
+    """The file of this run and step that a process wrote before it died, and did not live to note in the record."""
+    for file in numbered_files(folder, name).values():
+        try:
+            if read_metadata(file).get(RUN) == run.key and (found := read_personalized(file)).steps == steps:
+                return found
+        except CheckpointError as error:
+            log.warning("%s", error)
+    return None
 
 
 def _said(request: Request, run: Run, steps: int) -> Said:
@@ -64,16 +81,16 @@ def _said(request: Request, run: Run, steps: int) -> Said:
     )
 
 
-def _write(base: Base, method: Method, result: Personalized, said: Said, store: Store) -> None:
+def _write(base: Base, method: Method, result: Personalized, said: Said, run: Run) -> None:
     """Write `result.file`: a LoRA under kohya's names, or the whole checkpoint. Raises CheckpointError if it is bad."""
-    named = {"modelspec.architecture": base.architecture}
+    named = {"modelspec.architecture": base.architecture, RUN: run.key}
     sample = {FIELD: json.dumps(base_sample(base.source))}
     metadata = {**run_metadata(said, base), **result.metadata(), **named, **sample}
-    store.keep_shapes(base.source, base.fingerprint)
+    run.store.keep_shapes(base.source, base.fingerprint)
     if isinstance(method, Lora):
         write_lora(method.weights(base), layers_of(base), "kohya", result.file, metadata, torch.float16)
         return
-    store.keep_base(base.source, base.fingerprint)
+    run.store.keep_base(base.source, base.fingerprint)
     marks = base.marks(base.source, base.prediction)
     shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     metadata |= layout_metadata(type(base), "checkpoint", None, base.architecture)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ...trainer.store import Store
-from .disk import Reference, after_death, at_the_end, contents, everything, left_over, reference
+from .disk import Reference, after_death, at_the_end, contents, everything, left_over, reference, written_again
 from .forks import Child, in_child
 from .killing import LATEST_AFTER_BOUNDARY, Death, killed_after, wait
 from .points import BOUNDARY, Points, die_at_once, kill_itself
@@ -30,8 +30,8 @@ class Deaths:
     setting: Setting
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     leftovers: int = 0
-    again: int = 0
-    alive: int = 0
+    late: int = 0
+    """Runs that had ended before a kill came: of the last row."""
 
     def begin(self) -> Row:
         """Train the run that never stops, counting its points; and twice, so that it is known to be one run."""
@@ -73,16 +73,18 @@ class Deaths:
     def at_random(self, times: int) -> Row:
         """Kill -9 from outside, at random moments."""
         row = Row("kill -9 at random moments")
-        while row.count - self.alive < times:
+        while row.count - self.late < times:
             self._die(row, str(row.count), self._random(len(self.points)))
         return self._noted(row)
 
     def twice(self, times: int) -> Row:
         """A second death while the run goes on after the first."""
         row = Row("kill -9 at random moments, and again of the run that goes on")
-        for number in range(times):
-            # The run that goes on has fewer points before its end.
-            self._die(row, str(number), self._random(len(self.points)), self._random(len(self.points) // 3))
+        while row.count - self.late < times:
+            first = self._random(len(self.points))
+            # The run that goes on has about as many points before its end as were left, and one at least.
+            left = len(self.points) - (first[0].die_at or 0)
+            self._die(row, str(row.count), first, self._random(max(1, left // 2)))
         return self._noted(row)
 
     def _at(self, index: int, number: int) -> tuple[Points, Death]:
@@ -101,19 +103,20 @@ class Deaths:
         store = self.setting.store("death")
         shutil.rmtree(store.work.parent, ignore_errors=True)
         faults: list[str] = []
+        died: list[bool] = []
         for points, death in deaths:
             child = Child(partial(self._watched, store, points))
             death(child)
-            self.alive += child.outcome().answer is not None
+            died.append(child.outcome().answer is None)
             faults += after_death(store, self.against)
+        self.late += not all(died)
         before = contents(store)
         self.leftovers = max(self.leftovers, left_over(store))
         self._an_hour_passes()
         outcome = in_child(lambda: train(self.setting, store))
         faults += outcome.faults
         if outcome.answer is not None and not outcome.faults:
-            faults += at_the_end(store, self.against, outcome.answer, before)
-        self.again += len(contents(store)) - len(self.against.tensors)
+            faults += at_the_end(store, self.against, outcome.answer, before) + written_again(store)
         row.add(what, faults)
 
     def _an_hour_passes(self) -> None:
@@ -127,11 +130,9 @@ class Deaths:
 
     def _noted(self, row: Row) -> Row:
         row.notes.append(f"at most {self.leftovers / 1e6:.2f} MB of temporary files, removed by the next run")
-        if self.again:
-            row.notes.append(f"{self.again} whole files written a second time, under another number")
-        if self.alive:
-            row.notes.append(f"{self.alive} had ended when the kill came")
-        self.leftovers = self.again = self.alive = 0
+        if self.late:
+            row.notes.append(f"{self.late} had ended when a kill came, and are no deaths")
+        self.leftovers = self.late = 0
         return row
 
 

@@ -110,6 +110,12 @@ def at_the_end(store: Store, against: Reference, answer: dict[str, Any], before:
     return faults + ["the state is left" for _ in store.work.glob("runs/*/state.safetensors")]
 
 
+def written_again(store: Store) -> list[str]:
+    """Files of one run in `store` that hold what another holds already."""
+    steps = [read_personalized(file).steps for file in listed(store.loras)]
+    return [f"{steps.count(step)} files are of {step} steps" for step in sorted(set(steps)) if steps.count(step) > 1]
+
+
 def contents(store: Store) -> dict[Path, str]:
     """Digest of every file that hosts list."""
     files = listed(store.loras)

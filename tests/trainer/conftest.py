@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from dreambooth_nodes.tests.trainer.short_runs import request_of
 from dreambooth_nodes.trainer import priors
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.photos import read_folder
+from dreambooth_nodes.trainer.request import Request
 from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
 from dreambooth_nodes.trainer.store import Store
 from dreambooth_nodes.trainer.subject import Subject
@@ -74,3 +76,8 @@ def class_priors(base: Base, tmp_path_factory: pytest.TempPathFactory) -> priors
 def store(tmp_path: Path) -> Store:
     output = tmp_path / "output"
     return Store(output / "loras", output / "checkpoints", output / "dreambooth")
+
+
+@pytest.fixture
+def asked(subject: Subject, class_priors: priors.ClassPriors) -> Request:
+    return request_of(subject, class_priors)

@@ -18,7 +18,9 @@ from .modelspec import SPEC, modelspec_fields
 from .said import Said
 
 STABILITY = "https://github.com/Stability-AI/generative-models"
-ABOUT_THE_LAYOUT = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference")
+RUN = f"{PREFIX}run"
+"""The key of the run that wrote this very file."""
+ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)
 
 
 def run_metadata(said: Said, base: Base) -> dict[str, str]:
@@ -53,7 +55,7 @@ def layout_metadata(
 
 def carried(metadata: Mapping[str, str]) -> dict[str, str]:
     """What of a source's metadata holds in another layout too."""
-    return {key: value for key, value in metadata.items() if not key.startswith(ABOUT_THE_LAYOUT)}
+    return {key: value for key, value in metadata.items() if not key.startswith(ABOUT_THE_FILE)}
 
 
 def _only(values: set[int] | set[float]) -> str:
