@@ -34,7 +34,7 @@ class Adafactor(torch.optim.Optimizer):
         self._place = {parameter: (place, group) for place, (group, parameter) in enumerate(parameters)}
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step on every weight that has a gradient."""
         for parameter in self._place:
             if parameter.grad is not None:

@@ -16,16 +16,15 @@ LEAST = 2**16
 """Weights of a layer that is worth it; the smaller ones are next to nothing, the first and the last among them."""
 
 
-def quantise(module: nn.Module, dtype: torch.dtype) -> None:
-    """Put every frozen linear layer and convolution of `module` in 8 bits, each on its own device.
-
-    dtype: what they compute in.
+def quantise(module: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+    """Put every frozen linear layer and convolution of `module` in 8 bits, on `device`, where no more than one of
+    them is whole at a time. dtype: what they compute in.
     """
     for name, layer in list(module.named_modules()):
         if _is_plain(layer) and layer.weight.numel() >= LEAST and not layer.weight.requires_grad:
             parent, _, own = name.rpartition(".")
             kind = EightBitLinear if isinstance(layer, nn.Linear) else EightBitConv2d
-            setattr(module.get_submodule(parent), own, kind(layer, dtype))
+            setattr(module.get_submodule(parent), own, kind(layer.to(device), dtype))
 
 
 class EightBitLinear(nn.Linear):

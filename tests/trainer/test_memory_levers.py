@@ -77,7 +77,7 @@ def test_the_loss_curve_is_the_plain_ones_within_the_levers_rounding(training: N
 
 
 def test_a_lora_over_8_bits_learns(training: New) -> None:
-    run = training(base_in_8_bits=True, precision="bf16", prior_weight=0.0)
+    run = training(base_in_8_bits=True, precision="fp32", prior_weight=0.0)
     before = torch.stack([run.losses_of(run.batches[i]).instance for i in range(100, 108)]).mean()
     curve(run, 12)
     after = torch.stack([run.losses_of(run.batches[i]).instance for i in range(100, 108)]).mean()
@@ -91,7 +91,7 @@ def nbytes(module: nn.Module) -> int:
 def test_8_bits_take_about_half_of_bf16(base: Base) -> None:
     denoiser = copy.deepcopy(base.denoiser).to(torch.bfloat16)
     plain = nbytes(denoiser)
-    quantise(denoiser, torch.bfloat16)
+    quantise(denoiser, torch.bfloat16, torch.device("cpu"))
     assert 0.5 < nbytes(denoiser) / plain < 0.52
 
 
