@@ -16,7 +16,7 @@ from ..trainer.past_runs import find_finished
 from ..trainer.personalize import personalize
 from ..trainer.personalized import Personalized
 from ..trainer.photos import read_folder
-from ..trainer.precision import frozen_dtype
+from ..trainer.precision import layers_dtype
 from ..trainer.presets import preset_named
 from ..trainer.priors import ClassPriors, PriorsError
 from ..trainer.request import Request
@@ -44,7 +44,7 @@ class Teaching:
         self.options: TrainOptions = chosen_options(arguments, kept_settings(arguments.continue_from))
         self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
         self.base = BaseModel(arguments)
-        self.base.dtype = frozen_dtype(self.options, self.base.device)
+        self.base.dtype = layers_dtype(self.options, self.base.device)
 
     @cached_property
     def request(self) -> Request:

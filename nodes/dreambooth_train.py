@@ -17,7 +17,7 @@ from ..trainer.options import CHOICES, TEXTS, TrainOptions
 from ..trainer.past_runs import find_finished
 from ..trainer.personalize import personalize
 from ..trainer.personalized import Personalized
-from ..trainer.precision import frozen_dtype
+from ..trainer.precision import layers_dtype
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.priors import ClassPriors
 from ..trainer.request import Request
@@ -120,7 +120,7 @@ def _train_on(
     device: torch.device, base: BaseFile, request: Request, progress: NodeProgress
 ) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
-    live = load_base(base.path, base.prediction, frozen_dtype(request.options, device)).to(device)
+    live = load_base(base.path, base.prediction, layers_dtype(request.options, device)).compute_on(device)
     try:
         result, run = personalize(live, request, store(), progress, progress.stop)
     except StoppedEarly:

@@ -44,6 +44,8 @@ class Base(Family):
     prediction: str | None = None
     source: Source
     fingerprint: str
+    computes_on: torch.device | None = None
+    """Where components are brought when they work; None: all are where the denoiser is."""
 
     @abstractmethod
     def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
@@ -96,8 +98,8 @@ class Base(Family):
 
     @property
     def device(self) -> torch.device:
-        """Where the denoiser is."""
-        return next(self.denoiser.parameters()).device
+        """Where it computes."""
+        return self.computes_on or next(self.denoiser.parameters()).device
 
     def components(self) -> dict[str, nn.Module]:
         """{component name: module}, in the order in which a checkpoint lists them."""
@@ -107,6 +109,11 @@ class Base(Family):
         """Move every component to `device`; returns self."""
         for module in self.components().values():
             module.to(device)
+        return self.compute_on(device)
+
+    def compute_on(self, device: torch.device) -> Base:
+        """Compute on `device`, and move each component there when it is needed; see `placement`. Returns self."""
+        self.computes_on = device
         self.process = self.process.to(device)
         return self
 

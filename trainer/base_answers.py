@@ -11,6 +11,7 @@ from . import randomness
 from .base import Base, Conditioning
 from .frame import Frame
 from .identifier import PROBED, Answer
+from .placement import on_device
 from .precision import autocast
 from .priors import Draw, PriorRecipe
 from .sampling import SamplerSettings, draw
@@ -37,7 +38,8 @@ def denoiser_answer(base: Base) -> Answer:
 
     @torch.no_grad()
     def answer(prompts: Sequence[str]) -> Tensor:
-        with autocast(None if base.dtype == torch.float32 else base.dtype, base.device):
+        dtype = None if base.dtype == torch.float32 else base.dtype
+        with on_device(base, ["denoiser", *base.text_encoders]), autocast(dtype, base.device):
             return torch.stack([_epsilon(base, noisy, timesteps, base.encode_prompts([prompt])) for prompt in prompts])
 
     return answer

@@ -12,6 +12,7 @@ from torch import Tensor
 from .base import Base, Conditioning, Posterior
 from .events import Stop, StoppedEarly, never
 from .photos import Photo
+from .placement import on_device
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,14 @@ def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], s
     Raises StoppedEarly where `stop` says True between two photos.
     """
     posteriors, masks, frames = [], [], []
-    for photo in photos:
-        if stop():
-            raise StoppedEarly("The run was stopped while its pictures were encoded; no step was trained.")
-        posterior = base.encode_images(photo.pixels.unsqueeze(0).to(base.device))
-        posteriors.append(posterior)
-        masks.append(_latent_mask(photo, posterior.mean))
-        frames.append(photo.cut_out)
+    with on_device(base, ["vae"]):
+        for photo in photos:
+            if stop():
+                raise StoppedEarly("The run was stopped while its pictures were encoded; no step was trained.")
+            posterior = base.encode_images(photo.pixels.unsqueeze(0).to(base.device))
+            posteriors.append(posterior)
+            masks.append(_latent_mask(photo, posterior.mean))
+            frames.append(photo.cut_out)
     mean, std = (torch.cat([getattr(p, part) for p in posteriors]) for part in ("mean", "std"))
     masked = any(photo_mask is not None for photo_mask in masks)
     ones = torch.ones_like(mean[:1, :1])
@@ -80,8 +82,10 @@ def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], s
 def encode_prompts(base: Base, texts: Sequence[str], text_encoder_trains: bool) -> EncodedPrompts:
     """Token ids of the prompts and, when the text encoders are frozen, their conditioning."""
     token_ids = base.tokenize(texts).to(base.device)
-    conditioning = None if text_encoder_trains else base.encode_tokens(token_ids)
-    return EncodedPrompts(tuple(texts), token_ids, conditioning)
+    if text_encoder_trains:
+        return EncodedPrompts(tuple(texts), token_ids, None)
+    with on_device(base, base.text_encoders):
+        return EncodedPrompts(tuple(texts), token_ids, base.encode_tokens(token_ids))
 
 
 def _latent_mask(photo: Photo, like: Tensor) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""AdamW, fused where the device has it, and diffusers' learning-rate schedules."""
+"""AdamW, fused where the device has it, or Adafactor; and diffusers' learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from diffusers.optimization import get_scheduler
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
+from .adafactor import Adafactor
 from .base import Base
 from .options import TrainOptions
 
 
 def make_optimizer(base: Base, options: TrainOptions) -> Optimizer:
-    """AdamW over everything that requires a gradient; the text encoders at their own rate."""
+    """Over everything that requires a gradient; the text encoders at their own rate."""
     denoiser = _trainable(base.denoiser)
     text = [p for module in base.text_encoders.values() for p in _trainable(module)]
     text_rate = options.text_encoder_learning_rate or options.learning_rate
     groups: list[dict[str, Any]] = [{"params": denoiser, "lr": options.learning_rate}]
     if text:
         groups.append({"params": text, "lr": text_rate})
+    if options.optimizer == "adafactor":
+        return Adafactor(groups, options.weight_decay, options.seed)
     fused = base.device.type in ("cuda", "cpu", "mps") and _fused_adamw_runs(denoiser[0])
     return AdamW(groups, weight_decay=options.weight_decay, fused=fused)
 

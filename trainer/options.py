@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from .option_checks import OptionError, require, require_levers_that_fit, require_number
 from .prompts import PromptTemplates
+
+__all__ = ["CHOICES", "TEXTS", "MethodName", "OptionError", "Precision", "TrainOptions"]
 
 MethodName = Literal["full", "lora"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 Targets = Literal["attention", "transformer", "transformer_and_resnet"]
-
-
-class OptionError(ValueError):
-    """An option out of its range; the message names the value and what is allowed."""
+OptimizerName = Literal["adamw", "adafactor"]
+TrainedWeights = Literal["fp32", "bf16"]
+Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
 
 
 def _says(text: str, changes_weights: bool = True) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class TrainOptions:
     schedule: Schedule = field(default="constant", metadata=_says("Of the learning rate."))
     warmup_steps: int = field(default=0, metadata=_says("Steps over which the learning rate rises, 0 or more."))
     max_grad_norm: float = field(default=1.0, metadata=_says("Gradients longer than this are cut to it; above 0."))
-    weight_decay: float = field(default=1e-2, metadata=_says("Of AdamW, 0 or more."))
+    weight_decay: float = field(default=1e-2, metadata=_says("Of the optimizer, 0 or more."))
     snr_gamma: float | None = field(
         default=None, metadata=_says("γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.")
     )
@@ -63,6 +63,26 @@ class TrainOptions:
     )
     checkpointing: bool = field(
         default=False, metadata=_says("Recompute activations, not keep them: less memory, about a third slower.")
+    )
+    memory: Memory = field(
+        default="auto",
+        metadata=_says(
+            "What the training has to fit in: auto is what is free on the device. It then sets checkpointing, "
+            "base_in_8_bits, optimizer, trained_weights and fused_backward by itself; off leaves them as they are."
+        ),
+    )
+    base_in_8_bits: bool = field(
+        default=False, metadata=_says("LoRA: keep the frozen base in 8 bits, half of bf16; about a tenth slower.")
+    )
+    optimizer: OptimizerName = field(
+        default="adamw", metadata=_says("adafactor keeps next to nothing beside the weights, adamw twice their size.")
+    )
+    trained_weights: TrainedWeights = field(
+        default="fp32", metadata=_says("full: bf16, rounded stochastically, is half of fp32; with adafactor.")
+    )
+    fused_backward: bool = field(
+        default=False,
+        metadata=_says("Use each gradient and free it at once; max_grad_norm is then of each weight's own gradient."),
     )
     fit_memory: bool = field(
         default=False,
@@ -85,31 +105,21 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
-            _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
+            require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
         for name in ("steps", "batch_size", "accumulation", "rank"):
-            self._require_number(name, int, "1 or more", lambda value: value >= 1)
+            require_number(name, getattr(self, name), int, "1 or more", lambda value: value >= 1)
         for name in ("seed", "warmup_steps", "sample_every", "save_every", "sample_count"):
-            self._require_number(name, int, "0 or more", lambda value: value >= 0)
+            require_number(name, getattr(self, name), int, "0 or more", lambda value: value >= 0)
         for name in ("prior_weight", "weight_decay", "state_seconds"):
-            self._require_number(name, float, "0 or more", lambda value: value >= 0)
+            require_number(name, getattr(self, name), float, "0 or more", lambda value: value >= 0)
         for name in ("learning_rate", "max_grad_norm", "alpha", "text_encoder_learning_rate", "snr_gamma"):
             if getattr(self, name) is not None or name in ("learning_rate", "max_grad_norm"):
-                self._require_number(name, float, "above 0", lambda value: value > 0)
-        for name in ("train_text_encoder", "checkpointing", "fit_memory"):
-            _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
-        _require(isinstance(self.sample_prompt, str), "sample_prompt", self.sample_prompt, "a text")
-        _require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
-
-    def _require_number(self, name: str, kind: type, allowed: str, fits: Callable[[float], bool]) -> None:
-        """Hosts hand over what a workflow or a file says: a text or a NaN is as likely as a number out of range."""
-        value = getattr(self, name)
-        number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-        _require(
-            number and abs(value) <= sys.float_info.max and fits(value),
-            name,
-            value,
-            f"{'a whole number, ' if kind is int else ''}{allowed}",
-        )
+                require_number(name, getattr(self, name), float, "above 0", lambda value: value > 0)
+        for name in ("train_text_encoder", "checkpointing", "fit_memory", "base_in_8_bits", "fused_backward"):
+            require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
+        require(isinstance(self.sample_prompt, str), "sample_prompt", self.sample_prompt, "a text")
+        require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
+        require_levers_that_fit(self)
 
     @property
     def lora_alpha(self) -> float:
@@ -134,12 +144,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": get_args(Precision),
     "schedule": get_args(Schedule),
     "targets": get_args(Targets),
+    "memory": get_args(Memory),
+    "optimizer": get_args(OptimizerName),
+    "trained_weights": get_args(TrainedWeights),
 }
 TEXTS: dict[str, str] = {f.name: f.metadata["text"] for f in fields(TrainOptions) if "text" in f.metadata}
 """{field: its unit and range}, for people."""
 _IN_KEY = {f.name for f in fields(TrainOptions) if f.metadata.get("changes_weights", True)}
-
-
-def _require(holds: bool, name: str, value: Any, allowed: str) -> None:
-    if not holds:
-        raise OptionError(f"{name} is {value!r}; it must be {allowed}.")

@@ -1,4 +1,7 @@
-"""The dtype of the forward pass. Trained weights, gradients and optimizer states stay float32."""
+"""The dtype of the forward pass, and of the weights.
+
+Trained weights and their gradients are float32, or bf16 where asked; optimizer states are float32.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,27 @@ def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | N
     return AUTOCAST[precision]
 
 
-def frozen_dtype(options: TrainOptions, device: torch.device) -> torch.dtype:
-    """What a denoiser's layers are best loaded in: the forward's dtype, unless they are to be trained themselves."""
-    return (forward_dtype(options.precision, device) or torch.float32) if options.method == "lora" else torch.float32
+def layers_dtype(options: TrainOptions, device: torch.device) -> torch.dtype:
+    """What a denoiser's layers are best loaded in: the forward's dtype, unless they are to be trained in float32."""
+    in_float32 = options.method == "full" and options.trained_weights == "fp32"
+    return torch.float32 if in_float32 else forward_dtype(options.precision, device) or torch.float32
+
+
+def require_bf16_forward(dtype: torch.dtype | None) -> None:
+    """Raises OptionError where weights in bf16 would meet a forward in another dtype."""
+    if dtype != torch.bfloat16:
+        forward = str(dtype or torch.float32).removeprefix("torch.")
+        raise OptionError(
+            f"trained_weights is 'bf16', and the forward is in {forward} here: set precision to 'bf16', or leave "
+            "trained_weights at 'fp32'."
+        )
+
+
+def cast_trained(module: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the trained weights of linear layers and convolutions; norms and embeddings are next to nothing."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d) and any(p.requires_grad for p in layer.parameters()):
+            layer.to(dtype)
 
 
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from . import randomness
 from .base import Base, Conditioning
 from .frame import Frame
+from .placement import on_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +43,20 @@ def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: Sam
     shown = getattr(scheduler, "scale_model_input", lambda z, t: z)
     conditioning = _guided(base, prompts, settings)
     noise = {"generator": starts} if sampler == "euler_ancestral" else {}
-    for t in scheduler.timesteps:
-        answer = _answer(base, shown(latents, t), t, conditioning, settings.guidance)
-        latents = scheduler.step(answer, t, latents, **noise).prev_sample
-    return torch.cat([base.decode_latents(one) for one in latents.split(1)]).float().cpu()
+    with on_device(base, ["denoiser"]):
+        for t in scheduler.timesteps:
+            answer = _answer(base, shown(latents, t), t, conditioning, settings.guidance)
+            latents = scheduler.step(answer, t, latents, **noise).prev_sample
+    with on_device(base, ["vae"]):
+        return torch.cat([base.decode_latents(one).float().cpu() for one in latents.split(1)])
 
 
 def _guided(base: Base, prompts: Sequence[str], settings: SamplerSettings) -> Conditioning:
     told = [*prompts, *([""] * len(prompts) if settings.guidance != 1 else [])]
     frames = [Frame.whole(settings.width, settings.height)] * len(told)
-    return base.encode_prompts(told) | base.frame_conditioning(frames)
+    with on_device(base, base.text_encoders):
+        prompted = base.encode_prompts(told)
+    return prompted | base.frame_conditioning(frames)
 
 
 def _answer(base: Base, z: Tensor, t: Tensor, conditioning: Conditioning, guidance: float) -> Tensor:

@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from .adafactor import Adafactor
 from .base import Base
 from .batches import Batch, Batches
 from .denoiser import Losses, dreambooth_loss
 from .encoded import EncodedPrompts
+from .fused_backward import FusedBackward
 from .optimizer import make_optimizer, make_schedule
 from .options import TrainOptions
-from .precision import attention_for, autocast, cast_frozen, forward_dtype
+from .precision import attention_for, autocast, forward_dtype
+from .weights import prepare_weights
 
 
 @dataclass
@@ -31,14 +34,17 @@ class Training:
     def __post_init__(self) -> None:
         self.device = self.base.device
         self.dtype = forward_dtype(self.options.precision, self.device)
+        prepare_weights(self.base, self.options)
         self.optimizer = make_optimizer(self.base, self.options)
         self.schedule = make_schedule(self.optimizer, self.options)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.gradient_norm = torch.zeros((), device=self.device)
         self.whole = True
-        if self.dtype is not None:
-            cast_frozen(self.base.denoiser, self.dtype)
+        self.fused = None
+        if self.options.fused_backward:
+            assert isinstance(self.optimizer, Adafactor)
+            self.fused = FusedBackward(self.optimizer, self.options.max_grad_norm)
         self.fit(self.options)
 
     def fit(self, options: TrainOptions) -> None:
@@ -51,16 +57,20 @@ class Training:
     def step(self, index: int) -> Losses:
         """The `index`-th optimizer step, 0 or more; its losses, detached and still on the device."""
         forwards = self.options.accumulation
+        self.whole = self.fused is None
         parts = [self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)]
         self.whole = False
-        self.scaler.unscale_(self.optimizer)
-        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
+        self.gradient_norm = self._cut_gradients() if self.fused is None else self.fused.norm()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.whole = True
         return _mean(parts)
+
+    def _cut_gradients(self) -> torch.Tensor:
+        self.scaler.unscale_(self.optimizer)
+        return torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
 
     def next_losses(self, index: int) -> Losses:
         """The losses that the `index`-th step begins with; nothing is trained."""

@@ -20,7 +20,7 @@ from dreambooth_nodes.trainer.past_runs import find_finished, results
 from dreambooth_nodes.trainer.personalize import personalize
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.photos import Photo
-from dreambooth_nodes.trainer.precision import frozen_dtype
+from dreambooth_nodes.trainer.precision import layers_dtype
 from dreambooth_nodes.trainer.priors import ClassPriors
 from dreambooth_nodes.trainer.request import Request
 from dreambooth_nodes.trainer.run import Run
@@ -61,7 +61,7 @@ def test_a_lora_is_the_same_on_layers_that_were_loaded_in_the_forwards_dtype(
     toybase_file: Path, subject: Subject, tmp_path: Path
 ) -> None:
     asked = request(subject, None, precision="bf16")
-    dtype = frozen_dtype(asked.options, torch.device("cpu"))
+    dtype = layers_dtype(asked.options, torch.device("cpu"))
     files = []
     for name, loaded_in in (("float32", torch.float32), ("forward", dtype)):
         output = tmp_path / name

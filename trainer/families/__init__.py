@@ -49,7 +49,7 @@ def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.d
     """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
 
     prediction: "epsilon" or "v_prediction", where the model does not tell. dtype: of the denoiser's layers; see
-    `precision.frozen_dtype`. Raises CheckpointError, naming what was found, when no family recognises it.
+    `precision.layers_dtype`. Raises CheckpointError, naming what was found, when no family recognises it.
     """
     source = open_source(path) if isinstance(path, Path) else path
     return family_of(source)(source, prediction, dtype)

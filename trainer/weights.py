@@ -1,0 +1,29 @@
+"""The weights of a base whose method is attached: in the dtypes that its training keeps them in, on its device."""
+
+from __future__ import annotations
+
+import torch
+
+from .base import Base
+from .eight_bit import quantise
+from .methods.protocol import trained_components
+from .options import TrainOptions
+from .precision import cast_frozen, cast_trained, forward_dtype, require_bf16_forward
+
+
+def prepare_weights(base: Base, options: TrainOptions) -> None:
+    """Frozen layers of the denoiser in the forward's dtype or in 8 bits, trained ones in theirs; what trains is moved.
+
+    Raises OptionError where the device's forward cannot work with what was asked.
+    """
+    dtype = forward_dtype(options.precision, base.device)
+    if options.trained_weights == "bf16":
+        require_bf16_forward(dtype)
+        for module in (base.denoiser, *base.text_encoders.values()):
+            cast_trained(module, torch.bfloat16)
+    if options.base_in_8_bits:
+        quantise(base.denoiser, dtype or torch.float32, base.device)
+    if dtype is not None:
+        cast_frozen(base.denoiser, dtype)
+    for module in trained_components(base, options).values():
+        module.to(base.device)
