@@ -11,7 +11,7 @@ from ..trainer.base import Base
 from ..trainer.families import family_of, fingerprint_of, load_base, open_source, separate_files
 from ..trainer.source import Source
 from .answer import say
-from .launcher import launched_on_cpu
+from .launcher import launched_on_cpu, own_device
 
 
 class BaseModel:
@@ -61,9 +61,9 @@ def _source(arguments: argparse.Namespace) -> Source:
 def chosen_device(name: str) -> torch.device:
     """The device called `name`, or the best there is. Raises ValueError for one that is not there."""
     if not name:
-        return torch.device("cpu" if launched_on_cpu() else _best())
+        return own_device(torch.device("cpu" if launched_on_cpu() else _best()))
     try:
-        device = torch.device(name)
+        device = own_device(torch.device(name))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
-from ..trainer.base_answers import prior_drawer
+from ..trainer.drawing_together import draw_together
 from ..trainer.options import Precision
-from ..trainer.precision import autocast, forward_dtype
 from ..trainer.priors import ClassPriors, PriorRecipe, complete, picture
+from ..trainer.processes import Processes
 from .base_model import BaseModel
 from .progress import Bar, terminal_bar
+from .stopping import Stopped
 
 
 def planned(
@@ -41,18 +43,24 @@ def missing(priors: ClassPriors) -> int:
 
 
 def drawn(
-    priors: ClassPriors, base: BaseModel, batch_size: int, precision: Precision, bar: Bar = terminal_bar
+    priors: ClassPriors,
+    base: BaseModel,
+    batch_size: int,
+    precision: Precision,
+    processes: Processes,
+    bar: Bar = terminal_bar,
 ) -> ClassPriors:
-    """The set with every picture on disk; only missing ones are drawn."""
+    """The set with every picture on disk; only missing ones are drawn, `batch_size` at once in each process."""
     if not (count := missing(priors)):
         return priors
-    draw, dtype = prior_drawer(base.live, priors.recipe), forward_dtype(precision, base.device)
     with bar(count, "class images") as done:
 
         def draw_batch(seeds: Sequence[int]) -> Tensor:
-            with autocast(dtype, base.device):
-                pictures = draw(seeds)
+            if processes.stopping:
+                raise Stopped(signal.SIGTERM)
+            pictures = draw_together(base.live, priors.recipe, precision, seeds, processes)
             done(len(seeds))
             return pictures
 
-        return complete(priors.recipe, priors.count, priors.folder.parent, draw_batch, batch_size)
+        at_once = batch_size * processes.count
+        return complete(priors.recipe, priors.count, priors.folder.parent, draw_batch, at_once)

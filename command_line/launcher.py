@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-PROCESSES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+if TYPE_CHECKING:
+    import torch
+
+    from ..trainer.events import Stop
+    from ..trainer.processes import Processes
+
+COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+LOCAL_RANKS = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK")
 
 
-def require_one_process() -> None:
-    """Raises ValueError in a process that is one of several."""
-    for name in PROCESSES:
-        if int(os.environ.get(name) or 1) > 1:
-            raise ValueError(
-                f"{os.environ[name]} processes were started ({name}); training takes one so far. "
-                "Start it with accelerate launch --num_processes 1"
-            )
+def launched_count() -> int:
+    """How many processes were started together; 1 without a launcher."""
+    return max(1, _number(COUNTS, 1))
+
+
+@contextmanager
+def together(stop: Stop) -> Iterator[Processes]:
+    """All that were started together, once they have met; in the end the first lets the others go."""
+    from ..trainer.processes import Processes
+
+    count = launched_count()
+    processes = Processes(stop=stop) if count == 1 else Processes.connected(_number(RANKS, 0), count, stop)
+    try:
+        yield processes
+    finally:
+        processes.leave()
+
+
+def own_device(device: torch.device) -> torch.device:
+    """`cuda` without a number is this process's own GPU. Raises ValueError where the machine has too few."""
+    import torch
+
+    if device.type != "cuda" or launched_count() == 1:
+        return device
+    own = _number(LOCAL_RANKS, 0) if device.index is None else device.index
+    if own >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise ValueError(f"process {own} of this machine has no GPU: there are {found}. Start {found} processes here.")
+    device = torch.device("cuda", own)
+    torch.cuda.set_device(device)
+    return device
 
 
 def launched_on_cpu() -> bool:
@@ -26,3 +60,7 @@ def launched_precision() -> dict[str, str]:
     """{"precision"} of `accelerate launch --mixed_precision`; empty for its default, no."""
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     return {"precision": precision} if precision in ("bf16", "fp16") else {}
+
+
+def _number(names: Sequence[str], default: int) -> int:
+    return next((int(os.environ[name]) for name in names if os.environ.get(name)), default)

@@ -8,8 +8,9 @@ from contextlib import redirect_stdout
 
 from .answer import answer
 from .flags import Commands, add_base, add_json, add_output, add_priors, add_size, store
-from .launcher import require_one_process
+from .launcher import launched_count, together
 from .option_flags import add_class_prompt
+from .stopping import StopSignals
 
 COUNT = 200
 
@@ -28,19 +29,22 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw what is missing and name the folder."""
-    require_one_process()
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), StopSignals(launched_count() > 1) as stop, together(stop) as processes:
+        from ..trainer.follower import Follower
         from ..trainer.prompts import PromptTemplates, checked_class_noun
         from .base_model import BaseModel
         from .class_images import drawn, missing, planned
 
+        if not processes.first:
+            Follower(processes, lambda: BaseModel(arguments).live).serve()
+            return 0
         noun = checked_class_noun(arguments.noun)
         prompt = PromptTemplates(class_=arguments.class_prompt).class_prompt(noun)
         base = BaseModel(arguments)
         count = COUNT if arguments.priors is None else arguments.priors
         priors = planned(arguments, base, noun, prompt, count, store(arguments.output).work / "priors")
         new = missing(priors)
-        drawn(priors, base, arguments.prior_batch_size, "auto")
+        drawn(priors, base, arguments.prior_batch_size, "auto", processes)
     folder = str(priors.folder.resolve())
     answer(arguments, {"folder": folder, "prompt": prompt, "count": count, "drawn": new}, folder)
     return 0

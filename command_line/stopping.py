@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO = 2.0
+"""Seconds within which a launcher passes on what a terminal has sent already."""
 PATIENCE = b"\nstopping after this step; what was trained will be saved. Once more ends at once.\n"
 
 
@@ -22,12 +25,14 @@ class Stopped(BaseException):
 class StopSignals:
     """A context in which signals are caught; as a stop flag (call it), True once one has arrived.
 
-    patient: False raises `Stopped` at once; True only raises the flag, for work that ends in a file.
+    patient: False raises `Stopped` at once; True only raises the flag, for work that ends in a file, and for several
+    processes, which stop together.
     """
 
-    def __init__(self) -> None:
-        self.patient = False
+    def __init__(self, several: bool = False) -> None:
+        self.patient = self._echoed = several
         self.received: int | None = None
+        self._at = 0.0
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
@@ -49,8 +54,10 @@ class StopSignals:
 
     def _arrived(self, number: int, _: FrameType | None) -> None:
         if self.received is not None:
+            if self._echoed and time.monotonic() - self._at < ECHO:
+                return
             os._exit(128 + number)
-        self.received = number
+        self.received, self._at = number, time.monotonic()
         if not self.patient:
             raise Stopped(number)
         # print is not reentrant, and the bar may be in the middle of one.

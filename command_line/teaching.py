@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from functools import cached_property
+from dataclasses import replace
+from functools import cache, cached_property
 from typing import Any
 
 from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly
+from ..trainer.follower import Follower
 from ..trainer.identifier import warnings_for
 from ..trainer.options import TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
@@ -19,6 +21,7 @@ from ..trainer.photos import read_folder
 from ..trainer.precision import layers_dtype
 from ..trainer.presets import preset_named
 from ..trainer.priors import ClassPriors, PriorsError
+from ..trainer.processes import FailedElsewhere, Processes
 from ..trainer.request import Request
 from ..trainer.resuming import require_resumable
 from ..trainer.run import Run, RunInUse, open_run
@@ -39,12 +42,13 @@ AUTO = "auto"
 class Teaching:
     """One `train` command."""
 
-    def __init__(self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener) -> None:
-        self.arguments, self.stop, self.listener = arguments, stop, listener
-        self.options: TrainOptions = chosen_options(arguments, kept_settings(arguments.continue_from))
+    def __init__(
+        self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener, processes: Processes
+    ) -> None:
+        self.arguments, self.stop, self.listener, self.processes = arguments, stop, listener, processes
+        self.options = run_options(arguments, processes.count)
         self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
-        self.base = BaseModel(arguments)
-        self.base.dtype = layers_dtype(self.options, self.base.device)
+        self.base = base_model(arguments, self.options)
 
     @cached_property
     def request(self) -> Request:
@@ -73,14 +77,17 @@ class Teaching:
         return self._described(result, run, found is not None, time.perf_counter() - began)
 
     def _train(self) -> tuple[Personalized, Run]:
+        self.processes.order("load")
         say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
         if self.request.priors is not None:
             batch_size, precision = self.arguments.prior_batch_size, self.options.precision
-            drawn(self.request.priors, self.base, batch_size, precision, self.listener.bar)
+            drawn(self.request.priors, self.base, batch_size, precision, self.processes, self.listener.bar)
         resume = self._resumes()
         try:
-            return personalize(self.base.live, self.request, self.store, self.listener, self.stop, resume)
-        except (TrainingDiverged, OutOfMemory, RunInUse) as error:
+            return personalize(
+                self.base.live, self.request, self.store, self.listener, self.stop, resume, self.processes
+            )
+        except (TrainingDiverged, OutOfMemory, RunInUse, FailedElsewhere) as error:
             raise ValueError(str(error)) from error
         except StoppedEarly as error:
             if self.stop.received is None:
@@ -135,3 +142,26 @@ class Teaching:
             "run": str(run.folder.resolve()),
             "settings": record["settings"],
         }
+
+
+def run_options(arguments: argparse.Namespace, processes: int) -> TrainOptions:
+    """The options of a run; --batch-size is of each process, and the run's that of all together."""
+    options = chosen_options(arguments, kept_settings(arguments.continue_from))
+    return replace(options, batch_size=options.batch_size * processes)
+
+
+def base_model(arguments: argparse.Namespace, options: TrainOptions) -> BaseModel:
+    """--base, to be loaded as these options train it best."""
+    base = BaseModel(arguments)
+    base.dtype = frozen_dtype(options, base.device)
+    return base
+
+
+def follow(arguments: argparse.Namespace, processes: Processes) -> None:
+    """`train` beside the first process. What is wrong with the command the first one says."""
+
+    @cache
+    def options() -> TrainOptions:
+        return run_options(arguments, processes.count)
+
+    Follower(processes, lambda: base_model(arguments, options()).live, options, arguments.continue_from).serve()

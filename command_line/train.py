@@ -10,7 +10,7 @@ from typing import Any
 
 from .answer import answer
 from .flags import Commands, add_base, add_events, add_json, add_model_folders, add_output, add_priors, add_size
-from .launcher import require_one_process
+from .launcher import launched_count, together
 from .option_flags import add_option_flags
 from .stopping import StopSignals
 
@@ -39,19 +39,22 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0, or 128 + the signal that stopped it."""
-    require_one_process()
     out = sys.stdout
-    with redirect_stdout(sys.stderr), StopSignals() as stop:
+    with redirect_stdout(sys.stderr), StopSignals(launched_count() > 1) as stop, together(stop) as processes:
         from .event_lines import EventLines
         from .progress import Progress
-        from .teaching import Teaching
+        from .teaching import Teaching, follow
 
+        if not processes.first:
+            follow(arguments, processes)
+            return 0
         if arguments.events:
             with EventLines(out, sys.stdin, stop) as lines:
-                lines.tell("result", **Teaching(arguments, stop, lines).result())
+                lines.tell("result", **Teaching(arguments, stop, lines, processes).result())
             return stop.status
-        result = Teaching(arguments, stop, Progress(stop)).result()
-    answer(arguments, result, summary(result))
+        result = Teaching(arguments, stop, Progress(stop), processes).result()
+        with redirect_stdout(out):
+            answer(arguments, result, summary(result))
     return stop.status
 
 

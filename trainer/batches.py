@@ -26,13 +26,18 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """All batches of a run. Timesteps and noise are independent for each image of either half."""
+    """All batches of a run. Timesteps and noise are independent for each image of either half.
+
+    batch_size: in each of `processes`, which take what one process with all of it would; rank: of this one.
+    """
 
     instance: EncodedImages
     prior: EncodedImages | None
     process: NoiseProcess
     seed: int
     batch_size: int
+    rank: int = 0
+    processes: int = 1
 
     def __getitem__(self, visit: int) -> Batch:
         """The `visit`-th batch, 0 or more."""
@@ -44,7 +49,8 @@ class Batches:
         return Batch(instance, prior, prompts + prior_prompts, both)
 
     def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Half, tuple[int, ...], Conditioning]:
-        samples = range(visit * self.batch_size, (visit + 1) * self.batch_size)
+        first = (visit * self.processes + self.rank) * self.batch_size
+        samples = range(first, first + self.batch_size)
         rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
         mean, std = take_rows(images.posterior.mean, rows), take_rows(images.posterior.std, rows)
         x = mean + std * self._normal(f"{stream}.posterior", samples, mean)

@@ -47,6 +47,11 @@ class Losses:
     prior: Tensor | None
     total: Tensor
 
+    @property
+    def distinct(self) -> list[Tensor]:
+        """Every scalar once: without priors the total is the instance term itself."""
+        return [self.instance] if self.prior is None else [self.instance, self.prior, self.total]
+
 
 def min_snr_weight(process: NoiseProcess, timesteps: Tensor, gamma: float) -> Tensor:
     """min(SNR, γ) on ‖x̂ − x‖²: w_t = min(SNR, γ)/SNR for ε, min(SNR, γ)/(SNR + 1) for v [B] (Hang et al., 2023)."""

@@ -37,7 +37,6 @@ class EncodedImages:
 class EncodedPrompts:
     """The distinct prompts. token_ids: [P, L]; conditioning: P rows, None while a text encoder trains."""
 
-    texts: tuple[str, ...]
     token_ids: Tensor
     conditioning: Conditioning | None
 
@@ -83,9 +82,9 @@ def encode_prompts(base: Base, texts: Sequence[str], text_encoder_trains: bool) 
     """Token ids of the prompts and, when the text encoders are frozen, their conditioning."""
     token_ids = base.tokenize(texts).to(base.device)
     if text_encoder_trains:
-        return EncodedPrompts(tuple(texts), token_ids, None)
+        return EncodedPrompts(token_ids, None)
     with on_device(base, base.text_encoders):
-        return EncodedPrompts(tuple(texts), token_ids, base.encode_tokens(token_ids))
+        return EncodedPrompts(token_ids, base.encode_tokens(token_ids))
 
 
 def _latent_mask(photo: Photo, like: Tensor) -> Tensor | None:

@@ -5,24 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .base import Base
-from .batches import Batches
-from .continuing import starting_weights
+from .beginning import begun, method_of, own_options
 from .encoding import encode_request
 from .events import Stop, Tell, Warned, never, tell_nobody
 from .loss_curve import LossCurve
-from .methods import METHODS, Lora, Method
 from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
 from .outcome import Outcome
 from .past_runs import find_finished
 from .personalized import Personalized
 from .phase_seconds import PhaseSeconds
+from .processes import ALONE, Processes
 from .request import Request
 from .run import Run, open_run
 from .sample import draw_sample
 from .state_keeper import StateKeeper
 from .store import Store
 from .train import train
-from .training import Training
 from .watch import TrainingDiverged, Watch
 
 
@@ -33,12 +31,15 @@ def personalize(
     tell: Tell = tell_nobody,
     stop: Stop = never,
     resume: bool = True,
+    processes: Processes = ALONE,
 ) -> tuple[Personalized, Run]:
     """Teach `base` the subject and save the result, or find the finished run with the same key.
 
     Changes `base`, the dtype of its frozen layers too: load a fresh one for the next run. Goes on from the state of
     a run with the same key that was stopped or died, unless `resume` is False. When `tell` or the training raises,
     what was trained is saved before the exception goes on; when the loss diverges, the last state that was good is.
+    processes: this one is their first, and the request's batch_size is that of all of them together; the others are in
+    `Follower.serve`.
 
     Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten.
     """
@@ -46,14 +47,14 @@ def personalize(
     try:
         with run.alone():
             found = find_finished(request, base.fingerprint, store)
-            return found or (_Personalization(base, request, run, tell, stop).result(resume), run)
+            return found or (_Personalization(base, request, run, tell, stop, processes).result(resume), run)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         said = str(error).partition("\n")[0]
     # Outside the handler: the error's traceback keeps what filled the memory.
-    subject = request.subject
-    raise OutOfMemory(f"{what_would_fit(request.options, subject.width, subject.height)} ({said})")
+    subject, options = request.subject, own_options(request.options, processes)
+    raise OutOfMemory(f"{what_would_fit(options, subject.width, subject.height)} ({said})")
 
 
 @dataclass
@@ -65,20 +66,21 @@ class _Personalization:
     run: Run
     tell: Tell
     stop: Stop
+    processes: Processes
 
     def __post_init__(self) -> None:
         self.options = self.request.options
         self.phases = PhaseSeconds(self.tell)
-        self.method = self._method()
+        self.method = method_of(self.options, self.request.continue_from, self.base)
         self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
     def result(self, resume: bool) -> Personalized:
         self.run.write(status="running", **self.request.record(self.base.fingerprint))
         with self.phases.during("encoding"):
-            prompts, instance, prior = encode_request(self.base, self.request, self.stop)
-        self.method.attach(self.base, self.options)
-        batches = Batches(instance, prior, self.base.process, self.options.seed, self.options.batch_size)
-        self.training = Training(self.base, batches, prompts, self.options)
+            encoded = encode_request(self.base, self.request, self.stop)
+        self.processes.order("train", base=self.base.fingerprint)
+        self.processes.attempt(lambda: self.method.attach(self.base, self.options))
+        self.training = begun(self.base, self.options, encoded, self.processes)
         watch = Watch(self.training.scaler.is_enabled())
         self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
         self.outcome = Outcome(
@@ -89,16 +91,10 @@ class _Personalization:
         self._train()
         return self.outcome.result()
 
-    def _method(self) -> Method:
-        file = self.request.continue_from
-        if file is None:
-            return METHODS[self.options.method]()
-        return Lora(starting_weights(file, self.base, self.options))
-
     def _train(self) -> None:
         try:
             with self.phases.during("training"):
-                train(self.training, self.curve, self.tell, self.stop, self._after_step)
+                train(self.training, self.curve, self.tell, self._stops, self._after_step)
             if len(self.curve.points) == self.options.steps:
                 self._sample(self.options.steps)
         except TrainingDiverged as error:
@@ -106,6 +102,9 @@ class _Personalization:
         except BaseException as end:
             self.outcome.what_there_is(end)
             raise
+
+    def _stops(self) -> bool:
+        return self.stop() or self.processes.stopping
 
     def _after_step(self, done: int) -> None:
         if done == self.options.steps:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .checkpoint import CheckpointError, read_metadata, read_tensors, write_tensors
 from .events import Step
+from .processes import FailedElsewhere
 from .snapshot import OtherLayers, Snapshot, put_back, taken_of
 from .training import Training
 
@@ -47,11 +48,13 @@ def restore(path: Path, key: str, training: Training) -> list[Step]:
             raise StateError(
                 f"The state {path} is not as it was written (its checksum differs); delete it to train anew."
             )
-        return put_back(Snapshot(tensors, json.loads(said[PROGRESS])), training)
+        progress = json.loads(said[PROGRESS])
+        training.processes.order("restore", progress=progress)
+        return put_back(Snapshot(training.processes.share(tensors), progress), training)
     except OtherLayers as error:
         raise StateError(f"{path} is of other layers than this run: {error}; delete it.") from error
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
-        if isinstance(error, StateError):
+        if isinstance(error, StateError | FailedElsewhere):
             raise
         raise StateError(f"{path} does not hold the state that its header says ({error}); delete it.") from error
 

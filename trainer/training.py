@@ -15,7 +15,11 @@ from .fused_backward import FusedBackward
 from .optimizer import make_optimizer, make_schedule
 from .options import TrainOptions
 from .precision import attention_for, autocast, forward_dtype
+from .processes import ALONE, Processes
 from .weights import prepare_weights
+
+FITTED = ("checkpointing", "batch_size", "accumulation")
+"""What `Training.fit` changes."""
 
 
 @dataclass
@@ -23,13 +27,14 @@ class Training:
     """`step` does one optimizer step on a base whose method is attached.
 
     gradient_norm: of the last step, before it was cut; a scalar on the device. whole: False where a step was
-    interrupted while it changed the weights.
+    interrupted while it changed the weights. options: of this process; batches: its share.
     """
 
     base: Base
     batches: Batches
     prompts: EncodedPrompts
     options: TrainOptions
+    processes: Processes = ALONE
 
     def __post_init__(self) -> None:
         self.device = self.base.device
@@ -49,6 +54,7 @@ class Training:
 
     def fit(self, options: TrainOptions) -> None:
         """Go on with the batches and the checkpointing of `options`."""
+        self.processes.order("fit", **{name: getattr(options, name) for name in FITTED})
         self.options = options
         self.batches = replace(self.batches, batch_size=options.batch_size)
         if options.checkpointing:
@@ -56,17 +62,18 @@ class Training:
 
     def step(self, index: int) -> Losses:
         """The `index`-th optimizer step, 0 or more; its losses, detached and still on the device."""
-        forwards = self.options.accumulation
+        self.processes.order("step", index=index)
         self.whole = self.fused is None
-        parts = [self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)]
+        losses = self.processes.attempt(lambda: self._gradients(index))
         self.whole = False
+        self.processes.average([*(p.grad for p in self.parameters if p.grad is not None), *losses.distinct])
         self.gradient_norm = self._cut_gradients() if self.fused is None else self.fused.norm()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.whole = True
-        return _mean(parts)
+        return losses
 
     def _cut_gradients(self) -> torch.Tensor:
         self.scaler.unscale_(self.optimizer)
@@ -81,6 +88,10 @@ class Training:
         """The losses of the model as it is; nothing is trained."""
         with attention_for(batch.instance.x):
             return self._losses(batch)
+
+    def _gradients(self, index: int) -> Losses:
+        forwards = self.options.accumulation
+        return _mean([self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)])
 
     def _accumulate(self, batch: Batch, share: float) -> Losses:
         # Around the backward as well: checkpointing runs the forward again there.
@@ -106,6 +117,7 @@ def _mean(parts: list[Losses]) -> Losses:
     if len(parts) == 1:
         return parts[0]
     instance = torch.stack([p.instance for p in parts]).mean()
-    total = torch.stack([p.total for p in parts]).mean()
     priors = [p.prior for p in parts if p.prior is not None]
-    return Losses(instance, torch.stack(priors).mean() if priors else None, total)
+    if not priors:
+        return Losses(instance, None, instance)
+    return Losses(instance, torch.stack(priors).mean(), torch.stack([p.total for p in parts]).mean())

@@ -1,0 +1,36 @@
+"""From what is encoded to a training that can begin, alike in every process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from .base import Base
+from .batches import Batches
+from .continuing import starting_weights
+from .methods import METHODS, Lora, Method
+from .options import TrainOptions
+from .processes import Processes
+from .shared_encoding import Encoded, shared
+from .training import Training
+
+
+def method_of(options: TrainOptions, continue_from: Path | None, base: Base) -> Method:
+    """What is to be trained on `base`, from a LoRA that there is or anew."""
+    if continue_from is None:
+        return METHODS[options.method]()
+    return Lora(starting_weights(continue_from, base, options))
+
+
+def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
+    """The options with one process's share of the batch."""
+    return replace(options, batch_size=options.batch_size // processes.count)
+
+
+def begun(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:
+    """A base with its method attached, before the first step. encoded: None where another process has it."""
+    prompts, instance, prior = shared(encoded, processes, base.device)
+    own = own_options(options, processes)
+    place = (own.batch_size, processes.rank, processes.count)
+    batches = Batches(instance, prior, base.process, options.seed, *place)
+    return Training(base, batches, prompts, own, processes)
