@@ -25,15 +25,21 @@ def launched_count() -> int:
 
 @contextmanager
 def together(stop: Stop) -> Iterator[Processes]:
-    """All that were started together, once they have met; in the end the first lets the others go."""
-    from ..trainer.processes import Processes
+    """All that were started together, once they have met; in the end the first lets the others go.
+
+    Raises ValueError where another has failed or cannot be reached.
+    """
+    from ..trainer.processes import FailedElsewhere, Processes
 
     count = launched_count()
-    processes = Processes(stop=stop) if count == 1 else Processes.connected(_number(RANKS, 0), count, stop)
     try:
-        yield processes
-    finally:
-        processes.leave()
+        processes = Processes(stop=stop) if count == 1 else Processes.connected(_number(RANKS, 0), count, stop)
+        try:
+            yield processes
+        finally:
+            processes.leave()
+    except FailedElsewhere as error:
+        raise ValueError(str(error)) from error
 
 
 def own_device(device: torch.device) -> torch.device:

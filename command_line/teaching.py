@@ -21,7 +21,7 @@ from ..trainer.photos import read_folder
 from ..trainer.precision import layers_dtype
 from ..trainer.presets import preset_named
 from ..trainer.priors import ClassPriors, PriorsError
-from ..trainer.processes import FailedElsewhere, Processes
+from ..trainer.processes import Processes
 from ..trainer.request import Request
 from ..trainer.resuming import require_resumable
 from ..trainer.run import Run, RunInUse, open_run
@@ -87,7 +87,7 @@ class Teaching:
             return personalize(
                 self.base.live, self.request, self.store, self.listener, self.stop, resume, self.processes
             )
-        except (TrainingDiverged, OutOfMemory, RunInUse, FailedElsewhere) as error:
+        except (TrainingDiverged, OutOfMemory, RunInUse) as error:
             raise ValueError(str(error)) from error
         except StoppedEarly as error:
             if self.stop.received is None:

@@ -29,14 +29,15 @@ def train_words(base: Path, output: Path, *more: object) -> list[str]:
     return [str(word) for word in ("train", *named, *QUICK, *QUICK_PRIORS, *more)]
 
 
-def started(words: Words, **environment: str) -> subprocess.Popen[str]:
-    """A Python process."""
+def started(words: Words, session: bool = False, **environment: str) -> subprocess.Popen[str]:
+    """A Python process; with `session`, one that gets signals as from a terminal of its own."""
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=session,
         env={**os.environ, **environment},
     )
 

@@ -134,13 +134,6 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_several_processes_are_refused(toybase_file: Path, tmp_path: Path) -> None:
-    process = started([ROOT, *train_words(toybase_file, tmp_path)], WORLD_SIZE="2")
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert re.search(r"2 processes.*--num_processes 1", err)
-
-
 def test_flags_that_cannot_be_read_are_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for words in (["--stps", "3"], ["--steps", "many"]):
         with pytest.raises(SystemExit) as end:

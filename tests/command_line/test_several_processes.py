@@ -1,0 +1,118 @@
+"""`accelerate launch --num_processes 2`, on a CPU: what one process with twice the batch trains, within rounding."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
+from dreambooth_nodes.trainer.checkpoint import read_tensors
+
+ROUNDING = {"lora": 1e-4, "full": 5e-3}
+"""Of the change, for sums in another order; a full result is written in the base's own float16."""
+LOSS_ROUNDING = 1e-4
+TEXT_ENCODER = ("--train-text-encoder", "--accumulation", 2, "--learning-rate", 1e-3, "--rank", 4, "--steps", 4)
+ENDLESS = ("--steps", 100_000, "--priors", 0, "--rank", 2, "--state-seconds", 1000)
+
+
+def launched(words: Sequence[str], *launch: object) -> subprocess.Popen[str]:
+    """Two processes by accelerate's launcher, which then answers for them; in a session, as a terminal has it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2, "--main_process_port", port)
+    return started([*launcher, *launch, ROOT, *words, "--json"], session=True, OMP_NUM_THREADS="1")
+
+
+def result_of(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]:
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == status, err
+    assert out.count("\n") == 1
+    return dict(json.loads(out))
+
+
+def curve(result: dict[str, Any], term: str) -> torch.Tensor:
+    record = json.loads((Path(result["run"]) / "run.json").read_text())
+    return torch.tensor([point[term] for point in record["losses"]])
+
+
+def require_same_within_rounding(one: dict[str, Any], other: dict[str, Any], start: Path | None = None) -> None:
+    """Files, curves and keys. start: the weights that a whole checkpoint began with."""
+    mine, theirs = (read_tensors(Path(said["file"])) for said in (one, other))
+    began = read_tensors(start) if start else {}
+    assert mine.keys() == theirs.keys()
+    apart = changed = 0.0
+    for key, weight in mine.items():
+        apart += float((weight.double() - theirs[key].double()).square().sum())
+        changed += float((weight.double() - began.get(key, torch.zeros_like(weight)).double()).square().sum())
+    assert apart**0.5 < ROUNDING[one["method"]] * changed**0.5
+    assert Path(one["run"]).name == Path(other["run"]).name
+    for term in ("instance", "prior", "gradient_norm"):
+        torch.testing.assert_close(curve(one, term), curve(other, term), rtol=LOSS_ROUNDING, atol=LOSS_ROUNDING)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_two_processes_train_what_one_with_twice_the_batch_does(
+    method: str, toybase_file: Path, tmp_path: Path, command: Command
+) -> None:
+    words = TEXT_ENCODER if method == "lora" else ("--method", "full", "--learning-rate", 1e-5, "--steps", 3)
+    two = result_of(launched(train_words(toybase_file, tmp_path / "two", *words, "--priors", 3)))
+    # Pictures drawn in other batches may differ in a pixel, and one pixel is more than rounding.
+    priors = "dreambooth/priors"
+    shutil.copytree(tmp_path / "two" / priors, tmp_path / "one" / priors)
+    one = command(*train_words(toybase_file, tmp_path / "one", *words, "--priors", 3, "--batch-size", 2))
+    require_same_within_rounding(two, one, toybase_file if method == "full" else None)
+    # The very same sums: half the gradients of each of two images.
+    twice = (*words, "--accumulation", 2 * two["settings"]["accumulation"])
+    shutil.copytree(tmp_path / "two" / priors, tmp_path / "in_turn" / priors)
+    in_turn = command(*train_words(toybase_file, tmp_path / "in_turn", *twice, "--priors", 3))
+    weights, same = (read_tensors(Path(said["file"])) for said in (two, in_turn))
+    assert all(torch.equal(weight, same[key]) for key, weight in weights.items())
+    assert two["settings"]["batch_size"] == 2
+    written = [sorted(p.relative_to(tmp_path / n) for p in (tmp_path / n).rglob("*")) for n in ("one", "two")]
+    assert written[0] == written[1]
+
+
+def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp_path: Path) -> None:
+    process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
+    read_until_steps(process)
+    os.killpg(process.pid, signal.SIGINT)
+    # The launcher answers a signal with a traceback of its own, and with 1.
+    stopped = result_of(process, status=1)
+    assert stopped["status"] == "stopped" and 1 <= stopped["steps"] < 100_000
+    assert len(read_tensors(Path(stopped["file"])))
+
+
+def test_what_was_trained_is_saved_when_the_other_process_dies(toybase_file: Path, tmp_path: Path) -> None:
+    process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
+    read_until_steps(process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[1]), signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "the connection to another process is lost" in err
+    (record,) = tmp_path.glob("dreambooth/runs/*/run.json")
+    said = json.loads(record.read_text())
+    assert said["status"] == "stopped" and len(said["losses"]) >= 1
+    assert (record.parent / "state.safetensors").is_file()
+    assert len(list(tmp_path.glob("loras/*.safetensors"))) == 1 and not list(tmp_path.rglob("*.part"))
+
+
+def read_until_steps(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    said = ""
+    while not re.search(r"steps:[^\r\n]* [1-9]\d*/100000", said):
+        letter = process.stderr.read(1)
+        assert letter, said
+        said += letter
