@@ -12,7 +12,7 @@ from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly
 from ..trainer.follower import Follower
 from ..trainer.identifier import warnings_for
-from ..trainer.options import TrainOptions
+from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.past_runs import find_finished
 from ..trainer.personalize import personalize
@@ -145,15 +145,17 @@ class Teaching:
 
 
 def run_options(arguments: argparse.Namespace, processes: int) -> TrainOptions:
-    """The options of a run; --batch-size is of each process, and the run's that of all together."""
+    """The options of a run; --batch-size is of each process, and the run's that of all together. Raises OptionError."""
     options = chosen_options(arguments, kept_settings(arguments.continue_from))
+    if processes > 1 and options.fused_backward:
+        raise OptionError("fused_backward uses a gradient before processes have averaged it; one process can do it.")
     return replace(options, batch_size=options.batch_size * processes)
 
 
 def base_model(arguments: argparse.Namespace, options: TrainOptions) -> BaseModel:
     """--base, to be loaded as these options train it best."""
     base = BaseModel(arguments)
-    base.dtype = frozen_dtype(options, base.device)
+    base.dtype = layers_dtype(options, base.device)
     return base
 
 
