@@ -44,6 +44,7 @@ class Job:
     seconds_left: float | None = None
     points: list[Point] = field(default_factory=list)
     samples: list[tuple[Image.Image, str]] = field(default_factory=list)
+    plan: str = ""
     warnings: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: str = ""
@@ -114,6 +115,8 @@ class Job:
                 self.points = [(p["step"], p["instance"], p["prior"]) for p in event["points"]]
             case "sample":
                 self._note_sample(event)
+            case "planned":
+                self.plan = event["text"]
             case "warned":
                 self.warnings.append(event["text"])
             case "saved":

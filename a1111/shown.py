@@ -35,6 +35,8 @@ def status_html(job: Job | None) -> str:
     if job.total:
         said += f", {job.done} of {job.total}" + _time_left(job)
         said += f'<progress value="{job.done}" max="{job.total}" aria-label="progress" style="width:100%"></progress>'
+    if job.plan:
+        said += f"<p>{escape(job.plan)}</p>"
     if job.error:
         said += f'<p role="alert">{escape(job.error)}</p>'
     said += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)

@@ -18,14 +18,15 @@ from typing import IO, Any
 from PIL import Image
 from torch import Tensor
 
-from ..trainer.events import Event, Phase, Resumed, Sample, Saved, Step, Warned
+from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Step, Warned
 from .stopping import StopSignals
 
 
 class EventLines:
     """A listener for `train`, in a context: an error that ends it is told too, and a line on stdin stops it.
 
-    Every line is an object with "event": phase, progress, step, resumed, warned, sample, saved, result or failed.
+    Every line is an object with "event": phase, progress, planned, step, resumed, warned, sample, saved, result or
+    failed.
     """
 
     def __init__(self, out: IO[str], orders: IO[str], stop: StopSignals) -> None:
@@ -56,6 +57,8 @@ class EventLines:
                 self.tell("step", **asdict(event))
             case Resumed():
                 self.tell("resumed", points=[asdict(point) for point in event.points])
+            case Planned():
+                self.tell("planned", text=event.text)
             case Warned():
                 self.tell("warned", text=event.text)
             case Sample():

@@ -9,7 +9,7 @@ from typing import NoReturn, Protocol
 
 from tqdm import tqdm
 
-from ..trainer.events import Event, Phase, Resumed, Saved, Step, Warned
+from ..trainer.events import Event, Phase, Planned, Resumed, Saved, Step, Warned
 from .stopping import StopSignals
 
 SECONDS_BETWEEN_LINES = 0.2 if sys.stderr.isatty() else 2.0
@@ -53,6 +53,8 @@ class Progress:
                 self._step(event)
             case Resumed():
                 tqdm.write(f"going on after step {len(event.points)}", file=sys.stderr)
+            case Planned():
+                tqdm.write(event.text, file=sys.stderr)
             case Warned():
                 tqdm.write(f"warning: {event.text}", file=sys.stderr)
             case Saved():

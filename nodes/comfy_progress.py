@@ -12,7 +12,7 @@ from comfy_execution.utils import get_executing_context
 from PIL import Image
 from server import PromptServer
 
-from ..trainer.events import Event, Phase, PriorsCounted, Resumed, Sample, Saved, Step, Warned
+from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
 from ..trainer.live import LiveRun, finite
 from ..trainer.run import Run
 from .comfy_host import interrupted, output_folder
@@ -108,6 +108,9 @@ class NodeProgress:
             case Resumed():
                 self._shown.send("resumed", {"step": len(event.points)})
                 log.info("DreamBooth goes on after step %d", len(event.points))
+            case Planned():
+                self._shown.send("planned", {"text": event.text})
+                log.info("DreamBooth: %s", event.text)
             case Warned():
                 self._shown.send("warned", {"text": event.text})
                 log.warning(event.text)

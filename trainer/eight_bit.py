@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 LEAST = 2**16
 """Weights of a layer that is worth it; the smaller ones are next to nothing, the first and the last among them."""
@@ -87,7 +88,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         weight, scale = ctx.saved_tensors
         gradient = gradients[0].to(scale.dtype)
-        back = torch.nn.grad.conv2d_input(ctx.shape, restored(weight, scale), gradient, *ctx.how)
+        back = conv2d_input(ctx.shape, restored(weight, scale), gradient, *ctx.how)
         return back, None, None, None, None
 
 

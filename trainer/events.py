@@ -44,6 +44,13 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """How the run is made to fit into memory, in a line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something that the user should know and that ends nothing."""
 
@@ -80,7 +87,7 @@ class PriorsCounted:
     drawn: int
 
 
-Event = Phase | Step | Resumed | Warned | Sample | Saved | PriorsCounted
+Event = Phase | Step | Resumed | Planned | Warned | Sample | Saved | PriorsCounted
 Tell = Callable[[Event], None]
 Stop = Callable[[], bool]
 """Asked between steps; True ends the run after the current step, and what was trained is saved."""

@@ -63,7 +63,7 @@ class Follower:
                 recipe = PriorRecipe(**order["recipe"])
                 draw_share(self.base, recipe, order["precision"], order["seeds"], self.processes)
             case "train":
-                self.training = self._begun(order["base"])
+                self.training = self._begun(order["base"], order["levers"])
             case "step":
                 self._running.step(order["index"])
             case "fit":
@@ -72,8 +72,8 @@ class Follower:
             case "restore":
                 put_back(Snapshot(self.processes.share(None), order["progress"]), self._running)
 
-    def _begun(self, fingerprint: str) -> Training:
-        options = self.options()
+    def _begun(self, fingerprint: str, levers: Mapping[str, Any]) -> Training:
+        options = replace(self.options(), **levers)
         self.processes.attempt(lambda: self._attach(fingerprint, options))
         return begun(self.base, options, None, self.processes)
 

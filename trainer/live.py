@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .events import Event, Phase, PriorsCounted, Resumed, Sample, Saved, Step, Warned
+from .events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
 from .personalized import Personalized
 from .run import Run
 
@@ -30,6 +30,7 @@ class LiveRun:
     seconds_left: float = 0.0
     points: list[Point] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    plan: str = ""
     warnings: list[str] = field(default_factory=list)
     priors: dict[str, int] | None = None
     file: str | None = None
@@ -52,8 +53,8 @@ class LiveRun:
                 if event.last:
                     self.phase = "finished"
                     self.status = "finished" if self.step == self.steps else "stopped"
-            case Warned():
-                self.warnings.append(event.text)
+            case Planned() | Warned():
+                self._say(event)
             case PriorsCounted():
                 self.priors = asdict(event)
 
@@ -66,6 +67,12 @@ class LiveRun:
         fields = {name: value for name, value in asdict(self).items() if not name.startswith("_")}
         fields["points"] = [tuple(map(finite, point)) for point in self.points]
         return {**fields, "seconds_left": finite(self.seconds_left)}
+
+    def _say(self, event: Planned | Warned) -> None:
+        if isinstance(event, Planned):
+            self.plan = event.text
+        else:
+            self.warnings.append(event.text)
 
     def _step(self, event: Step) -> None:
         self.phase, self.step, self.steps = "training", event.step, event.steps

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .base import Base
 from .beginning import begun, method_of, own_options
 from .encoding import encode_request
-from .events import Stop, Tell, Warned, never, tell_nobody
+from .events import Planned, Stop, Tell, Warned, never, tell_nobody
 from .loss_curve import LossCurve
 from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
 from .outcome import Outcome
 from .past_runs import find_finished
 from .personalized import Personalized
 from .phase_seconds import PhaseSeconds
+from .plan import make_plan
 from .processes import ALONE, Processes
 from .request import Request
 from .run import Run, open_run
@@ -75,10 +77,10 @@ class _Personalization:
         self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
     def result(self, resume: bool) -> Personalized:
-        self.run.write(status="running", **self.request.record(self.base.fingerprint))
+        levers = self._plan(resume)
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop)
-        self.processes.order("train", base=self.base.fingerprint)
+        self.processes.order("train", base=self.base.fingerprint, levers=levers)
         self.processes.attempt(lambda: self.method.attach(self.base, self.options))
         self.training = begun(self.base, self.options, encoded, self.processes)
         watch = Watch(self.training.scaler.is_enabled())
@@ -90,6 +92,18 @@ class _Personalization:
             self.state.resume(self.training, self.curve)
         self._train()
         return self.outcome.result()
+
+    def _plan(self, resume: bool) -> dict[str, Any]:
+        """How it fits into memory, and as it was begun where there is a state to go on from: the levers pulled."""
+        kept = self.run.record.get("plan") if resume and self.run.state.is_file() else None
+        own, alone = own_options(self.options, self.processes), not self.processes.several
+        plan = make_plan(self.base, own, (self.request.subject.width, self.request.subject.height), self.request.priors is not None, kept, alone)
+        self.options = replace(self.options, **plan.pulled)
+        record = self.request.record(self.base.fingerprint)
+        self.run.write(status="running", **record, plan=plan.levers, planned=plan.text)
+        if plan.text:
+            self.tell(Planned(plan.text) if plan.fits else Warned(plan.text))
+        return plan.pulled
 
     def _train(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,8 @@ def on_device(base: Base, components: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def _lent(module: nn.Module, device: torch.device) -> Iterator[None]:
-    holders = [held for layer in module.modules() for held in (layer._parameters, layer._buffers)]
+    layers = list(module.modules())
+    holders: list[dict[str, Any]] = [held for layer in layers for held in (layer._parameters, layer._buffers)]
     home = [(held, key, t) for held in holders for key, t in held.items() if t is not None and t.device != device]
     # By identity: tied weights stay tied.
     there = {id(tensor): _copy(tensor, device) for _, _, tensor in home}

@@ -39,7 +39,7 @@ class Training:
     def __post_init__(self) -> None:
         self.device = self.base.device
         self.dtype = forward_dtype(self.options.precision, self.device)
-        prepare_weights(self.base, self.options)
+        prepare_weights(self.base, self.options, self.dtype)
         self.optimizer = make_optimizer(self.base, self.options)
         self.schedule = make_schedule(self.optimizer, self.options)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)

@@ -8,15 +8,14 @@ from .base import Base
 from .eight_bit import quantise
 from .methods.protocol import trained_components
 from .options import TrainOptions
-from .precision import cast_frozen, cast_trained, forward_dtype, require_bf16_forward
+from .precision import cast_frozen, cast_trained, require_bf16_forward
 
 
-def prepare_weights(base: Base, options: TrainOptions) -> None:
+def prepare_weights(base: Base, options: TrainOptions, dtype: torch.dtype | None) -> None:
     """Frozen layers of the denoiser in the forward's dtype or in 8 bits, trained ones in theirs; what trains is moved.
 
-    Raises OptionError where the device's forward cannot work with what was asked.
+    dtype: of the forward, None for float32. Raises OptionError where that cannot work with what was asked.
     """
-    dtype = forward_dtype(options.precision, base.device)
     if options.trained_weights == "bf16":
         require_bf16_forward(dtype)
         for module in (base.denoiser, *base.text_encoders.values()):

@@ -75,7 +75,7 @@ class StableDiffusionXL(LatentDiffusion):
 
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Pixels [B, 3, H, W] in 0..1, in float32: SDXL's VAE overflows in fp16."""
-        if latents.device.type == "mps":
+        if latents.device.type in ("mps", "meta"):
             return super().decode_latents(latents)
         with torch.autocast(latents.device.type, enabled=False):
             return super().decode_latents(latents.float())

@@ -1,0 +1,169 @@
+"""Which levers for memory a run pulls, so that it fits: from the model, the options, the device and what is free.
+
+The order is that of what a lever costs: recomputing activations changes no weight but for rounding; 8 bits and
+Adafactor do. So a run keeps the plan that it began with, which its record holds, and its key only holds what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psutil
+import torch
+
+from .families import family_of
+from .footprint import Counted, Footprint, Work
+from .options import TrainOptions
+from .precision import forward_dtype
+from .source import Source
+
+CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
+IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
+LITTLE_BESIDE = 1.05
+"""Times what was counted: blocks of memory are not cut to measure."""
+CONTEXT = 0.6e9
+"""Bytes of a card that a named budget leaves to the driver, the libraries' workspaces and the screen."""
+NO_QUESTION = 8
+"""A CPU's memory of this many times the model's in float32, and more for large images, fits anything."""
+PIXEL = 16_000
+"""More bytes of activations than any family here needs for a pixel."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """options: as they were asked, with the levers that are pulled. text: for people, "" where nothing was counted.
+
+    fits: whether the run is expected to.
+    """
+
+    options: TrainOptions
+    text: str = ""
+    fits: bool = True
+
+    @property
+    def levers(self) -> dict[str, Any]:
+        """What decides the trained weights, for the run's record."""
+        return {name: getattr(self.options, name) for name in CHANGE_WEIGHTS}
+
+
+def make_plan(
+    source: Source,
+    options: TrainOptions,
+    size: tuple[int, int],
+    with_priors: bool,
+    device: torch.device,
+    kept: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The first way to train that fits. size: width, height in pixels. kept: `levers` that the run began with.
+
+    What the options pull themselves stays pulled; where nothing fits, everything is pulled.
+    """
+    work = Work(
+        images=options.batch_size * (2 if with_priors and options.prior_weight else 1),
+        width=size[0],
+        height=size[1],
+        device=device.type,
+        dtype=forward_dtype(options.precision, device),
+    )
+    if options.memory == "off":
+        return Plan(options)
+    budget = budget_of(options, device)
+    if options.memory == "auto" and kept is None and device.type == "cpu" and _is_no_question(source, work, budget):
+        return Plan(options)
+    return _first_that_fits(source, options, work, budget, kept)
+
+
+def budget_of(options: TrainOptions, device: torch.device) -> int:
+    """Bytes that a run may take: of a card of the size that was named, or what is free."""
+    if options.memory in ("auto", "off"):
+        return free_memory(device)
+    return int(float(options.memory.split()[0]) * 1e9 - CONTEXT)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a training can take on `device` now."""
+    if device.type == "cuda":
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + idle
+    return int(psutil.virtual_memory().available)
+
+
+def ways(options: TrainOptions, work: Work, kept: Mapping[str, Any] | None = None) -> Iterator[TrainOptions]:
+    """The same training in less and less memory. kept: levers that must be as they were."""
+    for levers in _ladder(options, work):
+        yield replace(options, **{**levers, **(kept or {})})
+
+
+def _ladder(options: TrainOptions, work: Work) -> Iterator[dict[str, Any]]:
+    yield {}
+    yield {"checkpointing": True}
+    if options.method == "lora":
+        yield {"checkpointing": True, "base_in_8_bits": True}
+    elif work.dtype == torch.bfloat16:
+        small = {"optimizer": "adafactor", "trained_weights": "bf16"}
+        yield {"checkpointing": True, **small, "fused_backward": options.accumulation == 1}
+
+
+def _first_that_fits(
+    source: Source, options: TrainOptions, work: Work, budget: int, kept: Mapping[str, Any] | None
+) -> Plan:
+    counted, found = Counted(source), None
+    for way in dict.fromkeys(ways(options, work, kept)):
+        # Weights and states are quickly counted, and often too much alone.
+        if counted.weights(way, work) <= budget or way == _last(options, work, kept):
+            found = way, counted.footprint(way, work)
+            if needed(found[1]) <= budget:
+                break
+    assert found is not None
+    return _described(*found, source, work, budget)
+
+
+def _last(options: TrainOptions, work: Work, kept: Mapping[str, Any] | None) -> TrainOptions:
+    return list(ways(options, work, kept))[-1]
+
+
+def needed(footprint: Footprint) -> int:
+    """Bytes to be free for a run with this footprint."""
+    return int(footprint.peak * LITTLE_BESIDE)
+
+
+def _described(options: TrainOptions, footprint: Footprint, source: Source, work: Work, budget: int) -> Plan:
+    name = family_of(source).family.upper()
+    method = "LoRA" if options.method == "lora" else "full"
+    free = "" if options.memory == "auto" else f" that a card of {options.memory} leaves"
+    fits = needed(footprint) <= budget
+    text = (
+        f"{name}, {method}, {work.width}x{work.height} px: needs about {needed(footprint) / 1e9:.1f} GB of "
+        f"{budget / 1e9:.1f} GB{free or ' free'}: {in_words(options)}"
+    )
+    return Plan(options, text if fits else f"{text}. It may not fit: {_way_out(options, work)}", fits)
+
+
+def in_words(options: TrainOptions) -> str:
+    """The levers that are pulled."""
+    said = {
+        "checkpointing": options.checkpointing,
+        "base in 8 bits": options.base_in_8_bits,
+        "Adafactor": options.optimizer == "adafactor",
+        "weights in bf16": options.trained_weights == "bf16",
+        "fused backward": options.fused_backward,
+    }
+    return ", ".join(name for name, is_so in said.items() if is_so) or "as it is"
+
+
+def _way_out(options: TrainOptions, work: Work) -> str:
+    smaller = [f"photos smaller than {work.width}x{work.height}"]
+    if options.batch_size > 1:
+        smaller.append(f"a batch_size below {options.batch_size}")
+    if options.train_text_encoder:
+        smaller.append("the text encoder left as it is")
+    if options.method == "full":
+        smaller.append("the method lora")
+    return f"try {', or '.join(smaller)}."
+
+
+def _is_no_question(source: Source, work: Work, free: int) -> bool:
+    weights = sum(4 * torch.Size(shape).numel() for shape in source.shapes.values())
+    return free > NO_QUESTION * weights + PIXEL * work.images * work.width * work.height
