@@ -41,9 +41,12 @@ class CountedForward(TorchFunctionMode):
             kwargs = {name: self._cast(value, self._dtype) for name, value in kwargs.items()}
         elif self._dtype is not None and self._gpu and func in IN_FLOAT32:
             args = [self._cast(value, torch.float32) for value in args]
-        if func is F.scaled_dot_product_attention and (self._gpu or args[0].shape[-2] > MOST_PLAIN_POSITIONS):
+        if func is F.scaled_dot_product_attention and self._is_fused(args):
             return _FusedAttention.apply(*args[:3])
         return func(*args, **kwargs)
+
+    def _is_fused(self, args: Sequence[Any]) -> bool:
+        return len(args) >= 3 and (self._gpu or args[0].shape[-2] > MOST_PLAIN_POSITIONS)
 
     def _cast(self, value: Any, dtype: torch.dtype) -> Any:
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == dtype:

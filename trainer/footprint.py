@@ -6,8 +6,6 @@ Nothing is computed and no weight is read: it takes a second or a few, and no me
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +19,7 @@ from .live_memory import LiveMemory, nbytes
 from .methods import METHODS
 from .methods.protocol import trained_components
 from .options import TrainOptions
+from .source import Source
 from .weights import prepare_weights
 
 ADAFACTOR_STEP = 10
@@ -61,47 +60,40 @@ class Work:
 
 
 class Counted:
-    """A model of which runs are counted; each count is kept."""
+    """A model, and what each way of running it has been counted to take."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._image = lru_cache(self._image_phases)
-        self._run = lru_cache(self._training)
+        self._image: tuple[int, int] | None = None
 
-    def footprint(self, options: TrainOptions, work: Work) -> Footprint:
-        """Of a run with these options."""
-        encoding, decoding = self._image(work.width, work.height, work.device)
-        return Footprint(*self._run(options, work), encoding, decoding)
-
-    def weights(self, options: TrainOptions, work: Work) -> int:
-        """Weights and states alone, which is quick."""
-        base = _attached(self._source, options, work)
-        return _static(base, options) + _states(_trained(base), options)
-
-    def _training(self, options: TrainOptions, work: Work) -> tuple[int, int, int]:
+    def footprint(self, options: TrainOptions, work: Work, at_most: int | None = None) -> Footprint | None:
+        """Of a run with these options; None where weights and states alone, quickly counted, are more than at_most."""
         base = _attached(self._source, options, work)
         trained = _trained(base)
-        return _static(base, options), _states(trained, options), _step(base, options, work, trained)
-
-    def _image_phases(self, width: int, height: int, device: str) -> tuple[int, int]:
-        base = hollow_base(self._source, torch.float32)
-        vae = nbytes(base.vae)
-        side = base.pixels_per_latent
-        shape = (1, base.latent_channels, height // side, width // side)
-        with torch.no_grad(), CountedForward(None, device):
-            with LiveMemory([*base.vae.parameters()]) as encoding:
-                base.encode_images(torch.empty(1, 3, height, width, device=META))
-            with LiveMemory([*base.vae.parameters()]) as decoding:
-                base.decode_latents(torch.empty(shape, device=META))
-        text = sum(nbytes(module) for module in base.text_encoders.values())
-        return max(text, vae + encoding.peak), max(text, vae + decoding.peak)
+        weights, states = _static(base, options), _states(trained, options)
+        if at_most is not None and weights + states > at_most:
+            return None
+        if self._image is None:
+            self._image = _image_phases(base, work)
+        return Footprint(weights, states, _step(base, options, work, trained), *self._image)
 
 
-def _attached(source: Any, options: TrainOptions, work: Work) -> Base:
+def _image_phases(base: Base, work: Work) -> tuple[int, int]:
+    """What encodes and what decodes one image, the text encoders before it."""
+    side, vae = base.pixels_per_latent, [*base.vae.parameters()]
+    latents = torch.empty(1, base.latent_channels, work.height // side, work.width // side, device=META)
+    with torch.no_grad(), CountedForward(None, work.device):
+        with LiveMemory(vae) as encoding:
+            base.encode_images(torch.empty(1, 3, work.height, work.width, device=META))
+        with LiveMemory(vae) as decoding:
+            base.decode_latents(latents)
+    text = sum(nbytes(module) for module in base.text_encoders.values())
+    return max(text, nbytes(base.vae) + encoding.peak), max(text, nbytes(base.vae) + decoding.peak)
+
+
+def _attached(source: Source, options: TrainOptions, work: Work) -> Base:
     """With its method attached and its weights prepared, as it trains."""
-    base = hollow_base(source, work.dtype or torch.float32)
-    if options.method == "full":
-        base = hollow_base(source, torch.float32)
+    base = hollow_base(source, torch.float32 if options.method == "full" else work.dtype or torch.float32)
     METHODS[options.method]().attach(base, options)
     prepare_weights(base, options, work.dtype)
     return base
@@ -128,9 +120,11 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
         for parameter in trained:
             parameter.register_post_accumulate_grad_hook(_use)
     shown, told = _shown(base, work)
+    cached = None if options.train_text_encoder else _conditioning(base, told)
+    known = [t for module in base.components().values() for t in (*module.parameters(), *module.buffers())]
     forward = CountedForward(work.dtype, work.device)
-    with LiveMemory([*base.denoiser.parameters(), *base.denoiser.buffers(), *trained]) as memory, forward:
-        conditioning = base.encode_tokens(told) if options.train_text_encoder else _conditioning(base, told)
+    with LiveMemory(known) as memory, forward:
+        conditioning = cached or base.encode_tokens(told)
         conditioning |= base.frame_conditioning([Frame.whole(work.width, work.height)] * work.images)
         answer = base.predict(shown, torch.empty(work.images, device=META), conditioning)
         forward.forget()

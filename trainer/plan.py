@@ -110,18 +110,15 @@ def _first_that_fits(
     source: Source, options: TrainOptions, work: Work, budget: int, kept: Mapping[str, Any] | None
 ) -> Plan:
     counted, found = Counted(source), None
-    for way in dict.fromkeys(ways(options, work, kept)):
-        # Weights and states are quickly counted, and often too much alone.
-        if counted.weights(way, work) <= budget or way == _last(options, work, kept):
-            found = way, counted.footprint(way, work)
-            if needed(found[1]) <= budget:
-                break
+    every = list(dict.fromkeys(ways(options, work, kept)))
+    for way in every:
+        footprint = counted.footprint(way, work, None if way == every[-1] else budget)
+        if footprint is not None:
+            found = _described(way, footprint, source, work, budget)
+            if found.fits:
+                return found
     assert found is not None
-    return _described(*found, source, work, budget)
-
-
-def _last(options: TrainOptions, work: Work, kept: Mapping[str, Any] | None) -> TrainOptions:
-    return list(ways(options, work, kept))[-1]
+    return found
 
 
 def needed(footprint: Footprint) -> int:

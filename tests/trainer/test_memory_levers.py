@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dreambooth_nodes.trainer.eight_bit import EightBitConv2d, EightBitLinear, q
 from dreambooth_nodes.trainer.encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from dreambooth_nodes.trainer.methods import METHODS
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.state import restore, write_state
 from dreambooth_nodes.trainer.subject import Subject
 from dreambooth_nodes.trainer.training import Training
 
@@ -185,3 +187,24 @@ def test_levers_that_do_not_fit_are_refused_with_the_way_out(options: dict[str, 
 def test_weights_in_bf16_need_a_forward_in_bf16(training: New) -> None:
     with pytest.raises(OptionError, match="float32 here: set precision to 'bf16'"):
         training(**FULL, trained_weights="bf16", precision="fp32")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "fp32", "base_in_8_bits": True},
+        {**FULL, **BF16, "trained_weights": "bf16", "fused_backward": True},
+    ],
+    ids=["lora", "full"],
+)
+def test_a_run_goes_on_from_its_state_bit_for_bit(training: New, options: dict[str, Any], tmp_path: Path) -> None:
+    straight, stopped, again = (training(**options) for _ in range(3))
+    for index in range(3):
+        straight.step(index)
+    stopped.step(0)
+    stopped.step(1)
+    write_state(tmp_path / "state.safetensors", "key", stopped, [])
+    restore(tmp_path / "state.safetensors", "key", again)
+    again.step(2)
+    for one, other in zip(straight.parameters, again.parameters, strict=True):
+        assert torch.equal(one, other)

@@ -1,0 +1,158 @@
+"""What a run is counted to take is what it takes, and the plan made of it fits."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+
+from dreambooth_nodes.tests.trainer.families.full_size import shapes_of
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.batches import Batches
+from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts
+from dreambooth_nodes.trainer.footprint import Counted, Work
+from dreambooth_nodes.trainer.hollow import Hollow
+from dreambooth_nodes.trainer.live_memory import LiveMemory, nbytes
+from dreambooth_nodes.trainer.methods import METHODS
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.plan import CHANGE_WEIGHTS, IN_ALL, make_plan
+from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.training import Training
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+SIDES = {"sd1": 512, "sd2": 768, "sdxl": 1024}
+SMALL_FULL = {"optimizer": "adafactor", "trained_weights": "bf16", "fused_backward": True, "checkpointing": True}
+
+
+def real_training(base: Base, subject: Subject, options: TrainOptions) -> Training:
+    own = copy.copy(base)
+    own.denoiser = copy.deepcopy(base.denoiser)
+    prompts = encode_prompts(own, ["a olt dog"], False)
+    instance = encode_images(own, subject.photos[:2], [0, 0])
+    METHODS[options.method]().attach(own, options)
+    return Training(own, Batches(instance, None, own.process, 0, options.batch_size), prompts, options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "fp32"},
+        {"precision": "bf16"},
+        {"precision": "fp32", "checkpointing": True},
+        {"precision": "bf16", "base_in_8_bits": True},
+        {"precision": "bf16", "base_in_8_bits": True, "checkpointing": True},
+        {"precision": "fp32", "method": "full"},
+        {"precision": "bf16", "method": "full", **SMALL_FULL},
+    ],
+    ids=lambda options: ", ".join(f"{value}" if value is not True else name for name, value in options.items()),
+)
+def test_a_step_takes_what_was_counted_on_the_meta_device(
+    base: Base, subject: Subject, options: dict[str, Any]
+) -> None:
+    """Weights and states exactly; the most that is alive in a step, counted on real tensors, within a tenth."""
+    asked = TrainOptions(batch_size=2, **options)
+    run = real_training(base, subject, asked)
+    run.step(0)
+    states = [t for state in run.optimizer.state.values() for name, t in state.items() if name != "step"]
+    with LiveMemory([*run.base.denoiser.parameters(), *run.base.denoiser.buffers(), *states]) as memory:
+        run.step(1)
+    work = Work(images=2, width=64, height=64, device="cpu", dtype=run.dtype)
+    counted = Counted(base.source).footprint(asked, work)
+    assert counted is not None
+    assert counted.weights == nbytes(run.base.denoiser)
+    assert counted.states == nbytes(states)
+    print(f"{counted.step / 1e6:.1f} MB counted, {memory.peak / 1e6:.1f} MB alive")
+    assert 0.9 < counted.step / memory.peak < 1.25
+
+
+@pytest.mark.parametrize("family", ["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
+def test_at_full_size_what_a_forward_leaves_is_what_the_graph_has_saved(family: str) -> None:
+    """Two ways of counting: storages alive after the forward, and tensors that autograd was handed to keep."""
+    from diffusers import UNet2DConditionModel
+
+    from dreambooth_nodes.tests.trainer.families.full_size import UNETS
+    from dreambooth_nodes.trainer.counted_forward import CountedForward
+
+    with torch.device("meta"):
+        unet, side = UNet2DConditionModel(**UNETS[family]), SIDES[family] // 8
+        told = {"text_embeds": torch.empty(1, 1280), "time_ids": torch.empty(1, 6)}
+        shown = torch.empty(1, 4, side, side), torch.empty(1), torch.empty(1, 77, UNETS[family]["cross_attention_dim"])
+    saved: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        return tensor
+
+    known = {p.untyped_storage()._cdata for p in unet.parameters()}
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        CountedForward(torch.bfloat16, "cuda"),
+        LiveMemory([*unet.parameters()]) as memory,
+    ):
+        answer = unet(*shown, added_cond_kwargs=told)[0]
+        now = memory.now
+    kept = sum(storage.nbytes() for place, storage in saved.items() if place not in known)
+    assert kept == pytest.approx(now - answer.nbytes, rel=0.02)
+
+
+def planned(family: str, method: str, memory: str, **changes: Any) -> Any:
+    source, side = Hollow(family, shapes_of(family), {}), SIDES[family]
+    options = TrainOptions(method=method, memory=memory, precision="bf16", **changes)  # type: ignore[arg-type]
+    return make_plan(source, options, (side, side), True, CUDA)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_stable_diffusion_1_fits_in_8_gb(method: str) -> None:
+    plan = planned("sd1", method, "8 GB")
+    assert plan.fits and plan.text.startswith(f"SD1, {'LoRA' if method == 'lora' else 'full'}, 512x512 px: needs about")
+    assert plan == planned("sd1", method, "8 GB")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "memory"), [("lora", "8 GB"), ("lora", "12 GB"), ("full", "12 GB")])
+def test_sdxl_fits_in_what_the_presets_say(method: str, memory: str) -> None:
+    plan = planned("sdxl", method, memory)
+    print(plan.text)
+    assert plan.fits
+
+
+def test_a_larger_card_gets_no_more_levers_than_a_smaller_one() -> None:
+    plans = [planned("sd1", "full", memory) for memory in ("8 GB", "12 GB", "16 GB", "24 GB")]
+    pulled = [{name for name in IN_ALL if getattr(p.options, name) != getattr(TrainOptions(), name)} for p in plans]
+    assert pulled == sorted(pulled, key=len, reverse=True) and pulled[0] and not pulled[-1]
+
+
+def test_off_leaves_the_options_as_they_are_and_counts_nothing() -> None:
+    plan = planned("sd1", "lora", "off", checkpointing=True)
+    assert plan.options == TrainOptions(memory="off", precision="bf16", checkpointing=True) and plan.text == ""
+
+
+def test_a_run_that_goes_on_keeps_the_levers_that_it_began_with() -> None:
+    source = Hollow("sd1", shapes_of("sd1"), {})
+    options = TrainOptions(memory="24 GB", precision="bf16")
+    kept = {name: getattr(TrainOptions(base_in_8_bits=True), name) for name in CHANGE_WEIGHTS}
+    plan = make_plan(source, options, (512, 512), True, CUDA, kept)
+    assert plan.levers == kept and not plan.options.checkpointing
+    assert not make_plan(source, options, (512, 512), True, CUDA).options.base_in_8_bits
+
+
+def test_what_cannot_fit_is_said_with_a_way_out() -> None:
+    source = Hollow("sd1", shapes_of("sd1"), {})
+    plan = make_plan(source, TrainOptions(memory="8 GB", batch_size=64), (1024, 1024), True, CUDA)
+    assert not plan.fits and "batch_size below 64" in plan.text and plan.options.base_in_8_bits
+
+
+def test_a_cpu_with_room_is_asked_nothing(base: Base) -> None:
+    assert make_plan(base.source, TrainOptions(), (64, 64), True, CPU).text == ""
+
+
+def test_live_memory_counts_what_is_alive() -> None:
+    known = torch.zeros(1000)
+    with LiveMemory([known]) as memory:
+        kept = known.view(10, 100) + 1
+        assert memory.now == kept.nbytes == 4000
+        del kept
+        assert memory.now == 0
+    assert memory.peak == 4000
