@@ -61,6 +61,9 @@ class DreamBoothTrain(io.ComfyNode):
                 sockets.Options.Input("options", optional=True, tooltip="All other settings; none: good defaults."),
                 io.Combo.Input("preset", options=list(PRESETS), default=DEFAULT, optional=True,
                                tooltip="Steps, learning rate and rank where nothing else says them."),
+                io.Combo.Input("memory", options=list(CHOICES["memory"]), default="auto", optional=True,
+                               tooltip="What it has to fit in: auto, what is free; or a card of 8, 12, 16 or 24 GB. "
+                               "It then chooses by itself what saves memory, and says what. off: only what you chose."),
             ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
@@ -73,10 +76,16 @@ class DreamBoothTrain(io.ComfyNode):
     def execute(
         cls, model: Any, clip: Any, vae: Any, subject: Subject, identifier: str, method: Any, steps: int,
         learning_rate: float, seed: int, name: str, class_priors: ClassPriors | None = None,
-        options: dict[str, Any] | None = None, preset: str = DEFAULT,
+        options: dict[str, Any] | None = None, preset: str = DEFAULT, memory: str = "auto",
     ) -> io.NodeOutput:  # fmt: skip
         """The result, from disk where the same run is finished."""
-        shown = {"method": method, "steps": steps or None, "learning_rate": learning_rate or None, "seed": seed}
+        shown = {
+            "method": method,
+            "steps": steps or None,
+            "learning_rate": learning_rate or None,
+            "seed": seed,
+            "memory": memory,
+        }
         chosen, begin = _chosen(preset, {**(options or {}), **{k: v for k, v in shown.items() if v is not None}})
         base = base_file(model, clip, vae)
         request = Request(

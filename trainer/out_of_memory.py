@@ -26,10 +26,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 def smaller(options: TrainOptions) -> TrainOptions | None:
     """The same training in less memory: activations recomputed, then batches halved and accumulated; None at the end.
 
-    The gradients are the same but for rounding.
+    The gradients are the same but for rounding. A fused backward cannot accumulate.
     """
     if not options.checkpointing:
         return replace(options, checkpointing=True)
+    if options.fused_backward:
+        return None
     if options.batch_size % 2 == 0:
         return replace(options, batch_size=options.batch_size // 2, accumulation=options.accumulation * 2)
     if options.batch_size > 1:
@@ -44,6 +46,10 @@ def difference_in_words(before: TrainOptions, after: TrainOptions) -> str:
     return f"batch_size is {after.batch_size} and accumulation {after.accumulation}: the same step in smaller pieces"
 
 
+def _and_accumulate(options: TrainOptions) -> str:
+    return "" if options.fused_backward else f" (and accumulation to {2 * options.accumulation})"
+
+
 def what_would_fit(options: TrainOptions, width: int, height: int) -> str:
     """What the user can change, cheapest first. width, height: pixels."""
     ways = []
@@ -51,7 +57,13 @@ def what_would_fit(options: TrainOptions, width: int, height: int) -> str:
         ways.append("switch checkpointing on")
     if options.batch_size > 1:
         smaller_batch = options.batch_size // 2
-        ways.append(f"set batch_size to {smaller_batch} (and accumulation to {2 * options.accumulation})")
+        ways.append(f"set batch_size to {smaller_batch}{_and_accumulate(options)}")
+    if options.memory == "off":
+        ways.append("set memory to auto")
+    if options.method == "lora" and not options.base_in_8_bits:
+        ways.append("keep the base in 8 bits (base_in_8_bits)")
+    if options.method == "full" and not options.fused_backward:
+        ways.append("set memory to '12 GB': Adafactor on weights in bf16, in a fused backward")
     if options.train_text_encoder:
         ways.append("leave the text encoder as it is")
     if options.method == "full":

@@ -97,7 +97,9 @@ class _Personalization:
         """How it fits into memory, and as it was begun where there is a state to go on from: the levers pulled."""
         kept = self.run.record.get("plan") if resume and self.run.state.is_file() else None
         own, alone = own_options(self.options, self.processes), not self.processes.several
-        plan = make_plan(self.base, own, (self.request.subject.width, self.request.subject.height), self.request.priors is not None, kept, alone)
+        subject, priors = self.request.subject, self.request.priors is not None
+        size = subject.width, subject.height
+        plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, alone)
         self.options = replace(self.options, **plan.pulled)
         record = self.request.record(self.base.fingerprint)
         self.run.write(status="running", **record, plan=plan.levers, planned=plan.text)

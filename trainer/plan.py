@@ -6,7 +6,7 @@ Adafactor do. So a run keeps the plan that it began with, which its record holds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +47,11 @@ class Plan:
         """What decides the trained weights, for the run's record."""
         return {name: getattr(self.options, name) for name in CHANGE_WEIGHTS}
 
+    @property
+    def pulled(self) -> dict[str, Any]:
+        """All levers, as they are to be."""
+        return {name: getattr(self.options, name) for name in IN_ALL}
+
 
 def make_plan(
     source: Source,
@@ -55,10 +60,12 @@ def make_plan(
     with_priors: bool,
     device: torch.device,
     kept: Mapping[str, Any] | None = None,
+    alone: bool = True,
 ) -> Plan:
-    """The first way to train that fits. size: width, height in pixels. kept: `levers` that the run began with.
+    """The first way to train that fits. options: of one process. size: width, height in pixels.
 
-    What the options pull themselves stays pulled; where nothing fits, everything is pulled.
+    What the options pull themselves stays pulled; where nothing fits, everything is pulled. kept: `levers` that the
+    run began with. alone: False where several processes train it, which a fused backward cannot.
     """
     work = Work(
         images=options.batch_size * (2 if with_priors and options.prior_weight else 1),
@@ -70,9 +77,10 @@ def make_plan(
     if options.memory == "off":
         return Plan(options)
     budget = budget_of(options, device)
-    if options.memory == "auto" and kept is None and device.type == "cpu" and _is_no_question(source, work, budget):
-        return Plan(options)
-    return _first_that_fits(source, options, work, budget, kept)
+    if options.memory == "auto" and device.type == "cpu" and _is_no_question(source, work, budget):
+        return Plan(replace(options, **(kept or {})))
+    every = [replace(options, **{**levers, **(kept or {})}) for levers in _ladder(options, work, alone)]
+    return _first_that_fits(source, list(dict.fromkeys(every)), work, budget)
 
 
 def budget_of(options: TrainOptions, device: torch.device) -> int:
@@ -90,27 +98,19 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def ways(options: TrainOptions, work: Work, kept: Mapping[str, Any] | None = None) -> Iterator[TrainOptions]:
-    """The same training in less and less memory. kept: levers that must be as they were."""
-    for levers in _ladder(options, work):
-        yield replace(options, **{**levers, **(kept or {})})
-
-
-def _ladder(options: TrainOptions, work: Work) -> Iterator[dict[str, Any]]:
+def _ladder(options: TrainOptions, work: Work, alone: bool) -> Iterator[dict[str, Any]]:
+    """The same training in less and less memory."""
     yield {}
     yield {"checkpointing": True}
     if options.method == "lora":
         yield {"checkpointing": True, "base_in_8_bits": True}
     elif work.dtype == torch.bfloat16:
         small = {"optimizer": "adafactor", "trained_weights": "bf16"}
-        yield {"checkpointing": True, **small, "fused_backward": options.accumulation == 1}
+        yield {"checkpointing": True, **small, "fused_backward": alone and options.accumulation == 1}
 
 
-def _first_that_fits(
-    source: Source, options: TrainOptions, work: Work, budget: int, kept: Mapping[str, Any] | None
-) -> Plan:
+def _first_that_fits(source: Source, every: Sequence[TrainOptions], work: Work, budget: int) -> Plan:
     counted, found = Counted(source), None
-    every = list(dict.fromkeys(ways(options, work, kept)))
     for way in every:
         footprint = counted.footprint(way, work, None if way == every[-1] else budget)
         if footprint is not None:
