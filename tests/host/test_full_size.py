@@ -5,8 +5,11 @@ Up to 14 GB of disk and 20 GB of memory; every family in a host of its own, and 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import pytest
 
 from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, Prompt
-from dreambooth_nodes.demo.messages import Message
+from dreambooth_nodes.demo.environment import ROOT
 from dreambooth_nodes.demo.workflow import find
 from dreambooth_nodes.tests.host.graphs import apart, drawn, node, training
 from dreambooth_nodes.tests.host.made_up import MADE_UP
@@ -23,7 +26,7 @@ from dreambooth_nodes.tests.trainer.families.full_size import UNETS, write_rando
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 ARGUMENTS = ("--bf16-unet", "--bf16-text-enc", "--fp32-vae", "--cache-none", "--verbose", "DEBUG")
-BASE, MERGED = "real.safetensors", "merged_00001.safetensors"
+BASE, MERGED = "real.safetensors", "merged.safetensors"
 COMPLAINTS = re.compile(r"lora key not loaded|missing|unexpected|left over keys|NOT LOADED", re.IGNORECASE)
 NAME = re.compile(r"'([^']+)'")
 
@@ -64,22 +67,11 @@ def trained(host: ComfyUI) -> Path:
     return Path(example.newest_run(host)["files"][-1]["file"])
 
 
-def export(host: ComfyUI, file: Path) -> None:
-    """The checkpoint that the trainer makes of the LoRA and the base in the graph.
-
-    The base's file is deleted as soon as it is loaded: two checkpoints lie on the disk at a time, and not three.
-    """
-
-    def delete_base(message: Message) -> None:
-        if message.kind == "executing" and message.data.get("node") == "export":
-            (checkpoints(host) / BASE).unlink()
-
-    whole = {part: ["base", output] for output, part in enumerate(("model", "clip", "vae"))}
-    merged = node(
-        "ExportPersonalizedModel", personalized_model=["trained", 0], layout="checkpoint", rank=1, dtype="bf16",
-        name="merged", **whole,
-    )  # fmt: skip
-    host.run({"base": checkpoint(BASE), "trained": loaded(file), "export": merged}, delete_base)
+def export(host: ComfyUI, file: Path) -> dict[str, Any]:
+    """The checkpoint that the trainer makes of the LoRA and the base, by the command line; what it says."""
+    base, merged = checkpoints(host) / BASE, checkpoints(host) / MERGED
+    words = [sys.executable, ROOT, "export", file, "checkpoint", merged, "--base", base, "--dtype", "bf16", "--json"]
+    return dict(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout))
 
 
 def complaints(host: ComfyUI, family: str) -> list[str]:
@@ -104,8 +96,7 @@ def test_what_was_trained_draws_one_picture_however_it_is_loaded(host: ComfyUI, 
         host.restart()
         pictures |= drawn(host, {"base": checkpoint(BASE), **graph}, [name], ["base", 2])
     host.restart()
-    export(host, file)
-    host.restart()
+    assert export(host, file)["same_base"]
     pictures |= drawn(host, {"merged": checkpoint(MERGED)}, ["merged"], ["merged", 2])
     for name in ("ours", "stock"):
         assert apart(pictures[name], pictures["merged"]) <= 2
