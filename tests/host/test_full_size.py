@@ -5,8 +5,11 @@ Up to 14 GB of disk and 20 GB of memory; every family in a host of its own, and 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 
 from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, Prompt
+from dreambooth_nodes.demo.environment import ROOT
 from dreambooth_nodes.demo.workflow import find
 from dreambooth_nodes.tests.host.graphs import apart, drawn, node, training
 from dreambooth_nodes.tests.host.made_up import MADE_UP
@@ -22,7 +26,7 @@ from dreambooth_nodes.tests.trainer.families.full_size import UNETS, write_rando
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 ARGUMENTS = ("--bf16-unet", "--bf16-text-enc", "--fp32-vae", "--cache-none", "--verbose", "DEBUG")
-BASE, MERGED = "real.safetensors", "merged_00001.safetensors"
+BASE, MERGED = "real.safetensors", "merged.safetensors"
 COMPLAINTS = re.compile(r"lora key not loaded|missing|unexpected|left over keys|NOT LOADED", re.IGNORECASE)
 NAME = re.compile(r"'([^']+)'")
 
@@ -36,36 +40,38 @@ def family(request: pytest.FixtureRequest) -> str:
 def host(family: str) -> Iterator[ComfyUI]:
     """Its folder, of which the checkpoints are most, is deleted at the end."""
     with ComfyUI(arguments=ARGUMENTS) as running:
-        folder = running.base_directory / "models" / "checkpoints"
-        size = write_random(family, folder / BASE).stat().st_size
-        if shutil.disk_usage(folder).free < 1.1 * size:
-            pytest.skip(f"the exported checkpoint needs {size / 2**30:.1f} GiB on the disk of {folder}")
+        size = write_random(family, checkpoints(running) / BASE).stat().st_size
+        if shutil.disk_usage(checkpoints(running)).free < 1.1 * size:
+            pytest.skip(f"a second checkpoint needs {size / 2**30:.1f} GiB on the disk of {checkpoints(running)}")
         yield running
 
 
-def on_the_real_one(prompt: Prompt) -> Prompt:
-    """The same graph with the host's own loader in the place of Load Toy Base."""
-    prompt[find(prompt, "LoadToyBase")] = checkpoint(BASE)
-    return prompt
+def checkpoints(host: ComfyUI) -> Path:
+    return host.base_directory / "models" / "checkpoints"
 
 
 def checkpoint(name: str) -> dict[str, Any]:
     return node("CheckpointLoaderSimple", ckpt_name=name)
 
 
-def trained_and_exported(host: ComfyUI) -> Path:
-    """A LoRA of one step, and the checkpoint that the trainer makes of it and its base."""
+def loaded(file: Path) -> dict[str, Any]:
+    return node("LoadPersonalizedModel", personalized_model=file.as_posix())
+
+
+def trained(host: ComfyUI) -> Path:
+    """A LoRA of one step; the host's own loader is in the place of Load Toy Base."""
     settings = {"method": "lora", "steps": 1, "learning_rate": 1e-2, "name": "real"}
-    host.run(on_the_real_one(training(host, {"train_text_encoder": True, "prior_weight": 0.0}, **settings)))
-    file = Path(example.newest_run(host)["files"][-1]["file"])
-    whole = {part: ["base", output] for output, part in enumerate(("model", "clip", "vae"))}
-    export = node(
-        "ExportPersonalizedModel", personalized_model=["trained", 0], layout="checkpoint", rank=1, dtype="bf16",
-        name="merged", **whole,
-    )  # fmt: skip
-    trained = node("LoadPersonalizedModel", personalized_model=file.as_posix())
-    host.run({"base": checkpoint(BASE), "trained": trained, "export": export})
-    return file
+    prompt = training(host, {"train_text_encoder": True, "prior_weight": 0.0}, **settings)
+    prompt[find(prompt, "LoadToyBase")] = checkpoint(BASE)
+    host.run(prompt)
+    return Path(example.newest_run(host)["files"][-1]["file"])
+
+
+def export(host: ComfyUI, file: Path) -> dict[str, Any]:
+    """The checkpoint that the trainer makes of the LoRA and the base, by the command line; what it says."""
+    base, merged = checkpoints(host) / BASE, checkpoints(host) / MERGED
+    words = [sys.executable, ROOT, "export", file, "checkpoint", merged, "--base", base, "--dtype", "bf16", "--json"]
+    return dict(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout))
 
 
 def complaints(host: ComfyUI, family: str) -> list[str]:
@@ -76,16 +82,22 @@ def complaints(host: ComfyUI, family: str) -> list[str]:
 
 def test_what_was_trained_draws_one_picture_however_it_is_loaded(host: ComfyUI, family: str) -> None:
     """By our node, by the host's own LoRA loader, and merged by the trainer and loaded as a checkpoint."""
-    file = trained_and_exported(host)
+    file = trained(host)
     both = {"model": ["base", 0], "clip": ["base", 1], "strength_model": 1.0, "strength_clip": 1.0}
-    trained = node("LoadPersonalizedModel", personalized_model=file.as_posix())
-    ours = {"trained": trained, "ours": node("ApplyPersonalizedModel", personalized_model=["trained", 0], **both)}
-    graphs = {"base": {}, "ours": ours, "stock": {"stock": node("LoraLoader", lora_name=file.name, **both)}}
+    apply = node("ApplyPersonalizedModel", personalized_model=["trained", 0], **both)
+    graphs: dict[str, Prompt] = {
+        "base": {},
+        "ours": {"trained": loaded(file), "ours": apply},
+        "stock": {"stock": node("LoraLoader", lora_name=file.name, **both)},
+    }
     pictures: dict[str, Any] = {}
-    for name, graph in {**graphs, "merged": {"merged": checkpoint(MERGED)}}.items():
-        # One prompt each, so that one model is in memory at a time.
+    # A process for each prompt: one model is in memory at a time, and a host's temporary files go with it.
+    for name, graph in graphs.items():
+        host.restart()
         pictures |= drawn(host, {"base": checkpoint(BASE), **graph}, [name], ["base", 2])
-        host.free()
+    host.restart()
+    assert export(host, file)["same_base"]
+    pictures |= drawn(host, {"merged": checkpoint(MERGED)}, ["merged"], ["merged", 2])
     for name in ("ours", "stock"):
         assert apart(pictures[name], pictures["merged"]) <= 2
     assert apart(pictures["base"], pictures["merged"]) > 20

@@ -22,7 +22,9 @@ def merged_tensors(
         weights = component_tensors(layers.source, {component: layers.tables[component]})[component]
         for layer, change in changes.items():
             weight = weights[f"{layer}.weight"]
-            weights[f"{layer}.weight"] = weight.float() + strength * change.change().reshape(weight.shape)
+            merged = weight.float() + strength * change.change().reshape(weight.shape)
+            # At once: all of SDXL in float32 is 13 GB.
+            weights[f"{layer}.weight"] = merged.to(dtype)
         replaced[component] = weights
     return original_tensors(layers, replaced, dtype)
 

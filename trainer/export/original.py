@@ -24,12 +24,15 @@ def original_tensors(
     """
     source = base.source.tensors()
     tensors = source if dtype is None else to_dtype(source, dtype)
+    taken: set[int] = set()
     for component, weights in trained.items():
         whole = {name: tensor.cpu() for name, tensor in weights.items()}
         for key, tensor in base.tables[component].original(whole).items():
             if key not in tensors or tensors[key].shape != tensor.shape:
                 raise CheckpointError(f"{base.source.name!r} has no place for {component}'s {key!r}.")
             kept = torch.float16 if source[key].dtype == torch.bfloat16 else source[key].dtype
-            # A copy: tied weights share their memory, which a file cannot.
-            tensors[key] = finite(tensor.to(dtype or kept, copy=True), key)
+            written = finite(tensor.to(dtype or kept), key)
+            # Tied weights share their memory, which a file cannot.
+            tensors[key] = written.clone() if written.data_ptr() in taken else written
+            taken.add(written.data_ptr())
     return tensors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
-from dreambooth_nodes.trainer.checkpoint import Shapes, write_tensors
+from dreambooth_nodes.trainer.checkpoint import Shapes
 from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
@@ -50,6 +52,8 @@ VAE_CONFIG: dict[str, Any] = {
     "up_block_types": ["UpDecoderBlock2D"] * 4,
 }
 DEPTHS = {"sd1": (1, 1, 1, 0), "sd2": (1, 1, 1, 0), "sdxl": (0, 2, 10)}
+BYTES = 2
+"""Of a bfloat16."""
 TENSORS = {"sd1": 686, "sd2": 686, "sdxl": 1680}
 
 
@@ -108,6 +112,18 @@ def random_weight(name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def write_random(family: str, path: Path) -> Path:
-    """A whole checkpoint of random weights."""
+    """A whole checkpoint of random weights, which needs the memory of one weight at a time."""
     torch.manual_seed(0)
-    return write_tensors({name: random_weight(name, shape) for name, shape in shapes_of(family).items()}, path, {})
+    shapes = shapes_of(family)
+    ends = list(itertools.accumulate(BYTES * math.prod(shape) for shape in shapes.values()))
+    offsets = zip([0, *ends], ends, strict=False)
+    header = {
+        name: {"dtype": "BF16", "shape": shape, "data_offsets": place}
+        for (name, shape), place in zip(shapes.items(), offsets, strict=True)
+    }
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, shape in shapes.items():
+            file.write(random_weight(name, shape).view(torch.int16).numpy().data)
+    return path
