@@ -21,7 +21,7 @@ from .source import Source
 
 CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
 IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
-LITTLE_BESIDE = 1.05
+LITTLE_BESIDE = 1.08
 """Times what was counted: blocks of memory are not cut to measure."""
 CONTEXT = 0.6e9
 """Bytes of a card that a named budget leaves to the driver, the libraries' workspaces and the screen."""

@@ -23,7 +23,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     ),
     "DreamBoothTrain": (
         "model clip vae subject identifier method steps learning_rate seed name",
-        "class_priors options preset",
+        "class_priors options preset memory",
         "PERSONALIZED_MODEL IMAGE LOSS_MAP",
     ),
     "ApplyPersonalizedModel": (

@@ -66,6 +66,7 @@ class TrainingPanel {
     if (kind === "phase") state.phase = data.phase;
     if (kind === "sample" && !state.samples.some((sample) => sample.step === data.step)) state.samples.push(data);
     if (kind === "saved") Object.assign(state, { file: data.file, status: data.status, phase: data.phase });
+    if (kind === "planned") state.plan = data.text;
     if (kind === "warned" && !state.warnings.includes(data.text)) state.warnings.push(data.text);
     this.later();
   }
@@ -138,5 +139,5 @@ function summary(state) {
   if (state.status === "finished") return t("Finished: {0}", state.file);
   if (state.status === "stopped") return t("Stopped and kept: {0}", state.file);
   if (state.status !== "running") return t("Ended before a file was saved.");
-  return state.stop_asked ? t("Stopping after this step …") : "";
+  return state.stop_asked ? t("Stopping after this step …") : state.plan;
 }

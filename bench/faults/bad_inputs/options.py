@@ -37,7 +37,8 @@ def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
     ]
     wrong += [(name, value) for name in WHOLE for value in (1.5, None, True)]
     wrong += [(name, value) for name in CHOICES for value in ("", "LORA", None, 1)]
-    wrong += [(name, value) for name in ("train_text_encoder", "checkpointing", "fit_memory") for value in ("no", None)]
+    switches = ("train_text_encoder", "checkpointing", "fit_memory", "base_in_8_bits", "fused_backward")
+    wrong += [(name, value) for name in switches for value in ("no", None)]
     wrong += [("sample_prompt", None), ("templates", "a [V] {class}")]
     listed = [(f"{name}={value!r}", refused(partial(_made, name, value), name)) for name, value in wrong]
     listed += [(f"{pair}", refused(partial(PromptTemplates, *pair), "prompt")) for pair in TEMPLATES]

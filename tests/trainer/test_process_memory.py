@@ -1,0 +1,102 @@
+"""SDXL's denoiser at its real size, random weights, a small picture: what a process really takes, against the count.
+
+`-s` shows the figures; about 8 GB and some minutes of a CPU each.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dreambooth_nodes.tests.trainer.families.full_size import shapes_of
+from dreambooth_nodes.trainer.base import Base, Posterior
+from dreambooth_nodes.trainer.batches import Batches
+from dreambooth_nodes.trainer.encoded import EncodedImages, EncodedPrompts
+from dreambooth_nodes.trainer.families import family_of
+from dreambooth_nodes.trainer.footprint import Counted, Work
+from dreambooth_nodes.trainer.frame import Frame
+from dreambooth_nodes.trainer.hollow import Hollow
+from dreambooth_nodes.trainer.methods import METHODS
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.training import Training
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+SIDE = 128
+SMALL_LORA = {"checkpointing": True, "base_in_8_bits": True}
+SMALL_FULL = {"optimizer": "adafactor", "trained_weights": "bf16", "fused_backward": True, "checkpointing": True}
+
+
+def resident(name: str) -> int:
+    """Bytes, of this process: VmRSS now, VmHWM at most."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+@torch.no_grad()
+def random_base(source: Hollow) -> Base:
+    """Only the denoiser has numbers."""
+    base = family_of(source)(source, "epsilon", torch.bfloat16)
+    base.denoiser.to_empty(device="cpu")
+    for name, weight in base.denoiser.named_parameters():
+        if weight.ndim > 1:
+            weight.normal_(std=1 / math.sqrt(weight[0].numel()))
+        else:
+            weight.fill_(float("norm" in name and name.endswith("weight")))
+    return base.compute_on(torch.device("cpu"))
+
+
+def one_step(family: str, changes: dict[str, Any]) -> tuple[int, float]:
+    """Bytes that a step added at most to what the process had before the model; its loss."""
+    torch.manual_seed(0)
+    before = resident("VmRSS")
+    source = Hollow(family, shapes_of(family), {})
+    options = TrainOptions(precision="bf16", memory="off", **changes)
+    base = random_base(source)
+    METHODS[options.method]().attach(base, options)
+    conditioning = {"context": torch.randn(2, 77, 2048), "pooled": torch.randn(2, 1280)}
+    prompts = EncodedPrompts(torch.zeros(2, 77, dtype=torch.long), conditioning)
+    latents = torch.randn(1, 4, SIDE // 8, SIDE // 8)
+    frames = base.frame_conditioning([Frame.whole(SIDE, SIDE)])
+    halves = [EncodedImages(Posterior(latents, latents.abs()), None, (row,), frames) for row in (0, 1)]
+    training = Training(base, Batches(*halves, base.process, 0, 1), prompts, options)
+    Path("/proc/self/clear_refs").write_text("5")
+    loss = training.step(0).total
+    return resident("VmHWM") - before, float(loss)
+
+
+def in_a_process(family: str, changes: dict[str, Any]) -> tuple[int, float]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(one_step, (family, changes))
+
+
+def counted(family: str, changes: dict[str, Any]) -> int:
+    options = TrainOptions(precision="bf16", **changes)
+    work = Work(images=2, width=SIDE, height=SIDE, device="cpu", dtype=torch.bfloat16)
+    footprint = Counted(Hollow(family, shapes_of(family), {})).footprint(options, work)
+    assert footprint is not None
+    return footprint.weights + footprint.states + footprint.step
+
+
+@pytest.mark.parametrize(
+    ("method", "plain", "levers"),
+    [("lora", {}, SMALL_LORA), ("full", None, SMALL_FULL)],
+    ids=["lora", "full"],
+)
+def test_a_process_takes_what_was_counted(method: str, plain: dict[str, Any] | None, levers: dict[str, Any]) -> None:
+    """A full training of SDXL without levers is 46 GB: it is counted only."""
+    small, loss = in_a_process("sdxl", {"method": method, **levers})
+    expected = counted("sdxl", {"method": method, **levers})
+    print(f"\nwith levers: {small / 1e9:.2f} GB, counted {expected / 1e9:.2f} GB, loss {loss:.4f}")
+    assert 0.75 < expected / small < 1.2
+    whole = counted("sdxl", {"method": method})
+    if plain is not None:
+        large, plain_loss = in_a_process("sdxl", {"method": method, **plain})
+        print(f"without: {large / 1e9:.2f} GB, counted {whole / 1e9:.2f} GB, loss {plain_loss:.4f}")
+        assert small < 0.7 * large and 0.75 < whole / large < 1.2
+        assert loss == pytest.approx(plain_loss, rel=2e-2)
+    assert expected < 0.7 * whole
