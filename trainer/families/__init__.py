@@ -17,6 +17,8 @@ from .stable_diffusion_1 import StableDiffusion1
 from .stable_diffusion_2 import StableDiffusion2
 from .stable_diffusion_xl import StableDiffusionXL
 
+DENOISER = "model.diffusion_model"
+"""What most tools put before a denoiser's weights in a whole checkpoint."""
 FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusionXL]
 
 
@@ -76,7 +78,13 @@ def _of_no_family(name: str, shapes: Shapes) -> CheckpointError:
 
 
 def _described(shapes: Shapes) -> str:
+    if any(".lora_" in key for key in shapes):
+        return "It is a LoRA: name the checkpoint that it changes."
     contexts = sorted({shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")})
+    channels = sorted({shape[1] for key, shape in shapes.items() if key.endswith("input_blocks.0.0.weight")})
     groups = sorted({".".join(key.split(".")[:2]) for key in shapes})
-    width = f", a context of {', '.join(map(str, contexts))}" if contexts else ""
-    return f"It holds {len(shapes)} tensors{width}: {', '.join(groups[:8])}{' …' if len(groups) > 8 else ''}"
+    seen = [f"{len(shapes)} tensors"]
+    seen += [f"a context of {', '.join(map(str, contexts))}"] * bool(contexts)
+    seen += [f"a denoiser that is shown {', '.join(map(str, channels))} channels"] * bool(channels)
+    alone = "; a denoiser alone needs its text encoders and its VAE named beside it" * (groups == [DENOISER])
+    return f"It holds {', '.join(seen)}: {', '.join(groups[:8])}{' …' if len(groups) > 8 else ''}{alone}"

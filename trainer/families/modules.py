@@ -41,8 +41,16 @@ def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype)
 
 
 def build_vae(tensors: Tensors, scaling: float) -> Any:
-    """diffusers' AutoencoderKL with these weights (our names); widths from their shapes."""
+    """diffusers' AutoencoderKL with these weights (our names); widths from their shapes.
+
+    Raises CheckpointError where half of it or all is missing.
+    """
     levels = counted(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    if not levels or "post_quant_conv.weight" not in tensors:
+        raise CheckpointError(
+            "The file holds no whole VAE (an encoder and a decoder): use a checkpoint that has one, or name the "
+            "denoiser, the text encoders and the VAE as files of their own."
+        )
     widths = [tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)]
     with init_empty_weights():
         module = AutoencoderKL(
@@ -102,10 +110,14 @@ def text_encoder_name(module_key: str) -> str:
 
 
 def _filled(module: Any, tensors: Tensors, what: str, dtype: torch.dtype = torch.float32) -> Any:
-    mine = {text_encoder_name(key): key for key in module.state_dict()}
-    missing = [name for name in mine if name not in tensors]
-    if missing:
-        raise CheckpointError(f"The file has no weights for the {what}: {', '.join(missing[:5])} …")
+    state = module.state_dict()
+    mine = {text_encoder_name(key): key for key in state}
+    faults = [name for name, key in mine.items() if name not in tensors or tensors[name].shape != state[key].shape]
+    if faults:
+        raise CheckpointError(
+            f"The file has no weights for the {what}, or of another shape: {', '.join(faults[:5])}"
+            f"{' …' if len(faults) > 5 else ''}"
+        )
     layers = {name for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
     dtypes = {True: dtype, False: torch.float32}
     own = {key: tensors[name].to(dtypes[key.rpartition(".")[0] in layers]) for name, key in mine.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,46 @@ def test_an_unknown_model_is_refused_with_what_was_found(tmp_path: Path) -> None
     tensors = {f"{DENOISER}double_blocks.0.img_attn.qkv.weight": torch.zeros(3, 1)}
     file = write_tensors(tensors, tmp_path / "flux.safetensors", {})
     with pytest.raises(CheckpointError, match=r"flux\.safetensors.*sd1, sd2, sdxl.*model\.diffusion_model"):
+        load_base(file)
+
+
+def without(*prefixes: str) -> dict[str, torch.Tensor]:
+    return {key: tensor for key, tensor in checkpoint("sd1").items() if not key.startswith(prefixes)}
+
+
+def lone_denoiser() -> dict[str, torch.Tensor]:
+    return {key: tensor for key, tensor in checkpoint("sd1").items() if key.startswith(DENOISER)}
+
+
+def shown_a_mask() -> dict[str, torch.Tensor]:
+    first = f"{DENOISER}input_blocks.0.0.weight"
+    tensors = checkpoint("sd1")
+    return {**tensors, first: torch.zeros(tensors[first].shape[0], 9, 3, 3)}
+
+
+def with_one_misshapen() -> dict[str, torch.Tensor]:
+    tensors = checkpoint("sd1")
+    key = next(key for key in tensors if key.startswith(DENOISER) and key.endswith("attn1.to_q.weight"))
+    return {**tensors, key: torch.zeros(3, 3)}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "complaint"),
+    [
+        (lambda: without(VAE), "no whole VAE"),
+        (lambda: without(f"{VAE}encoder."), "no whole VAE"),
+        (lone_denoiser, "denoiser alone needs its text encoders and its VAE"),
+        (shown_a_mask, "shown 9 channels"),
+        (with_one_misshapen, "another shape: .*attn1.to_q.weight"),
+        (lambda: {"lora_unet_x.lora_up.weight": torch.zeros(1, 1)}, "It is a LoRA"),
+    ],
+    ids=["no VAE", "half a VAE", "a lone denoiser", "inpainting", "misshapen", "LoRA"],
+)
+def test_what_cannot_be_trained_is_refused_with_the_reason(
+    tensors: Callable[[], dict[str, torch.Tensor]], complaint: str, tmp_path: Path
+) -> None:
+    file = write_tensors(tensors(), tmp_path / "odd.safetensors", {})
+    with pytest.raises(CheckpointError, match=complaint):
         load_base(file)
 
 
