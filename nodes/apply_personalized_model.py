@@ -10,6 +10,7 @@ from ..trainer.checkpoint import read_tensors
 from ..trainer.difference import difference
 from ..trainer.history import card
 from ..trainer.personalized import Personalized
+from ..trainer.wording import parts
 from . import sockets
 from .comfy_base import base_warning
 from .comfy_host import store
@@ -57,5 +58,6 @@ class ApplyPersonalizedModel(io.ComfyNode):
         else:
             kept = store().kept_base(personalized_model.trained_from)
             applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
-        shown = {**card(personalized_model), "warning": base_warning(model, personalized_model)}
+        warning = base_warning(model, personalized_model)
+        shown = {**card(personalized_model), "warning": warning and parts(warning)}
         return io.NodeOutput(*applied, personalized_model.trigger, ui={"dreambooth_card": [shown]})

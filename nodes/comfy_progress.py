@@ -15,6 +15,7 @@ from server import PromptServer
 from ..trainer.events import Event, Phase, PriorsCounted, Resumed, Sample, Saved, Step, Warned
 from ..trainer.live import LiveRun, finite
 from ..trainer.run import Run
+from ..trainer.wording import parts
 from .comfy_host import interrupted, output_folder
 
 log = logging.getLogger("dreambooth")
@@ -109,7 +110,7 @@ class NodeProgress:
                 self._shown.send("resumed", {"step": len(event.points)})
                 log.info("DreamBooth goes on after step %d", len(event.points))
             case Warned():
-                self._shown.send("warned", {"text": event.text})
+                self._shown.send("warned", {"warning": parts(event.text)})
                 log.warning(event.text)
             case PriorsCounted():
                 self._shown.send("priors", asdict(event))

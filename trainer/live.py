@@ -10,6 +10,7 @@ from typing import Any
 from .events import Event, Phase, PriorsCounted, Resumed, Sample, Saved, Step, Warned
 from .personalized import Personalized
 from .run import Run
+from .wording import parts
 
 MOST_POINTS = 1000
 """Losses kept for a chart; past that every second one goes, so that the whole run stays in view."""
@@ -30,9 +31,12 @@ class LiveRun:
     seconds_left: float = 0.0
     points: list[Point] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[list[str]] = field(default_factory=list)
+    """Each as `wording.parts` gives it."""
     priors: dict[str, int] | None = None
     file: str | None = None
+    resumed: int = 0
+    """Steps that were trained before; the run goes on after them."""
     _every: int = 1
 
     def hear(self, event: Event) -> None:
@@ -45,6 +49,7 @@ class LiveRun:
             case Sample():
                 self.samples.append({"step": event.step, "text": event.prompt, "count": len(event.images)})
             case Resumed():
+                self.resumed = len(event.points)
                 for point in event.points:
                     self._step(point)
             case Saved():
@@ -53,7 +58,7 @@ class LiveRun:
                     self.phase = "finished"
                     self.status = "finished" if self.step == self.steps else "stopped"
             case Warned():
-                self.warnings.append(event.text)
+                self.warnings.append(parts(event.text))
             case PriorsCounted():
                 self.priors = asdict(event)
 
