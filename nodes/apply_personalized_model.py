@@ -14,6 +14,7 @@ from ..trainer.wording import parts
 from . import sockets
 from .comfy_base import base_warning
 from .comfy_host import store
+from .comfy_outputs import keep_shown
 from .comfy_patches import with_difference, with_lora
 
 
@@ -60,4 +61,4 @@ class ApplyPersonalizedModel(io.ComfyNode):
             applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
         warning = base_warning(model, personalized_model)
         shown = {**card(personalized_model), "warning": warning and parts(warning)}
-        return io.NodeOutput(*applied, personalized_model.trigger, ui={"dreambooth_card": [shown]})
+        return io.NodeOutput(*applied, personalized_model.trigger, ui=keep_shown({"dreambooth_card": [shown]}))

@@ -23,7 +23,7 @@ export function addTokens(node) {
   };
   onOutput(node, KEPT, (found, inputs) => {
     // Of an earlier draw, where the widgets were changed since.
-    if (inputs && DRAWN_BY.some((name) => inputs[name] !== widgetOf(node, name).value)) return;
+    if (DRAWN_BY.some((name) => name in inputs && inputs[name] !== widgetOf(node, name).value)) return;
     node.properties[KEPT] = found;
     draw();
   });
