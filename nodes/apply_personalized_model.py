@@ -10,9 +10,11 @@ from ..trainer.checkpoint import read_tensors
 from ..trainer.difference import difference
 from ..trainer.history import card
 from ..trainer.personalized import Personalized
+from ..trainer.wording import parts
 from . import sockets
 from .comfy_base import base_warning
 from .comfy_host import store
+from .comfy_outputs import keep_shown
 from .comfy_patches import with_difference, with_lora
 
 
@@ -57,5 +59,6 @@ class ApplyPersonalizedModel(io.ComfyNode):
         else:
             kept = store().kept_base(personalized_model.trained_from)
             applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
-        shown = {**card(personalized_model), "warning": base_warning(model, personalized_model)}
-        return io.NodeOutput(*applied, personalized_model.trigger, ui={"dreambooth_card": [shown]})
+        warning = base_warning(model, personalized_model)
+        shown = {**card(personalized_model), "warning": warning and parts(warning)}
+        return io.NodeOutput(*applied, personalized_model.trigger, ui=keep_shown({"dreambooth_card": [shown]}))

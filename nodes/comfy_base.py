@@ -12,9 +12,10 @@ from torch import Tensor
 from ..trainer.base_sample import FIELD, has_the_sampled_weights
 from ..trainer.checkpoint import read_metadata
 from ..trainer.personalized import Personalized
+from ..trainer.wording import Wording
 
 
-def base_warning(model: Any, result: Personalized) -> str | None:
+def base_warning(model: Any, result: Personalized) -> Wording | None:
     """What to say where `model` is another one than the result's base; None where it is that, or nothing is known.
 
     A base may have had LoRAs applied, and a second subject is chained behind a first: with or without the patches,
@@ -27,7 +28,9 @@ def base_warning(model: Any, result: Personalized) -> str | None:
     plain, patched = (lambda name: _weight(model, name)), (lambda name: _patched(model, name))
     if has_the_sampled_weights(sample, plain) or has_the_sampled_weights(sample, patched):
         return None
-    return "This is not the model it was trained on: the likeness may suffer. Connect that one, or try other strengths."
+    return Wording(
+        "This is not the model it was trained on: the likeness may suffer. Connect that one, or try other strengths."
+    )
 
 
 def _weight(model: Any, name: str) -> Tensor | None:

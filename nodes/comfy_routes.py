@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from ..trainer.captions import require_inside
 from ..trainer.history import delete_result, history
 from ..trainer.photo_report import photo_report
 from .comfy_host import store
+from .comfy_outputs import shown_outputs
 from .comfy_progress import running_prompts, shown_runs
 from .load_instance_images import photo_folder
 
@@ -40,6 +41,11 @@ class Route:
 def live(fields: Fields) -> list[dict[str, Any]]:
     """The state of the latest run of every node: what a page that opens in mid-training draws."""
     return [shown.state() for shown in shown_runs()]
+
+
+def outputs(fields: Fields) -> list[dict[str, Any]]:
+    """What the panels of nodes showed last, and the inputs that it holds for."""
+    return [asdict(shown) for shown in shown_outputs()]
 
 
 def stop(fields: Fields) -> dict[str, Any]:
@@ -76,6 +82,7 @@ def delete(fields: Fields) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", "/dreambooth/live", live),
+    Route("GET", "/dreambooth/outputs", outputs),
     Route("POST", "/dreambooth/stop", stop),
     Route("GET", "/dreambooth/photos", photos),
     Route("GET", "/dreambooth/history", past),

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates, report
 from . import sockets
 from .comfy_host import rare_tokens
+from .comfy_outputs import keep_shown
 from .comfy_sampling import denoiser_answer
 
 
@@ -54,7 +55,7 @@ class PickRareToken(io.ComfyNode):
         chosen = _chosen(candidates, choice.strip())
         shown = [{"text": c.text, "ranks": c.ranks, "prior": c.prior} for c in candidates]
         return io.NodeOutput(chosen.text, report(candidates, chosen, class_noun),
-                             ui={"dreambooth_candidates": shown, "dreambooth_chosen": [chosen.text]})  # fmt: skip
+                             ui=keep_shown({"dreambooth_candidates": shown}, length=length, seed=seed))  # fmt: skip
 
 
 def _chosen(candidates: tuple[Candidate, ...], choice: str) -> Candidate:

@@ -10,6 +10,7 @@ from typing import Any
 from .events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
 from .personalized import Personalized
 from .run import Run
+from .wording import parts
 
 MOST_POINTS = 1000
 """Losses kept for a chart; past that every second one goes, so that the whole run stays in view."""
@@ -31,9 +32,12 @@ class LiveRun:
     points: list[Point] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     plan: str = ""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[list[str]] = field(default_factory=list)
+    """Each as `wording.parts` gives it."""
     priors: dict[str, int] | None = None
     file: str | None = None
+    resumed: int = 0
+    """Steps that were trained before; the run goes on after them."""
     _every: int = 1
 
     def hear(self, event: Event) -> None:
@@ -46,6 +50,7 @@ class LiveRun:
             case Sample():
                 self.samples.append({"step": event.step, "text": event.prompt, "count": len(event.images)})
             case Resumed():
+                self.resumed = len(event.points)
                 for point in event.points:
                     self._step(point)
             case Saved():
@@ -72,7 +77,7 @@ class LiveRun:
         if isinstance(event, Planned):
             self.plan = event.text
         else:
-            self.warnings.append(event.text)
+            self.warnings.append(parts(event.text))
 
     def _step(self, event: Step) -> None:
         self.phase, self.step, self.steps = "training", event.step, event.steps

@@ -15,6 +15,7 @@ from .saving import not_written, save_steps
 from .state_keeper import StateKeeper
 from .training import Training
 from .watch import TrainingDiverged
+from .wording import Wording
 
 
 @dataclass
@@ -38,7 +39,10 @@ class Outcome:
                 with self.phases.during("saving"):
                     result = self._write_file(step, f"{self.request.name}_step{step}")
             except OSError as error:
-                self.tell(Warned(f"The file of step {step} was not written, and the training goes on: {error}"))
+                lost = Wording(
+                    "The file of step {0} was not written, and the training goes on: {1}", str(step), str(error)
+                )
+                self.tell(Warned(lost))
             else:
                 self.tell(Saved(result.file, last=False))
 

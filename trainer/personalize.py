@@ -24,6 +24,7 @@ from .state_keeper import StateKeeper
 from .store import Store
 from .train import train
 from .watch import TrainingDiverged, Watch
+from .wording import Wording
 
 
 def personalize(
@@ -139,7 +140,10 @@ class _Personalization:
         try:
             self.run.samples.keep(sample)
         except OSError as error:
-            self.tell(Warned(f"The pictures of step {step} were not kept, and the training goes on: {error}"))
+            lost = Wording(
+                "The pictures of step {0} were not kept, and the training goes on: {1}", str(step), str(error)
+            )
+            self.tell(Warned(lost))
         self.tell(sample)
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from .photo_sharpness import Grey, blur, smoothed
 from .photos import Photo
+from .wording import Wording
 
 FaultName = Literal["too small", "blurred", "near-duplicate", "same background"]
 
@@ -37,7 +38,7 @@ class Fault:
     """One thing that speaks against a photo. why: a sentence with its consequence and the way out."""
 
     name: FaultName
-    why: str
+    why: Wording
 
 
 def faults(photos: Sequence[Photo], side: int | None = None) -> list[tuple[Fault, ...]]:
@@ -47,10 +48,14 @@ def faults(photos: Sequence[Photo], side: int | None = None) -> list[tuple[Fault
     """
     found: list[list[Fault]] = [_too_small(photo, side) or _blurred(photo) for photo in photos]
     for index, twin in _twins(photos):
-        why = f"Nearly the same picture as {twin}: it counts twice and shows nothing new. Leave one of them out."
+        why = Wording(
+            "Nearly the same picture as {0}: it counts twice and shows nothing new. Leave one of them out.", twin
+        )
         found[index].append(Fault("near-duplicate", why))
     if _one_background(photos):
-        why = "All photos have this background, so it is learned as part of the subject. Add photos from other places."
+        why = Wording(
+            "All photos have this background, so it is learned as part of the subject. Add photos from other places."
+        )
         for own in found:
             own.append(Fault("same background", why))
     return [tuple(own) for own in found]
@@ -63,15 +68,21 @@ def _too_small(photo: Photo, side: int | None) -> list[Fault]:
     if original[0] >= size[0] and original[1] >= size[1]:
         return []
     shown, asked = f"{original[1]} x {original[0]}", f"{size[1]} x {size[0]}"
-    return [Fault("too small", f"{shown} pixels, enlarged to {asked}: details are guessed. Take a larger photo.")]
+    why = Wording("{0} pixels, enlarged to {1}: details are guessed. Take a larger photo.", shown, asked)
+    return [Fault("too small", why)]
 
 
 def _blurred(photo: Photo) -> list[Fault]:
     measured = blur(_grey(photo))
     if measured <= BLURRED:
         return []
-    why = f"Blurred even where it shows the most detail ({measured:.2f}, sharp photos stay below {BLURRED})."
-    return [Fault("blurred", f"{why} Take it again, or leave it out.")]
+    why = Wording(
+        "Blurred even where it shows the most detail ({0}, sharp photos stay below {1}). Take it again, or leave it "
+        "out.",
+        f"{measured:.2f}",
+        str(BLURRED),
+    )
+    return [Fault("blurred", why)]
 
 
 def _twins(photos: Sequence[Photo]) -> list[tuple[int, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from .export.modelspec import thumbnail_url
 from .photo_faults import Fault, faults
 from .photos import Photo, PhotoError, check_size, photo_files, read_photo
+from .wording import parts
 
 SHOWN = 40
 """Photos looked at; a folder of more is no DreamBooth subject, and a page would wait."""
@@ -20,8 +20,9 @@ LOOKED_AT = 512
 def photo_report(folder: Path, side: int) -> dict[str, Any]:
     """{"count": photos in all, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}]}]}.
 
-    A file that cannot be used has no thumbnail and the fault "unreadable". Raises PhotoError for a folder without
-    photos, ValueError for a side that cannot be trained.
+    why: as `wording.parts` gives it. A file that cannot be used has no thumbnail and the fault "unreadable".
+
+    Raises PhotoError for a folder without photos, ValueError for a side that cannot be trained.
     """
     check_size(side, side)
     files = photo_files(folder)
@@ -47,6 +48,6 @@ def _read(path: Path, side: int) -> Photo | str:
 
 def _shown(name: str, photo: Photo | str, found: dict[str, tuple[Fault, ...]]) -> dict[str, Any]:
     if isinstance(photo, str):
-        return {"name": name, "thumbnail": None, "faults": [{"name": "unreadable", "why": photo}]}
-    own = [asdict(fault) for fault in found[name]]
+        return {"name": name, "thumbnail": None, "faults": [{"name": "unreadable", "why": parts(photo)}]}
+    own = [{"name": fault.name, "why": parts(fault.why)} for fault in found[name]]
     return {"name": name, "thumbnail": thumbnail_url(photo.pixels), "faults": own}

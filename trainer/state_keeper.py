@@ -11,6 +11,7 @@ from .events import Step, Tell, Warned
 from .loss_curve import LossCurve
 from .state import restore, write_state
 from .training import Training
+from .wording import Wording
 
 SHARE = 20
 """Writing states takes at most one part in this many of the time."""
@@ -49,7 +50,10 @@ class StateKeeper:
             write_state(self.path, self.key, training, points)
             self.steps = len(points)
         except OSError as error:
-            self.tell(Warned(f"The state of step {len(points)} was not written, and the training goes on: {error}"))
+            lost = Wording(
+                "The state of step {0} was not written, and the training goes on: {1}", str(len(points)), str(error)
+            )
+            self.tell(Warned(lost))
         self._written = time.monotonic()
         self._took = self._written - began
 

@@ -11,6 +11,7 @@ import torch
 
 from .denoiser import Losses
 from .events import Step
+from .wording import Wording
 
 WINDOW = 16
 """Steps that are judged together: one step's loss says more of its timestep than of the model."""
@@ -59,14 +60,17 @@ class Watch:
         return all(math.isfinite(term) for term in terms) and (not self._first or terms[0] <= self.limit)
 
 
-def standing_still(before: float, after: float, steps: int, learning_rate: float) -> str | None:
+def standing_still(before: float, after: float, steps: int, learning_rate: float) -> Wording | None:
     """A warning where `steps` steps have changed the loss on fixed noise by next to nothing."""
     change = abs(after - before) / max(before, torch.finfo(torch.float32).tiny)
     if change >= MOVED:
         return None
-    return (
-        f"After {steps} steps the loss on the photos has changed by {100 * change:.3f}%: hardly anything is learned. "
-        f"The learning rate {learning_rate:g} is likely too low for this model; try ten times it."
+    return Wording(
+        "After {0} steps the loss on the photos has changed by {1}%: hardly anything is learned. The learning rate {2} "
+        "is likely too low for this model; try ten times it.",
+        str(steps),
+        f"{100 * change:.3f}",
+        f"{learning_rate:g}",
     )
 
 

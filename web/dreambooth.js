@@ -2,6 +2,7 @@
 
 import { app } from "../../scripts/app.js";
 import { refresh, watchHost } from "./live.js";
+import { lookUp, watchOutputs } from "./outputs.js";
 import { loadStyle } from "./panel.js";
 import { addCard } from "./panels/card.js";
 import { addHistory } from "./panels/history.js";
@@ -24,6 +25,7 @@ app.registerExtension({
   setup() {
     loadStyle();
     watchHost();
+    watchOutputs();
   },
   nodeCreated(node) {
     PANELS[node.comfyClass]?.(node);
@@ -31,5 +33,6 @@ app.registerExtension({
   // A page that was loaded in mid-training asks for what it missed.
   afterConfigureGraph() {
     refresh();
+    lookUp();
   },
 });

@@ -47,7 +47,8 @@ export const refresh = onceAFrame(async () => {
   }
 });
 
-function belongs(told, node) {
+/** Whether what was told of a node of a workflow is of this one. */
+export function belongs(told, node) {
   const root = app.rootGraph ?? app.graph;
   if (told.workflow && root?.id && told.workflow !== root.id) return false;
   return told.node !== null && node && told.node === executionId(node);

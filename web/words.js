@@ -1,4 +1,4 @@
-/* What the panels say. Keys are the English text; a language is a table from them. */
+/* What the panels say. Keys are the English text, here or in a `Wording` of the server; a language is a table from them. */
 
 import { app } from "../../scripts/app.js";
 import ja from "./words/ja.js";

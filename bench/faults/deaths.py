@@ -95,9 +95,9 @@ class Deaths:
 
     def _random(self, points: int) -> tuple[Points, Death]:
         """A moment of the time that a run takes, told by the last of the first so many points before it."""
-        moment = self.chance.uniform(0, self.times[points - 1])
+        moment = self.chance.uniform(self.times[0], self.times[points - 1])
         index = bisect(self.times, moment) - 1
-        return killed_after(max(0, index), moment - self.times[max(0, index)])
+        return killed_after(index, moment - self.times[index])
 
     def _die(self, row: Row, what: str, *deaths: tuple[Points, Death]) -> None:
         store = self.setting.store("death")

@@ -26,7 +26,7 @@ def texts(language: str, kind: str) -> dict[str, Any]:
 def speak(workspace: Workspace, language: str) -> None:
     workspace.comfyui.request("/settings", {"Comfy.Locale": language})
     workspace.page.reload()
-    workspace.page.wait("!!window.app?.rootGraph && !!document.querySelector('[data-testid=queue-button]')")
+    workspace.page.wait(READY)
 
 
 @pytest.fixture(scope="module", params=LANGUAGES)
@@ -35,7 +35,6 @@ def language(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[s
     workspace.open_example()
     yield request.param
     speak(workspace, "en")
-    workspace.page.wait(READY)
 
 
 def test_a_node_speaks_the_language(workspace: Workspace, language: str) -> None:

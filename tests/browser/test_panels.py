@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageFilter
 
 from dreambooth_nodes.demo import example
-from dreambooth_nodes.tests.browser.workspace import Workspace
+from dreambooth_nodes.tests.browser.workspace import NEWEST, READY, Workspace
 from dreambooth_nodes.tests.host.graphs import training
 
 TILES = "[...document.querySelectorAll('.db-photo')]"
@@ -40,12 +40,16 @@ def test_photos_that_are_too_small_for_the_resolution_say_so_at_once(workspace: 
     workspace.page.wait(f"{FAULTS}.every(badges => badges.includes('too small'))")
 
 
+def open_candidates(workspace: Workspace) -> None:
+    """Without what comes after it, the run is over at once."""
+    workspace.open_example()
+    kept = ["LoadToyBase", "PickRareToken", "PreviewAny"]
+    workspace.page.value(f"app.graph.nodes.filter(n => !{kept}.includes(n.type)).forEach(n => app.graph.remove(n))")
+
+
 def test_a_candidate_is_chosen_by_a_click_and_used_by_the_next_run(workspace: Workspace) -> None:
     page = workspace.page
-    workspace.open_example()
-    # Without what comes after it, the run is over at once.
-    page.value("app.graph.nodes.filter(n => !['LoadToyBase', 'PickRareToken', 'PreviewAny'].includes(n.type))"
-               ".forEach(n => app.graph.remove(n))")  # fmt: skip
+    open_candidates(workspace)
     workspace.run()
     workspace.look_at("PickRareToken")
     page.wait("document.querySelectorAll('.db-chip').length === 16")
@@ -59,17 +63,36 @@ def test_a_candidate_is_chosen_by_a_click_and_used_by_the_next_run(workspace: Wo
     third = workspace.text(".db-chip:nth-child(3) b")
     assert workspace.widget("PickRareToken", "choice") == third
     workspace.run()
-    page.wait("fetch('/api/history').then(r => r.json()).then(all => JSON.stringify(Object.values(all).at(-1).outputs)"
-              f".includes('identifier: {third}'))")  # fmt: skip
+    page.wait(f"{NEWEST}.then(entry => JSON.stringify(entry.outputs).includes('identifier: {third}'))")
     workspace.set("PickRareToken", "seed", 5)
     assert workspace.widget("PickRareToken", "choice") == ""
+
+
+def test_what_the_host_answers_from_its_cache_is_shown_on_a_page_that_has_just_been_opened(
+    workspace: Workspace,
+) -> None:
+    page, chips = workspace.page, "document.querySelectorAll('.db-chip').length"
+    open_candidates(workspace)
+    workspace.run()
+    page.wait(f"{chips} === 16", 120)
+    workspace.wait_until_idle()
+    page.reload()
+    page.wait(READY)
+    open_candidates(workspace)
+    page.wait(f"{chips} === 16")
+    workspace.set("PickRareToken", "seed", 6)
+    assert page.value(chips) == 0, "of another draw"
+    workspace.set("PickRareToken", "seed", 0)
+    workspace.run()
+    page.wait(f"{chips} === 16")
+    assert page.value(f"{NEWEST}.then(entry => JSON.stringify(entry.status.messages).includes('execution_cached'))")
 
 
 def test_a_result_is_loaded_and_deleted_from_the_history(workspace: Workspace) -> None:
     page = workspace.page
     for seed in (21, 22):
         workspace.comfyui.run(training(workspace.comfyui, seed=seed, name="listed"))
-    page.value("app.graph.clear(); app.graph.add(LiteGraph.createNode('LoadPersonalizedModel')); null")
+    workspace.open_nodes("LoadPersonalizedModel")
     workspace.look_at("LoadPersonalizedModel")
     first = "loras/listed_00001.safetensors"
     row = f".db-list [data-path='{first}']"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dreambooth_nodes.demo import example
-from dreambooth_nodes.tests.browser.workspace import PANEL, POINTS, Workspace
+from dreambooth_nodes.tests.browser.themes import LEAST_CONTRAST, contrasts, in_both_themes
+from dreambooth_nodes.tests.browser.workspace import NEWEST, PANEL, POINTS, Workspace
 
-STEPS = 400
+STEPS, RESUMED_STEPS = 400, 120
+DRAWN = f"document.querySelector('{PANEL} .db-raw.db-instance').getAttribute('d')"
 THUMBS = f"document.querySelectorAll('{PANEL} .db-thumb img').length"
+# Of the drawn loss, from the first step on.
+LINES = f"(d => d.startsWith('M0.0 ') && d.split('L').length - 1)({DRAWN})"
 LOADED = f"[...document.querySelectorAll('{PANEL} .db-thumb img')].filter(i => i.complete && i.naturalWidth).length"
 
 
@@ -28,9 +32,7 @@ def test_losses_and_samples_arrive_survive_a_reload_and_are_kept_on_stop(workspa
     page.wait(f"{POINTS} >= {before}")
     workspace.look_at("DreamBoothTrain")
     page.wait(f"{LOADED} >= 1 && {POINTS} > {before}")
-    drawn = page.value(f"document.querySelector('{PANEL} .db-raw.db-instance').getAttribute('d')")
-    assert drawn.startswith("M0.0 ")
-    assert drawn.count("L") >= before
+    assert page.value(LINES) >= before
 
     page.click(f"{PANEL} .db-stop")
     workspace.wait_for_status("stopped")
@@ -61,9 +63,9 @@ def test_a_sample_is_enlarged_and_turned_by_keys(workspace: Workspace) -> None:
     page.wait("!document.querySelector('dialog.db-dialog')")
 
 
-def test_cancel_of_the_host_saves_what_was_trained_and_ends_the_prompt(workspace: Workspace) -> None:
+def test_cancel_of_the_host_saves_what_was_trained_and_the_same_queued_again_goes_on(workspace: Workspace) -> None:
     page = workspace.page
-    workspace.open_example(steps=STEPS, seed=2, name="cancelled")
+    workspace.open_example(steps=RESUMED_STEPS, seed=2, name="cancelled")
     workspace.run()
     workspace.look_at("DreamBoothTrain")
     page.wait(f"document.querySelector('{PANEL}').dataset.status === 'running' && {POINTS} >= 3")
@@ -72,44 +74,28 @@ def test_cancel_of_the_host_saves_what_was_trained_and_ends_the_prompt(workspace
     workspace.wait_until_idle()
     assert workspace.text(f"{PANEL} .db-says") == "Stopped and kept: cancelled_00001.safetensors"
     assert page.value(f"document.querySelector('{PANEL} .db-stop').disabled")
-    assert (
-        page.value("fetch('/api/history').then(r => r.json()).then(all => Object.values(all).at(-1).status.status_str)")
-        == "error"
-    )
+    assert page.value(f"{NEWEST}.then(entry => entry.status.status_str)") == "error"
+
+    before = page.value(POINTS)
+    assert 3 <= before < RESUMED_STEPS
+    workspace.run()
+    page.wait(f"document.querySelector('{PANEL} .db-says').innerText === 'Goes on after step {before}.'")
+    page.wait(f"{POINTS} > {before}")
+    workspace.screenshot("resumed")
+    assert page.value(LINES) >= before
+    workspace.wait_for_status("finished")
+    assert workspace.text(f"{PANEL} .db-says") == "Finished: cancelled_00002.safetensors"
+    page.wait(f"{POINTS} === {RESUMED_STEPS}", 5)
+    workspace.wait_until_idle()
+    run = example.newest_run(workspace.comfyui)
+    assert [point["step"] for point in run["losses"]] == list(range(1, RESUMED_STEPS + 1))
+    assert [entry["step"] for entry in run["files"]] == [before, RESUMED_STEPS]
 
 
 def test_the_panel_is_legible_in_both_themes(workspace: Workspace) -> None:
-    """WCAG's contrast of 4.5 for every text of the panels, against the panel's own ground."""
-    page = workspace.page
-    for theme in ("dark", "light"):
-        page.value(f"app.extensionManager.setting.set('Comfy.ColorPalette', '{theme}')")
-        page.wait(f"document.querySelector('.dark-theme') ? {int(theme == 'dark')} : {int(theme == 'light')}")
-        workspace.look_at("DreamBoothTrain")
+    workspace.look_at("DreamBoothTrain")
+    for theme in in_both_themes(workspace):
         workspace.screenshot(f"training in {theme}")
-        contrasts = page.value(CONTRASTS)
-        assert len(contrasts) > 10
-        assert min(contrasts.values()) >= 4.5, (theme, contrasts)
-
-
-CONTRASTS = """(() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const paint = (colours) => {
-    canvas.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const light = (rgb) => rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const found = {};
-  for (const element of document.querySelectorAll(".db-panel *")) {
-    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || element.disabled || !element.checkVisibility()) continue;
-    const grounds = [];
-    for (let at = element; at && !at.classList.contains("dom-widget"); at = at.parentElement)
-      grounds.unshift(getComputedStyle(at).backgroundColor);
-    const [text, ground] = [light(paint([...grounds, getComputedStyle(element).color])), light(paint(grounds))];
-    const ratio = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
-    found[`${element.className} ${element.textContent.slice(0, 20)}`] = Math.round(ratio * 10) / 10;
-  }
-  return found;
-})()"""
+        found = contrasts(workspace)
+        assert len(found) > 10
+        assert min(found.values()) >= LEAST_CONTRAST, (theme, found)

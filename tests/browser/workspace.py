@@ -16,9 +16,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "KSampler": {"steps": 2},
     "EmptyLatentImage": {"batch_size": 1},
 }
-READY = "!!window.app?.rootGraph && !!document.querySelector('[aria-label=Run]')"
+# The same in every language and in every frontend.
+RUN = "[data-testid=queue-button]"
+READY = f"!!window.app?.rootGraph && !!document.querySelector('{RUN}')"
 PANEL = ".db-training"
 POINTS = f"Number(document.querySelector('{PANEL} svg')?.dataset.points ?? 0)"
+NEWEST = "fetch('/api/history').then(r => r.json()).then(all => Object.values(all).at(-1))"
+"""The host's record of the prompt that ended last."""
 
 
 class Workspace:
@@ -41,6 +45,17 @@ class Workspace:
             for name, value in widgets.items():
                 self.set(kind, name, value)
 
+    def open_nodes(self, *kinds: str) -> None:
+        """A graph of these nodes alone, from left to right, not connected."""
+        self.page.value(
+            f"app.graph.clear(); {json.dumps(kinds)}.forEach((kind, place) => {{"
+            "const added = LiteGraph.createNode(kind); app.graph.add(added); added.pos = [place * 480, 0]; })"
+        )
+
+    def connect(self, source: str, output: int, target: str, slot: str) -> None:
+        """Between the first nodes of two kinds."""
+        self.page.value(f"(n => {{ {node(source)}.connect({output}, n, n.findInputSlot('{slot}')); }})({node(target)})")
+
     def set(self, kind: str, name: str, value: Any) -> None:
         """A widget of every node of a kind."""
         self.page.value(
@@ -62,7 +77,7 @@ class Workspace:
         self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def run(self) -> None:
-        self.page.click("[aria-label=Run]")
+        self.page.click(RUN)
 
     def cancel(self) -> None:
         self.page.click("[aria-label='Cancel current run']")

@@ -21,8 +21,8 @@ from dreambooth_nodes.tests.host.graphs import STEPS, node, steps_trained, train
 
 SOURCE = Path(__file__).parent.parent.parent / "nodes" / "comfy_routes.py"
 PHOTOS, HISTORY, LIVE = "/dreambooth/photos", "/dreambooth/history", "/dreambooth/live"
-STOP, DELETE = "/dreambooth/stop", "/dreambooth/delete"
-GETS, POSTS = [LIVE, PHOTOS, HISTORY], [STOP, DELETE]
+OUTPUTS, STOP, DELETE = "/dreambooth/outputs", "/dreambooth/stop", "/dreambooth/delete"
+GETS, POSTS = [LIVE, OUTPUTS, PHOTOS, HISTORY], [STOP, DELETE]
 OUTSIDE = [
     "..",
     "../input",

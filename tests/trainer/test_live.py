@@ -30,7 +30,10 @@ def test_everything_told_is_in_the_state() -> None:
     assert state["points"] == [[1, 1.0, 0.5], [2, 0.5, None]]
     assert state["samples"] == [{"step": 1, "text": "a mdt dog", "count": 2}]
     assert (state["status"], state["phase"], state["file"]) == ("finished", "finished", "b.safetensors")
-    assert (state["warnings"], state["priors"]) == (["The loss does not move."], {"asked": 8, "reused": 2, "drawn": 4})
+    assert (state["warnings"], state["priors"]) == (
+        [["The loss does not move."]],
+        {"asked": 8, "reused": 2, "drawn": 4},
+    )
 
 
 def test_a_step_after_a_sample_is_training_again() -> None:

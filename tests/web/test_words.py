@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 
@@ -11,6 +12,7 @@ from dreambooth_nodes.demo.environment import ROOT
 
 WEB = ROOT / "web"
 LANGUAGES = ("zh", "ja")
+SERVER = ("trainer", "nodes")
 # The table is JSON but for its last comma, so that a test without JavaScript can read it.
 TABLE = re.compile(r"export default (\{.*?),\n\};\n$", re.DOTALL)
 
@@ -22,9 +24,14 @@ def table(language: str) -> dict[str, str]:
 
 
 def said() -> set[str]:
-    """Every text that a panel asks for."""
+    """Every text that a panel asks for, and every sentence that the server hands it."""
     scripts = [file.read_text(encoding="utf-8") for file in WEB.rglob("*.js")]
-    return {text for script in scripts for text in re.findall(r'\bt\(\s*"([^"]+)"', script)}
+    own = {text for script in scripts for text in re.findall(r'\bt\(\s*"([^"]+)"', script)}
+    modules = [
+        ast.parse(file.read_text(encoding="utf-8")) for folder in SERVER for file in (ROOT / folder).glob("*.py")
+    ]
+    calls = [call for module in modules for call in ast.walk(module) if isinstance(call, ast.Call)]
+    return own | {ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "Wording"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,5 +1,6 @@
 /* ApplyPersonalizedModel: who is being applied, and whether the model is the one it was trained on. */
 
+import { onOutput } from "../outputs.js";
 import { addPanel, after, ask, make, widgetOf } from "../panel.js";
 import { t } from "../words.js";
 import { facts, thumbnail } from "./subject.js";
@@ -10,10 +11,7 @@ export function addCard(node) {
   const element = addPanel(node, "card", t("Subject"), HEIGHT);
   const hint = make("p", { class: "db-hint" }, t("Run once to see the subject."));
   element.append(hint);
-  after(node, "onExecuted", (output) => {
-    const [card] = output.dreambooth_card ?? [];
-    if (card) element.replaceChildren(...shown(card));
-  });
+  onOutput(node, "dreambooth_card", ([card]) => element.replaceChildren(...shown(card)));
   // One that was loaded is known before anything runs.
   const look = async () => {
     const path = loaded(node);
@@ -30,7 +28,7 @@ function loaded(node) {
 }
 
 function shown(card) {
-  const warning = card.warning ? make("p", { class: "db-alert", role: "alert" }, card.warning) : null;
+  const warning = card.warning ? make("p", { class: "db-alert", role: "alert" }, t(...card.warning)) : null;
   const name = make("b", { class: "db-trigger" }, card.trigger);
   const lines = [...facts(card), t("Class: {0}", card.class_noun), t("Base: {0}", card.base)];
   const text = make("div", { class: "db-text" }, name, ...lines.map((line) => make("span", {}, line)));

@@ -115,8 +115,8 @@ function tile({ name, thumbnail, faults }) {
     ? make("img", { src: thumbnail, alt: name, draggable: "false" })
     : make("div", { class: "db-none" }, "×");
   const badges = faults.map((fault) => make("span", { class: "db-badge" }, faultNames()[fault.name]));
-  const why = faults.map((fault) => fault.why).join("\n");
-  const label = [name, ...faults.map((fault) => `${faultNames()[fault.name]}: ${fault.why}`)].join(". ");
+  const why = faults.map((fault) => t(...fault.why)).join("\n");
+  const label = [name, ...faults.map((fault) => `${faultNames()[fault.name]}: ${t(...fault.why)}`)].join(". ");
   // In reach of the keyboard where there is something to read.
   const reach = faults.length ? 0 : null;
   return make("li", { class: "db-photo", title: why || name, "aria-label": label, tabindex: reach }, picture, make("div", { class: "db-badges" }, ...badges));

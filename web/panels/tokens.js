@@ -1,10 +1,12 @@
 /* PickRareToken: the candidates as chips, the weakest prior first; a click chooses one for the next run. */
 
+import { onOutput } from "../outputs.js";
 import { addPanel, after, make, setWidget, widgetOf } from "../panel.js";
 import { short, t } from "../words.js";
 
 const HEIGHT = 150;
 const KEPT = "dreambooth_candidates";
+const DRAWN_BY = ["length", "seed"];
 
 export function addTokens(node) {
   const element = addPanel(node, "tokens", t("Candidates"), HEIGHT);
@@ -19,14 +21,16 @@ export function addTokens(node) {
     element.onkeydown = (event) => turn(event, element);
     if (focused) element.querySelector("[aria-checked=true]")?.focus();
   };
-  after(node, "onExecuted", (output) => {
-    node.properties[KEPT] = output.dreambooth_candidates ?? node.properties[KEPT];
+  onOutput(node, KEPT, (found, inputs) => {
+    // Of an earlier draw, where the widgets were changed since.
+    if (DRAWN_BY.some((name) => name in inputs && inputs[name] !== widgetOf(node, name).value)) return;
+    node.properties[KEPT] = found;
     draw();
   });
   after(node, "onConfigure", draw);
   after(widgetOf(node, "choice"), "callback", draw);
   // Other candidates will be drawn: a choice among the old ones is void.
-  for (const name of ["length", "seed"]) {
+  for (const name of DRAWN_BY) {
     after(widgetOf(node, name), "callback", () => {
       delete node.properties[KEPT];
       setWidget(node, "choice", "");

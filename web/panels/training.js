@@ -55,7 +55,7 @@ class TrainingPanel {
 
   hear(kind, data) {
     this.heard = [...this.heard.slice(1 - MOST_HEARD), [kind, data]];
-    if (kind === "warned") toast("warn", data.text);
+    if (kind === "warned") toast("warn", t(...data.warning));
     this.take(kind, data);
   }
 
@@ -67,7 +67,7 @@ class TrainingPanel {
     if (kind === "sample" && !state.samples.some((sample) => sample.step === data.step)) state.samples.push(data);
     if (kind === "saved") Object.assign(state, { file: data.file, status: data.status, phase: data.phase });
     if (kind === "planned") state.plan = data.text;
-    if (kind === "warned" && !state.warnings.includes(data.text)) state.warnings.push(data.text);
+    if (kind === "warned" && !state.warnings.some((told) => `${told}` === `${data.warning}`)) state.warnings.push(data.warning);
     this.later();
   }
 
@@ -109,10 +109,11 @@ class TrainingPanel {
     this.chart.draw(state.points, state.steps);
     this.strip.draw(state.samples, state.folder, state.prompt);
     this.bar.value = state.steps ? state.step / state.steps : 0;
-    const said = state.warnings.at(-1) ?? summary(state);
+    const warnings = state.warnings.map((told) => t(...told));
+    const said = warnings.at(-1) ?? summary(state);
     if (this.says.textContent !== said) this.says.textContent = said;
-    this.says.title = state.warnings.join("\n");
-    this.says.classList.toggle("db-warns", state.warnings.length > 0);
+    this.says.title = warnings.join("\n");
+    this.says.classList.toggle("db-warns", warnings.length > 0);
   }
 
   drawPhases(now) {
@@ -139,5 +140,6 @@ function summary(state) {
   if (state.status === "finished") return t("Finished: {0}", state.file);
   if (state.status === "stopped") return t("Stopped and kept: {0}", state.file);
   if (state.status !== "running") return t("Ended before a file was saved.");
-  return state.stop_asked ? t("Stopping after this step …") : state.plan;
+  if (state.stop_asked) return t("Stopping after this step …");
+  return state.resumed ? t("Goes on after step {0}.", state.resumed) : state.plan;
 }

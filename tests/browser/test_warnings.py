@@ -1,0 +1,66 @@
+"""What a user is warned of: a training that learns nothing, and a subject on another base than its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dreambooth_nodes.demo.comfyui import ComfyUI
+from dreambooth_nodes.demo.example import BASE_NAME
+from dreambooth_nodes.tests.browser.themes import LEAST_CONTRAST, contrasts, in_both_themes
+from dreambooth_nodes.tests.browser.workspace import PANEL, Workspace
+from dreambooth_nodes.tests.host.graphs import training
+from dreambooth_nodes.trainer.checkpoint import read_metadata, read_tensors, write_tensors
+from dreambooth_nodes.trainer.watch import STEPS_TO_MOVE
+
+TOASTS = "[...document.querySelectorAll('.p-toast-message')].map(t => t.innerText).join(' ')"
+ANOTHER = "another.safetensors"
+
+
+def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(workspace: Workspace) -> None:
+    page, said = workspace.page, "hardly anything is learned"
+    workspace.open_example(steps=STEPS_TO_MOVE, learning_rate=1e-9, seed=3, name="still")
+    workspace.set("DreamBoothOptions", "sample_count", 0)
+    workspace.run()
+    workspace.look_at("DreamBoothTrain")
+    page.wait(f"{TOASTS}.includes('{said}')", 120)
+    for theme in in_both_themes(workspace):
+        workspace.screenshot(f"warning in {theme}")
+    assert said in workspace.text(f"{PANEL} .db-says.db-warns")
+    workspace.wait_until_idle()
+    assert said in workspace.text(f"{PANEL} .db-says.db-warns"), "the training has ended, and the warning holds"
+
+
+def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) -> None:
+    page = workspace.page
+    write_another_base(workspace.comfyui)
+    workspace.comfyui.run(training(workspace.comfyui, seed=31, name="applied"))
+    workspace.open_nodes("CheckpointLoaderSimple", "LoadPersonalizedModel", "ApplyPersonalizedModel", "PreviewAny")
+    for output, slot in enumerate(("model", "clip")):
+        workspace.connect("CheckpointLoaderSimple", output, "ApplyPersonalizedModel", slot)
+    workspace.connect("LoadPersonalizedModel", 0, "ApplyPersonalizedModel", "personalized_model")
+    workspace.connect("ApplyPersonalizedModel", 2, "PreviewAny", "source")
+    workspace.set("LoadPersonalizedModel", "personalized_model", "loras/applied_00001.safetensors")
+    workspace.look_at("ApplyPersonalizedModel")
+    alert = ".db-card .db-alert"
+    for name in (BASE_NAME, ANOTHER):
+        workspace.set("CheckpointLoaderSimple", "ckpt_name", name)
+        workspace.run()
+        page.wait(f"!!document.querySelector('{alert}') === {str(name == ANOTHER).lower()}"
+                  " && !!document.querySelector('.db-card .db-trigger')")  # fmt: skip
+        workspace.wait_until_idle()
+    assert "not the model it was trained on" in workspace.text(alert)
+    assert page.value(f"document.querySelector('{alert}').getAttribute('role')") == "alert"
+    for theme in in_both_themes(workspace):
+        workspace.screenshot(f"another base in {theme}")
+        assert min(contrasts(workspace).values()) >= LEAST_CONTRAST, theme
+
+
+def write_another_base(comfyui: ComfyUI) -> Path:
+    """The embedded base with a denoiser that was trained on, as it were."""
+    folder = comfyui.base_directory / "models" / "checkpoints"
+    tensors = read_tensors(folder / BASE_NAME)
+    changed = {
+        name: tensor * 1.05 if name.startswith("model.diffusion_model.") and tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    return write_tensors(changed, folder / ANOTHER, read_metadata(folder / BASE_NAME))
