@@ -110,6 +110,7 @@ def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -
     ask(page)
     page.locator("#dreambooth_train").click()
     status(page).get_by_text("nothing had to be trained").wait_for(timeout=PATIENCE)
+    status(page).get_by_text("Finished").wait_for()
     assert "after 3 steps" in str(page.locator("#dreambooth_curve svg").get_attribute("aria-label"))
     page.locator("#dreambooth_samples img").first.wait_for()
     assert [file.name for file in loras(webui)] == ["spotty_00001.safetensors"]
