@@ -61,7 +61,9 @@ def connect(blocks: Any, controls: Controls) -> None:
     form = [c.photos, *c.asked.values(), *c.options.values()]
     for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
         over = event(_answering(handler), inputs, c.shown, **together())
-        over.then(**with_js(REFRESH_LISTS)).then(loras, None, [lora], **together())
+        # Not one after the other: in 4.40 nothing follows what only the browser does.
+        over.then(**with_js(REFRESH_LISTS))
+        over.then(loras, None, [lora], **together())
     blocks.load(_answering(newest), None, c.shown, **together())
     blocks.load(loras, None, [lora], **together())
     blocks.load(inputs=None, outputs=None, **with_js(REACH_BY_KEYBOARD))

@@ -90,6 +90,9 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert lora.with_suffix(".png").is_file()
     assert page.locator("#dreambooth_curve svg[role=img]").count() == 1
     page.locator("#dreambooth_samples img").first.wait_for()
+    page.locator("#dreambooth_continue_from input").click()
+    page.locator("#dreambooth_continue_from li", has_text="spotty_00001").wait_for()
+    page.keyboard.press("Escape")
     page.locator("#dreambooth_send").click()
     open_tab(page, "txt2img")
     page.wait_for_function(
