@@ -17,6 +17,7 @@ from .gradio_versions import file_path, together, with_js
 from .job import Job
 from .looks import judge
 from .option_controls import said_options
+from .page_code import REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
 from .pick import pick
 from .shown import curve_html, faults_html, parameters, status_html, subjects_html
 from .subjects import subjects
@@ -26,21 +27,6 @@ if TYPE_CHECKING:
     from .tab import Controls
 
 SECONDS_BETWEEN_VIEWS = 0.5
-# The WebUI's own buttons: its lists are drawn anew only when somebody presses them.
-REFRESH_LISTS = """() => {
-    const root = typeof gradioApp === 'function' ? gradioApp() : document;
-    for (const id of ['forge_refresh_checkpoint', 'refresh_sd_model_checkpoint', 'txt2img_lora_extra_refresh',
-                      'txt2img_checkpoints_extra_refresh']) {
-        const found = root.querySelector('#' + id);
-        if (found) found.click();
-    }
-}"""
-# As its checkpoint cards do: by default the WebUI passes over the model that pasted parameters name.
-SELECT_MODEL = r"""(text) => {
-    const found = text.match(/, Model: ("(?:\\.|[^\\"])*"|[^,]*)$/);
-    const name = found && (found[1].startsWith('"') ? JSON.parse(found[1]) : found[1]);
-    if (name && typeof selectCheckpoint === 'function') selectCheckpoint(name);
-}"""
 View = tuple[Any, ...]
 
 
@@ -75,9 +61,12 @@ def connect(blocks: Any, controls: Controls) -> None:
     form = [c.photos, *c.asked.values(), *c.options.values()]
     for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
         over = event(_answering(handler), inputs, c.shown, **together())
-        over.then(**with_js(REFRESH_LISTS)).then(loras, None, [lora], **together())
+        # Not one after the other: in 4.40 nothing follows what only the browser does.
+        over.then(**with_js(REFRESH_LISTS))
+        over.then(loras, None, [lora], **together())
     blocks.load(_answering(newest), None, c.shown, **together())
     blocks.load(loras, None, [lora], **together())
+    blocks.load(inputs=None, outputs=None, **with_js(REACH_BY_KEYBOARD))
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:

@@ -32,20 +32,28 @@ def status_html(job: Job | None) -> str:
         said = "<b>Stopped before the first step; nothing is saved</b>"
     if job.doing:
         said += f": {escape(job.doing)}"
-    if job.total:
-        said += f", {job.done} of {job.total}" + _time_left(job)
-        said += f'<progress value="{job.done}" max="{job.total}" aria-label="progress" style="width:100%"></progress>'
-    if job.plan:
-        said += f"<p>{escape(job.plan)}</p>"
-    if job.error:
-        said += f'<p role="alert">{escape(job.error)}</p>'
-    said += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
-    if job.result is not None:
-        if job.result["found"]:
-            said += "<p>The same training was finished before, and nothing had to be trained again.</p>"
-        file = escape(Path(job.result["file"]).name)
-        said += f"<p>Saved as <code>{file}</code>. Say <code>{escape(job.result['trigger'])}</code> in a prompt.</p>"
-    return f'<div role="status" aria-live="polite">{said}</div>'
+    notes = f'<p role="alert">{escape(job.error)}</p>' if job.error else ""
+    notes += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
+    notes += f"<p>{escape(job.plan)}</p>" if job.plan else ""
+    # Numbers that change all the time are not read out.
+    return f'<div role="status" aria-live="polite">{said}{_result(job)}</div>{_progress(job)}{notes}'
+
+
+def _progress(job: Job) -> str:
+    if not job.total:
+        return ""
+    counted = f"{job.done} of {job.total}{_time_left(job)}"
+    bar = f'<progress value="{job.done}" max="{job.total}" aria-label="progress" style="width:100%"></progress>'
+    return f"<div>{counted}{bar}</div>"
+
+
+def _result(job: Job) -> str:
+    if job.result is None:
+        return ""
+    found = "<p>The same training was finished before, and nothing had to be trained again.</p>"
+    file, trigger = escape(Path(job.result["file"]).name), escape(job.result["trigger"])
+    said = f"<p>Saved as <code>{file}</code>. Say <code>{trigger}</code> in a prompt.</p>"
+    return (found if job.result["found"] else "") + said
 
 
 def curve_html(job: Job | None) -> str:

@@ -37,6 +37,12 @@ class Served:
         """What happened, in its order."""
         return (self.data / "log.txt").read_text(encoding="utf-8").split("\n")[:-1]
 
+    def await_log(self, what: str) -> None:
+        """Give it half a minute to happen."""
+        until = time.monotonic() + 30
+        while what not in self.log and time.monotonic() < until:
+            time.sleep(0.2)
+
     def request(self, path: str, body: Any = None, user: str = "") -> Any:
         """The answer's JSON. Raises HTTPError."""
         asked = urllib.request.Request(f"{self.url}{path}", method="GET" if body is None else "POST")

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from dreambooth_nodes.a1111.put_beside import choices
+from dreambooth_nodes.tests.webui.environment import ROOT
 from dreambooth_nodes.tests.webui.pip_host import REQUIREMENTS, Host
 
 QUICK_SECONDS = 0.2
@@ -69,6 +71,12 @@ def test_where_nothing_fits_the_hosts_all_comes_as_it_is_tested(host: Host) -> N
     assert host.install().returncode == 0
     assert host.libraries == ["alpha_lib.py", "beta_lib.py", "gamma_lib.py"]
     assert host.child_sees() == "2.1 1.5"
+
+
+def test_an_old_torch_is_never_followed_by_the_newest() -> None:
+    required, tested = (ROOT / name for name in ("requirements.txt", "requirements-floor.txt"))
+    for choice in choices(required.read_text(), tested.read_text(), {"transformers": "5.1.0", "numpy": "2.1.0"}):
+        assert "torch==2.3.1" in choice
 
 
 def test_a_host_that_was_updated_since_gets_what_fits_now(host: Host) -> None:

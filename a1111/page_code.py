@@ -1,0 +1,37 @@
+"""What the tab's handlers do in the browser."""
+
+# The WebUI's own buttons: its lists are drawn anew only when somebody presses them.
+REFRESH_LISTS = """() => {
+    const root = typeof gradioApp === 'function' ? gradioApp() : document;
+    for (const id of ['forge_refresh_checkpoint', 'refresh_sd_model_checkpoint', 'txt2img_lora_extra_refresh',
+                      'txt2img_checkpoints_extra_refresh']) {
+        const found = root.querySelector('#' + id);
+        if (found) found.click();
+    }
+}"""
+# As its checkpoint cards do: by default the WebUI passes over the model that pasted parameters name.
+SELECT_MODEL = r"""(text) => {
+    const found = text.match(/, Model: ("(?:\\.|[^\\"])*"|[^,]*)$/);
+    const name = found && (found[1].startsWith('"') ? JSON.parse(found[1]) : found[1]);
+    if (name && typeof selectCheckpoint === 'function') selectCheckpoint(name);
+}"""
+# Gradio 3.41 draws the drop zone as a plain box, anew whenever the files are cleared; 4.40 as a button.
+REACH_BY_KEYBOARD = """() => {
+    const root = typeof gradioApp === 'function' ? gradioApp() : document;
+    const photos = root.querySelector('#dreambooth_photos');
+    const reach = () => {
+        const input = photos.querySelector('input[type=file]');
+        const zone = input && input.parentElement;
+        if (!zone || zone.tagName === 'BUTTON' || zone.tabIndex === 0) return;
+        zone.tabIndex = 0;
+        zone.setAttribute('role', 'button');
+        zone.setAttribute('aria-label', 'Choose the photos of one subject');
+        zone.addEventListener('keydown', (event) => {
+            if (event.target !== zone || !['Enter', ' '].includes(event.key)) return;
+            event.preventDefault();
+            input.click();
+        });
+    };
+    reach();
+    new MutationObserver(reach).observe(photos, { childList: true, subtree: true });
+}"""
