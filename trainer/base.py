@@ -93,8 +93,8 @@ class Base(Family):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the denoiser's layers."""
-        return next(weight.dtype for weight in self.denoiser.parameters() if weight.ndim > 1)
+        """Of the denoiser's layers; of those that are not in 8 bits, where others are."""
+        return next(w.dtype for w in self.denoiser.parameters() if w.ndim > 1 and w.is_floating_point())
 
     @property
     def device(self) -> torch.device:

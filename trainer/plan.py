@@ -25,10 +25,10 @@ LITTLE_BESIDE = 1.08
 """Times what was counted: blocks of memory are not cut to measure."""
 CONTEXT = 0.6e9
 """Bytes of a card that a named budget leaves to the driver, the libraries' workspaces and the screen."""
-NO_QUESTION = 8
-"""A CPU's memory of this many times the model's in float32, and more for large images, fits anything."""
-PIXEL = 16_000
-"""More bytes of activations than any family here needs for a pixel."""
+MOST_FOR_WEIGHTS = 4.5
+"""Times the whole model in float32: weights, gradients and AdamW's two moments, and a forward's copies in bf16."""
+MOST_FOR_A_PIXEL = 16_000
+"""Bytes of activations: what SDXL needs in float32. Where this fits, on a CPU, nothing is counted."""
 
 
 @dataclass(frozen=True)
@@ -163,4 +163,4 @@ def _way_out(options: TrainOptions, work: Work) -> str:
 
 def _is_no_question(source: Source, work: Work, free: int) -> bool:
     weights = sum(4 * torch.Size(shape).numel() for shape in source.shapes.values())
-    return free > NO_QUESTION * weights + PIXEL * work.images * work.width * work.height
+    return free > MOST_FOR_WEIGHTS * weights + MOST_FOR_A_PIXEL * work.images * work.width * work.height

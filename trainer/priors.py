@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from .checkpoint import remove_parts, write_json, write_whole
 from .events import PriorsCounted, Tell, tell_nobody
+from .out_of_memory import is_out_of_memory
 from .photos import Photo, read_photo
 
 Draw = Callable[[Sequence[int]], Tensor]
@@ -90,7 +92,8 @@ def complete(
 ) -> ClassPriors:
     """The set of this recipe under `root`, with at least `count` pictures: only missing ones are drawn.
 
-    A picture's seed follows from the recipe's seed and its number. Raises PriorsError for count < 1.
+    A picture's seed follows from the recipe's seed and its number. Where memory runs out, fewer are drawn at once.
+    Raises PriorsError for count < 1.
     """
     if count < 1 or batch_size < 1:
         raise PriorsError(f"count is {count} and batch_size {batch_size}; both must be 1 or more.")
@@ -100,13 +103,29 @@ def complete(
     missing = [i for i in range(count) if not picture(folder, i).is_file()]
     reused = count - len(missing)
     tell(PriorsCounted(count, reused, 0))
-    for start in range(0, len(missing), batch_size):
-        chunk = missing[start : start + batch_size]
-        drawn = draw([_seed(recipe.seed, i) for i in chunk])
-        for index, image in zip(chunk, drawn, strict=True):
+    drawn = 0
+    while drawn < len(missing):
+        chunk, images = _as_many_as_fit(missing[drawn : drawn + batch_size], recipe, draw)
+        batch_size = min(batch_size, len(chunk))
+        for index, image in zip(chunk, images, strict=True):
             write_picture(image, picture(folder, index))
-        tell(PriorsCounted(count, reused, start + len(chunk)))
+        drawn += len(chunk)
+        tell(PriorsCounted(count, reused, drawn))
     return ClassPriors(recipe, folder, count)
+
+
+def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tuple[Sequence[int], Tensor]:
+    """The first of these pictures: all, or half as often as memory runs out."""
+    while True:
+        try:
+            return chunk, draw([_seed(recipe.seed, index) for index in chunk])
+        except (RuntimeError, MemoryError) as error:
+            if len(chunk) == 1 or not is_out_of_memory(error):
+                raise
+        # Outside the handler: the error's traceback keeps what filled the memory.
+        chunk = chunk[: len(chunk) // 2]
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def picture(folder: Path, index: int) -> Path:

@@ -99,7 +99,7 @@ def _restore_progress(training: Training, tensors: Mapping[str, Tensor], progres
 
 def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """Fused optimizers walk through memory: a moment lies there as its weights do, channels last where they do."""
-    return tensor if tensor.shape != parameter.shape else torch.empty_like(parameter).copy_(tensor)
+    return tensor if tensor.shape != parameter.shape else torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
 
 
 def _table(points: Sequence[Step]) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from .base import Base
 from .eight_bit import quantise
 from .methods.protocol import trained_components
-from .options import TrainOptions
+from .options import OptionError, TrainOptions
 from .precision import cast_frozen, cast_trained, require_bf16_forward
 
 
@@ -16,6 +16,11 @@ def prepare_weights(base: Base, options: TrainOptions, dtype: torch.dtype | None
 
     dtype: of the forward, None for float32. Raises OptionError where that cannot work with what was asked.
     """
+    if options.fused_backward and dtype == torch.float16:
+        raise OptionError(
+            "fused_backward is True, and the forward is in float16 here, which has to see all gradients before it uses "
+            "one: set fused_backward to False, or precision to 'fp32'."
+        )
     if options.trained_weights == "bf16":
         require_bf16_forward(dtype)
         for module in (base.denoiser, *base.text_encoders.values()):

@@ -16,6 +16,7 @@ from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.batches import Batches
 from dreambooth_nodes.trainer.eight_bit import EightBitConv2d, EightBitLinear, quantise, restored
 from dreambooth_nodes.trainer.encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
+from dreambooth_nodes.trainer.events import Step
 from dreambooth_nodes.trainer.methods import METHODS
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
 from dreambooth_nodes.trainer.state import restore, write_state
@@ -203,7 +204,8 @@ def test_a_run_goes_on_from_its_state_bit_for_bit(training: New, options: dict[s
         straight.step(index)
     stopped.step(0)
     stopped.step(1)
-    write_state(tmp_path / "state.safetensors", "key", stopped, [])
+    points = [Step(step, 3, 1.0, None, 1e-4, 1.0, 0.0, 1.0) for step in (1, 2)]
+    write_state(tmp_path / "state.safetensors", "key", stopped, points)
     restore(tmp_path / "state.safetensors", "key", again)
     again.step(2)
     for one, other in zip(straight.parameters, again.parameters, strict=True):

@@ -13,7 +13,7 @@ import torch
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.encoded import encode_images
-from dreambooth_nodes.trainer.events import Event, Phase, Sample, Saved, Step, StoppedEarly
+from dreambooth_nodes.trainer.events import Event, Phase, Planned, Sample, Saved, Step, StoppedEarly
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.past_runs import find_finished, results
@@ -78,7 +78,8 @@ def test_a_finished_run_is_found_and_not_trained_again(
     base = new_base()
     asked = request(subject, class_priors)
     result, _ = personalize(base, asked, store, events.append)
-    assert [type(e) for e in events] == [Phase, Phase, Step, Step, Phase, Saved]
+    # A CPU with little memory left is told a plan, too.
+    assert [type(e) for e in events if not isinstance(e, Planned)] == [Phase, Phase, Step, Step, Phase, Saved]
     events.clear()
     renamed = request(subject, class_priors, name="other", sample_every=1)
     assert personalize(new_base(), renamed, store, events.append)[0] == result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,24 @@ def test_priors_of_another_base_class_or_size_are_refused(class_priors: ClassPri
 def test_a_recipe_out_of_range_is_refused(base: Base, change: dict[str, object], named: str) -> None:
     with pytest.raises(PriorsError, match=named):
         recipe(base, **change)
+
+
+def test_where_memory_runs_out_the_same_pictures_are_drawn_fewer_at_once(base: Base, tmp_path: Path) -> None:
+    at_once: list[int] = []
+
+    def draw(seeds: Sequence[int]) -> torch.Tensor:
+        at_once.append(len(seeds))
+        if len(seeds) > 2:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] not enough memory: you tried to allocate 64 GB")
+        return drawer(base)(seeds)
+
+    whole = complete(recipe(base), 5, tmp_path / "whole", drawer(base), 2)
+    pieces = complete(recipe(base), 5, tmp_path / "pieces", draw, 5)
+    assert at_once == [5, 2, 2, 1]
+    for index in range(5):
+        assert picture(pieces.folder, index).read_bytes() == picture(whole.folder, index).read_bytes()
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        complete(recipe(base, seed=1), 1, tmp_path, lambda seeds: draw([*seeds] * 3), 1)
 
 
 def test_no_pictures_asked_for_is_refused(base: Base, tmp_path: Path) -> None:
