@@ -25,6 +25,7 @@ from ..trainer.processes import Processes
 from ..trainer.request import Request
 from ..trainer.resuming import require_resumable
 from ..trainer.run import Run, RunInUse, open_run
+from ..trainer.sharding import require_shardable
 from ..trainer.subject import Subject
 from ..trainer.watch import TrainingDiverged
 from .answer import say, say_warnings
@@ -46,7 +47,7 @@ class Teaching:
         self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener, processes: Processes
     ) -> None:
         self.arguments, self.stop, self.listener, self.processes = arguments, stop, listener, processes
-        self.options = run_options(arguments, processes.count)
+        self.options = run_options(arguments, processes)
         self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
         self.base = base_model(arguments, self.options)
 
@@ -144,12 +145,14 @@ class Teaching:
         }
 
 
-def run_options(arguments: argparse.Namespace, processes: int) -> TrainOptions:
+def run_options(arguments: argparse.Namespace, processes: Processes) -> TrainOptions:
     """The options of a run; --batch-size is of each process, and the run's that of all together. Raises OptionError."""
     options = chosen_options(arguments, kept_settings(arguments.continue_from))
-    if processes > 1 and options.fused_backward:
+    if processes.sharded:
+        require_shardable(options)
+    if processes.several and options.fused_backward:
         raise OptionError("fused_backward uses a gradient before processes have averaged it; one process can do it.")
-    return replace(options, batch_size=options.batch_size * processes)
+    return replace(options, batch_size=options.batch_size * processes.count)
 
 
 def base_model(arguments: argparse.Namespace, options: TrainOptions) -> BaseModel:
@@ -164,6 +167,6 @@ def follow(arguments: argparse.Namespace, processes: Processes) -> None:
 
     @cache
     def options() -> TrainOptions:
-        return run_options(arguments, processes.count)
+        return run_options(arguments, processes)
 
     Follower(processes, lambda: base_model(arguments, options()).live, options, arguments.continue_from).serve()

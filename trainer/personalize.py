@@ -73,7 +73,7 @@ class _Personalization:
     def __post_init__(self) -> None:
         self.options = self.request.options
         self.phases = PhaseSeconds(self.tell)
-        self.method = method_of(self.options, self.request.continue_from, self.base)
+        self.method = method_of(self.options, self.request.continue_from, self.base, self.processes)
         self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
     def result(self, resume: bool) -> Personalized:
@@ -135,7 +135,7 @@ class _Personalization:
         if not self.options.sample_count:
             return
         with self.phases.during("sampling"):
-            sample = draw_sample(self.base, self.request, step)
+            sample = draw_sample(self.base, self.request, step, self.processes)
         try:
             self.run.samples.keep(sample)
         except OSError as error:

@@ -40,22 +40,25 @@ class ProcessLost(FailedElsewhere):
 class Processes:
     """rank: of this process, 0 is the first. count: of all. stop: asked at every word, in every process.
 
-    stopping: whether any process was asked to stop. failure: this process's own, which the others were told.
+    sharded: each holds a part of the model, so that none can do a thing alone. stopping: whether any was asked to stop.
+    failure: this process's own, which the others were told. broken: a sharded one, which nobody can be told.
     """
 
     rank: int = 0
     count: int = 1
     stop: Stop = never
+    sharded: bool = False
     stopping: bool = False
     failure: Exception | None = None
+    broken: bool = False
     _gpus: Any = field(default=None, repr=False)
 
     @classmethod
-    def connected(cls, rank: int, count: int, stop: Stop) -> Processes:
+    def connected(cls, rank: int, count: int, stop: Stop, sharded: bool) -> Processes:
         """Meet the others where MASTER_ADDR and MASTER_PORT say. Raises ProcessLost where they are not there."""
         with _connection():
             dist.init_process_group("gloo", rank=rank, world_size=count, timeout=PATIENCE)
-        return cls(rank, count, stop)
+        return cls(rank, count, stop, sharded)
 
     @property
     def several(self) -> bool:
@@ -94,6 +97,10 @@ class Processes:
         try:
             result = share()
         except Exception as error:
+            if self.sharded:
+                # The others wait in the middle of their share, and hear of it when this process ends.
+                self.broken = True
+                raise
             self.failure = error
             self._word(TOO_LITTLE_MEMORY if is_out_of_memory(error) else FAILED)
             raise
