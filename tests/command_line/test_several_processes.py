@@ -9,10 +9,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
@@ -24,13 +26,24 @@ LOSS_ROUNDING = 1e-4
 ENDLESS = ("--steps", 100_000, "--priors", 0, "--rank", 2, "--state-seconds", 1000)
 
 
-def launched(words: Sequence[str], *launch: object) -> subprocess.Popen[str]:
-    """Two processes by accelerate's launcher, which then answers for them; in a session, as a terminal has it."""
+TOGETHER, SHARDED = ("--multi_gpu",), ("--use_fsdp",)
+
+
+def launched(words: Sequence[str], launch: Sequence[object] = TOGETHER, port: int = 0) -> subprocess.Popen[str]:
+    """Two processes by accelerate's launcher, which answers for them; in a session of its own, as a terminal has it."""
+    launcher = ("-m", "accelerate.commands.launch", "--num_processes", 2, "--main_process_port", port or free_port())
+    return started([*launcher, *launch, ROOT, *words, "--json"], session=True, OMP_NUM_THREADS="1")
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2, "--main_process_port", port)
-    return started([*launcher, *launch, ROOT, *words, "--json"], session=True, OMP_NUM_THREADS="1")
+        return int(free.getsockname()[1])
+
+
+def same_bits(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    mine, theirs = (read_tensors(Path(said["file"])) for said in (one, other))
+    return mine.keys() == theirs.keys() and all(torch.equal(weight, theirs[key]) for key, weight in mine.items())
 
 
 def result_of(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]:
@@ -67,7 +80,8 @@ def require_same_within_rounding(one: dict[str, Any], other: dict[str, Any], sta
         changed += float((weight.double() - began.get(key, torch.zeros_like(weight)).double()).square().sum())
     assert apart**0.5 < ROUNDING[one["method"]] * changed**0.5
     assert Path(one["run"]).name == Path(other["run"]).name
-    for term in ("instance", "prior", "gradient_norm"):
+    priors = () if one["prior_loss"] is None else ("prior",)
+    for term in ("instance", "gradient_norm", *priors):
         torch.testing.assert_close(curve(one, term), curve(other, term), rtol=LOSS_ROUNDING, atol=LOSS_ROUNDING)
 
 
@@ -83,16 +97,64 @@ def test_a_lora_is_what_one_process_with_twice_the_batch_trains(
     assert written[0] == written[1]
 
 
-def test_a_full_model_is_too_and_that_of_two_batches_in_turn_bit_for_bit(
+def test_a_full_model_is_too_whole_in_each_process_or_in_parts(
+    toybase_file: Path, tmp_path: Path, command: Command
+) -> None:
+    words = ("--method", "full", "--learning-rate", 1e-5, "--steps", 2, "--priors", 0)
+    one = command(*train_words(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
+    for name, launch in {"whole": TOGETHER, "in parts": SHARDED}.items():
+        two = result_of(launched(train_words(toybase_file, tmp_path / name, *words), launch))
+        require_same_within_rounding(two, one, toybase_file)
+
+
+@pytest.mark.slow
+def test_two_processes_are_bit_for_bit_two_batches_in_turn(
     toybase_file: Path, tmp_path: Path, command: Command
 ) -> None:
     words = ("--method", "full", "--learning-rate", 1e-5, "--steps", 3)
     two = trained_by_two(toybase_file, tmp_path, *words)
-    at_once = trained_by_one(toybase_file, tmp_path, command, *words, "--batch-size", 2)
-    require_same_within_rounding(two, at_once, toybase_file)
     in_turn = trained_by_one(toybase_file, tmp_path, command, *words, "--accumulation", 2)
-    weights, same = (read_tensors(Path(said["file"])) for said in (two, in_turn))
-    assert all(torch.equal(weight, same[key]) for key, weight in weights.items())
+    assert same_bits(two, in_turn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launch", ["--multi_gpu", "--use_fsdp"])
+def test_a_killed_run_goes_on_bit_for_bit_and_with_one_process_within_rounding(
+    launch: str, toybase_file: Path, tmp_path: Path, command: Command
+) -> None:
+    method = ("--method", "full", "--learning-rate", 1e-5) if launch == "--use_fsdp" else ("--rank", 2)
+    words = (*method, "--train-text-encoder", "--steps", 8, "--priors", 0)
+    straight = result_of(launched(train_words(toybase_file, tmp_path / "straight", *words), (launch,)))
+    process = launched(train_words(toybase_file, tmp_path / "killed", *words, "--state-seconds", 0.01), (launch,))
+    while not list(tmp_path.glob("killed/dreambooth/runs/*/state.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    shutil.copytree(tmp_path / "killed", tmp_path / "alone")
+    again = result_of(launched(train_words(toybase_file, tmp_path / "killed", *words, "--resume"), (launch,)))
+    assert (again["status"], again["steps"]) == ("finished", 8) and same_bits(again, straight)
+    alone = command(*train_words(toybase_file, tmp_path / "alone", *words, "--resume", "--batch-size", 2))
+    require_same_within_rounding(alone, straight, toybase_file if launch == "--use_fsdp" else None)
+
+
+@pytest.mark.slow
+def test_two_machines_need_no_common_folder(toybase_file: Path, tmp_path: Path, command: Command) -> None:
+    """Two launchers, each with an output folder of its own; photos are on the first machine only."""
+    words, port = ("--rank", 2, "--steps", 3, "--state-seconds", 0.01), free_port()
+    machines = []
+    for rank in (0, 1):
+        at = ("--num_machines", 2, "--machine_rank", rank, "--main_process_ip", "127.0.0.1")
+        photos = () if rank == 0 else ("--photos", tmp_path / "nowhere")
+        said = train_words(toybase_file, tmp_path / f"machine {rank}", *words, *photos)
+        machines.append(launched(said, (*TOGETHER, *at), port))
+    two = result_of(machines[0])
+    out, err = machines[1].communicate(timeout=60)
+    assert (machines[1].returncode, out) == (0, ""), err
+    assert not (tmp_path / "machine 1").exists()
+    shutil.copytree(tmp_path / "machine 0/dreambooth/priors", tmp_path / "one/dreambooth/priors")
+    one = command(*train_words(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
+    require_same_within_rounding(two, one)
 
 
 def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp_path: Path) -> None:
@@ -105,6 +167,7 @@ def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp
     assert len(read_tensors(Path(stopped["file"])))
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_saved_when_the_other_process_dies(toybase_file: Path, tmp_path: Path) -> None:
     process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
