@@ -27,9 +27,9 @@ def method_of(options: TrainOptions, continue_from: Path | None, base: Base, pro
 
 
 def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
-    """The options with one process's share of the batch. A sharded process cannot do its step again alone."""
-    fits = options.fit_memory and not processes.sharded
-    return replace(options, batch_size=options.batch_size // processes.count, fit_memory=fits)
+    """The options with one process's share of the batch. A model in parts is neither planned nor made to fit."""
+    own = replace(options, batch_size=options.batch_size // processes.count)
+    return replace(own, fit_memory=False, memory="off") if processes.sharded else own
 
 
 def begun(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:

@@ -26,6 +26,8 @@ def require_shardable(options: TrainOptions) -> None:
         raise OptionError("FSDP spreads a model that is trained whole; start a LoRA without --use_fsdp.")
     if options.optimizer != "adamw":
         raise OptionError(f"optimizer is {options.optimizer!r}; FSDP takes adamw, whose moments it spreads.")
+    if options.trained_weights != "fp32":
+        raise OptionError(f"trained_weights is {options.trained_weights!r}; FSDP takes fp32.")
     if _fully_shard() is None:
         raise OptionError(f"FSDP takes torch 2.6 or newer, and this is {torch.__version__}; start without --use_fsdp.")
 
