@@ -15,6 +15,7 @@ from dreambooth_nodes.tests.command_line.conftest import Command, train_words
 from dreambooth_nodes.tests.command_line.two_processes import (
     SHARDED,
     TOGETHER,
+    children_of,
     free_port,
     launched,
     read_until_steps,
@@ -73,8 +74,11 @@ def test_a_killed_run_goes_on_bit_for_bit_and_with_one_process_within_rounding(
     while not list(tmp_path.glob("killed/dreambooth/runs/*/state.safetensors")):
         assert process.poll() is None
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
+    # The launcher gives each of them a session of its own.
+    for pid in (process.pid, *children_of(process)):
+        os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
+    assert not list(tmp_path.glob("killed/*/*.safetensors"))
     shutil.copytree(tmp_path / "killed", tmp_path / "alone")
     again = result_of(launched(train_words(toybase_file, tmp_path / "killed", *words, "--resume"), (launch,)))
     assert (again["status"], again["steps"]) == ("finished", 8) and same_bits(again, straight)
@@ -115,8 +119,7 @@ def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp
 def test_what_was_trained_is_saved_when_the_other_process_dies(toybase_file: Path, tmp_path: Path) -> None:
     process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[1]), signal.SIGKILL)
+    os.kill(children_of(process)[1], signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "the connection to another process is lost" in err

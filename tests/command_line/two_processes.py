@@ -41,6 +41,11 @@ def same_bits(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return mine.keys() == theirs.keys() and all(torch.equal(weight, theirs[key]) for key, weight in mine.items())
 
 
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a launcher has started, by rank."""
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
 def result_of(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]:
     out, err = process.communicate(timeout=600)
     assert process.returncode == status, err
