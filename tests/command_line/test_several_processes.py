@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dreambooth_nodes.tests.command_line.conftest import Command, train_words
+from dreambooth_nodes.tests.command_line.conftest import Command
 from dreambooth_nodes.tests.command_line.two_processes import (
     SHARDED,
     TOGETHER,
@@ -22,6 +22,7 @@ from dreambooth_nodes.tests.command_line.two_processes import (
     require_same_within_rounding,
     result_of,
     same_bits,
+    short_run,
     trained_by_one,
     trained_by_two,
 )
@@ -46,9 +47,9 @@ def test_a_full_model_is_too_whole_in_each_process_or_in_parts(
     toybase_file: Path, tmp_path: Path, command: Command
 ) -> None:
     words = ("--method", "full", "--learning-rate", 1e-5, "--steps", 2, "--priors", 0)
-    one = command(*train_words(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
+    one = command(*short_run(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
     for name, launch in {"whole": TOGETHER, "in parts": SHARDED}.items():
-        two = result_of(launched(train_words(toybase_file, tmp_path / name, *words), launch))
+        two = result_of(launched(short_run(toybase_file, tmp_path / name, *words), launch))
         require_same_within_rounding(two, one, toybase_file)
 
 
@@ -69,8 +70,8 @@ def test_a_killed_run_goes_on_bit_for_bit_and_with_one_process_within_rounding(
 ) -> None:
     method = ("--method", "full", "--learning-rate", 1e-5) if launch == "--use_fsdp" else ("--rank", 2)
     words = (*method, "--train-text-encoder", "--steps", 8, "--priors", 0)
-    straight = result_of(launched(train_words(toybase_file, tmp_path / "straight", *words), (launch,)))
-    process = launched(train_words(toybase_file, tmp_path / "killed", *words, "--state-seconds", 0.01), (launch,))
+    straight = result_of(launched(short_run(toybase_file, tmp_path / "straight", *words), (launch,)))
+    process = launched(short_run(toybase_file, tmp_path / "killed", *words, "--state-seconds", 0.01), (launch,))
     while not list(tmp_path.glob("killed/dreambooth/runs/*/state.safetensors")):
         assert process.poll() is None
         time.sleep(0.005)
@@ -80,9 +81,9 @@ def test_a_killed_run_goes_on_bit_for_bit_and_with_one_process_within_rounding(
     process.communicate(timeout=60)
     assert not list(tmp_path.glob("killed/*/*.safetensors"))
     shutil.copytree(tmp_path / "killed", tmp_path / "alone")
-    again = result_of(launched(train_words(toybase_file, tmp_path / "killed", *words, "--resume"), (launch,)))
+    again = result_of(launched(short_run(toybase_file, tmp_path / "killed", *words, "--resume"), (launch,)))
     assert (again["status"], again["steps"]) == ("finished", 8) and same_bits(again, straight)
-    alone = command(*train_words(toybase_file, tmp_path / "alone", *words, "--resume", "--batch-size", 2))
+    alone = command(*short_run(toybase_file, tmp_path / "alone", *words, "--resume", "--batch-size", 2))
     require_same_within_rounding(alone, straight, toybase_file if launch == "--use_fsdp" else None)
 
 
@@ -94,19 +95,19 @@ def test_two_machines_need_no_common_folder(toybase_file: Path, tmp_path: Path, 
     for rank in (0, 1):
         at = ("--num_machines", 2, "--machine_rank", rank, "--main_process_ip", "127.0.0.1")
         photos = () if rank == 0 else ("--photos", tmp_path / "nowhere")
-        said = train_words(toybase_file, tmp_path / f"machine {rank}", *words, *photos)
+        said = short_run(toybase_file, tmp_path / f"machine {rank}", *words, *photos)
         machines.append(launched(said, (*TOGETHER, *at), port))
     two = result_of(machines[0])
     out, err = machines[1].communicate(timeout=60)
     assert (machines[1].returncode, out) == (0, ""), err
     assert not (tmp_path / "machine 1").exists()
     shutil.copytree(tmp_path / "machine 0/dreambooth/priors", tmp_path / "one/dreambooth/priors")
-    one = command(*train_words(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
+    one = command(*short_run(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
     require_same_within_rounding(two, one)
 
 
 def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp_path: Path) -> None:
-    process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
+    process = launched(short_run(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
     os.killpg(process.pid, signal.SIGINT)
     # The launcher answers a signal with a traceback of its own, and with 1.
@@ -117,7 +118,7 @@ def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp
 
 @pytest.mark.slow
 def test_what_was_trained_is_saved_when_the_other_process_dies(toybase_file: Path, tmp_path: Path) -> None:
-    process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
+    process = launched(short_run(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
     os.kill(children_of(process)[1], signal.SIGKILL)
     _, err = process.communicate(timeout=300)

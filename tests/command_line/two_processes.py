@@ -24,6 +24,11 @@ LOSS_ROUNDING = 1e-4
 TOGETHER, SHARDED = ("--multi_gpu",), ("--use_fsdp",)
 
 
+def short_run(base: Path, output: Path, *more: object) -> list[str]:
+    """A short training that no plan changes: how much memory is free differs from run to run."""
+    return train_words(base, output, "--memory", "off", *more)
+
+
 def launched(words: Sequence[str], launch: Sequence[object] = TOGETHER, port: int = 0) -> subprocess.Popen[str]:
     """Two processes by accelerate's launcher, which answers for them; in a session of its own, as a terminal has it."""
     launcher = ("-m", "accelerate.commands.launch", "--num_processes", 2, "--main_process_port", port or free_port())
@@ -55,13 +60,13 @@ def result_of(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]
 
 def trained_by_two(base: Path, folder: Path, *words: object) -> dict[str, Any]:
     """Class images are drawn by both."""
-    return result_of(launched(train_words(base, folder / "two", *words, "--priors", 3)))
+    return result_of(launched(short_run(base, folder / "two", *words, "--priors", 3)))
 
 
 def trained_by_one(base: Path, folder: Path, command: Command, *words: object) -> dict[str, Any]:
     """With the class images of the two: drawn in other batches, one may differ in a pixel, which is no rounding."""
     shutil.copytree(folder / "two" / "dreambooth/priors", folder / "one" / "dreambooth/priors", dirs_exist_ok=True)
-    return command(*train_words(base, folder / "one", *words, "--priors", 3))
+    return command(*short_run(base, folder / "one", *words, "--priors", 3))
 
 
 def curve(result: dict[str, Any], term: str) -> torch.Tensor:

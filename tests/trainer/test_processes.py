@@ -46,7 +46,7 @@ def two_processes(
 def test_a_step_that_does_not_fit_in_one_process_is_made_smaller_in_all(
     new_base: NewBase, asked: Request, store: Store, toybase_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, events = with_options(asked, batch_size=4, fit_memory=True), list[Event]()
+    asked, events = with_options(asked, batch_size=4, fit_memory=True, memory="off"), list[Event]()
     with two_processes(toybase_file, 2, asked, monkeypatch) as (processes, second):
         _, together = personalize(new_base(), asked, store, events.append, processes=processes)
     _, err = second.communicate(timeout=60)
@@ -61,7 +61,7 @@ def test_a_step_that_does_not_fit_in_one_process_is_made_smaller_in_all(
 def test_what_does_not_fit_in_one_process_ends_all_and_says_what_would(
     new_base: NewBase, asked: Request, store: Store, toybase_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = with_options(asked, batch_size=4)
+    asked = with_options(asked, batch_size=4, memory="off")
     with (
         two_processes(toybase_file, 2, asked, monkeypatch) as (processes, second),
         pytest.raises(OutOfMemory, match=r"set batch_size to 1 .*another process is out of memory"),
