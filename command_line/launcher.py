@@ -17,6 +17,8 @@ COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 LOCAL_RANKS = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK")
 
+TRUE = ("true", "1", "yes", "on")
+
 
 def launched_count() -> int:
     """How many processes were started together; 1 without a launcher."""
@@ -33,7 +35,11 @@ def together(stop: Stop) -> Iterator[Processes]:
 
     count = launched_count()
     try:
-        processes = Processes(stop=stop) if count == 1 else Processes.connected(_number(RANKS, 0), count, stop)
+        processes = (
+            Processes(stop=stop)
+            if count == 1
+            else Processes.connected(_number(RANKS, 0), count, stop, launched_sharded())
+        )
         try:
             yield processes
         finally:
@@ -59,7 +65,12 @@ def own_device(device: torch.device) -> torch.device:
 
 def launched_on_cpu() -> bool:
     """Whether `accelerate launch --cpu` was said."""
-    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes", "on")
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in TRUE
+
+
+def launched_sharded() -> bool:
+    """Whether `accelerate launch --use_fsdp` was said."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in TRUE
 
 
 def launched_precision() -> dict[str, str]:

@@ -19,7 +19,8 @@ BY_PRESET = tuple(PRESETS[DEFAULT].options("lora"))
 
 def add_option_flags(parser: argparse.ArgumentParser) -> None:
     """--preset, a flag for each field, and the prompt templates. What is not said stays out of the namespace."""
-    group = parser.add_argument_group("training")
+    several = "Under `accelerate launch` with several processes, --batch-size is that of each."
+    group = parser.add_argument_group("training", several)
     preset = f"steps, learning rate and rank where nothing else says them (default: {DEFAULT})"
     group.add_argument("--preset", choices=list(PRESETS), default=DEFAULT, help=preset)
     for name, kind in field_kinds().items():

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
-from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly
-from ..trainer.follower import Follower
 from ..trainer.identifier import warnings_for
-from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.past_runs import find_finished
 from ..trainer.personalize import personalize
 from ..trainer.personalized import Personalized
 from ..trainer.photos import read_folder
-from ..trainer.precision import layers_dtype
 from ..trainer.presets import preset_named
 from ..trainer.priors import ClassPriors, PriorsError
 from ..trainer.processes import Processes
@@ -28,11 +23,10 @@ from ..trainer.run import Run, RunInUse, open_run
 from ..trainer.subject import Subject
 from ..trainer.watch import TrainingDiverged
 from .answer import say, say_warnings
-from .base_model import BaseModel
 from .class_images import drawn, planned
 from .flags import store
+from .following import base_model, run_options
 from .lookup import candidates, ranked
-from .option_flags import chosen_options
 from .progress import Listener
 from .stopping import Stopped, StopSignals
 
@@ -46,7 +40,7 @@ class Teaching:
         self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener, processes: Processes
     ) -> None:
         self.arguments, self.stop, self.listener, self.processes = arguments, stop, listener, processes
-        self.options = run_options(arguments, processes.count)
+        self.options = run_options(arguments, processes)
         self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
         self.base = base_model(arguments, self.options)
 
@@ -142,28 +136,3 @@ class Teaching:
             "run": str(run.folder.resolve()),
             "settings": record["settings"],
         }
-
-
-def run_options(arguments: argparse.Namespace, processes: int) -> TrainOptions:
-    """The options of a run; --batch-size is of each process, and the run's that of all together. Raises OptionError."""
-    options = chosen_options(arguments, kept_settings(arguments.continue_from))
-    if processes > 1 and options.fused_backward:
-        raise OptionError("fused_backward uses a gradient before processes have averaged it; one process can do it.")
-    return replace(options, batch_size=options.batch_size * processes)
-
-
-def base_model(arguments: argparse.Namespace, options: TrainOptions) -> BaseModel:
-    """--base, to be loaded as these options train it best."""
-    base = BaseModel(arguments)
-    base.dtype = layers_dtype(options, base.device)
-    return base
-
-
-def follow(arguments: argparse.Namespace, processes: Processes) -> None:
-    """`train` beside the first process. What is wrong with the command the first one says."""
-
-    @cache
-    def options() -> TrainOptions:
-        return run_options(arguments, processes.count)
-
-    Follower(processes, lambda: base_model(arguments, options()).live, options, arguments.continue_from).serve()

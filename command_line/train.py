@@ -42,8 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     out = sys.stdout
     with redirect_stdout(sys.stderr), StopSignals(launched_count() > 1) as stop, together(stop) as processes:
         from .event_lines import EventLines
+        from .following import follow
         from .progress import Progress
-        from .teaching import Teaching, follow
+        from .teaching import Teaching
 
         if not processes.first:
             follow(arguments, processes)

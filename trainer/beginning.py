@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .base import Base
 from .batches import Batches
 from .continuing import starting_weights
-from .methods import METHODS, Lora, Method
+from .methods import METHODS, Full, Lora, Method
 from .options import TrainOptions
 from .processes import Processes
+from .sharding import whole_component
 from .shared_encoding import Encoded, shared
 from .training import Training
 
 
-def method_of(options: TrainOptions, continue_from: Path | None, base: Base) -> Method:
+def method_of(options: TrainOptions, continue_from: Path | None, base: Base, processes: Processes) -> Method:
     """What is to be trained on `base`, from a LoRA that there is or anew."""
+    if processes.sharded:
+        return Full(partial(whole_component, processes))
     if continue_from is None:
         return METHODS[options.method]()
     return Lora(starting_weights(continue_from, base, options))
 
 
 def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
-    """The options with one process's share of the batch."""
-    return replace(options, batch_size=options.batch_size // processes.count)
+    """The options with one process's share of the batch. A model in parts is neither planned nor made to fit."""
+    own = replace(options, batch_size=options.batch_size // processes.count)
+    return replace(own, fit_memory=False, memory="off") if processes.sharded else own
 
 
 def begun(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:

@@ -8,13 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from .base import Base
 from .beginning import begun, method_of
 from .drawing_together import draw_share
 from .options import TrainOptions
 from .priors import PriorRecipe
 from .processes import FailedElsewhere, Processes, ProcessLost
-from .snapshot import Snapshot, put_back
+from .sample import draw_pictures
+from .sharding import whole_component
+from .snapshot import Snapshot, in_the_first, put_back
 from .training import Training
 
 
@@ -67,10 +71,14 @@ class Follower:
             case "step":
                 self._running.step(order["index"])
             case "fit":
+                # Of a step that did not fit, gradients may be left.
+                self._running.optimizer.zero_grad(set_to_none=True)
                 fitted = {name: value for name, value in order.items() if name != "order"}
                 self._running.fit(replace(self._running.options, **fitted))
             case "restore":
                 put_back(Snapshot(self.processes.share(None), order["progress"]), self._running)
+            case _:
+                self._follow_sharded(order)
 
     def _begun(self, fingerprint: str, levers: Mapping[str, Any]) -> Training:
         options = replace(self.options(), **levers)
@@ -80,7 +88,21 @@ class Follower:
     def _attach(self, fingerprint: str, options: TrainOptions) -> None:
         if self.base.fingerprint != fingerprint:
             raise ValueError("The base is another one than the first process's; every machine needs the same file.")
-        method_of(options, self.continue_from, self.base).attach(self.base, options)
+        method_of(options, self.continue_from, self.base, self.processes).attach(self.base, options)
+
+    def _follow_sharded(self, order: Mapping[str, Any]) -> None:
+        match order["order"]:
+            case "forward":
+                self._running.losses_of(self._running.batches[0])
+            case "gather":
+                in_the_first(self._running)
+            case "component":
+                whole_component(self.processes, order["component"], self._weights(order["component"]))
+            case "sample":
+                draw_pictures(self.base, *order["asked"])
+
+    def _weights(self, component: str) -> dict[str, Tensor]:
+        return self.base.components()[component].state_dict()
 
     @property
     def _running(self) -> Training:

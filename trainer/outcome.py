@@ -72,12 +72,15 @@ class Outcome:
         return result
 
     def what_there_is(self, end: BaseException) -> None:
-        """Save before an exception goes on. Losses that were not read yet may show that the run has diverged."""
+        """Save before an exception goes on. Losses that were not read yet may show that the run has diverged.
+
+        Where other processes hold parts of the model and cannot give them, the last state on disk is what there is.
+        """
         try:
             self.curve.read()
         except TrainingDiverged as error:
             raise self.last_good(error) from end
-        if self.curve.points:
+        if self.curve.points and not self.training.processes.broken:
             self.result()
 
     def last_good(self, error: TrainingDiverged) -> TrainingDiverged:

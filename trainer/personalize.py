@@ -20,6 +20,7 @@ from .processes import ALONE, Processes
 from .request import Request
 from .run import Run, open_run
 from .sample import draw_sample
+from .sharding import require_shardable
 from .state_keeper import StateKeeper
 from .store import Store
 from .train import train
@@ -74,7 +75,7 @@ class _Personalization:
     def __post_init__(self) -> None:
         self.options = self.request.options
         self.phases = PhaseSeconds(self.tell)
-        self.method = method_of(self.options, self.request.continue_from, self.base)
+        self.method = method_of(self.options, self.request.continue_from, self.base, self.processes)
         self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
     def result(self, resume: bool) -> Personalized:
@@ -97,9 +98,10 @@ class _Personalization:
     def _plan(self, resume: bool) -> dict[str, Any]:
         """How it fits into memory, and as it was begun where there is a state to go on from: the levers pulled."""
         kept = self.run.record.get("plan") if resume and self.run.state.is_file() else None
+        if self.processes.sharded:
+            require_shardable(replace(self.options, **(kept or {})))
         own, alone = own_options(self.options, self.processes), not self.processes.several
-        subject, priors = self.request.subject, self.request.priors is not None
-        size = subject.width, subject.height
+        size, priors = (self.request.subject.width, self.request.subject.height), self.request.priors is not None
         plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, alone)
         self.options = replace(self.options, **plan.pulled)
         record = self.request.record(self.base.fingerprint)
@@ -136,7 +138,7 @@ class _Personalization:
         if not self.options.sample_count:
             return
         with self.phases.during("sampling"):
-            sample = draw_sample(self.base, self.request, step)
+            sample = draw_sample(self.base, self.request, step, self.processes)
         try:
             self.run.samples.keep(sample)
         except OSError as error:

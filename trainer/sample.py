@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from .base import Base
 from .events import Sample
+from .options import Precision
 from .precision import autocast, forward_dtype
+from .processes import ALONE, Processes
 from .prompts import filled
 from .request import Request
 from .sampling import SamplerSettings, draw
 
 
-def draw_sample(base: Base, request: Request, step: int) -> Sample:
+def draw_sample(base: Base, request: Request, step: int, processes: Processes = ALONE) -> Sample:
     """Pictures of the sample prompt by the model as it is after `step` steps; the same seeds every time."""
     options, subject = request.options, request.subject
     prompt = filled(options.sample_prompt or options.templates.instance, request.identifier, subject.class_noun)
-    settings = SamplerSettings(width=subject.width, height=subject.height)
-    with autocast(forward_dtype(options.precision, base.device), base.device):
-        images = draw(base, [prompt] * options.sample_count, range(options.sample_count), settings)
-    return Sample(step, prompt, images)
+    asked = (prompt, options.sample_count, subject.width, subject.height, options.precision)
+    if processes.sharded:
+        processes.order("sample", asked=asked)
+    return Sample(step, prompt, draw_pictures(base, *asked))
+
+
+def draw_pictures(base: Base, prompt: str, count: int, width: int, height: int, precision: Precision) -> Tensor:
+    """[count, 3, height, width] in 0..1 on the CPU."""
+    with autocast(forward_dtype(precision, base.device), base.device):
+        return draw(base, [prompt] * count, range(count), SamplerSettings(width=width, height=height))

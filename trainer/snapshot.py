@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .events import Step
+from .sharding import gathered, spread_like
 from .training import Training
 
 
@@ -32,8 +33,17 @@ class Snapshot:
 
 def taken_of(training: Training, points: Sequence[Step]) -> Snapshot:
     """Of `training` after `points`."""
-    tensors = {**_weights(training), **_moments(training), "losses": _table(points)}
+    tensors = {**in_the_first(training), "losses": _table(points)}
     return Snapshot({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, _progress(training))
+
+
+def in_the_first(training: Training) -> dict[str, Tensor]:
+    """Weights and moments; of a sharded training gathered in the first process."""
+    tensors = {**_weights(training), **_moments(training)}
+    if not training.processes.sharded:
+        return tensors
+    training.processes.order("gather")
+    return gathered(tensors, training.processes.first)
 
 
 def put_back(snapshot: Snapshot, training: Training) -> list[Step]:
@@ -47,7 +57,7 @@ def put_back(snapshot: Snapshot, training: Training) -> list[Step]:
         raise OtherLayers(f"{', '.join(odd[:3])} …")
     with torch.no_grad():
         for name, parameter in weights.items():
-            parameter.copy_(snapshot.tensors[name].view(parameter.shape))
+            parameter.copy_(spread_like(snapshot.tensors[name].view(parameter.shape), parameter))
     _restore_progress(training, snapshot.tensors, snapshot.progress)
     return [_point(row) for row in snapshot.tensors["losses"].tolist()]
 
@@ -99,7 +109,9 @@ def _restore_progress(training: Training, tensors: Mapping[str, Tensor], progres
 
 def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """Fused optimizers walk through memory: a moment lies there as its weights do, channels last where they do."""
-    return tensor if tensor.shape != parameter.shape else torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(spread_like(tensor, parameter))
 
 
 def _table(points: Sequence[Step]) -> Tensor:

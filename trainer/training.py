@@ -12,10 +12,12 @@ from .batches import Batch, Batches
 from .denoiser import Losses, dreambooth_loss
 from .encoded import EncodedPrompts
 from .fused_backward import FusedBackward
+from .methods.protocol import trained_components
 from .optimizer import make_optimizer, make_schedule
 from .options import TrainOptions
 from .precision import attention_for, autocast, forward_dtype
 from .processes import ALONE, Processes
+from .sharding import in_one_piece, shard
 from .weights import prepare_weights
 
 FITTED = ("checkpointing", "batch_size", "accumulation")
@@ -40,6 +42,9 @@ class Training:
         self.device = self.base.device
         self.dtype = forward_dtype(self.options.precision, self.device)
         prepare_weights(self.base, self.options, self.dtype)
+        if self.processes.sharded:
+            for module in trained_components(self.base, self.options).values():
+                shard(module, self.device, self.dtype)
         self.optimizer = make_optimizer(self.base, self.options)
         self.schedule = make_schedule(self.optimizer, self.options)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
@@ -66,7 +71,7 @@ class Training:
         self.whole = self.fused is None
         losses = self.processes.attempt(lambda: self._gradients(index))
         self.whole = False
-        self.processes.average([*(p.grad for p in self.parameters if p.grad is not None), *losses.distinct])
+        self.processes.average([*self._own_gradients(), *losses.distinct])
         self.gradient_norm = self._cut_gradients() if self.fused is None else self.fused.norm()
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -75,9 +80,13 @@ class Training:
         self.whole = True
         return losses
 
+    def _own_gradients(self) -> list[torch.Tensor]:
+        """What is not averaged yet; a sharded model's gradients are, by its backward."""
+        return [] if self.processes.sharded else [p.grad for p in self.parameters if p.grad is not None]
+
     def _cut_gradients(self) -> torch.Tensor:
         self.scaler.unscale_(self.optimizer)
-        return torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
+        return in_one_piece(torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm))
 
     def next_losses(self, index: int) -> Losses:
         """The losses that the `index`-th step begins with; nothing is trained."""
@@ -86,6 +95,8 @@ class Training:
     @torch.no_grad()
     def losses_of(self, batch: Batch) -> Losses:
         """The losses of the model as it is; nothing is trained."""
+        if self.processes.sharded:
+            self.processes.order("forward")
         with attention_for(batch.instance.x):
             return self._losses(batch)
 

@@ -4,71 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
-import socket
-import subprocess
-from collections.abc import Sequence
+import time
 from pathlib import Path
-from typing import Any
 
-import torch
+import pytest
 
-from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
+from dreambooth_nodes.tests.command_line.conftest import Command
+from dreambooth_nodes.tests.command_line.two_processes import (
+    SHARDED,
+    TOGETHER,
+    children_of,
+    free_port,
+    launched,
+    read_until_steps,
+    require_same_within_rounding,
+    result_of,
+    same_bits,
+    short_run,
+    trained_by_one,
+    trained_by_two,
+)
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 
-ROUNDING = {"lora": 1e-4, "full": 5e-3}
-"""Of the change, for sums in another order; a full result is written in the base's own float16."""
-LOSS_ROUNDING = 1e-4
 ENDLESS = ("--steps", 100_000, "--priors", 0, "--rank", 2, "--state-seconds", 1000)
-
-
-def launched(words: Sequence[str], *launch: object) -> subprocess.Popen[str]:
-    """Two processes by accelerate's launcher, which then answers for them; in a session, as a terminal has it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2, "--main_process_port", port)
-    return started([*launcher, *launch, ROOT, *words, "--json"], session=True, OMP_NUM_THREADS="1")
-
-
-def result_of(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]:
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == status, err
-    assert out.count("\n") == 1
-    return dict(json.loads(out))
-
-
-def trained_by_two(base: Path, folder: Path, *words: object) -> dict[str, Any]:
-    """Class images are drawn by both."""
-    return result_of(launched(train_words(base, folder / "two", *words, "--priors", 3)))
-
-
-def trained_by_one(base: Path, folder: Path, command: Command, *words: object) -> dict[str, Any]:
-    """With the class images of the two: drawn in other batches, one may differ in a pixel, which is no rounding."""
-    shutil.copytree(folder / "two" / "dreambooth/priors", folder / "one" / "dreambooth/priors", dirs_exist_ok=True)
-    return command(*train_words(base, folder / "one", *words, "--priors", 3))
-
-
-def curve(result: dict[str, Any], term: str) -> torch.Tensor:
-    record = json.loads((Path(result["run"]) / "run.json").read_text())
-    return torch.tensor([point[term] for point in record["losses"]])
-
-
-def require_same_within_rounding(one: dict[str, Any], other: dict[str, Any], start: Path | None = None) -> None:
-    """Files, curves and keys. start: the weights that a whole checkpoint began with."""
-    mine, theirs = (read_tensors(Path(said["file"])) for said in (one, other))
-    began = read_tensors(start) if start else {}
-    assert mine.keys() == theirs.keys()
-    apart = changed = 0.0
-    for key, weight in mine.items():
-        apart += float((weight.double() - theirs[key].double()).square().sum())
-        changed += float((weight.double() - began.get(key, torch.zeros_like(weight)).double()).square().sum())
-    assert apart**0.5 < ROUNDING[one["method"]] * changed**0.5
-    assert Path(one["run"]).name == Path(other["run"]).name
-    for term in ("instance", "prior", "gradient_norm"):
-        torch.testing.assert_close(curve(one, term), curve(other, term), rtol=LOSS_ROUNDING, atol=LOSS_ROUNDING)
 
 
 def test_a_lora_is_what_one_process_with_twice_the_batch_trains(
@@ -83,20 +43,71 @@ def test_a_lora_is_what_one_process_with_twice_the_batch_trains(
     assert written[0] == written[1]
 
 
-def test_a_full_model_is_too_and_that_of_two_batches_in_turn_bit_for_bit(
+def test_a_full_model_is_too_whole_in_each_process_or_in_parts(
+    toybase_file: Path, tmp_path: Path, command: Command
+) -> None:
+    words = ("--method", "full", "--learning-rate", 1e-5, "--steps", 2, "--priors", 0)
+    one = command(*short_run(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
+    for name, launch in {"whole": TOGETHER, "in parts": SHARDED}.items():
+        two = result_of(launched(short_run(toybase_file, tmp_path / name, *words), launch))
+        require_same_within_rounding(two, one, toybase_file)
+
+
+@pytest.mark.slow
+def test_two_processes_are_bit_for_bit_two_batches_in_turn(
     toybase_file: Path, tmp_path: Path, command: Command
 ) -> None:
     words = ("--method", "full", "--learning-rate", 1e-5, "--steps", 3)
     two = trained_by_two(toybase_file, tmp_path, *words)
-    at_once = trained_by_one(toybase_file, tmp_path, command, *words, "--batch-size", 2)
-    require_same_within_rounding(two, at_once, toybase_file)
     in_turn = trained_by_one(toybase_file, tmp_path, command, *words, "--accumulation", 2)
-    weights, same = (read_tensors(Path(said["file"])) for said in (two, in_turn))
-    assert all(torch.equal(weight, same[key]) for key, weight in weights.items())
+    assert same_bits(two, in_turn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launch", ["--multi_gpu", "--use_fsdp"])
+def test_a_killed_run_goes_on_bit_for_bit_and_with_one_process_within_rounding(
+    launch: str, toybase_file: Path, tmp_path: Path, command: Command
+) -> None:
+    method = ("--method", "full", "--learning-rate", 1e-5) if launch == "--use_fsdp" else ("--rank", 2)
+    words = (*method, "--train-text-encoder", "--steps", 8, "--priors", 0)
+    straight = result_of(launched(short_run(toybase_file, tmp_path / "straight", *words), (launch,)))
+    process = launched(short_run(toybase_file, tmp_path / "killed", *words, "--state-seconds", 0.01), (launch,))
+    while not list(tmp_path.glob("killed/dreambooth/runs/*/state.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    # The launcher gives each of them a session of its own.
+    for pid in (process.pid, *children_of(process)):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not list(tmp_path.glob("killed/*/*.safetensors"))
+    shutil.copytree(tmp_path / "killed", tmp_path / "alone")
+    again = result_of(launched(short_run(toybase_file, tmp_path / "killed", *words, "--resume"), (launch,)))
+    assert (again["status"], again["steps"]) == ("finished", 8) and same_bits(again, straight)
+    alone = command(*short_run(toybase_file, tmp_path / "alone", *words, "--resume", "--batch-size", 2))
+    require_same_within_rounding(alone, straight, toybase_file if launch == "--use_fsdp" else None)
+
+
+@pytest.mark.slow
+def test_two_machines_need_no_common_folder(toybase_file: Path, tmp_path: Path, command: Command) -> None:
+    """Two launchers, each with an output folder of its own; photos are on the first machine only."""
+    words, port = ("--rank", 2, "--steps", 3, "--state-seconds", 0.01), free_port()
+    machines = []
+    for rank in (0, 1):
+        at = ("--num_machines", 2, "--machine_rank", rank, "--main_process_ip", "127.0.0.1")
+        photos = () if rank == 0 else ("--photos", tmp_path / "nowhere")
+        said = short_run(toybase_file, tmp_path / f"machine {rank}", *words, *photos)
+        machines.append(launched(said, (*TOGETHER, *at), port))
+    two = result_of(machines[0])
+    out, err = machines[1].communicate(timeout=60)
+    assert (machines[1].returncode, out) == (0, ""), err
+    assert not (tmp_path / "machine 1").exists()
+    shutil.copytree(tmp_path / "machine 0/dreambooth/priors", tmp_path / "one/dreambooth/priors")
+    one = command(*short_run(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
+    require_same_within_rounding(two, one)
 
 
 def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp_path: Path) -> None:
-    process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
+    process = launched(short_run(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
     os.killpg(process.pid, signal.SIGINT)
     # The launcher answers a signal with a traceback of its own, and with 1.
@@ -105,11 +116,11 @@ def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp
     assert len(read_tensors(Path(stopped["file"])))
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_saved_when_the_other_process_dies(toybase_file: Path, tmp_path: Path) -> None:
-    process = launched(train_words(toybase_file, tmp_path, *ENDLESS))
+    process = launched(short_run(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[1]), signal.SIGKILL)
+    os.kill(children_of(process)[1], signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "the connection to another process is lost" in err
@@ -118,12 +129,3 @@ def test_what_was_trained_is_saved_when_the_other_process_dies(toybase_file: Pat
     assert said["status"] == "stopped" and len(said["losses"]) >= 1
     assert (record.parent / "state.safetensors").is_file()
     assert len(list(tmp_path.glob("loras/*.safetensors"))) == 1 and not list(tmp_path.rglob("*.part"))
-
-
-def read_until_steps(process: subprocess.Popen[str]) -> None:
-    assert process.stderr is not None
-    said = ""
-    while not re.search(r"steps:[^\r\n]* [1-9]\d*/100000", said):
-        letter = process.stderr.read(1)
-        assert letter, said
-        said += letter

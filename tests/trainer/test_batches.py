@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from dreambooth_nodes.trainer.base import Posterior
@@ -30,6 +33,17 @@ def test_two_small_batches_are_one_large() -> None:
         joined = torch.cat([getattr(one.instance, part), getattr(two.instance, part)])
         assert torch.equal(joined, getattr(both.instance, part))
     assert both.prompts == (0, 0, 1, 1)
+
+
+@pytest.mark.parametrize(("processes", "each"), [(2, 1), (2, 3), (3, 2)])
+def test_processes_take_what_one_takes_with_all_of_the_batch(processes: int, each: int) -> None:
+    together = [replace(batches(each, spread=0.5), rank=rank, processes=processes) for rank in range(processes)]
+    for visit in (0, 4):
+        whole, shares = batches(each * processes, spread=0.5)[visit], [own[visit] for own in together]
+        for half in ("instance", "prior"):
+            for part in ("x", "noise", "timesteps"):
+                joined = torch.cat([getattr(getattr(share, half), part) for share in shares])
+                assert torch.equal(joined, getattr(getattr(whole, half), part))
 
 
 def test_a_visit_is_the_same_whenever_it_is_asked_for() -> None:

@@ -1,0 +1,28 @@
+"""The second of two processes, whose denoiser cannot be shown more images than it is told: BASE IMAGES OPTIONS."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(base: Path, images: int, settings: str) -> None:
+    """Serve until the first process ends."""
+    from dreambooth_nodes.tests.trainer.test_out_of_memory import hungry
+    from dreambooth_nodes.trainer.events import never
+    from dreambooth_nodes.trainer.families import load_base
+    from dreambooth_nodes.trainer.follower import Follower
+    from dreambooth_nodes.trainer.options import TrainOptions
+    from dreambooth_nodes.trainer.processes import Processes
+
+    options = TrainOptions(**json.loads(settings))
+    Follower(Processes.connected(1, 2, never, False), lambda: hungry(load_base(base), images), lambda: options).serve()
+
+
+if __name__ == "__main__":
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="dreambooth_command_line")["load_package"]()
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

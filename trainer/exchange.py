@@ -1,0 +1,115 @@
+"""What processes that train together send each other: words, orders and tensors, between CPUs by gloo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+PATIENCE = timedelta(days=7)
+"""The others wait while the first encodes, samples and saves; a process that died is noticed by its connection."""
+
+
+class FailedElsewhere(RuntimeError):
+    """Another process could not do its share."""
+
+
+class ProcessLost(FailedElsewhere):
+    """Another process has ended, or cannot be reached."""
+
+
+def meet(rank: int, count: int) -> None:
+    """Wait for the others where MASTER_ADDR and MASTER_PORT say. Raises ProcessLost where they are not there."""
+    with _connection():
+        dist.init_process_group("gloo", rank=rank, world_size=count, timeout=PATIENCE)
+
+
+def part() -> None:
+    """Wait for nobody any more."""
+    dist.destroy_process_group()
+
+
+def worst(word: int) -> int:
+    """The highest word of all processes."""
+    told = torch.tensor([word])
+    with _connection():
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+    return int(told)
+
+
+def say(fields: Mapping[str, Any]) -> None:
+    """Tell the others something that JSON can hold."""
+    text = torch.tensor(list(json.dumps(fields).encode()), dtype=torch.uint8)
+    _broadcast(torch.tensor([len(text)]))
+    _broadcast(text)
+
+
+def hear() -> dict[str, Any]:
+    """What the first process says."""
+    length = _broadcast(torch.zeros(1, dtype=torch.int64))
+    text = _broadcast(torch.zeros(int(length), dtype=torch.uint8))
+    return dict(json.loads(bytes(text.tolist())))
+
+
+def send(tensors: Mapping[str, Tensor]) -> None:
+    """Send the others these tensors, of any dtype and device."""
+    say({name: [str(t.dtype).removeprefix("torch."), list(t.shape)] for name, t in tensors.items()})
+    for tensor in tensors.values():
+        _broadcast(tensor.detach().cpu().reshape(-1).view(torch.uint8))
+
+
+def receive() -> dict[str, Tensor]:
+    """What the first process sends, on the CPU."""
+    tensors = {name: torch.empty(shape, dtype=getattr(torch, dtype)) for name, (dtype, shape) in hear().items()}
+    for tensor in tensors.values():
+        _broadcast(tensor.reshape(-1).view(torch.uint8))
+    return tensors
+
+
+def send_rows(rows: Tensor) -> None:
+    """Send the first process rows on the CPU, or nothing where there are none."""
+    if len(rows):
+        with _connection():
+            dist.send(rows.contiguous(), 0)
+
+
+def receive_rows(like: Tensor, lengths: Sequence[int]) -> list[Tensor]:
+    """The rows of the other processes; `lengths`: of each, from the second on."""
+    parts = [like.new_empty((length, *like.shape[1:])) for length in lengths]
+    with _connection():
+        for rank, part in enumerate(parts, 1):
+            if len(part):
+                dist.recv(part, rank)
+    return parts
+
+
+def add_up(flat: Tensor, group: Any) -> None:
+    """Put the sum over all processes into a tensor, by the group of its device; None is that of CPUs."""
+    with _connection():
+        dist.all_reduce(flat, group=group)
+
+
+def group_of_gpus() -> Any:
+    """Of all processes, for tensors on GPUs."""
+    return dist.new_group(backend="nccl")
+
+
+def _broadcast(tensor: Tensor) -> Tensor:
+    if tensor.numel():
+        with _connection():
+            dist.broadcast(tensor, 0)
+    return tensor
+
+
+@contextmanager
+def _connection() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLost(f"the connection to another process is lost: {str(error).splitlines()[0]}") from error
