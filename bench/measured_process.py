@@ -11,13 +11,14 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 WARM_UP = 10
-_COUNT = re.compile(rb"Steps: [^\r\n]*?(\d+)/\d+ \[")
+_COUNT = re.compile(rb"\b[Ss]teps: [^\r\n]*?(\d+)/\d+ \[")
+_SAID = re.compile(rb"Peak (device|resident) memory: (\d+) bytes")
 _BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -27,24 +28,38 @@ class MeasurementError(RuntimeError):
 
 @dataclass(frozen=True)
 class Measurement:
-    """steps_per_second: after the first `WARM_UP` steps. peak_memory: resident bytes. seconds: of the whole process."""
+    """What one training cost.
+
+    steps_per_second: after the first steps, which warm up. peak_memory: resident bytes of the process, or of another
+    one that it says it speaks for. first_step: seconds from the process's start to the end of its first step.
+    seconds: of the whole process. device_memory: bytes, where the process said it.
+    """
 
     steps_per_second: float
     peak_memory: int
+    first_step: float
     seconds: float
+    device_memory: int | None = None
 
 
-def measure(command: Sequence[str], steps: int, log: Path, saves: Container[int] = ()) -> Measurement:
-    """Run `command`, which does `steps` optimizer steps, more than WARM_UP. Its stderr and stdout go to `log`.
+def measure(
+    command: Sequence[str],
+    steps: int,
+    log: Path,
+    saves: Container[int] = (),
+    warm_up: int = WARM_UP,
+    environment: Mapping[str, str] | None = None,
+) -> Measurement:
+    """Run `command`, which does `steps` optimizer steps, more than warm_up. Its stderr and stdout go to `log`.
 
     saves: the steps after which it writes a state, which no speed is taken from (see `speed`).
     The system counts what the starting process holds as the started one's own (Linux keeps the highest
     mark across exec), so the caller must be small: nothing here imports torch. Raises MeasurementError.
     """
     began = time.perf_counter()
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    told = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", **(environment or {})}
     process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, env=told, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
         arrivals = _arrivals(process, log)
@@ -58,20 +73,27 @@ def measure(command: Sequence[str], steps: int, log: Path, saves: Container[int]
     if process.returncode or steps not in arrivals:
         end = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise MeasurementError(f"{' '.join(command)}\nended with status {process.returncode}:\n{end}")
-    return Measurement(speed(arrivals, steps, saves), usage.ru_maxrss * _BYTES_PER_UNIT, seconds)
+    said = {kind: int(size) for kind, size in _SAID.findall(log.read_bytes())}
+    return Measurement(
+        steps_per_second=speed(arrivals, steps, saves, warm_up),
+        peak_memory=said.get(b"resident", usage.ru_maxrss * _BYTES_PER_UNIT),
+        first_step=min(moment for count, moment in arrivals.items() if count > 0) - began,
+        seconds=seconds,
+        device_memory=said.get(b"device"),
+    )
 
 
-def speed(arrivals: dict[int, float], steps: int, saves: Container[int] = ()) -> float:
-    """Steps per second from the end of step WARM_UP, or of the next one that was shown, to that of step `steps`.
+def speed(arrivals: dict[int, float], steps: int, saves: Container[int] = (), warm_up: int = WARM_UP) -> float:
+    """Steps per second from the end of step `warm_up`, or of the next one that was shown, to that of step `steps`.
 
     A bar shows a step before or after the state is written, so both of that step's neighbours are left out.
     Raises MeasurementError where nothing is left.
     """
-    shown = sorted(count for count in arrivals if WARM_UP <= count <= steps)
+    shown = sorted(count for count in arrivals if warm_up <= count <= steps)
     spans = [span for span in pairwise(shown) if not any(count in saves for count in range(span[0], span[1] + 1))]
     if not spans:
         raise MeasurementError(
-            f"{steps} steps: measuring takes more than the {WARM_UP} that warm up, and two in a row without a save"
+            f"{steps} steps: measuring takes more than the {warm_up} that warm up, and two in a row without a save"
         )
     return sum(b - a for a, b in spans) / sum(arrivals[b] - arrivals[a] for a, b in spans)
 

@@ -58,7 +58,7 @@ def test_peak_memory_is_the_process_own(tmp_path: Path) -> None:
 def test_the_measuring_process_loads_no_torch() -> None:
     code = (
         "import runpy, sys; runpy.run_path(sys.argv[1], run_name='small')['load_package']()\n"
-        "import dreambooth_nodes.bench.speed\n"
+        "import dreambooth_nodes.bench.speed.command\n"
         "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(ROOT / "__main__.py")], check=True)
