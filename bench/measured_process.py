@@ -17,6 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 
 WARM_UP = 10
+TOGETHER = 0.005
+"""Seconds: counts that come closer than this are told at once, and only the last of them is just done."""
 _COUNT = re.compile(rb"\b[Ss]teps: [^\r\n]*?(\d+)/\d+ \[")
 _SAID = re.compile(rb"Peak (device|resident) memory: (\d+) bytes")
 _BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -89,7 +91,9 @@ def speed(arrivals: dict[int, float], steps: int, saves: Container[int] = (), wa
     A bar shows a step before or after the state is written, so both of that step's neighbours are left out.
     Raises MeasurementError where nothing is left.
     """
-    shown = sorted(count for count in arrivals if warm_up <= count <= steps)
+    counts = sorted(count for count in arrivals if count <= steps)
+    late = {count for count, after in pairwise(counts) if arrivals[after] - arrivals[count] < TOGETHER}
+    shown = [count for count in counts if count >= warm_up and count not in late]
     spans = [span for span in pairwise(shown) if not any(count in saves for count in range(span[0], span[1] + 1))]
     if not spans:
         raise MeasurementError(

@@ -79,8 +79,8 @@ def _line(trained: Trained, side: Contender, rounds: Sequence[Round], share: Sha
         first_step=median(one.first_step for one in found),
         peak_memory=max(one.peak_memory for one in found),
         device_memory=max(known) if known else None,
-        of_matrix=counted and speed * counted.matrix_seconds,
-        of_roofline=counted and speed * counted.roofline_seconds,
+        of_matrix=None if counted is None else speed * counted.matrix_seconds,
+        of_roofline=None if counted is None else speed * counted.roofline_seconds,
         against=side.against,
     )
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from ..child import child
 from ..measured_process import MeasurementError
-from .materials import Materials, read_materials
+from .materials import BOTH, Materials, read_materials
 from .rounds import NO_GPU
 
 
-def make(folder: Path, base: str, resolution: int, precision: str, device: str) -> Materials:
+def make(folder: Path, base: str, resolution: int, precision: str, device: str, layouts: str = BOTH) -> Materials:
     """As `preparation.prepare`. Raises MeasurementError; the reason is printed."""
     print(f"writing {base}, photos and class images of {resolution} pixels", flush=True)
-    run("bench.speed.preparation", device, folder, base, resolution, precision, device)
+    run("bench.speed.preparation", device, folder, base, resolution, precision, device, layouts)
     return read_materials(folder)
 
 

@@ -12,6 +12,7 @@ INSTANCE_PROMPT = "a [V] {class}"
 IDENTIFIER = "ohwx"
 RANK = 4
 """Of every LoRA, on attention's four projections: the default of diffusers' script, which trains no other layers."""
+BOTH, CHECKPOINT = "both layouts", "checkpoint"
 LEARNING_RATES = {"lora": 1e-4, "full": 5e-6}
 
 

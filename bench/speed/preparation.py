@@ -21,7 +21,7 @@ from ...trainer.precision import AUTOCAST, forward_dtype
 from ...trainer.priors import picture, write_picture
 from ..full_size import write_random
 from . import kohya
-from .materials import Materials
+from .materials import BOTH, Materials
 
 SUBJECT = "spotted_dog"
 CLASS_IMAGES = 12
@@ -29,16 +29,18 @@ LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate")
 
 
 def main(words: Sequence[str]) -> None:
-    """FOLDER BASE RESOLUTION PRECISION DEVICE, see `prepare`."""
-    folder, base, resolution, precision, device = words
-    prepare(Path(folder), base, int(resolution), precision, torch.device(device))  # type: ignore[arg-type]
+    """FOLDER BASE RESOLUTION PRECISION DEVICE LAYOUTS, see `prepare`."""
+    folder, base, resolution, precision, device, layouts = words
+    prepare(Path(folder), base, int(resolution), precision, torch.device(device), layouts)  # type: ignore[arg-type]
 
 
-def prepare(folder: Path, base: str, resolution: int, precision: Precision, device: torch.device) -> Materials:
+def prepare(
+    folder: Path, base: str, resolution: int, precision: Precision, device: torch.device, layouts: str = BOTH
+) -> Materials:
     """Write base, photos and class images into `folder`.
 
     base: "toybase", or a family of `bench.full_size`, whose weights are then random. Class images are the photos
-    again: what is on them changes no time.
+    again: what is on them changes no time. layouts: both, or the checkpoint alone.
     """
     dtype = forward_dtype(precision, device)
     photos = read_folder(SUBJECTS / SUBJECT, resolution, resolution)
@@ -51,7 +53,7 @@ def prepare(folder: Path, base: str, resolution: int, precision: Precision, devi
         class_images=CLASS_IMAGES,
         machine=machine(device),
     )
-    _write_base(materials, base)
+    _write_base(materials, base, layouts)
     for photo in photos:
         write_picture(photo.pixels, materials.photos / photo.name)
     for index in range(CLASS_IMAGES):
@@ -72,10 +74,14 @@ def machine(device: torch.device) -> dict[str, object]:
     return {"processor": f"{platform.machine()} {name}", "threads": torch.get_num_threads(), **libraries}
 
 
-def _write_base(materials: Materials, base: str) -> None:
+def _write_base(materials: Materials, base: str, layouts: str) -> None:
     if base == "toybase":
         write_checkpoint(materials.checkpoint)
-        write_diffusers_folder(materials.diffusers_base)
+    else:
+        write_random(base, materials.checkpoint)
+    if layouts != BOTH:
         return
-    write_random(base, materials.checkpoint)
-    write_base_folder(load_base(materials.checkpoint, "epsilon"), materials.diffusers_base)
+    if base == "toybase":
+        write_diffusers_folder(materials.diffusers_base)
+    else:
+        write_base_folder(load_base(materials.checkpoint, "epsilon"), materials.diffusers_base)

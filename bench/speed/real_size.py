@@ -5,19 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
-from ..measured_process import WARM_UP, MeasurementError
+from ..measured_process import MeasurementError
 from .comparison import Line, Trained, compare, record
 from .contenders import KOHYA, OURS, OURS_KOHYA, THEIRS, Contender
 from .limits import counted
 from .making import make
-from .materials import Task
+from .materials import BOTH, CHECKPOINT, Task
 from .rounds import Place, Round, take_rounds
 
 NOT_MEASURED = "not measured: no GPU"
 GIB = 2**30
+CONTEXT = GIB // 2
+"""What CUDA takes of a card for itself, beside what torch counts."""
 STEPS = 40
 
 
@@ -47,8 +51,8 @@ ROWS = (
     RealRow(LORA_2, "sd1", 512, _task("lora", 2), (THEIRS, OURS_KOHYA, KOHYA)),
     RealRow(LORA_8, "sd1", 512, _task("lora", 4)),
     RealRow("SD 1.5 full, 512 px, 1 + 1", "sd1", 512, _task("full"), (THEIRS,)),
-    RealRow(SDXL_LORA, "sdxl", 1024, _task("lora", memory_limit=8 * GIB, options=LITTLE_MEMORY)),
-    RealRow(SDXL_FULL, "sdxl", 1024, _task("full", memory_limit=12 * GIB, options=LITTLE_MEMORY)),
+    RealRow(SDXL_LORA, "sdxl", 1024, _task("lora", memory_limit=8 * GIB - CONTEXT, options=LITTLE_MEMORY)),
+    RealRow(SDXL_FULL, "sdxl", 1024, _task("full", memory_limit=12 * GIB - CONTEXT, options=LITTLE_MEMORY)),
 )
 
 
@@ -68,30 +72,30 @@ def has_gpu() -> bool:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == "True"
 
 
-def measure_rows(sides: list[Contender], rounds: int, output: Path, gpu: bool) -> list[RealResult]:
-    """All rows; a row that fails, as for want of memory, is told and stops no other."""
+def measure_rows(sides: Sequence[Contender], rounds: int, output: Path, gpu: bool) -> list[RealResult]:
+    """All rows; rows on the same base, one after the other, share their materials."""
     if not gpu:
         return [RealResult(row.name, failure=NOT_MEASURED) for row in ROWS]
-    found = []
-    for row in ROWS:
-        try:
-            found.append(measure_row(row, sides, rounds, output, "cuda"))
-        except MeasurementError as error:
-            found.append(RealResult(row.name, failure=str(error).strip().splitlines()[-1]))
+    found: list[RealResult] = []
+    for (base, resolution), rows in groupby(ROWS, key=lambda row: (row.base, row.resolution)):
+        with tempfile.TemporaryDirectory(dir=output, prefix="materials-") as folder:
+            # SDXL's folder would be another 7 GB, and no rival of its rows reads it.
+            layouts = BOTH if base == "sd1" and any(side.name == THEIRS for side in sides) else CHECKPOINT
+            materials = make(Path(folder), base, resolution, "auto", "cuda", layouts)
+            found.extend(measure_row(row, Place(materials, output), sides, rounds) for row in rows)
     return found
 
 
-def measure_row(
-    row: RealRow, sides: list[Contender], rounds: int, output: Path, device: str, precision: str = "auto"
-) -> RealResult:
-    """One row on materials of its own, removed afterwards. Raises MeasurementError."""
-    with tempfile.TemporaryDirectory(dir=output, prefix="materials-") as folder:
-        materials = make(Path(folder), row.base, row.resolution, precision, device)
-        chosen = [side for side in sides if side.name == OURS or side.name in row.rivals]
-        place = Place(materials, output, min(WARM_UP, row.task.steps // 2))
+def measure_row(row: RealRow, place: Place, sides: Sequence[Contender], rounds: int) -> RealResult:
+    """One row; where it fails, as for want of memory, why."""
+    materials = place.materials
+    chosen = [side for side in sides if side.name == OURS or side.name in row.rivals]
+    try:
         taken = take_rounds(place, row.task, chosen, rounds, row.name)
-        (share,) = counted(materials, [replace(row.task, memory_limit=None)], output).shares
-    trained = Trained(row.name, row.task.method, device, materials.precision, 2 * row.task.batch_size)
+        (share,) = counted(materials, [replace(row.task, memory_limit=None)], place.output).shares
+    except MeasurementError as error:
+        return RealResult(row.name, failure=str(error).strip().splitlines()[-1])
+    trained = Trained(row.name, row.task.method, materials.device, materials.precision, 2 * row.task.batch_size)
     return RealResult(row.name, compare(trained, chosen, taken, share), taken)
 
 
