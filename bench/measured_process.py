@@ -21,6 +21,8 @@ TOGETHER = 0.005
 """Seconds: counts that come closer than this are told at once, and only the last of them is just done."""
 _COUNT = re.compile(rb"\b[Ss]teps: [^\r\n]*?(\d+)/\d+ \[")
 _SAID = re.compile(rb"Peak (device|resident) memory: (\d+) bytes")
+_FIRST_STEP = re.compile(rb"First step after ([0-9.]+) seconds")
+_SECONDS_TO_END = 30
 _BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -33,8 +35,8 @@ class Measurement:
     """What one training cost.
 
     steps_per_second: after the first steps, which warm up. peak_memory: resident bytes of the process, or of another
-    one that it says it speaks for. first_step: seconds from the process's start to the end of its first step.
-    seconds: of the whole process. device_memory: bytes, where the process said it.
+    one that it says it speaks for. first_step: seconds from the process's start to the end of its first step, unless
+    it says another number. seconds: of the whole process. device_memory: bytes, where the process said it.
     """
 
     steps_per_second: float
@@ -68,18 +70,19 @@ def measure(
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     except BaseException:
-        process.kill()
-        process.wait()
+        _stop(process)
         raise
     seconds = time.perf_counter() - began
     if process.returncode or steps not in arrivals:
         end = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise MeasurementError(f"{' '.join(command)}\nended with status {process.returncode}:\n{end}")
-    said = {kind: int(size) for kind, size in _SAID.findall(log.read_bytes())}
+    written = log.read_bytes()
+    said = {kind: int(size) for kind, size in _SAID.findall(written)}
+    first = _FIRST_STEP.search(written)
     return Measurement(
         steps_per_second=speed(arrivals, steps, saves, warm_up),
         peak_memory=said.get(b"resident", usage.ru_maxrss * _BYTES_PER_UNIT),
-        first_step=min(moment for count, moment in arrivals.items() if count > 0) - began,
+        first_step=float(first[1]) if first else min(t for count, t in arrivals.items() if count > 0) - began,
         seconds=seconds,
         device_memory=said.get(b"device"),
     )
@@ -100,6 +103,16 @@ def speed(arrivals: dict[int, float], steps: int, saves: Container[int] = (), wa
             f"{steps} steps: measuring takes more than the {warm_up} that warm up, and two in a row without a save"
         )
     return sum(b - a for a, b in spans) / sum(arrivals[b] - arrivals[a] for a, b in spans)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """It may have started a host, which it stops when it is told to end."""
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _arrivals(process: subprocess.Popen[bytes], log: Path) -> dict[int, float]:

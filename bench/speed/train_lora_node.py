@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import resource
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...demo.host_process import exit_on_sigterm
 from ...demo.messages import Message
 from ..quality.contender import Work
 from ..quality.rivals.train_lora_graph import TRAIN
@@ -18,16 +20,24 @@ BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 
 def main(words: Sequence[str]) -> None:
     """MATERIALS TASK OUTPUT, as contenders.node_command says them."""
+    exit_on_sigterm()
     folder, task, output = words
     work = work_of(read_materials(Path(folder)), heard(task))
     host = Path(output)
     host.mkdir(parents=True)
 
+    moments: list[float] = []
+
     def show(message: Message) -> None:
+        if not moments:
+            moments.append(time.perf_counter())
         if message.kind == "progress" and message.data.get("node") == TRAIN:
+            moments.append(time.perf_counter())
             print(f"Steps: {int(message.data['value'])}/{work.steps} [", flush=True)
 
     train_in_host(work, work.steps, host, host / "comfyui.log", show)
+    # From the graph's start: users have their ComfyUI running already.
+    print(f"First step after {moments[1] - moments[0]:.3f} seconds")
     # The largest process that this one has waited for: the host, which is one process.
     print(f"Peak resident memory: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * BYTES_PER_UNIT} bytes")
 

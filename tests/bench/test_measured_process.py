@@ -41,9 +41,9 @@ def test_start_warm_up_and_end_are_outside_the_speed(tmp_path: Path) -> None:
 def test_a_process_may_say_what_its_device_held_and_speak_for_another(tmp_path: Path) -> None:
     said = [f"time.sleep(0.02); print('Steps: {n}/4 [', flush=True)" for n in range(1, 5)]
     said += [f"print('Peak {kind} memory: {size} bytes')" for kind, size in (("device", 12), ("resident", 34))]
-    code = "; ".join(["import time", *said])
+    code = "; ".join(["import time", *said, "print('First step after 5.6 seconds')"])
     found = measure([sys.executable, "-c", code], 4, tmp_path / "log", warm_up=1)
-    assert (found.device_memory, found.peak_memory) == (12, 34)
+    assert (found.device_memory, found.peak_memory, found.first_step) == (12, 34, 5.6)
 
 
 def test_a_script_behind_the_wrapper_is_as_if_started_by_itself(tmp_path: Path) -> None:

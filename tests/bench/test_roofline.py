@@ -58,6 +58,11 @@ def test_what_is_no_product_takes_its_bytes_and_a_view_takes_nothing() -> None:
     assert cost_of(lambda: x[torch.tensor([1, 2])], LIMIT).size < 100
 
 
+def test_compiled_code_is_counted_as_it_was_written() -> None:
+    layer = torch.compile(nn.Linear(32, 48), backend="aot_eager")
+    assert cost_of(lambda: layer(torch.ones(16, 32)), COMPUTES).flops == 2 * 16 * 32 * 48
+
+
 def test_an_optimizer_reads_and_writes_weights_and_moments() -> None:
     weight = nn.Parameter(torch.ones(1000))
     weight.grad = torch.ones(1000)
