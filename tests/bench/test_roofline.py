@@ -58,18 +58,15 @@ def test_what_is_no_product_takes_its_bytes_and_a_view_takes_nothing() -> None:
     assert cost_of(lambda: x[torch.tensor([1, 2])], LIMIT).size < 100
 
 
+@pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="torch before 2.6 cannot run it as it was")
 def test_compiled_code_is_counted_as_it_was_written() -> None:
     layer = torch.compile(nn.Linear(32, 48), backend="aot_eager")
     assert cost_of(lambda: layer(torch.ones(16, 32)), COMPUTES).flops == 2 * 16 * 32 * 48
 
 
-def test_an_optimizer_reads_and_writes_weights_and_moments() -> None:
-    weight = nn.Parameter(torch.ones(1000))
-    weight.grad = torch.ones(1000)
-    optimizer = torch.optim.AdamW([weight], fused=True)
-    optimizer.step()
-    # Weights, gradients, and two moments in; weights and two moments out (torch writes gradients too, by its schema).
-    assert 7 * 4000 <= cost_of(optimizer.step, LIMIT).size <= 8 * 4000 + 100
+def test_an_operation_on_many_tensors_reads_and_writes_each() -> None:
+    weights, moves = [torch.ones(1000), torch.ones(500)], [torch.ones(1000), torch.ones(500)]
+    assert cost_of(lambda: torch._foreach_add_(weights, moves), LIMIT).size == 3 * 6000
 
 
 def test_the_measured_limit_is_above_what_a_product_and_a_copy_reach(monkeypatch: pytest.MonkeyPatch) -> None:
