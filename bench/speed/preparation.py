@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -20,12 +18,12 @@ from ...trainer.photos import read_folder
 from ...trainer.precision import AUTOCAST, forward_dtype
 from ...trainer.priors import picture, write_picture
 from ..full_size import write_random
+from ..machine import machine
 from . import kohya
 from .materials import BOTH, Materials
 
 SUBJECT = "spotted_dog"
 CLASS_IMAGES = 12
-LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate")
 
 
 def main(words: Sequence[str]) -> None:
@@ -65,13 +63,6 @@ def prepare(
         write_clip_tokenizer(tokenizer, 77, "<|endoftext|>")
     materials.write()
     return materials
-
-
-def machine(device: torch.device) -> dict[str, object]:
-    """What the figures depend on beside the code."""
-    name = torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    libraries = {library: version(library) for library in LIBRARIES}
-    return {"processor": f"{platform.machine()} {name}", "threads": torch.get_num_threads(), **libraries}
 
 
 def _write_base(materials: Materials, base: str, layouts: str) -> None:

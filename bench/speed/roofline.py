@@ -75,9 +75,9 @@ def flops_of(func: Any, args: Any, kwargs: Any, out: Any) -> float:
         return float(flop_registry[packet](*args, **kwargs, out_val=out))
     # torch's table leaves the CPU's own attention out.
     if packet.__name__ == "_scaled_dot_product_flash_attention_for_cpu":
-        return _attention(*args[:3], products=2)
+        return _attention(args[0], args[1], args[2], 2)
     if packet.__name__ == "_scaled_dot_product_flash_attention_for_cpu_backward":
-        return _attention(*args[1:4], products=5)
+        return _attention(args[1], args[2], args[3], 5)
     return 0.0
 
 
