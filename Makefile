@@ -4,6 +4,7 @@ SUBJECT ?=
 METHOD ?=
 DIFFUSERS ?=
 COMFYUI ?=
+KOHYA ?=
 FULL ?=
 
 VENV_PYTHON := .venv/bin/python
@@ -24,8 +25,8 @@ setup: ## make .venv and fetch a ComfyUI (3 GB, once); PYTHON= chooses the inter
 demo: setup ## train on an example subject in a real ComfyUI, into demo_output/ (SUBJECT=, METHOD=lora or full)
 	@$(VENV_PYTHON) . demo $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(METHOD),--method $(METHOD))
 
-bench: setup ## speed and memory beside diffusers' scripts (DIFFUSERS=examples/dreambooth of its sources)
-	@$(VENV_PYTHON) . bench-speed --diffusers "$(DIFFUSERS)"
+bench: setup ## speed, memory and the distance to the limit (DIFFUSERS=, COMFYUI=1 and KOHYA= add rivals)
+	@$(VENV_PYTHON) . bench-speed $(if $(DIFFUSERS),--diffusers "$(DIFFUSERS)") $(if $(COMFYUI),--comfyui) $(if $(KOHYA),--kohya "$(KOHYA)")
 
 bench-quality: setup ## likeness and prompt fidelity by row (DIFFUSERS= adds their scripts, COMFYUI=1 core's TrainLoraNode, FULL=1 all)
 	@$(VENV_PYTHON) -m bench.quality $(if $(DIFFUSERS),--diffusers "$(DIFFUSERS)") $(if $(COMFYUI),--comfyui) $(if $(FULL),--full)

@@ -10,7 +10,7 @@ from accelerate import PartialState
 
 from ...demo.example import SUBJECTS, example_subjects
 from ...trainer.sampling import SamplerSettings
-from ..contenders import SCRIPTS
+from ..diffusers_scripts import SCRIPTS
 from .bench import Bench
 from .cell import Scoring
 from .contender import Contender

@@ -12,14 +12,13 @@ from ...trainer.options import MethodName, Precision
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One training, the same for every contender; one photo and one class image a step, AdamW, constant rate.
+    """One training, the same for every contender; batch_size photos and as many class images a step.
 
-    base: a checkpoint in the original layout; diffusers_base: the same model as a diffusers folder, with
-    toybase's narrow VAE. photos, class_images: folders with pictures of `size` pixels and nothing else;
-    class_images is None, and prior_weight 0, in a training without priors;
-    prior_guidance: what class images were drawn with. identifier, class_noun: what the
-    prompts are made of; instance_prompt and class_prompt hold them already. looks: the steps after which the
-    model is looked at, ascending; the last is `steps`. rank: of a LoRA.
+    AdamW at a constant rate. base: a checkpoint in the original layout; diffusers_base: the same model as a diffusers
+    folder, with toybase's narrow VAE. photos, class_images: folders with pictures of `size` pixels and nothing else;
+    class_images is None, and prior_weight 0, in a training without priors; prior_guidance: what class images were
+    drawn with. identifier, class_noun: what the prompts are made of; instance_prompt and class_prompt hold them
+    already. looks: the steps after which the model is looked at, ascending; the last is `steps`. rank: of a LoRA.
     """
 
     base: Path
@@ -40,6 +39,7 @@ class Work:
     size: int
     seed: int
     precision: Precision
+    batch_size: int = 1
 
 
 Look = Callable[[int, Base], None]

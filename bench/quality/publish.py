@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...trainer.checkpoint import write_json
-from ..preparation import machine
+from ..machine import machine
 from .bench import Bench
 from .cell import CLASS_PICTURES, Cell
 from .estimate import mean_of

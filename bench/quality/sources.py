@@ -42,7 +42,7 @@ def trainer_digest() -> str:
 def rival_digest(scripts: Iterable[Path] = ()) -> str:
     """Of how rivals are run, and of the scripts that they run."""
     ways = (ROOT / "bench" / "quality" / "rivals").glob("*.py")
-    return digest([*ways, ROOT / "bench" / "contenders.py", *scripts])
+    return digest([*ways, ROOT / "bench" / "diffusers_scripts.py", *scripts])
 
 
 @cache

@@ -34,6 +34,25 @@ def test_start_warm_up_and_end_are_outside_the_speed(tmp_path: Path) -> None:
     found = measure(training(pause=1.5), STEPS, tmp_path / "log")
     assert 10 < found.steps_per_second <= 20.5
     assert found.seconds > 4.5
+    assert 1.6 < found.first_step < found.seconds - 3
+    assert found.device_memory is None
+
+
+def test_a_process_may_say_what_its_device_held_and_speak_for_another(tmp_path: Path) -> None:
+    said = [f"time.sleep(0.02); print('Steps: {n}/4 [', flush=True)" for n in range(1, 5)]
+    said += [f"print('Peak {kind} memory: {size} bytes')" for kind, size in (("device", 12), ("resident", 34))]
+    code = "; ".join(["import time", *said, "print('First step after 5.6 seconds')"])
+    found = measure([sys.executable, "-c", code], 4, tmp_path / "log", warm_up=1)
+    assert (found.device_memory, found.peak_memory, found.first_step) == (12, 34, 5.6)
+
+
+def test_a_script_behind_the_wrapper_is_as_if_started_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("VALUE = 3")
+    script = tmp_path / "script.py"
+    script.write_text("import beside, sys; print(__name__, beside.VALUE, sys.argv[1:])")
+    words = [sys.executable, str(ROOT / "bench" / "speed" / "device_memory.py"), str(script), "--rank", "4"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "__main__ 3 ['--rank', '4']"
 
 
 def test_peak_memory_is_the_process_own(tmp_path: Path) -> None:
@@ -47,7 +66,9 @@ def test_peak_memory_is_the_process_own(tmp_path: Path) -> None:
 
     def peak(megabytes: float) -> int:
         words = [sys.executable, "-c", code, str(ROOT / "__main__.py"), str(tmp_path / "log")]
-        done = subprocess.run([*words, *training(megabytes=megabytes)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [*words, *training(megabytes=megabytes, pause=0.3)], capture_output=True, text=True, check=True
+        )
         return int(done.stdout)
 
     small, large = peak(0), peak(200)
@@ -58,7 +79,7 @@ def test_peak_memory_is_the_process_own(tmp_path: Path) -> None:
 def test_the_measuring_process_loads_no_torch() -> None:
     code = (
         "import runpy, sys; runpy.run_path(sys.argv[1], run_name='small')['load_package']()\n"
-        "import dreambooth_nodes.bench.speed\n"
+        "import dreambooth_nodes.bench.speed.command\n"
         "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(ROOT / "__main__.py")], check=True)
@@ -86,6 +107,12 @@ def test_steps_beside_a_save_are_left_out_of_the_speed() -> None:
     assert speed(shown, WARM_UP + 10, range(WARM_UP + 4, WARM_UP + 11, 4)) == pytest.approx(2.0)
     with pytest.raises(MeasurementError, match="without a save"):
         speed(shown, WARM_UP + 10, range(0, WARM_UP + 11, 2))
+
+
+def test_steps_that_are_told_together_count_from_the_last_of_them() -> None:
+    # Ten steps a second; a GPU's losses are read, and told, three at a time.
+    told = {count: -(-count // 3) * 0.3 + count * 1e-4 for count in range(1, 31)}
+    assert speed(told, 30, warm_up=10) == pytest.approx(10, rel=0.01)
 
 
 def test_too_few_steps_are_refused() -> None:

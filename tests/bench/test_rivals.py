@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.bench.contenders import SCRIPTS, ScriptsMissing
+from dreambooth_nodes.bench.diffusers_scripts import SCRIPTS, ScriptsMissing
 from dreambooth_nodes.bench.quality.contender import Contender, Trained, Work
 from dreambooth_nodes.bench.quality.rivals.diffusers_scripts import command, diffusers_scripts
 from dreambooth_nodes.bench.quality.rivals.train_lora_graph import GraphError, graph, require_possible

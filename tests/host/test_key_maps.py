@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from dreambooth_nodes.bench.full_size import UNETS, shapes_of
 from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
 from dreambooth_nodes.tests.host.made_up import MADE_UP
-from dreambooth_nodes.tests.trainer.families.full_size import UNETS, shapes_of
 from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
 
 SCRIPT = Path(__file__).with_name("key_maps.py")

@@ -11,7 +11,7 @@ from pathlib import Path
 from ....trainer.base import Base
 from ....trainer.checkpoint import read_tensors
 from ....trainer.families import load_base
-from ...contenders import THEIR_PRECISION, require_scripts, script_command
+from ...diffusers_scripts import THEIR_PRECISION, require_scripts, script_command
 from ...measured_process import measure
 from ..contender import Contender, Look, Trained, Work
 from .merged import MergedDenoiser, differences, replace_weights, share, trained_weights

@@ -41,7 +41,7 @@ def _training(work: Work, steps: int) -> dict[str, Any]:
         "model": ["base", 0],
         "latents": ["latents", 0],
         "positive": ["text", 0],
-        "batch_size": 1,
+        "batch_size": work.batch_size,
         "steps": steps,
         "learning_rate": work.learning_rate,
         "rank": work.rank,

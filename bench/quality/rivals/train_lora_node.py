@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
@@ -61,15 +62,15 @@ def train_by_node(work: Work, folder: Path, look: Look) -> Trained:
     for steps in work.looks:
         with tempfile.TemporaryDirectory(dir=folder, prefix="comfyui-") as name:
             listener = Steps()
-            file = _train(work, steps, Path(name), log, listener)
+            file = train_in_host(work, steps, Path(name), log, listener)
             tensors, size = read_tensors(file), file.stat().st_size
         look(steps, merged.add(_differences(tensors, merged.base)))
     seconds = work.steps / speed(listener.arrivals, work.steps)
     return Trained(seconds, share(trained_weights(tensors), merged.base), size)
 
 
-def _train(work: Work, steps: int, host: Path, log: Path, listener: Steps) -> Path:
-    """Start a ComfyUI in the empty folder `host`, train, stop it; the LoRA's file."""
+def train_in_host(work: Work, steps: int, host: Path, log: Path, listener: Callable[[Message], None]) -> Path:
+    """Start a ComfyUI in the empty folder `host`, train, stop it; the LoRA's file. Raises TrainLoraNodeFailed."""
     shutil.copytree(work.photos, host / "input" / PHOTOS)
     checkpoint = host / "models" / "checkpoints" / CHECKPOINT
     checkpoint.parent.mkdir(parents=True)

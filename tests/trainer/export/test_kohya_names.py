@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.tests.trainer.families.full_size import UNETS, shapes_of
+from dreambooth_nodes.bench.full_size import UNETS, shapes_of
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.export.applies import require_lora_of
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from dreambooth_nodes.bench.full_size import new_text_encoder
 from dreambooth_nodes.trainer.checkpoint import write_tensors
 from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     CLIP_L,
@@ -66,21 +66,6 @@ def new_vae() -> AutoencoderKL:
     )
 
 
-def new_text_encoder(width: int, layers: int = LAYERS, projected: bool = False) -> Any:
-    """CLIP of a real width, so of the real activation and number of heads."""
-    config = CLIPTextConfig(
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        hidden_act="quick_gelu" if width == 768 else "gelu",
-        projection_dim=width,
-        eos_token_id=49407,
-        bos_token_id=49406,
-    )
-    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
-
-
 def components(family: str) -> dict[str, tuple[nn.Module, KeyTable]]:
     """{component: (module with random weights, its table)}, norms and biases random as well."""
     torch.manual_seed(1)
@@ -90,12 +75,15 @@ def components(family: str) -> dict[str, tuple[nn.Module, KeyTable]]:
         "vae": (new_vae(), vae_table(VAE, 1, 4)),
     }
     if family == "sd1":
-        found["text_encoder"] = new_text_encoder(768), clip_table(CLIP_L)
+        found["text_encoder"] = new_text_encoder(768, LAYERS), clip_table(CLIP_L)
     elif family == "sd2":
-        found["text_encoder"] = new_text_encoder(1024), open_clip_table(OPEN_CLIP, LAYERS)
+        found["text_encoder"] = new_text_encoder(1024, LAYERS), open_clip_table(OPEN_CLIP, LAYERS)
     else:
-        found["text_encoder"] = new_text_encoder(768), clip_table(CLIP_L_OF_TWO)
-        found["text_encoder_2"] = new_text_encoder(1280, projected=True), open_clip_table(OPEN_CLIP_OF_TWO, LAYERS)
+        found["text_encoder"] = new_text_encoder(768, LAYERS), clip_table(CLIP_L_OF_TWO)
+        found["text_encoder_2"] = (
+            new_text_encoder(1280, LAYERS, projected=True),
+            open_clip_table(OPEN_CLIP_OF_TWO, LAYERS),
+        )
     for module, _ in found.values():
         for name, weight in module.named_parameters():
             if name.endswith("bias") or "norm" in name:

@@ -7,8 +7,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_open_clip_checkpoint
 
-from dreambooth_nodes.tests.trainer.families.full_size import DEPTHS, TENSORS, UNETS, denoiser, original, shapes_of
-from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
+from dreambooth_nodes.bench.full_size import DEPTHS, TENSORS, UNETS, denoiser, new_text_encoder, original, shapes_of
 from dreambooth_nodes.trainer.families import FAMILIES
 from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     DENOISER,

@@ -14,8 +14,8 @@ from typing import cast
 import pytest
 import torch
 
+from dreambooth_nodes.bench.full_size import write_random
 from dreambooth_nodes.tests.trainer.families import reference
-from dreambooth_nodes.tests.trainer.families.full_size import write_random
 from dreambooth_nodes.tests.trainer.families.reference import Shown
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.batches import Batch, Batches

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from dreambooth_nodes.tests.trainer.families.small import new_text_encoder
-from dreambooth_nodes.trainer.checkpoint import Shapes
-from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
+from ..trainer.checkpoint import Shapes
+from ..trainer.families.latent_diffusion_keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
@@ -26,8 +26,8 @@ from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     open_clip_table,
     vae_table,
 )
-from dreambooth_nodes.trainer.families.modules import text_encoder_name
-from dreambooth_nodes.trainer.keys import KeyTable
+from ..trainer.families.modules import text_encoder_name
+from ..trainer.keys import KeyTable
 
 UNETS: dict[str, dict[str, Any]] = {
     "sd1": {"cross_attention_dim": 768, "attention_head_dim": 8},
@@ -55,6 +55,21 @@ DEPTHS = {"sd1": (1, 1, 1, 0), "sd2": (1, 1, 1, 0), "sdxl": (0, 2, 10)}
 BYTES = 2
 """Of a bfloat16."""
 TENSORS = {"sd1": 686, "sd2": 686, "sdxl": 1680}
+
+
+def new_text_encoder(width: int, layers: int, projected: bool = False) -> Any:
+    """CLIP of a real width, so of the real activation and number of heads."""
+    config = CLIPTextConfig(
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        hidden_act="quick_gelu" if width == 768 else "gelu",
+        projection_dim=width,
+        eos_token_id=49407,
+        bos_token_id=49406,
+    )
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
 
 
 def original(module: Any, table: KeyTable) -> dict[str, Tensor]:

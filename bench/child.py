@@ -1,0 +1,19 @@
+"""Modules of this package, run in a process of their own: the one that measures stays small."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_CHILD = (
+    "import importlib, runpy, sys; "
+    "package = runpy.run_path(sys.argv[1], run_name='child')['load_package']().__name__; "
+    "importlib.import_module(f'{package}.{sys.argv[2]}').main(sys.argv[3:])"
+)
+
+
+def child(module: str, *words: object) -> list[str]:
+    """The command that runs `main` of a module of this package in a process of its own."""
+    return [sys.executable, "-c", _CHILD, str(ROOT / "__main__.py"), module, *map(str, words)]

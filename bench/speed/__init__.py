@@ -1,0 +1,1 @@
+"""Speed and memory: ours beside rivals, beside the machine's limit, and as the work grows."""
