@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from .precision import MOST_PLAIN_POSITIONS
+from .few_positions import MOST
 
 MULTIPLIED = {F.linear, F.conv2d, F.scaled_dot_product_attention, torch.matmul, torch.bmm, torch.baddbmm}
 IN_FLOAT32 = {F.group_norm, F.layer_norm, F.softmax, torch.softmax}
@@ -46,7 +46,7 @@ class CountedForward(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _is_fused(self, args: Sequence[Any]) -> bool:
-        return len(args) >= 3 and (self._gpu or args[0].shape[-2] > MOST_PLAIN_POSITIONS)
+        return len(args) >= 3 and (self._gpu or args[0].shape[-2] > MOST)
 
     def _cast(self, value: Any, dtype: torch.dtype) -> Any:
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == dtype:

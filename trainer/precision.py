@@ -9,13 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .options import OptionError, Precision, TrainOptions
 
 AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-MOST_PLAIN_POSITIONS = 256
-"""Plain attention's memory grows with the square of this."""
 
 
 def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
@@ -63,12 +60,6 @@ def cast_frozen(module: nn.Module, dtype: torch.dtype) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d) and not any(p.requires_grad for p in layer.parameters()):
             layer.to(dtype)
-
-
-def attention_for(latents: torch.Tensor) -> AbstractContextManager[object]:
-    """On a CPU, plain attention for few positions: the fused kernel's backward is slower there."""
-    few = latents.shape[-1] * latents.shape[-2] <= MOST_PLAIN_POSITIONS
-    return sdpa_kernel(SDPBackend.MATH) if latents.device.type == "cpu" and few else nullcontext()
 
 
 def _best(device: torch.device) -> torch.dtype | None:

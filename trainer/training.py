@@ -11,11 +11,12 @@ from .base import Base
 from .batches import Batch, Batches
 from .denoiser import Losses, dreambooth_loss
 from .encoded import EncodedPrompts
+from .few_positions import arrange
 from .fused_backward import FusedBackward
 from .methods.protocol import trained_components
 from .optimizer import make_optimizer, make_schedule
 from .options import TrainOptions
-from .precision import attention_for, autocast, forward_dtype
+from .precision import autocast, forward_dtype
 from .processes import ALONE, Processes
 from .sharding import in_one_piece, shard
 from .weights import prepare_weights
@@ -42,6 +43,7 @@ class Training:
         self.device = self.base.device
         self.dtype = forward_dtype(self.options.precision, self.device)
         prepare_weights(self.base, self.options, self.dtype)
+        arrange(self.base.denoiser, self.batches[0].instance.x)
         if self.processes.sharded:
             for module in trained_components(self.base, self.options).values():
                 shard(module, self.device, self.dtype)
@@ -97,18 +99,15 @@ class Training:
         """The losses of the model as it is; nothing is trained."""
         if self.processes.sharded:
             self.processes.order("forward")
-        with attention_for(batch.instance.x):
-            return self._losses(batch)
+        return self._losses(batch)
 
     def _gradients(self, index: int) -> Losses:
         forwards = self.options.accumulation
         return _mean([self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)])
 
     def _accumulate(self, batch: Batch, share: float) -> Losses:
-        # Around the backward as well: checkpointing runs the forward again there.
-        with attention_for(batch.instance.x):
-            losses = self._losses(batch)
-            self.scaler.scale(losses.total * share).backward()
+        losses = self._losses(batch)
+        self.scaler.scale(losses.total * share).backward()
         return losses
 
     def _losses(self, batch: Batch) -> Losses:

@@ -17,7 +17,7 @@ from ...trainer.families import load_base
 from ...trainer.options import TrainOptions
 from ...trainer.personalize import personalize
 from ...trainer.photos import read_folder
-from ...trainer.precision import frozen_dtype
+from ...trainer.precision import layers_dtype
 from ...trainer.priors import ClassPriors, PriorRecipe, picture
 from ...trainer.prompts import PromptTemplates
 from ...trainer.request import Request
@@ -51,7 +51,7 @@ def open_base(materials: Materials, task: Task) -> Base:
             min(1.0, task.memory_limit / torch.cuda.get_device_properties(device).total_memory)
         )
     path = materials.checkpoint if task.layout == "checkpoint" else materials.diffusers_base
-    return load_base(path, None, frozen_dtype(options_of(materials, task), device)).to(device)
+    return load_base(path, None, layers_dtype(options_of(materials, task), device)).to(device)
 
 
 def options_of(materials: Materials, task: Task) -> TrainOptions:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dreambooth_nodes.tests.trainer.families.full_size import shapes_of
+from dreambooth_nodes.bench.full_size import shapes_of
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.batches import Batches
 from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts
@@ -72,7 +72,7 @@ def test_at_full_size_what_a_forward_leaves_is_what_the_graph_has_saved(family: 
     """Two ways of counting: storages alive after the forward, and tensors that autograd was handed to keep."""
     from diffusers import UNet2DConditionModel
 
-    from dreambooth_nodes.tests.trainer.families.full_size import UNETS
+    from dreambooth_nodes.bench.full_size import UNETS
     from dreambooth_nodes.trainer.counted_forward import CountedForward
 
     with torch.device("meta"):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from dreambooth_nodes.tests.trainer.families.full_size import shapes_of
+from dreambooth_nodes.bench.full_size import shapes_of
 from dreambooth_nodes.trainer.base import Base, Posterior
 from dreambooth_nodes.trainer.batches import Batches
 from dreambooth_nodes.trainer.encoded import EncodedImages, EncodedPrompts

@@ -10,6 +10,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch.profiler import ProfilerActivity, profile
 
+from dreambooth_nodes.trainer import few_positions
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.batches import Batches
 from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts
@@ -55,6 +56,20 @@ def test_a_lora_casts_no_input_and_says_the_same(new_base: Callable[[], Base], s
             layer.cast_input_dtype_enabled = True
     assert _casts(plain) < _casts(casting)
     assert torch.equal(weights_after(plain), weights_after(casting))
+
+
+def test_few_positions_on_a_cpu_are_arranged_otherwise_and_say_the_same(
+    new_base: Callable[[], Base], subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arranged = training(new_base(), subject)
+    monkeypatch.setattr(few_positions, "MOST", 0)
+    plain = training(new_base(), subject)
+    assert _attention(arranged) != _attention(plain)
+    torch.testing.assert_close(weights_after(arranged), weights_after(plain), rtol=1e-4, atol=1e-6)
+
+
+def _attention(step: Training) -> set[str]:
+    return {type(processor).__name__ for processor in step.base.denoiser.attn_processors.values()}
 
 
 def _casts(step: Training) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pytest
 import torch
@@ -17,10 +17,10 @@ import torch
 from dreambooth_nodes.bench.full_size import write_random
 from dreambooth_nodes.tests.trainer.families import reference
 from dreambooth_nodes.tests.trainer.families.reference import Shown
-from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.base import Base, Posterior
 from dreambooth_nodes.trainer.batches import Batch, Batches
 from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss
-from dreambooth_nodes.trainer.encoded import encode_prompts
+from dreambooth_nodes.trainer.encoded import EncodedImages, encode_prompts
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.frame import Frame
 from dreambooth_nodes.trainer.methods import Full, Lora
@@ -48,6 +48,17 @@ def file(family: tuple[str, str], tmp_path: Path) -> Iterator[Path]:
     path = write_random(family[0], tmp_path / "random.safetensors")
     yield path
     path.unlink()
+
+
+@dataclass(frozen=True)
+class AlwaysThis(Batches):
+    """The same batch at every visit."""
+
+    batch: Batch | None = None
+
+    def __getitem__(self, visit: int) -> Batch:
+        assert self.batch is not None
+        return self.batch
 
 
 def shown() -> Shown:
@@ -81,7 +92,9 @@ def test_a_step_of_a_lora_has_the_papers_loss(family: tuple[str, str], file: Pat
     lora.attach(base, options)
     frames = base.frame_conditioning([Frame.whole(SIDE, SIDE)] * 2)
     batch = Batch(*halves(base, step), (0, 1), frames)
-    training = Training(base, cast(Batches, [batch]), encode_prompts(base, step.prompts, False), options)
+    seen = EncodedImages(Posterior(batch.instance.x, torch.zeros_like(batch.instance.x)), None, (0,))
+    batches = AlwaysThis(seen, None, base.process, options.seed, 1, batch=batch)
+    training = Training(base, batches, encode_prompts(base, step.prompts, False), options)
     losses = training.step(0)
     tolerance = 1e-3 if dtype == torch.bfloat16 else 1e-4
     torch.testing.assert_close(losses.instance, instance, rtol=tolerance, atol=0)
