@@ -140,7 +140,7 @@ def test_a_run_that_goes_on_keeps_the_levers_that_it_began_with() -> None:
 
 def test_what_cannot_fit_is_said_with_a_way_out() -> None:
     source = Hollow("sd1", shapes_of("sd1"), {})
-    plan = make_plan(source, TrainOptions(memory="8 GB", batch_size=64), (1024, 1024), True, CUDA)
+    plan = make_plan(source, TrainOptions(memory="8 GB", batch_size=64, precision="bf16"), (1024, 1024), True, CUDA)
     assert not plan.fits and "batch_size below 64" in plan.text and plan.options.base_in_8_bits
 
 
