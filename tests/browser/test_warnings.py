@@ -50,6 +50,7 @@ def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) ->
         workspace.wait_until_idle()
     assert "not the model it was trained on" in workspace.text(alert)
     assert page.value(f"document.querySelector('{alert}').getAttribute('role')") == "alert"
+    assert page.value("(card => card.scrollHeight <= card.clientHeight)(document.querySelector('.db-card'))"), "cut off"
     for theme in in_both_themes(workspace):
         workspace.screenshot(f"another base in {theme}")
         assert min(contrasts(workspace).values()) >= LEAST_CONTRAST, theme
