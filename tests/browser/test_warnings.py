@@ -18,7 +18,7 @@ ANOTHER = "another.safetensors"
 
 def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(workspace: Workspace) -> None:
     page, said = workspace.page, "hardly anything is learned"
-    workspace.open_example(steps=STEPS_TO_MOVE, learning_rate=1e-9, seed=3, name="still")
+    workspace.open_example(steps=STEPS_TO_MOVE, learning_rate=1e-6, seed=3, name="still")
     workspace.set("DreamBoothOptions", "sample_count", 0)
     workspace.run()
     workspace.look_at("DreamBoothTrain")
