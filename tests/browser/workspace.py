@@ -17,7 +17,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "EmptyLatentImage": {"batch_size": 1},
 }
 # The same in every language and in every frontend.
-RUN = "[data-testid=queue-button]"
+RUN = "[data-testid=queue-button] button, button[data-testid=queue-button]"
 CANCEL = "[aria-label='Cancel current run']"
 READY = f"!!window.app?.rootGraph && !!document.querySelector('{RUN}')"
 PANEL = ".db-training"
