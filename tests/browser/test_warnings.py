@@ -18,7 +18,7 @@ ANOTHER = "another.safetensors"
 
 def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(workspace: Workspace) -> None:
     page, said = workspace.page, "hardly anything is learned"
-    workspace.open_example(steps=STEPS_TO_MOVE, learning_rate=1e-9, seed=3, name="still")
+    workspace.open_example(steps=STEPS_TO_MOVE, learning_rate=1e-6, seed=3, name="still")
     workspace.set("DreamBoothOptions", "sample_count", 0)
     workspace.run()
     workspace.look_at("DreamBoothTrain")
@@ -50,6 +50,7 @@ def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) ->
         workspace.wait_until_idle()
     assert "not the model it was trained on" in workspace.text(alert)
     assert page.value(f"document.querySelector('{alert}').getAttribute('role')") == "alert"
+    assert page.value("(card => card.scrollHeight <= card.clientHeight)(document.querySelector('.db-card'))"), "cut off"
     for theme in in_both_themes(workspace):
         workspace.screenshot(f"another base in {theme}")
         assert min(contrasts(workspace).values()) >= LEAST_CONTRAST, theme

@@ -17,7 +17,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "EmptyLatentImage": {"batch_size": 1},
 }
 # The same in every language and in every frontend.
-RUN = "[data-testid=queue-button]"
+RUN = "[data-testid=queue-button] button, button[data-testid=queue-button]"
+CANCEL = "[aria-label='Cancel current run']"
 READY = f"!!window.app?.rootGraph && !!document.querySelector('{RUN}')"
 PANEL = ".db-training"
 POINTS = f"Number(document.querySelector('{PANEL} svg')?.dataset.points ?? 0)"
@@ -80,7 +81,7 @@ class Workspace:
         self.page.click(RUN)
 
     def cancel(self) -> None:
-        self.page.click("[aria-label='Cancel current run']")
+        self.page.click(CANCEL)
 
     def text(self, selector: str) -> str:
         return str(self.page.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
@@ -89,8 +90,10 @@ class Workspace:
         self.page.wait(f"document.querySelector('{PANEL}')?.dataset.status === '{status}'", 90)
 
     def wait_until_idle(self) -> None:
-        """Until the host works on nothing any more."""
+        """Until the host works on nothing any more, and the page's buttons know it: a click on one that is drawn anew
+        between press and release is lost."""
         self.page.wait("fetch('/api/queue').then(r => r.json()).then(q => !q.queue_running.length)", 90)
+        self.page.wait(f"document.querySelector({json.dumps(CANCEL)})?.disabled !== false")
 
     def screenshot(self, name: str) -> Path:
         return self.page.screenshot(self.screenshots / f"{name}.png")

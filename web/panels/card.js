@@ -5,7 +5,7 @@ import { addPanel, after, ask, make, widgetOf } from "../panel.js";
 import { t } from "../words.js";
 import { facts, thumbnail } from "./subject.js";
 
-const HEIGHT = 150;
+const HEIGHT = 210;
 
 export function addCard(node) {
   const element = addPanel(node, "card", t("Subject"), HEIGHT);
@@ -32,5 +32,5 @@ function shown(card) {
   const name = make("b", { class: "db-trigger" }, card.trigger);
   const lines = [...facts(card), t("Class: {0}", card.class_noun), t("Base: {0}", card.base)];
   const text = make("div", { class: "db-text" }, name, ...lines.map((line) => make("span", {}, line)));
-  return [make("div", { class: "db-subject" }, thumbnail(card), text), warning].filter(Boolean);
+  return [warning, make("div", { class: "db-subject" }, thumbnail(card), text)].filter(Boolean);
 }
