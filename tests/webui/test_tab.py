@@ -83,7 +83,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     fill(page, "txt2img_prompt", "a car")
     page.locator("#txt2img_generate").click()
     open_tab(page, "DreamBooth")
-    status(page).get_by_text("Finished").wait_for(timeout=PATIENCE)
+    status(page).get_by_text("Finished", exact=True).wait_for(timeout=PATIENCE)
     lora = webui.data / "models" / "Lora" / "spotty_00001.safetensors"
     assert read_personalized(lora).trigger == "olt dog"
     assert json.loads(lora.with_suffix(".json").read_text())["activation text"] == "olt dog"
@@ -115,7 +115,7 @@ def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -
     ask(page)
     page.locator("#dreambooth_train").click()
     status(page).get_by_text("nothing had to be trained").wait_for(timeout=PATIENCE)
-    status(page).get_by_text("Finished").wait_for()
+    status(page).get_by_text("Finished", exact=True).wait_for()
     assert "after 3 steps" in str(page.locator("#dreambooth_curve svg").get_attribute("aria-label"))
     page.locator("#dreambooth_samples img").first.wait_for()
     assert [file.name for file in loras(webui)] == ["spotty_00001.safetensors"]
@@ -138,7 +138,7 @@ def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Se
 
 
 def test_another_page_sees_what_was_trained(page: Any) -> None:
-    status(page).get_by_text("Finished").wait_for()
+    status(page).get_by_text("Finished", exact=True).wait_for()
     page.locator("#dreambooth_subjects .label-wrap").first.click()
     assert "spotty_00001.safetensors" in page.locator("#dreambooth_history").first.inner_text()
 
