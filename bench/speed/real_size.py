@@ -36,9 +36,6 @@ class RealRow:
     rivals: tuple[str, ...] = ()
 
 
-LITTLE_MEMORY = {"checkpointing": True}
-"""TrainOptions of the rows within 8 and 12 GB: what the presets of that name choose belongs here."""
-
 LORA_2, LORA_8 = "SD 1.5 LoRA, 512 px, 2 + 2", "SD 1.5 LoRA, 512 px, 4 + 4"
 SDXL_LORA, SDXL_FULL = "SDXL LoRA, 1024 px, within 8 GB", "SDXL full, 1024 px, within 12 GB"
 
@@ -51,8 +48,8 @@ ROWS = (
     RealRow(LORA_2, "sd1", 512, _task("lora", 2), (THEIRS, OURS_KOHYA, KOHYA)),
     RealRow(LORA_8, "sd1", 512, _task("lora", 4)),
     RealRow("SD 1.5 full, 512 px, 1 + 1", "sd1", 512, _task("full"), (THEIRS,)),
-    RealRow(SDXL_LORA, "sdxl", 1024, _task("lora", memory_limit=8 * GIB - CONTEXT, options=LITTLE_MEMORY)),
-    RealRow(SDXL_FULL, "sdxl", 1024, _task("full", memory_limit=12 * GIB - CONTEXT, options=LITTLE_MEMORY)),
+    RealRow(SDXL_LORA, "sdxl", 1024, _task("lora", memory_limit=8 * GIB - CONTEXT, options={"memory": "8 GB"})),
+    RealRow(SDXL_FULL, "sdxl", 1024, _task("full", memory_limit=12 * GIB - CONTEXT, options={"memory": "12 GB"})),
 )
 
 
