@@ -44,14 +44,14 @@ def train(materials: Materials, task: Task, output: Path) -> None:
 
 
 def open_base(materials: Materials, task: Task) -> Base:
-    """The base on its device, which holds no more than the task's limit."""
+    """The base that computes on its device, which holds no more than the task's limit."""
     device = torch.device(materials.device)
     if task.memory_limit is not None and device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(
             min(1.0, task.memory_limit / torch.cuda.get_device_properties(device).total_memory)
         )
     path = materials.checkpoint if task.layout == "checkpoint" else materials.diffusers_base
-    return load_base(path, None, layers_dtype(options_of(materials, task), device)).to(device)
+    return load_base(path, None, layers_dtype(options_of(materials, task), device)).compute_on(device)
 
 
 def options_of(materials: Materials, task: Task) -> TrainOptions:
