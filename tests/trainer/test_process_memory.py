@@ -28,6 +28,8 @@ from dreambooth_nodes.trainer.training import Training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SIDE = 128
+SCRATCH = 1e9
+"""Bytes that the CPU's kernels take beside tensors; 0.8e9 was seen."""
 SMALL_LORA = {"checkpointing": True, "base_in_8_bits": True}
 SMALL_FULL = {"optimizer": "adafactor", "trained_weights": "bf16", "fused_backward": True, "checkpointing": True}
 
@@ -94,15 +96,15 @@ def counted(family: str, changes: dict[str, Any]) -> int:
 def test_a_process_takes_what_was_counted(
     family: str, method: str, plain: dict[str, Any] | None, levers: dict[str, Any]
 ) -> None:
-    """A full training of SDXL without levers is 46 GB: it is counted only."""
+    """The libraries' own scratch comes on top, and cancels out between two. What is 46 GB is only counted."""
     small, loss = in_a_process(family, {"method": method, **levers})
     expected = counted(family, {"method": method, **levers})
     print(f"\nwith levers: {small / 1e9:.2f} GB, counted {expected / 1e9:.2f} GB, loss {loss:.4f}")
-    assert 0.75 < expected / small < 1.2
+    assert 0.9 * expected < small < 1.2 * expected + SCRATCH
     whole = counted(family, {"method": method})
     if plain is not None:
         large, plain_loss = in_a_process(family, {"method": method, **plain})
         print(f"without: {large / 1e9:.2f} GB, counted {whole / 1e9:.2f} GB, loss {plain_loss:.4f}")
-        assert small < 0.7 * large and 0.75 < whole / large < 1.2
+        assert large - small == pytest.approx(whole - expected, rel=0.25)
         assert loss == pytest.approx(plain_loss, rel=2e-2)
     assert expected < 0.7 * whole
