@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
-from dreambooth_nodes.tests.browser.chromium import Page
+from dreambooth_nodes.tests.browser.chromium import Page, PageError
 
 TEMPLATE = "/api/workflow_templates/dreambooth-nodes/quick_start.json"
 SMALL: dict[str, dict[str, Any]] = {
@@ -22,6 +22,11 @@ CANCEL = "[aria-label='Cancel current run']"
 READY = f"!!window.app?.rootGraph && !!document.querySelector('{RUN}')"
 PANEL = ".db-training"
 POINTS = f"Number(document.querySelector('{PANEL} svg')?.dataset.points ?? 0)"
+QUEUED = (
+    "Promise.all(['/api/queue', '/api/history'].map(path => fetch(path).then(r => r.json())))"
+    ".then(([queue, past]) => queue.queue_running.length + queue.queue_pending.length + Object.keys(past).length)"
+)
+"""How many prompts the host was given."""
 NEWEST = "fetch('/api/history').then(r => r.json()).then(all => Object.values(all).at(-1))"
 """The host's record of the prompt that ended last."""
 
@@ -78,7 +83,16 @@ class Workspace:
         self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def run(self) -> None:
-        self.page.click(RUN)
+        """Press Run until the host has one prompt more: a click is lost where the button is drawn anew beneath it."""
+        before = self.page.value(QUEUED)
+        for _ in range(3):
+            self.page.click(RUN)
+            try:
+                self.page.wait(f"{QUEUED}.then(count => count > {before})", 10)
+            except PageError:
+                continue
+            return
+        raise PageError("Run was pressed three times, and nothing was queued")
 
     def cancel(self) -> None:
         self.page.click(CANCEL)
