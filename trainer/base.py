@@ -113,7 +113,8 @@ class Base(Family):
 
     def compute_on(self, device: torch.device) -> Base:
         """Compute on `device`, and move each component there when it is needed; see `placement`. Returns self."""
-        self.computes_on = device
+        # With its index: "cuda" is not equal to the "cuda:0" that tensors say they are on.
+        self.computes_on = torch.empty(0, device=device).device
         self.process = self.process.to(device)
         return self
 

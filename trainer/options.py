@@ -59,7 +59,10 @@ class TrainOptions:
         default=None, metadata=_says("γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.")
     )
     precision: Precision = field(
-        default="auto", metadata=_says("Of the forward; trained weights and optimizer stay float32.")
+        default="auto",
+        metadata=_says(
+            "Of the forward; the optimizer stays float32, and so do trained weights unless they are asked in bf16."
+        ),
     )
     checkpointing: bool = field(
         default=False, metadata=_says("Recompute activations, not keep them: less memory, about a third slower.")
@@ -72,7 +75,7 @@ class TrainOptions:
         ),
     )
     base_in_8_bits: bool = field(
-        default=False, metadata=_says("LoRA: keep the frozen base in 8 bits, half of bf16; about a tenth slower.")
+        default=False, metadata=_says("LoRA: keep the frozen base in 8 bits, half of bf16; slower.")
     )
     optimizer: OptimizerName = field(
         default="adamw", metadata=_says("adafactor keeps next to nothing beside the weights, adamw twice their size.")
