@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .family import Family
+from .fingerprint import component_tensors
 from .frame import Frame
 from .keys import KeyTable
 from .noise_process import NoiseProcess
@@ -105,10 +106,15 @@ class Base(Family):
         """{component name: module}, in the order in which a checkpoint lists them."""
         return {"denoiser": self.denoiser, **self.text_encoders, "vae": self.vae}
 
+    def read(self, component: str) -> dict[str, Tensor]:
+        """{our name: tensor} of a component as its file has it."""
+        return component_tensors(self.source, {component: self.tables[component]})[component]
+
     def to(self, device: torch.device) -> Base:
-        """Move every component to `device`; returns self."""
+        """Move every component to `device`, but for those that were let go (`placement`); returns self."""
         for module in self.components().values():
-            module.to(device)
+            if not any(parameter.is_meta for parameter in module.parameters()):
+                module.to(device)
         return self.compute_on(device)
 
     def compute_on(self, device: torch.device) -> Base:

@@ -10,7 +10,9 @@ from .base import Base
 from .batches import Batches
 from .continuing import starting_weights
 from .methods import METHODS, Full, Lora, Method
+from .methods.protocol import trained_components
 from .options import TrainOptions
+from .placement import let_go
 from .processes import Processes
 from .sharding import whole_component
 from .shared_encoding import Encoded, shared
@@ -33,7 +35,11 @@ def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
 
 
 def begun(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:
-    """A base with its method attached, before the first step. encoded: None where another process has it."""
+    """A base with its method attached, before the first step. encoded: None where another process has it.
+
+    Text encoders that are not trained have done their work, and are let go.
+    """
+    let_go(base, base.text_encoders.keys() - trained_components(base, options).keys())
     prompts, instance, prior = shared(encoded, processes, base.device)
     own = own_options(options, processes)
     place = (own.batch_size, processes.rank, processes.count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dreambooth_nodes.bench.speed.ours import open_base, request_of
 from dreambooth_nodes.bench.speed.preparation import CLASS_IMAGES, prepare
 from dreambooth_nodes.bench.speed.real_size import RealRow, measure_row
 from dreambooth_nodes.bench.speed.rounds import Place
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.trainer.personalized import read_personalized
 
 STEPS = 4
@@ -26,8 +28,9 @@ LIMIT = MachineLimit({"float32": 1e14}, 1e12)
 
 
 @pytest.fixture(scope="module")
-def materials(tmp_path_factory: pytest.TempPathFactory) -> Materials:
-    return prepare(tmp_path_factory.mktemp("materials"), "toybase", 64, "fp32", torch.device("cpu"))
+def materials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Materials]:
+    with lent_folder(tmp_path_factory, "materials") as folder:
+        yield prepare(folder, "toybase", 64, "fp32", torch.device("cpu"))
 
 
 def test_the_rivals_folders_hold_pictures_of_the_size_and_nothing_else(materials: Materials) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from dreambooth_nodes.bench.quality.rivals.diffusers_scripts import command, dif
 from dreambooth_nodes.bench.quality.rivals.train_lora_graph import GraphError, graph, require_possible
 from dreambooth_nodes.bench.quality.rivals.train_lora_node import train_lora_node
 from dreambooth_nodes.demo.example import SUBJECTS, cached_toybase
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.toybase.diffusers_folder import write_diffusers_folder
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.families import load_base
@@ -28,8 +30,9 @@ RANK = 3
 
 
 @pytest.fixture(scope="module")
-def diffusers_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_diffusers_folder(tmp_path_factory.mktemp("diffusers") / "base")
+def diffusers_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lent_folder(tmp_path_factory, "diffusers") as folder:
+        yield write_diffusers_folder(folder / "base")
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from dreambooth_nodes.command_line import apply_check, export
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
 from dreambooth_nodes.trainer.checkpoint import read_metadata, read_tensors, write_tensors
@@ -20,8 +22,9 @@ from dreambooth_nodes.trainer.families import fingerprint_of
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint("sd1", tmp_path_factory.mktemp("base") / "sd1.safetensors")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lent_folder(tmp_path_factory, "base") as folder:
+        yield write_checkpoint("sd1", folder / "sd1.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
@@ -30,8 +31,9 @@ NewBase = Callable[[], Base]
 
 
 @pytest.fixture(scope="module")
-def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint("sd1", tmp_path_factory.mktemp("continuing") / "sd1.safetensors")
+def base_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lent_folder(tmp_path_factory, "continuing") as folder:
+        yield write_checkpoint("sd1", folder / "sd1.safetensors")
 
 
 @pytest.fixture(scope="module")

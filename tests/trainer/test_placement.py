@@ -10,7 +10,7 @@ from torch import nn
 
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts
-from dreambooth_nodes.trainer.placement import on_device
+from dreambooth_nodes.trainer.placement import let_go, on_device
 from dreambooth_nodes.trainer.subject import Subject
 
 META = torch.device("meta")
@@ -52,3 +52,21 @@ def test_memory_is_given_back_when_the_work_fails(new_base: Callable[[], Base]) 
     with pytest.raises(MemoryError), on_device(base, ["vae"]):
         base.vae.decode(torch.zeros(1, 4, 8, 8, device=META))
     assert places(base)["vae"] == {"cpu"}
+
+
+def test_what_is_let_go_is_in_its_file_alone_and_answers_as_before(new_base: Callable[[], Base]) -> None:
+    base = new_base()
+    before = encode_prompts(base, ["a dog"], False).conditioning
+    let_go(base, base.text_encoders)
+    assert places(base) == {"denoiser": {"cpu"}, "text_encoder": {"meta"}, "vae": {"cpu"}}
+    after = encode_prompts(base, ["a dog"], False).conditioning
+    assert before and after and all(torch.equal(after[name], value) for name, value in before.items())
+    assert places(base)["text_encoder"] == {"meta"}
+
+
+def test_a_base_is_moved_without_what_was_let_go(new_base: Callable[[], Base]) -> None:
+    base = new_base()
+    let_go(base, base.text_encoders)
+    base.to(torch.device("cpu"))
+    assert places(base)["text_encoder"] == {"meta"}
+    assert encode_prompts(base, ["a dog"], False).conditioning["context"].device.type == "cpu"  # type: ignore[index]

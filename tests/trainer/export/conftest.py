@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import WIDTHS, checkpoint, write_checkpoint
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
@@ -20,8 +21,9 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="package")
-def base_file(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(family, tmp_path_factory.mktemp(family) / f"{family}.safetensors")
+def base_file(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lent_folder(tmp_path_factory, family) as folder:
+        yield write_checkpoint(family, folder / f"{family}.safetensors")
 
 
 @pytest.fixture(scope="package")

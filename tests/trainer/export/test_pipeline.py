@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
 from dreambooth_nodes.trainer import randomness
@@ -36,8 +38,9 @@ def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def file(kind: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(kind[0], tmp_path_factory.mktemp(kind[0]) / "base.safetensors")
+def file(kind: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lent_folder(tmp_path_factory, kind[0]) as folder:
+        yield write_checkpoint(kind[0], folder / "base.safetensors")
 
 
 @pytest.fixture(scope="module")

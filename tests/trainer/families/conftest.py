@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import WIDTHS, write_checkpoint
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.families import load_base
@@ -17,8 +19,9 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="package")
-def file(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(family, tmp_path_factory.mktemp(family) / f"{family}.safetensors")
+def file(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lent_folder(tmp_path_factory, family) as folder:
+        yield write_checkpoint(family, folder / f"{family}.safetensors")
 
 
 @pytest.fixture(scope="package")

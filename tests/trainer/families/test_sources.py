@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
@@ -23,16 +24,16 @@ DIFFUSERS = {"denoiser": "unet", "vae": "vae", "text_encoder": "text_encoder", "
 
 
 @pytest.fixture(scope="package")
-def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """By diffusers' and transformers' own save_pretrained; the denoiser in several files."""
-    path = tmp_path_factory.mktemp(f"{family}-folder")
-    for name, (module, _) in components(family).items():
-        shards = {"max_shard_size": "4MB"} if name == "denoiser" else {}
-        module.save_pretrained(path / DIFFUSERS[name], **shards)  # type: ignore[operator]
-    (path / "scheduler").mkdir()
-    said = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
-    (path / "scheduler" / "scheduler_config.json").write_text(json.dumps(said))
-    return path
+    with lent_folder(tmp_path_factory, f"{family}-folder") as path:
+        for name, (module, _) in components(family).items():
+            shards = {"max_shard_size": "4MB"} if name == "denoiser" else {}
+            module.save_pretrained(path / DIFFUSERS[name], **shards)  # type: ignore[operator]
+        (path / "scheduler").mkdir()
+        said = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
+        (path / "scheduler" / "scheduler_config.json").write_text(json.dumps(said))
+        yield path
 
 
 def test_a_diffusers_folder_is_the_same_model(model: Base, folder: Path) -> None:
