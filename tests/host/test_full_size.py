@@ -59,7 +59,7 @@ def loaded(file: Path) -> dict[str, Any]:
 
 
 def trained(host: ComfyUI) -> Path:
-    """A LoRA of one step; the host's own loader is in the place of Load Toy Base."""
+    """A LoRA of one step, seen from the output folder; the host's own loader is in the place of Load Toy Base."""
     settings = {"method": "lora", "steps": 1, "learning_rate": 1e-2, "name": "real"}
     prompt = training(host, {"train_text_encoder": True, "prior_weight": 0.0}, **settings)
     prompt[find(prompt, "LoadToyBase")] = checkpoint(BASE)
@@ -70,7 +70,8 @@ def trained(host: ComfyUI) -> Path:
 def export(host: ComfyUI, file: Path) -> dict[str, Any]:
     """The checkpoint that the trainer makes of the LoRA and the base, by the command line; what it says."""
     base, merged = checkpoints(host) / BASE, checkpoints(host) / MERGED
-    words = [sys.executable, ROOT, "export", file, "checkpoint", merged, "--base", base, "--dtype", "bf16", "--json"]
+    lora = host.base_directory / "output" / file
+    words = [sys.executable, ROOT, "export", lora, "checkpoint", merged, "--base", base, "--dtype", "bf16", "--json"]
     return dict(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout))
 
 
