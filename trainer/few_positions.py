@@ -8,12 +8,14 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 
+from .packed_convolution import pack
+
 MOST = 256
 """Above this, convolutions want their channels last, and plain attention's memory grows with the square."""
 
 
 def arrange(denoiser: Any, latents: Tensor) -> None:
-    """Where latents [N, C, h, w] are small: weights as they are named, attention plainly, as two products.
+    """Where latents [N, C, h, w] are small: attention plainly, as two products; frozen convolutions packed.
 
     The answers are the same but for rounding. Changes `denoiser`.
     """
@@ -22,3 +24,5 @@ def arrange(denoiser: Any, latents: Tensor) -> None:
     denoiser.to(memory_format=torch.contiguous_format)
     if hasattr(denoiser, "set_attn_processor"):
         denoiser.set_attn_processor(AttnProcessor())
+    for layer in denoiser.modules():
+        pack(layer)
