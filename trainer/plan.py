@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psutil
 import torch
 
+from .budget import budget_of
 from .families import family_of
 from .footprint import Counted, Footprint, Work
 from .options import TrainOptions
@@ -23,8 +23,6 @@ CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backw
 IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
 LITTLE_BESIDE = 1.08
 """Times what was counted: blocks of memory are not cut to measure."""
-CONTEXT = 0.6e9
-"""Bytes of a card that a named budget leaves to the driver, the libraries' workspaces and the screen."""
 MOST_FOR_WEIGHTS = 4.5
 """Times the whole model in float32: weights, gradients and AdamW's two moments, and a forward's copies in bf16."""
 MOST_FOR_A_PIXEL = 16_000
@@ -81,21 +79,6 @@ def make_plan(
         return Plan(replace(options, **(kept or {})))
     every = [replace(options, **{**levers, **(kept or {})}) for levers in _ladder(options, work, alone)]
     return _first_that_fits(source, list(dict.fromkeys(every)), work, budget)
-
-
-def budget_of(options: TrainOptions, device: torch.device) -> int:
-    """Bytes that a run may take: of a card of the size that was named, or what is free."""
-    if options.memory in ("auto", "off"):
-        return free_memory(device)
-    return int(float(options.memory.split()[0]) * 1e9 - CONTEXT)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that a training can take on `device` now."""
-    if device.type == "cuda":
-        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + idle
-    return int(psutil.virtual_memory().available)
 
 
 def _ladder(options: TrainOptions, work: Work, alone: bool) -> Iterator[dict[str, Any]]:
