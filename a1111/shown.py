@@ -93,21 +93,27 @@ def faults_html(looks: Iterable[Look]) -> str:
 
 
 def subjects_html(subjects: list[dict[str, Any]]) -> str:
-    """A table of what was trained before."""
+    """A list of what was trained before."""
     if not subjects:
         return "<p>Nothing was trained here yet.</p>"
-    names = ("trigger", "file", "method", "steps", "status", "photos", "priors", "when")
-    head = "".join(f'<th scope="col">{name}</th>' for name in (*names, "settings"))
-    rows = "".join(f"<tr>{_cells(subject, names)}</tr>" for subject in subjects)
-    return f'<div style="overflow-x:auto"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f"<ul>{''.join(_subject(subject) for subject in subjects)}</ul>"
 
 
-def _cells(subject: dict[str, Any], names: tuple[str, ...]) -> str:
-    plain = "".join(
-        f"<td>{escape(str(subject[name] if subject[name] is not None else '(gone)'))}</td>" for name in names
+def _subject(subject: dict[str, Any]) -> str:
+    facts = (
+        subject["method"],
+        f"{subject['steps']} steps",
+        subject["status"],
+        f"{subject['photos']} photos",
+        f"{subject['priors']} class images",
+        subject["when"],
     )
-    settings = escape(", ".join(f"{name} = {value}" for name, value in subject["settings"].items()))
-    return f"{plain}<td><details><summary>show</summary>{settings}</details></td>"
+    settings = "".join(f"<li>{escape(f'{name}: {value}')}</li>" for name, value in subject["settings"].items())
+    return (
+        f'<li style="margin-bottom:.8em"><b>{escape(subject["trigger"])}</b> '
+        f"{escape(subject['file'] or '(its file is gone)')}<br>{escape(', '.join(facts))}"
+        f"<details><summary>settings</summary><ul>{settings}</ul></details></li>"
+    )
 
 
 def _time_left(job: Job) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .components import Components
 from .family import Family
-from .fingerprint import component_tensors
 from .frame import Frame
 from .keys import KeyTable
 from .noise_process import NoiseProcess
@@ -108,7 +108,7 @@ class Base(Family):
 
     def read(self, component: str) -> dict[str, Tensor]:
         """{our name: tensor} of a component as its file has it."""
-        return component_tensors(self.source, {component: self.tables[component]})[component]
+        return Components(self.source, self.tables)[component]
 
     def to(self, device: torch.device) -> Base:
         """Move every component to `device`, but for those that were let go (`placement`); returns self."""

@@ -8,9 +8,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .keys import KeyTable
-from .source import Source
-
 VAE = "vae"
 
 
@@ -31,8 +28,3 @@ def fingerprint(components: Mapping[str, Mapping[str, Tensor]]) -> str:
             known = torch.signbit(tensor) if component == VAE else tensor.half()
             digest.update(known.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def component_tensors(source: Source, tables: Mapping[str, KeyTable]) -> dict[str, dict[str, Tensor]]:
-    """{component: {our name: tensor}} of a model; what nobody owns is left out."""
-    return {component: table.ours(source.tensors(table.prefix)) for component, table in tables.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..fingerprint import component_tensors
+from ..components import Components
 from ..source import Source
 from .layers import Layers, Place
 from .lora_weights import LoraLayer, LoraWeights
@@ -86,8 +86,7 @@ def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> 
 
 def _changes(trained: Source, base: Source, layers: Layers) -> Iterator[tuple[str, str, Tensor]]:
     for component in layers.family.kohya:
-        table = {component: layers.tables[component]}
-        before, after = component_tensors(base, table)[component], component_tensors(trained, table)[component]
+        before, after = (Components(source, layers.tables)[component] for source in (base, trained))
         for name in sorted(before.keys() & after.keys()):
             change = after[name].float() - before[name].float()
             if torch.count_nonzero(change):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ..base import Base
+from ..components import Components
 from ..families.modules import text_encoder_name
-from ..fingerprint import component_tensors
 from .layers import Layers
 from .lora_weights import LoraWeights
 from .original import original_tensors
@@ -19,7 +19,7 @@ def merged_tensors(
     """{original key: tensor} of the base with W + strength·(alpha/rank)·up·down in it."""
     replaced: dict[str, dict[str, Tensor]] = {}
     for component, changes in lora.items():
-        weights = component_tensors(layers.source, {component: layers.tables[component]})[component]
+        weights = Components(layers.source, layers.tables)[component]
         for layer, change in changes.items():
             weight = weights[f"{layer}.weight"]
             merged = weight.float() + strength * change.change().reshape(weight.shape)

@@ -9,7 +9,8 @@ import torch
 
 from ..base import Base
 from ..checkpoint import CheckpointError, Shapes
-from ..fingerprint import component_tensors, fingerprint
+from ..components import Components
+from ..fingerprint import fingerprint
 from ..part import Part, PartFiles, file_shapes
 from ..parts import Parts, folder_files
 from ..source import CheckpointFile, Source
@@ -60,7 +61,7 @@ def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.d
 def fingerprint_of(path: Path | Source) -> str:
     """The fingerprint of a model, without building it. Raises CheckpointError for one of no known family."""
     source = open_source(path) if isinstance(path, Path) else path
-    return fingerprint(component_tensors(source, family_of(source).key_tables(source.shapes)))
+    return fingerprint(Components(source, family_of(source).key_tables(source.shapes)))
 
 
 def _parts(name: str, files: PartFiles) -> tuple[Part, ...]:

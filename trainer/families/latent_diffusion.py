@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..base import Base, Conditioning, Posterior
-from ..fingerprint import component_tensors, fingerprint
+from ..components import Components
+from ..fingerprint import fingerprint
 from ..noise_process import Diffusion
 from ..source import Source
 from .latent_diffusion_family import LatentDiffusionFamily
@@ -30,7 +31,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         shape = unet_shape(source.shapes, DENOISER)
         self.source = source
         self.tables = self.key_tables(source.shapes)
-        tensors = component_tensors(source, self.tables)
+        tensors = Components(source, self.tables)
         self.fingerprint = fingerprint(tensors)
         config = shape.config(self._heads(shape)) | {"sample_size": self.resolution // self.pixels_per_latent}
         self.denoiser = build_denoiser(tensors["denoiser"], config, dtype)

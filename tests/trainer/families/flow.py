@@ -16,7 +16,8 @@ from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 from dreambooth_nodes.tests.trainer.families.small import new_vae
 from dreambooth_nodes.trainer.base import Base, Conditioning, Posterior
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, Shapes, write_tensors
-from dreambooth_nodes.trainer.fingerprint import component_tensors, fingerprint
+from dreambooth_nodes.trainer.components import Components
+from dreambooth_nodes.trainer.fingerprint import fingerprint
 from dreambooth_nodes.trainer.keys import KeyTable
 from dreambooth_nodes.trainer.part import Part, PartFiles, file_shapes
 from dreambooth_nodes.trainer.source import Source
@@ -67,7 +68,7 @@ class TinyFlow(Base):
     def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
         self.source = source
         self.tables = self.key_tables(source.shapes)
-        tensors = component_tensors(source, self.tables)
+        tensors = Components(source, self.tables)
         self.fingerprint = fingerprint(tensors)
         modules = new_modules()
         for name, module in modules.items():
