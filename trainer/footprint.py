@@ -14,7 +14,7 @@ from torch.autograd import Variable
 from .base import Base
 from .counted_forward import CountedForward
 from .frame import Frame
-from .hollow import META, hollow_base
+from .hollow import META, checkpoints_on_meta, hollow_base
 from .live_memory import LiveMemory, nbytes
 from .methods import METHODS
 from .methods.protocol import trained_components
@@ -123,7 +123,7 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
     cached = None if options.train_text_encoder else _conditioning(base, told)
     known = [t for module in base.components().values() for t in (*module.parameters(), *module.buffers())]
     forward = CountedForward(work.dtype, work.device)
-    with LiveMemory(known) as memory, forward:
+    with LiveMemory(known) as memory, forward, checkpoints_on_meta():
         conditioning = cached or base.encode_tokens(told)
         conditioning |= base.frame_conditioning([Frame.whole(work.width, work.height)] * work.images)
         answer = base.predict(shown, torch.empty(work.images, device=META), conditioning)

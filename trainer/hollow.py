@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -34,3 +36,13 @@ def hollow_base(source: Source, dtype: torch.dtype) -> Base:
     empty = Hollow(source.name, source.shapes, source.hints)
     # What it answers changes no size, and a family may look at numbers to tell.
     return family_of(source)(empty, "epsilon", dtype).to(META)
+
+
+@contextmanager
+def checkpoints_on_meta() -> Iterator[None]:
+    """Torch 2.3 looks for a module of the device's name when it checkpoints, and has none for the meta device."""
+    torch.meta = ModuleType("meta")  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del torch.meta  # type: ignore[attr-defined]

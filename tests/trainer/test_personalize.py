@@ -20,6 +20,7 @@ from dreambooth_nodes.trainer.past_runs import find_finished, results
 from dreambooth_nodes.trainer.personalize import personalize
 from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.photos import Photo
+from dreambooth_nodes.trainer.placement import on_device
 from dreambooth_nodes.trainer.precision import layers_dtype
 from dreambooth_nodes.trainer.priors import ClassPriors
 from dreambooth_nodes.trainer.request import Request
@@ -115,12 +116,10 @@ def test_only_what_is_trained_changes(
     names = [*frozen, *(["denoiser"] if method == "lora" else [])]
     before = {name: {k: v.clone() for k, v in base.components()[name].state_dict().items()} for name in names}
     result, _ = personalize(base, request(subject, None, method=method, train_text_encoder=text_encoder), store)
-    for name in names:
-        after = base.components()[name].state_dict()
-        assert all(torch.equal(value, after[key.replace(".weight", ".base_layer.weight")]
-                               if key not in after and ".weight" in key
-                               else after.get(key, after.get(key.replace(".bias", ".base_layer.bias"))))
-                   for key, value in before[name].items())  # fmt: skip
+    with on_device(base, frozen):
+        states = {name: base.components()[name].state_dict() for name in names}
+        after = {n: {key.replace(".base_layer.", "."): v for key, v in state.items()} for n, state in states.items()}
+        assert all(torch.equal(value, after[name][key]) for name in names for key, value in before[name].items())
     saved_text = [key for key in trained(result) if key.startswith("lora_te_")]
     assert bool(saved_text) == (text_encoder and method == "lora")
 

@@ -51,7 +51,7 @@ def real_training(base: Base, subject: Subject, options: TrainOptions) -> Traini
 def test_a_step_takes_what_was_counted_on_the_meta_device(
     base: Base, subject: Subject, options: dict[str, Any]
 ) -> None:
-    """Weights and states exactly; the most that is alive in a step, counted on real tensors, within a tenth."""
+    """Weights and states exactly; the most that is alive in a step, counted on real tensors, or up to a third more."""
     asked = TrainOptions(batch_size=2, **options)
     run = real_training(base, subject, asked)
     run.step(0)
@@ -64,7 +64,7 @@ def test_a_step_takes_what_was_counted_on_the_meta_device(
     assert counted.weights == nbytes(run.base.denoiser)
     assert counted.states == nbytes(states)
     print(f"{counted.step / 1e6:.1f} MB counted, {memory.peak / 1e6:.1f} MB alive")
-    assert 0.9 < counted.step / memory.peak < 1.25
+    assert 0.9 < counted.step / memory.peak < 1.35
 
 
 @pytest.mark.parametrize("family", ["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])

@@ -20,11 +20,11 @@ from dreambooth_nodes.trainer.batches import Batches
 from dreambooth_nodes.trainer.encoded import EncodedImages, encode_prompts
 from dreambooth_nodes.trainer.families import load_base
 from dreambooth_nodes.trainer.frame import Frame
+from dreambooth_nodes.trainer.hollow import META, checkpoints_on_meta
 from dreambooth_nodes.trainer.methods import METHODS
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.training import Training
 
-META = torch.device("meta")
 MAY_GO_OVER = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
 
 
@@ -90,7 +90,7 @@ def test_a_step_never_waits_for_the_device(family: str, method: str, tmp_path: P
     prompts.conditioning.update({name: rows.to(META) for name, rows in prompts.conditioning.items()})
     batches = Batches(on_meta(base, 5, 0), on_meta(base, 3, 1), base.process, 0, options.batch_size)
     training = Training(base, batches, prompts, options)
-    with waits() as seen:
+    with waits() as seen, checkpoints_on_meta():
         training.step(0)
     assert not seen
 
