@@ -101,7 +101,7 @@ class Workspace:
         return str(self.page.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
     def wait_for_status(self, status: str) -> None:
-        self.page.wait(f"document.querySelector('{PANEL}')?.dataset.status === '{status}'", 90)
+        self.page.wait(f"document.querySelector('{PANEL}')?.dataset.status === '{status}'", 300)
 
     def wait_until_idle(self) -> None:
         """Until the host works on nothing any more, and the page's buttons know it: a click on one that is drawn anew
