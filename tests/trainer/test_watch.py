@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.denoiser import Losses
 from dreambooth_nodes.trainer.events import Event, Step, Warned
 from dreambooth_nodes.trainer.options import TrainOptions
@@ -64,22 +65,29 @@ def asked(subject: Subject, **options: Any) -> Request:
     return Request(subject=subject, identifier="ohwx", options=TrainOptions(**settings), name="dog")
 
 
-def test_a_rate_that_is_too_high_ends_the_run_and_keeps_the_last_good_state(
+def test_a_rate_that_is_too_high_ends_the_run(new_base: Callable[[], Base], subject: Subject, store: Store) -> None:
+    with pytest.raises(TrainingDiverged, match=r"learning rate 3 is likely too high"):
+        personalize(new_base(), asked(subject, method="full", steps=400, learning_rate=3.0), store)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
     new_base: Callable[[], Base], subject: Subject, store: Store
 ) -> None:
-    """A hundred steps of warm-up are harmless; then the rate goes on rising."""
-    options = {"method": "full", "steps": 400, "learning_rate": 3.0, "warmup_steps": 400}
-    done: list[int] = []
-    with pytest.raises(TrainingDiverged, match=r"learning rate .* steps had trained is saved as dog_00001"):
-        personalize(
-            new_base(),
-            asked(subject, **options),
-            store,
-            lambda event: done.append(event.step) if isinstance(event, Step) else None,
-        )
+    """A weight breaks after the first state was written, and before the next one can be."""
+    base, done = new_base(), list[int]()
+
+    def break_after_a_state(event: Event) -> None:
+        if isinstance(event, Step):
+            done.append(event.step)
+            if list(store.work.glob("runs/*/state.safetensors")):
+                base.denoiser.conv_out.weight.data.fill_(torch.nan)
+
+    with pytest.raises(TrainingDiverged, match=r"The loss is nan .* steps had trained is saved as dog_00001"):
+        personalize(base, asked(subject, method="full", steps=400), store, break_after_a_state)
     ((run, result),) = results(store)
     assert run.record["status"] == "failed" and 0 < result.steps < len(done) + 1 < 400
     assert read_personalized(result.file).steps == result.steps and run.state.is_file()
+    assert all(torch.isfinite(tensor).all() for tensor in read_tensors(result.file).values())
 
 
 @pytest.mark.slow
