@@ -5,14 +5,14 @@ oneDNN's own order, for the forward pass and for the gradient of the input. The 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 ONE_DNN: Any = torch.ops.mkldnn
-PLAIN = ("none", [], "")
+PLAIN: tuple[str, list[float], str] = ("none", [], "")
 """No activation after the product, in oneDNN's operations."""
 
 
@@ -20,8 +20,8 @@ def pack(layer: nn.Module) -> None:
     """Let a frozen, plain convolution answer by packed weights from now on; any other layer stays as it is."""
     frozen = not any(parameter.requires_grad for parameter in layer.parameters(recurse=False))
     if type(layer) is nn.Conv2d and frozen and _is_plain(layer) and _packs():
-        packed = PackedConvolution(layer)
-        layer.forward = lambda shown: _Convolution.apply(shown.to(packed.dtype), packed)  # type: ignore[method-assign]
+        # Set as an attribute: it stands before the class's own.
+        vars(layer)["forward"] = partial(_answer, PackedConvolution(layer))
 
 
 class PackedConvolution:
@@ -51,6 +51,10 @@ class PackedConvolution:
         return answer.contiguous()
 
 
+def _answer(packed: PackedConvolution, shown: Tensor) -> Any:
+    return _Convolution.apply(shown.to(packed.dtype), packed)
+
+
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, shown: Tensor, packed: PackedConvolution) -> Tensor:
@@ -58,7 +62,7 @@ class _Convolution(torch.autograd.Function):
         return packed.answer(shown)
 
     @staticmethod
-    def backward(context: Any, told: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, told: Tensor) -> tuple[Tensor, None]:
         return context.packed.gradient(told), None
 
 
