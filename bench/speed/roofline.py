@@ -8,6 +8,7 @@ cache between two can beat it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -73,7 +74,9 @@ def flops_of(func: Any, args: Any, kwargs: Any, out: Any) -> float:
     packet = func.overloadpacket
     if packet in flop_registry:
         return float(flop_registry[packet](*args, **kwargs, out_val=out))
-    # torch's table leaves the CPU's own attention out.
+    # torch's table leaves packed convolutions and the CPU's own attention out.
+    if packet.__name__ == "_convolution_pointwise":
+        return 2.0 * out.numel() * math.prod(args[1].shape[1:])
     if packet.__name__ == "_scaled_dot_product_flash_attention_for_cpu":
         return _attention(args[0], args[1], args[2], 2)
     if packet.__name__ == "_scaled_dot_product_flash_attention_for_cpu_backward":
@@ -85,8 +88,8 @@ def bytes_of(func: Any, args: Any, kwargs: Any, out: Any) -> float:
     """What an operation reads and writes at least; 0 for one that only looks at memory in another way."""
     name = func.overloadpacket.__name__
     read = _tensors((args, kwargs))
-    known = {tensor.untyped_storage().data_ptr() for tensor in read}
-    fresh = [tensor for tensor in _tensors(out) if tensor.untyped_storage().data_ptr() not in known]
+    known = set(map(_place, read))
+    fresh = [tensor for tensor in _tensors(out) if _place(tensor) not in known]
     written = sum(map(_size, _mutated(func, args, kwargs)))
     written += 0 if name in UNWRITTEN else sum(map(_size, fresh))
     if not written:
@@ -110,9 +113,15 @@ def _tensors(values: Any) -> list[Tensor]:
     return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 
+def _place(tensor: Tensor) -> int:
+    """Where its memory is; what oneDNN has packed does not say."""
+    return id(tensor) if tensor.is_mkldnn else tensor.untyped_storage().data_ptr()
+
+
 def _size(tensor: Tensor) -> int:
     """An expanded tensor's memory is smaller than its shape, a slice's larger."""
-    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+    values = tensor.numel() * tensor.element_size()
+    return values if tensor.is_mkldnn else min(values, tensor.untyped_storage().nbytes())
 
 
 def _dtype_of(args: Iterable[Any]) -> str:

@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dreambooth_nodes.bench.speed.machine_limit import MachineLimit, measure_limit
 from dreambooth_nodes.bench.speed.roofline import cost_of
+from dreambooth_nodes.trainer.packed_convolution import pack
 
 LIMIT = MachineLimit({"float32": 1e9, "bfloat16": 1e10}, 1e6)
 """So little bandwidth that small products wait for their bytes."""
@@ -28,6 +29,14 @@ def test_a_convolution_without_a_gradient_of_its_input_skips_that_product() -> N
     forward = 2 * 2 * 10 * 10 * 8 * 4 * 9
     assert cost_of(lambda: layer(x), COMPUTES).flops == forward
     assert cost_of(lambda: layer(x).sum().backward(), COMPUTES).flops == 2 * forward
+
+
+def test_a_packed_convolution_is_the_same_products() -> None:
+    layer = nn.Conv2d(4, 8, 3, padding=1).requires_grad_(False)
+    x = torch.randn(2, 4, 10, 10, requires_grad=True)
+    plain = cost_of(lambda: layer(x).sum().backward(), COMPUTES)
+    pack(layer)
+    assert cost_of(lambda: layer(x).sum().backward(), COMPUTES).flops == plain.flops > 0
 
 
 @pytest.mark.parametrize("backend", [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION])
