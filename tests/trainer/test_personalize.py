@@ -116,6 +116,8 @@ def test_only_what_is_trained_changes(
     names = [*frozen, *(["denoiser"] if method == "lora" else [])]
     before = {name: {k: v.clone() for k, v in base.components()[name].state_dict().items()} for name in names}
     result, _ = personalize(base, request(subject, None, method=method, train_text_encoder=text_encoder), store)
+    let_go = {} if text_encoder else base.text_encoders
+    assert all(weight.is_meta for module in let_go.values() for weight in module.parameters())
     with on_device(base, frozen):
         states = {name: base.components()[name].state_dict() for name in names}
         after = {n: {key.replace(".base_layer.", "."): v for key, v in state.items()} for n, state in states.items()}

@@ -26,6 +26,10 @@ SIDES = {"sd1": 512, "sd2": 768, "sdxl": 1024}
 SMALL_FULL = {"optimizer": "adafactor", "trained_weights": "bf16", "fused_backward": True, "checkpointing": True}
 
 
+MOST_TOO_MUCH = 1.35 if torch.__version__.startswith("2.3.") else 1.25
+"""Times the truth that a count may be; torch 2.3 keeps less of what is counted alive."""
+
+
 def real_training(base: Base, subject: Subject, options: TrainOptions) -> Training:
     own = copy.copy(base)
     own.denoiser = copy.deepcopy(base.denoiser)
@@ -51,7 +55,7 @@ def real_training(base: Base, subject: Subject, options: TrainOptions) -> Traini
 def test_a_step_takes_what_was_counted_on_the_meta_device(
     base: Base, subject: Subject, options: dict[str, Any]
 ) -> None:
-    """Weights and states exactly; the most that is alive in a step, counted on real tensors, or up to a third more."""
+    """Weights and states exactly; the most that is alive in a step, counted on real tensors, or somewhat more."""
     asked = TrainOptions(batch_size=2, **options)
     run = real_training(base, subject, asked)
     run.step(0)
@@ -64,7 +68,7 @@ def test_a_step_takes_what_was_counted_on_the_meta_device(
     assert counted.weights == nbytes(run.base.denoiser)
     assert counted.states == nbytes(states)
     print(f"{counted.step / 1e6:.1f} MB counted, {memory.peak / 1e6:.1f} MB alive")
-    assert 0.9 < counted.step / memory.peak < 1.35
+    assert 0.9 < counted.step / memory.peak < MOST_TOO_MUCH
 
 
 @pytest.mark.parametrize("family", ["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
