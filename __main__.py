@@ -40,4 +40,5 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    importlib.import_module(f"{PACKAGE}.command_line.launcher").end(status)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dreambooth_nodes.tests.command_line.conftest import Command
+from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started
 from dreambooth_nodes.tests.command_line.two_processes import (
     SHARDED,
     TOGETHER,
@@ -51,6 +51,21 @@ def test_a_full_model_is_too_whole_in_each_process_or_in_parts(
     for name, launch in {"whole": TOGETHER, "in parts": SHARDED}.items():
         two = result_of(launched(short_run(toybase_file, tmp_path / name, *words), launch))
         require_same_within_rounding(two, one, toybase_file)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_of_several_ends_before_python_takes_itself_apart(count: int) -> None:
+    program = f"""
+import atexit, runpy
+runpy.run_path({str(ROOT / "__main__.py")!r}, run_name="dreambooth_command_line")["load_package"]()
+from dreambooth_nodes.command_line.launcher import end
+atexit.register(print, "taken apart")
+print("result")
+end(3)
+"""
+    process = started(["-c", program], WORLD_SIZE=str(count))
+    assert process.communicate(timeout=60)[0].split("\n")[:-1] == ["result", "taken apart"][: 3 - count]
+    assert process.returncode == 3
 
 
 @pytest.mark.slow
