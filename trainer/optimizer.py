@@ -23,7 +23,7 @@ def make_optimizer(base: Base, options: TrainOptions) -> Optimizer:
         groups.append({"params": text, "lr": text_rate})
     if options.optimizer == "adafactor":
         return Adafactor(groups, options.weight_decay, options.seed)
-    fused = base.device.type in ("cuda", "cpu", "mps") and _fused_adamw_runs(denoiser[0])
+    fused = base.device.type in ("cuda", "cpu", "mps") and fused_adamw_runs(denoiser[0])
     return AdamW(groups, weight_decay=options.weight_decay, fused=fused)
 
 
@@ -41,7 +41,7 @@ def _trainable(module: nn.Module) -> list[nn.Parameter]:
     return [p for p in module.parameters() if p.requires_grad]
 
 
-def _fused_adamw_runs(like: nn.Parameter) -> bool:
+def fused_adamw_runs(like: nn.Parameter) -> bool:
     """Older torch accepts fused=True on a CPU and fails at the first step; so a step is tried."""
     probe = nn.Parameter(like.detach().new_zeros(1))
     probe.grad = like.detach().new_ones(1)

@@ -9,6 +9,7 @@ import torch
 from .adafactor import Adafactor
 from .base import Base
 from .batches import Batch, Batches
+from .cutting import cut_gradients
 from .denoiser import Losses, dreambooth_loss
 from .encoded import EncodedPrompts
 from .few_positions import arrange
@@ -88,7 +89,7 @@ class Training:
 
     def _cut_gradients(self) -> torch.Tensor:
         self.scaler.unscale_(self.optimizer)
-        return in_one_piece(torch.nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm))
+        return in_one_piece(cut_gradients(self.parameters, self.options.max_grad_norm, self.optimizer))
 
     def next_losses(self, index: int) -> Losses:
         """The losses that the `index`-th step begins with; nothing is trained."""
