@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from .contents import save_file
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -47,16 +48,12 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
     """Write a .safetensors file under a temporary name in the same folder, then rename it."""
-    whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    return write_whole(path, lambda part: save_tensors(whole, part, metadata))
+    return write_whole(path, lambda part: save_tensors(tensors, part, metadata))
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write a .safetensors file in place. Raises OSError where the disk does not take it."""
-    try:
-        save_file(dict(tensors), path, dict(metadata))
-    except SafetensorError as error:
-        raise OSError(f"{path.name!r} could not be written: {error}") from error
+    save_file(tensors, path, metadata)
 
 
 def write_json(value: Any, path: Path) -> Path:

@@ -95,7 +95,7 @@ def _write(base: Base, method: Method, result: Personalized, said: Said, run: Ru
     shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     metadata |= layout_metadata(type(base), "checkpoint", None, base.architecture)
     write_checked(
-        {**original_tensors(base, method.trained(base)), **marks},
+        original_tensors(base, method.trained(base)).beside(marks),
         result.file,
         metadata,
         lambda found, name: require_same(found, name, shapes),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
 
 from .checkpoint import Shapes, read_metadata, read_shapes, read_tensors
+from .contents import Contents, kind_of
 
 
 class Source(Protocol):
@@ -52,3 +54,14 @@ class CheckpointFile:
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
         """From the file."""
         return read_tensors(self.path, prefix)
+
+
+def contents_of(source: Source) -> Contents:
+    """All tensors of a source, of which no more is in memory than is being looked at."""
+    # Of a tensor in a mapped file only what is touched is read.
+    kinds = {key: kind_of(tensor) for key, tensor in source.tensors().items()}
+    return Contents(kinds, lambda keys: source.tensors(_shared_start(min(keys), max(keys))))
+
+
+def _shared_start(one: str, other: str) -> str:
+    return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

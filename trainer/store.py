@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from .checkpoint import numbered, remove_parts, write_json, write_tensors
-from .source import CheckpointFile, Source
+from .source import CheckpointFile, Source, contents_of
 
 LOCK = ".dreambooth.lock"
 NUMBERED = r".+_\d{5}\.safetensors"
@@ -75,7 +75,7 @@ class Store:
                 _link_or_copy(source.path, part)
                 os.replace(part, kept)
             else:
-                write_tensors(source.tensors(), kept, {})
+                write_tensors(contents_of(source), kept, {})
         return kept
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from ..base import Base
-from ..checkpoint import CheckpointError, read_shapes, to_dtype
+from ..checkpoint import CheckpointError, read_shapes
+from ..contents import Contents
 from ..families import load_base
 from ..personalized import PREFIX
 from .applies import require_lora_of, same_base
@@ -24,6 +25,7 @@ from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
 from .metadata import layout_metadata
 from .modelspec import SPEC
+from .original import original_tensors
 from .read_lora import read_lora
 from .written import require_same, write_checked
 
@@ -77,7 +79,7 @@ def _from_checkpoint(wanted: Conversion) -> Converted:
     if wanted.layout == "diffusers folder":
         return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction), trained))
     if wanted.layout == "checkpoint":
-        return Converted(_write_checkpoint(wanted, to_dtype(trained.source.tensors(), wanted.numbers), trained))
+        return Converted(_write_checkpoint(wanted, original_tensors(trained, {}, wanted.numbers), trained))
     if wanted.layout != "difference":
         raise ConversionError(f"{wanted.source.name!r} is a whole checkpoint: 'difference' makes a LoRA of it.")
     if wanted.base is None:
@@ -105,12 +107,12 @@ def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
     return write_diffusers_folder(base, wanted.target, wanted.numbers, said)
 
 
-def _write_checkpoint(wanted: Conversion, tensors: dict[str, torch.Tensor], layers: Layers) -> Path:
+def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers) -> Path:
     source, marks = converted_metadata(wanted, "full", layers), layers.family.marks(layers.source, wanted.prediction)
     shapes = {**layers.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     said = {**source, **layout_metadata(layers.family, wanted.layout, None, source.get(f"{SPEC}architecture", ""))}
     return write_checked(
-        {**tensors, **marks}, wanted.target, said, lambda found, name: require_same(found, name, shapes)
+        tensors.beside(marks), wanted.target, said, lambda found, name: require_same(found, name, shapes)
     )
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..base import Base
 from ..components import Components
+from ..contents import Contents
 from ..families.modules import text_encoder_name
 from .layers import Layers
 from .lora_weights import LoraWeights
@@ -15,7 +16,7 @@ from .original import original_tensors
 
 def merged_tensors(
     layers: Layers, lora: LoraWeights, strength: float = 1.0, dtype: torch.dtype = torch.float16
-) -> dict[str, Tensor]:
+) -> Contents:
     """{original key: tensor} of the base with W + strength·(alpha/rank)·up·down in it."""
     replaced: dict[str, dict[str, Tensor]] = {}
     for component, changes in lora.items():

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ..base import Base
-from ..checkpoint import CheckpointError, to_dtype
+from ..checkpoint import CheckpointError
+from ..contents import Contents, Kind
+from ..source import contents_of
 from .layers import Layers
 from .lora_weights import finite
 
 
 def original_tensors(
     base: Base | Layers, trained: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None = None
-) -> dict[str, Tensor]:
+) -> Contents:
     """{original key: tensor} of the whole checkpoint; what is not trained is carried through.
 
     trained: {component: {our name: tensor}}. dtype: of all weights; None leaves each as the source has it, but for
     trained ones in bf16, which would lose what they learned: they become fp16. Raises CheckpointError if a trained
-    weight has no place, ValueError where a dtype cannot hold a value.
+    weight has no place; when it is read, ValueError where a dtype cannot hold a value.
     """
-    source = base.source.tensors()
-    tensors = source if dtype is None else to_dtype(source, dtype)
-    taken: set[int] = set()
+    carried = contents_of(base.source)
+    replaced: dict[str, Tensor] = {}
     for component, weights in trained.items():
-        whole = {name: tensor.cpu() for name, tensor in weights.items()}
-        for key, tensor in base.tables[component].original(whole).items():
-            if key not in tensors or tensors[key].shape != tensor.shape:
+        for key, tensor in base.tables[component].original(weights).items():
+            if key not in carried or carried.kinds[key].shape != tuple(tensor.shape):
                 raise CheckpointError(f"{base.source.name!r} has no place for {component}'s {key!r}.")
-            kept = torch.float16 if source[key].dtype == torch.bfloat16 else source[key].dtype
-            written = finite(tensor.to(dtype or kept), key)
-            # Tied weights share their memory, which a file cannot.
-            tensors[key] = written.clone() if written.data_ptr() in taken else written
-            taken.add(written.data_ptr())
-    return tensors
+            replaced[key] = tensor
+    kinds = {key: Kind(_written(kind.dtype, key in replaced, dtype), kind.shape) for key, kind in carried.kinds.items()}
+
+    def read(keys: Sequence[str]) -> dict[str, Tensor]:
+        rest = [key for key in keys if key not in replaced]
+        found = carried.read(rest) if rest else {}
+        cast = {key: found[key].to(kinds[key].dtype) for key in rest}
+        return cast | {key: finite(replaced[key].to(kinds[key].dtype), key) for key in keys if key in replaced}
+
+    return Contents(kinds, read)
+
+
+def _written(found: torch.dtype, trained: bool, wanted: torch.dtype | None) -> torch.dtype:
+    if not found.is_floating_point:
+        return found
+    return wanted or (torch.float16 if trained and found == torch.bfloat16 else found)

@@ -25,13 +25,12 @@ def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
 
     Raises what `check` raises; then there is no file.
     """
-    whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
 
     def write(part: Path) -> None:
-        save_tensors(whole, part, {"format": "pt", **metadata, **HASHES})
+        save_tensors(tensors, part, {"format": "pt", **metadata, **HASHES})
         _put_hash(part)
         shapes = read_shapes(part)
-        if torn := sorted(whole.keys() ^ shapes.keys()):
+        if torn := sorted(tensors.keys() ^ shapes.keys()):
             raise CheckpointError(f"{path.name!r} was not written whole: {', '.join(torn)}")
         check(shapes, path.name)
 

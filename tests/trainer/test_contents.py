@@ -1,0 +1,75 @@
+"""Files that are written a piece at a time are those that the library writes at once."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file as save_at_once
+from torch import Tensor
+
+from dreambooth_nodes.trainer import contents
+from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.checkpoint import read_shapes, read_tensors, write_tensors
+from dreambooth_nodes.trainer.contents import DTYPES, Contents, Kind, kind_of, save_file
+from dreambooth_nodes.trainer.source import contents_of
+
+SHAPES = ((2, 3), (7,), (), (0,), (1, 5, 1))
+
+
+def tensors() -> dict[str, Tensor]:
+    """Of every dtype and shape."""
+    made = {f"{dtype} {shape}": torch.ones(shape).to(dtype) for dtype in DTYPES for shape in SHAPES}
+    return {**made, "花.weight": torch.arange(6.0).view(2, 3), 'quoted "name"': torch.zeros(3)}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"modelspec.title": 'my "dog", 犬'}])
+def test_it_is_byte_for_byte_the_librarys_file(metadata: dict[str, str], tmp_path: Path) -> None:
+    save_file(tensors(), tmp_path / "ours", metadata)
+    save_at_once(tensors(), tmp_path / "theirs", metadata or None)
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_views_and_tied_weights_are_written_as_they_look(tmp_path: Path) -> None:
+    whole = torch.arange(12.0).view(3, 4)
+    views = {"turned": whole.t(), "cut": whole[1:, 2:], "tied": whole, "tied too": whole}
+    found = read_tensors(write_tensors(views, tmp_path / "x.safetensors", {}))
+    assert found.keys() == views.keys() and all(torch.equal(found[key], view) for key, view in views.items())
+
+
+def test_no_more_than_a_piece_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "PIECE", 4000)
+    kinds = {f"{i:02d}": Kind(torch.float32, (i * 40,)) for i in range(30)}
+    alive: list[weakref.ref[Tensor]] = []
+
+    def read(keys: Sequence[str]) -> Mapping[str, Tensor]:
+        assert not any(ref() is not None for ref in alive)
+        assert len(keys) == 1 or sum(kinds[key].bytes for key in keys) <= 4000
+        made = {key: torch.full(kinds[key].shape, float(key)) for key in keys}
+        alive.extend(weakref.ref(tensor) for tensor in made.values())
+        return made
+
+    found = read_tensors(write_tensors(Contents(kinds, read), tmp_path / "x.safetensors", {}))
+    assert len(alive) == len(kinds)
+    assert all(torch.equal(found[key], torch.full(kind.shape, float(key))) for key, kind in kinds.items())
+
+
+def test_a_tensor_that_is_not_what_was_said_leaves_no_file(tmp_path: Path) -> None:
+    other = Contents({"a": Kind(torch.float32, (2,))}, lambda keys: {"a": torch.ones(3)})
+    with pytest.raises(ValueError, match=r"'a' was said to be .*\(2,\).* is .*\(3,\)"):
+        write_tensors(other, tmp_path / "x.safetensors", {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_beside_it_is_read_from_where_it_is(base: Base, tmp_path: Path) -> None:
+    own = contents_of(base.source)
+    key = next(iter(own))
+    more = own.beside({"mark": torch.ones(1), key: torch.zeros(own.kinds[key].shape)})
+    file = write_tensors(more, tmp_path / "x.safetensors", {})
+    assert read_shapes(file) == {**base.source.shapes, "mark": (1,)}
+    expected = {**base.source.tensors(), "mark": torch.ones(1), key: torch.zeros(own.kinds[key].shape)}
+    assert all(torch.equal(expected[name], tensor) for name, tensor in read_tensors(file).items())
+    assert kind_of(more["mark"]) == more.kinds["mark"]

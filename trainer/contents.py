@@ -1,0 +1,131 @@
+"""What a .safetensors file is to hold, and its writing a piece at a time: a model need never be in memory whole.
+
+The library writes only what it is given at once. The format, https://github.com/huggingface/safetensors#format: the
+header's length in 8 bytes, a header in JSON, and then all numbers, the widest first, in the header's order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor
+
+PIECE = 128 << 20
+"""Bytes that are read together."""
+DTYPES = {
+    torch.int64: "I64",
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.int16: "I16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""Their names in a header, in the order in which the library writes them."""
+ORDER = list(DTYPES)
+
+
+class Kind(NamedTuple):
+    """Of a tensor that is not read yet."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """In a file."""
+        return self.dtype.itemsize * prod(self.shape)
+
+
+def kind_of(tensor: Tensor) -> Kind:
+    """Of a tensor whose numbers need not be there."""
+    return Kind(tensor.dtype, tuple(tensor.shape))
+
+
+@dataclass(frozen=True)
+class Contents(Mapping[str, Tensor]):
+    """{key: tensor}, read whenever it is looked at. read: gives the tensors of some of the keys, and may give more."""
+
+    kinds: Mapping[str, Kind]
+    read: Callable[[Sequence[str]], Mapping[str, Tensor]]
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Contents:
+        """Tensors that are there; those of a `Contents` are left unread."""
+        if isinstance(tensors, Contents):
+            return tensors
+        return cls({key: kind_of(tensor) for key, tensor in tensors.items()}, lambda keys: tensors)
+
+    def beside(self, more: Mapping[str, Tensor]) -> Contents:
+        """These and more."""
+        added = Contents.of(more)
+
+        def read(keys: Sequence[str]) -> dict[str, Tensor]:
+            own, other = [key for key in keys if key not in added.kinds], [key for key in keys if key in added.kinds]
+            return {**(self.read(own) if own else {}), **(added.read(other) if other else {})}
+
+        return Contents({**self.kinds, **added.kinds}, read)
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.read([key])[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.kinds)
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+
+def save_file(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file in place, of tensors anywhere. Raises OSError, ValueError, TypeError for metadata."""
+    contents = Contents.of(tensors)
+    order = sorted(contents.kinds, key=lambda key: (ORDER.index(contents.kinds[key].dtype), key))
+    with path.open("wb") as stream:
+        stream.write(_header({key: contents.kinds[key] for key in order}, metadata))
+        for piece in _pieces(order, contents.kinds):
+            _write_piece(piece, contents, stream)
+
+
+def _header(kinds: Mapping[str, Kind], metadata: Mapping[str, str]) -> bytes:
+    if not all(isinstance(value, str) for pair in metadata.items() for value in pair):
+        raise TypeError(f"The metadata of a .safetensors file are texts, not {dict(metadata)!r}.")
+    said: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for key, kind in kinds.items():
+        begin, end = end, end + kind.bytes
+        said[key] = {"dtype": DTYPES[kind.dtype], "shape": kind.shape, "data_offsets": [begin, end]}
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _pieces(order: Sequence[str], kinds: Mapping[str, Kind]) -> Iterator[list[str]]:
+    piece, size = list[str](), 0
+    for key in order:
+        if piece and size + kinds[key].bytes > PIECE:
+            yield piece
+            piece, size = [], 0
+        piece.append(key)
+        size += kinds[key].bytes
+    if piece:
+        yield piece
+
+
+def _write_piece(piece: Sequence[str], contents: Contents, stream: BinaryIO) -> None:
+    tensors = contents.read(piece)
+    for key in piece:
+        tensor = tensors[key].detach().cpu().contiguous()
+        if kind_of(tensor) != contents.kinds[key]:
+            raise ValueError(f"{key!r} was said to be {contents.kinds[key]}, and is {kind_of(tensor)}.")
+        stream.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
