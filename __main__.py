@@ -40,5 +40,6 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    importlib.import_module(f"{PACKAGE}.command_line.launcher").end(status)
+    load_package()
+    importlib.import_module(f"{PACKAGE}.command_line.allocator").restart_tuned(sys.argv[1:])
+    importlib.import_module(f"{PACKAGE}.command_line.launcher").end(main())

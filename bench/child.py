@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ..command_line.allocator import tuned
+
 ROOT = Path(__file__).resolve().parent.parent
 
 _CHILD = (
@@ -17,3 +19,9 @@ _CHILD = (
 def child(module: str, *words: object) -> list[str]:
     """The command that runs `main` of a module of this package in a process of its own."""
     return [sys.executable, "-c", _CHILD, str(ROOT / "__main__.py"), module, *map(str, words)]
+
+
+def training_child(module: str, *words: object) -> list[str]:
+    """The same, started as the command line starts a training."""
+    beside = [f"{name}={value}" for name, value in tuned().items()]
+    return [*(["env", *beside] if beside else []), *child(module, *words)]

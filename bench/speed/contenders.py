@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..child import child
+from ..child import child, training_child
 from ..diffusers_scripts import THEIR_PRECISION, require_scripts, script_command
 from .kohya import KOHYA_SCRIPT, kohya_options, kohya_python, require_kohya
 from .materials import CLASS_NOUN, LEARNING_RATES, Materials, Task
@@ -37,7 +37,7 @@ class Contender:
 
 def our_command(materials: Materials, task: Task, output: Path) -> list[str]:
     """`trainer.personalize`, by ours.py."""
-    return child("bench.speed.ours", materials.folder, task.said(), output)
+    return training_child("bench.speed.ours", materials.folder, task.said(), output)
 
 
 def our_padded_command(materials: Materials, task: Task, output: Path) -> list[str]:
