@@ -21,7 +21,7 @@ def child(module: str, *words: object) -> list[str]:
     return [sys.executable, "-c", _CHILD, str(ROOT / "__main__.py"), module, *map(str, words)]
 
 
-def training_child(module: str, *words: object) -> list[str]:
-    """The same, started as the command line starts a training."""
-    beside = [f"{name}={value}" for name, value in tuned().items()]
+def training_child(module: str, method: str, device: str, *words: object) -> list[str]:
+    """The same, started as the command line starts a training of this method."""
+    beside = [f"{name}={value}" for name, value in tuned(method, device).items()]
     return [*(["env", *beside] if beside else []), *child(module, *words)]

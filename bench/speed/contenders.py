@@ -37,7 +37,7 @@ class Contender:
 
 def our_command(materials: Materials, task: Task, output: Path) -> list[str]:
     """`trainer.personalize`, by ours.py."""
-    return training_child("bench.speed.ours", materials.folder, task.said(), output)
+    return training_child("bench.speed.ours", task.method, materials.device, materials.folder, task.said(), output)
 
 
 def our_padded_command(materials: Materials, task: Task, output: Path) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from ..child import training_child
+from ..child import child
 from ..measured_process import MeasurementError
 from .materials import BOTH, Materials, read_materials
 from .rounds import NO_GPU
@@ -22,5 +22,5 @@ def make(folder: Path, base: str, resolution: int, precision: str, device: str, 
 def run(module: str, device: str, *words: object) -> None:
     """Run `main` of a module that works on this device. Raises MeasurementError; the reason is printed."""
     environment = {**os.environ, **(NO_GPU if device == "cpu" else {})}
-    if subprocess.run(training_child(module, *words), env=environment, check=False).returncode:
+    if subprocess.run(child(module, *words), env=environment, check=False).returncode:
         raise MeasurementError(f"{module} failed; the reason stands above")

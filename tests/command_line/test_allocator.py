@@ -29,16 +29,23 @@ def said(*words: str, **environment: str) -> tuple[list[str], int]:
     return out.splitlines(), process.pid
 
 
-def test_a_training_begins_anew_once_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+FULL = ("train", "--noun", "a dog", "--method=full", "--device", "cpu")
+
+
+def test_a_full_training_on_a_cpu_begins_anew_once_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TUNABLES, raising=False)
-    lines, pid = said("train", "--noun", "a dog")
-    assert lines == ["", tuned()[TUNABLES], f"{pid} train --noun a dog"]
+    lines, pid = said(*FULL)
+    assert lines == ["", tuned("full", "cpu")[TUNABLES], f"{pid} {' '.join(FULL)}"]
+
+
+@pytest.mark.parametrize("more", ["--method=lora", "--device=cuda"])
+def test_any_other_training_does_not(more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TUNABLES, raising=False)
+    assert len(said(*FULL, more)[0]) == 2
 
 
 def test_other_commands_and_whoever_tunes_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TUNABLES, raising=False)
-    assert len(said("export", "train")[0]) == len(said()[0]) == 2
     own = "glibc.malloc.check=0"
-    assert said("train", **{TUNABLES: own})[0][0] == own and len(said("train", **{TUNABLES: own})[0]) == 2
-    monkeypatch.setenv(TUNABLES, own)
-    assert tuned() == {}
+    assert len(said("export", *FULL[1:])[0]) == len(said()[0]) == 2
+    assert said(*FULL, **{TUNABLES: own})[0][0] == own and len(said(*FULL, **{TUNABLES: own})[0]) == 2

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from dreambooth_nodes.command_line.allocator import TUNABLES
 from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started
 from dreambooth_nodes.tests.command_line.two_processes import (
     SHARDED,
@@ -125,7 +124,6 @@ def test_two_machines_need_no_common_folder(toybase_file: Path, tmp_path: Path, 
 def test_ctrl_c_stops_both_and_what_was_trained_is_saved(toybase_file: Path, tmp_path: Path) -> None:
     process = launched(short_run(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
-    assert all(TUNABLES in Path(f"/proc/{pid}/environ").read_text() for pid in children_of(process))
     os.killpg(process.pid, signal.SIGINT)
     # The launcher answers a signal with a traceback of its own, and with 1.
     stopped = result_of(process, status=1)
