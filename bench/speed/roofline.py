@@ -94,7 +94,8 @@ def bytes_of(func: Any, args: Any, kwargs: Any, out: Any) -> float:
     written += 0 if name in UNWRITTEN else sum(map(_size, fresh))
     if not written:
         return 0.0
-    reading = sum(map(_size, read))
+    # One that is given twice is read once.
+    reading = sum(map(_size, {id(tensor): tensor for tensor in read}.values()))
     return written + (min(reading, written) if name in READS_WHAT_IT_WRITES else reading)
 
 

@@ -62,6 +62,7 @@ def test_what_is_no_product_takes_its_bytes_and_a_view_takes_nothing() -> None:
     x, y = torch.ones(1000), torch.ones(1000)
     assert cost_of(lambda: x + y, LIMIT).seconds == pytest.approx(3 * 4000 / 1e6)
     assert cost_of(lambda: x.add_(y), LIMIT).size == 3 * 4000
+    assert [cost_of(lambda v=v: torch.dot(x, v), LIMIT).size for v in (y, x)] == [2 * 4000 + 4, 4000 + 4]
     assert cost_of(lambda: x.view(10, 100).t()[2:].expand(4, 98, 10), LIMIT).size == 0
     assert cost_of(lambda: torch.empty(1000), LIMIT).size == 0
     assert cost_of(lambda: x[torch.tensor([1, 2])], LIMIT).size < 100
