@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .contents import save_file
+from . import contents
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -48,12 +48,7 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
     """Write a .safetensors file under a temporary name in the same folder, then rename it."""
-    return write_whole(path, lambda part: save_tensors(tensors, part, metadata))
-
-
-def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a .safetensors file in place. Raises OSError where the disk does not take it."""
-    save_file(tensors, path, metadata)
+    return write_whole(path, lambda part: contents.save_tensors(tensors, part, metadata))
 
 
 def write_json(value: Any, path: Path) -> Path:

@@ -87,7 +87,7 @@ class Contents(Mapping[str, Tensor]):
         return len(self.kinds)
 
 
-def save_file(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write a .safetensors file in place, of tensors anywhere. Raises OSError, ValueError, TypeError for metadata."""
     contents = Contents.of(tensors)
     order = sorted(contents.kinds, key=lambda key: (ORDER.index(contents.kinds[key].dtype), key))

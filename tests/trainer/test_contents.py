@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file as save_at_once
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dreambooth_nodes.trainer import contents
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import read_shapes, read_tensors, write_tensors
-from dreambooth_nodes.trainer.contents import DTYPES, Contents, Kind, kind_of, save_file
+from dreambooth_nodes.trainer.contents import DTYPES, Contents, Kind, kind_of, save_tensors
 from dreambooth_nodes.trainer.source import contents_of
 
 SHAPES = ((2, 3), (7,), (), (0,), (1, 5, 1))
@@ -28,8 +28,8 @@ def tensors() -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("metadata", [{}, {"modelspec.title": 'my "dog", 犬'}])
 def test_it_is_byte_for_byte_the_librarys_file(metadata: dict[str, str], tmp_path: Path) -> None:
-    save_file(tensors(), tmp_path / "ours", metadata)
-    save_at_once(tensors(), tmp_path / "theirs", metadata or None)
+    save_tensors(tensors(), tmp_path / "ours", metadata)
+    save_file(tensors(), tmp_path / "theirs", metadata or None)
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 

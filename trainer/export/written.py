@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, Shapes, read_shapes, save_tensors, write_whole
+from .. import contents
+from ..checkpoint import CheckpointError, Shapes, read_shapes, write_whole
 
 BLANK = "0" * 64
 HASHES = {"modelspec.hash_sha256": f"0x{BLANK}", "sshs_model_hash": BLANK}
@@ -27,7 +28,7 @@ def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     """
 
     def write(part: Path) -> None:
-        save_tensors(tensors, part, {"format": "pt", **metadata, **HASHES})
+        contents.save_tensors(tensors, part, {"format": "pt", **metadata, **HASHES})
         _put_hash(part)
         shapes = read_shapes(part)
         if torn := sorted(tensors.keys() ^ shapes.keys()):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ....trainer.batches import Batches
-from ....trainer.checkpoint import read_metadata, read_tensors, save_tensors
+from ....trainer.checkpoint import read_metadata, read_tensors
+from ....trainer.contents import save_tensors
 from ....trainer.continuing import starting_weights
 from ....trainer.encoding import encode_request
 from ....trainer.events import Step, never
