@@ -19,12 +19,15 @@ from torch import Tensor
 PIECE = 128 << 20
 """Bytes that are read together."""
 DTYPES = {
+    torch.uint64: "U64",
     torch.int64: "I64",
     torch.float64: "F64",
     torch.float32: "F32",
+    torch.uint32: "U32",
     torch.int32: "I32",
     torch.bfloat16: "BF16",
     torch.float16: "F16",
+    torch.uint16: "U16",
     torch.int16: "I16",
     torch.float8_e4m3fn: "F8_E4M3",
     torch.float8_e5m2: "F8_E5M2",
@@ -77,6 +80,9 @@ class Contents(Mapping[str, Tensor]):
 
         return Contents({**self.kinds, **added.kinds}, read)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.kinds
+
     def __getitem__(self, key: str) -> Tensor:
         return self.read([key])[key]
 
@@ -90,6 +96,9 @@ class Contents(Mapping[str, Tensor]):
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write a .safetensors file in place, of tensors anywhere. Raises OSError, ValueError, TypeError for metadata."""
     contents = Contents.of(tensors)
+    for key, kind in contents.kinds.items():
+        if kind.dtype not in DTYPES:
+            raise ValueError(f"{key!r} is {kind.dtype}, which is not written to files.")
     order = sorted(contents.kinds, key=lambda key: (ORDER.index(contents.kinds[key].dtype), key))
     with path.open("wb") as stream:
         stream.write(_header({key: contents.kinds[key] for key in order}, metadata))

@@ -32,5 +32,8 @@ def _is_whole_on_a_cpu(gradient: Tensor) -> bool:
 
 
 def _square(gradient: Tensor) -> Tensor:
+    if gradient.is_contiguous(memory_format=torch.channels_last):
+        # As it lies in memory, so that nothing is copied.
+        gradient = gradient.permute(0, 2, 3, 1)
     flat = gradient.reshape(-1).float()
     return torch.dot(flat, flat)

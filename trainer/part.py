@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ class Part:
     prefix: str
     original: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
-    @property
+    @cached_property
     def shapes(self) -> Shapes:
         """By original name, from the files' headers."""
         empty = {key: torch.empty(shape, device="meta") for key, shape in file_shapes(self.files).items()}

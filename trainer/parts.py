@@ -31,7 +31,8 @@ class Parts:
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
         """By original name, those that start with `prefix`."""
-        wanted = [p for p in self.parts if p.prefix.startswith(prefix) or prefix.startswith(p.prefix)]
+        # Not by the parts' own prefixes: a mark, such as v_pred, has none.
+        wanted = [part for part in self.parts if any(key.startswith(prefix) for key in part.shapes)]
         return {key: t for part in wanted for key, t in part.tensors().items() if key.startswith(prefix)}
 
 

@@ -57,7 +57,10 @@ class CheckpointFile:
 
 
 def contents_of(source: Source) -> Contents:
-    """All tensors of a source, of which no more is in memory than is being looked at."""
+    """All tensors of a source, of which no more is in memory than is being looked at.
+
+    Tensors that a part's files have in another form are made anew for every look at that part.
+    """
     # Of a tensor in a mapped file only what is touched is read.
     kinds = {key: kind_of(tensor) for key, tensor in source.tensors().items()}
     return Contents(kinds, lambda keys: source.tensors(_shared_start(min(keys), max(keys))))

@@ -18,7 +18,8 @@ Ours and diffusers read the same folder, with toybase's VAE as it was trained (n
 the original layout, in which the VAE is padded to SD 1.5's size, so ours is measured once more from that file beside
 it. The node has no priors and takes two photos a step; it trains every convolution, linear layer, norm and bias, not
 attention's projections alone; its first step is counted from the graph's start, in a ComfyUI that runs already. Our
-full training on a CPU is started as the command line starts it, with glibc tuned (command_line/allocator.py).
+full training on a CPU is started as the command line starts it, with glibc tuned (command_line/allocator.py), but not
+the one whose phases are below.
 """
 
 

@@ -64,6 +64,17 @@ def test_a_tensor_that_is_not_what_was_said_leaves_no_file(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dtype_that_no_file_holds_is_named_with_its_weight(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'phase' is torch\.complex64"):
+        write_tensors({"phase": torch.ones(1, dtype=torch.complex64)}, tmp_path / "x.safetensors", {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_whether_a_key_is_there_needs_no_reading() -> None:
+    held = Contents({"a": Kind(torch.float32, (2,))}, lambda keys: {})
+    assert "a" in held and "b" not in held
+
+
 def test_more_beside_it_is_read_from_where_it_is(base: Base, tmp_path: Path) -> None:
     own = contents_of(base.source)
     key = next(iter(own))

@@ -14,7 +14,7 @@ SHAPES = ((4, 3, 3, 3), (5, 7), (6,), ())
 
 
 def weights(scale: float) -> list[nn.Parameter]:
-    """The first channels last; with gradients of changing sign, but for the last, which has none."""
+    """The first channels last, as its gradient is; gradients change their sign, and the last weight has none."""
     values = [torch.linspace(-1, 1, shape.numel()).view(shape) for shape in map(torch.Size, SHAPES)]
     values[0] = values[0].to(memory_format=torch.channels_last)
     made = [nn.Parameter(value) for value in values]

@@ -27,7 +27,10 @@ def original_tensors(
     carried = contents_of(base.source)
     replaced: dict[str, Tensor] = {}
     for component, weights in trained.items():
-        for key, tensor in base.tables[component].original(weights).items():
+        table = base.tables[component]
+        # Tensors that are put together are so on the CPU: a device may have no room for them.
+        ours = {name: tensor.cpu() for name, tensor in weights.items()} if table.fused else weights
+        for key, tensor in table.original(ours).items():
             if key not in carried or carried.kinds[key].shape != tuple(tensor.shape):
                 raise CheckpointError(f"{base.source.name!r} has no place for {component}'s {key!r}.")
             replaced[key] = tensor
@@ -37,7 +40,7 @@ def original_tensors(
         rest = [key for key in keys if key not in replaced]
         found = carried.read(rest) if rest else {}
         cast = {key: found[key].to(kinds[key].dtype) for key in rest}
-        return cast | {key: finite(replaced[key].to(kinds[key].dtype), key) for key in keys if key in replaced}
+        return cast | {key: finite(replaced[key].cpu().to(kinds[key].dtype), key) for key in keys if key in replaced}
 
     return Contents(kinds, read)
 

@@ -11,8 +11,9 @@ import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
+from dreambooth_nodes.trainer import contents
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_shapes, write_tensors
 from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.families import load_base, open_source, separate_files
 from dreambooth_nodes.trainer.families.latent_diffusion_keys import DENOISER, VAE
@@ -97,14 +98,23 @@ def test_what_the_denoiser_answers_is_marked_in_a_whole_checkpoint(family: str, 
     assert kind.marks(open_source(folder), None).keys() == (marked and {"v_pred", "ztsnr"})
 
 
-def test_a_lone_denoisers_marks_are_seen_and_a_strange_encoder_is_named(tmp_path: Path) -> None:
+def test_a_lone_denoisers_marks_are_seen_and_a_strange_encoder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tensors = checkpoint("sd1")
     denoiser = {k.removeprefix(DENOISER): t for k, t in tensors.items() if k.startswith(DENOISER)}
     file = write_tensors({**denoiser, "v_pred": torch.zeros(0)}, tmp_path / "unet.safetensors", {})
     vae = write_tensors({k: t for k, t in tensors.items() if k.startswith(VAE)}, tmp_path / "vae.safetensors", {})
     text, _ = components("sd1")["text_encoder"]
     encoder = write_tensors(text.state_dict(), tmp_path / "clip_l.safetensors", {})
-    assert load_base(separate_files(file, [encoder], vae)).prediction == "v_prediction"
+    base, full = load_base(separate_files(file, [encoder], vae)), Full()
+    assert base.prediction == "v_prediction"
+    full.attach(base, TrainOptions(method="full", train_text_encoder=True))
+    # Each tensor is read alone, the mark too.
+    monkeypatch.setattr(contents, "PIECE", 1)
+    whole = write_tensors(original_tensors(base, full.trained(base)), tmp_path / "whole.safetensors", {})
+    assert read_shapes(whole) == {**{key: tuple(t.shape) for key, t in tensors.items()}, "v_pred": (0,)}
+    assert load_base(whole).fingerprint == base.fingerprint
     strange = write_tensors({**text.state_dict(), "vision_model.x": torch.zeros(1)}, tmp_path / "clip.safetensors", {})
     with pytest.raises(CheckpointError, match=r"clip\.safetensors.*vision_model\.x"):
         load_base(separate_files(file, [strange], vae))
