@@ -119,6 +119,17 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def click_until(self, selector: str, expression: str) -> None:
+        """Click until an expression is true: a click is lost where the element is drawn anew beneath it."""
+        for _ in range(3):
+            self.click(selector)
+            try:
+                self.wait(expression, 10)
+            except PageError:
+                continue
+            return
+        raise PageError(f"{selector} was clicked three times, and never {expression}; errors: {self.errors}")
+
     def press(self, key: str) -> None:
         """One of `KEYS`."""
         for kind in ("keyDown", "keyUp"):

@@ -55,8 +55,9 @@ def test_a_candidate_is_chosen_by_a_click_and_used_by_the_next_run(workspace: Wo
     page.wait("document.querySelectorAll('.db-chip').length === 16")
     weakest, second = page.value("[...document.querySelectorAll('.db-chip b')].slice(0, 2).map(b => b.innerText)")
     assert workspace.text(".db-chip[aria-checked=true] b") == weakest
-    page.click(".db-chip:nth-child(2)")
-    page.wait(f"document.querySelector('.db-chip[aria-checked=true] b').innerText === '{second}'")
+    page.click_until(
+        ".db-chip:nth-child(2)", f"document.querySelector('.db-chip[aria-checked=true] b').innerText === '{second}'"
+    )
     assert workspace.widget("PickRareToken", "choice") == second
     workspace.screenshot("candidates")
     page.press("ArrowRight")

@@ -76,8 +76,10 @@ def test_cancel_of_the_host_saves_what_was_trained_and_the_same_queued_again_goe
     assert page.value(f"document.querySelector('{PANEL} .db-stop').disabled")
     assert page.value(f"{NEWEST}.then(entry => entry.status.status_str)") == "error"
 
-    before = page.value(POINTS)
+    # The page may not have drawn the last step yet.
+    before = len(example.newest_run(workspace.comfyui)["losses"])
     assert 3 <= before < RESUMED_STEPS
+    page.wait(f"{POINTS} === {before}")
     workspace.run()
     page.wait(f"document.querySelector('{PANEL} .db-says').innerText === 'Goes on after step {before}.'")
     page.wait(f"{POINTS} > {before}")

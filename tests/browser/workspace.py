@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
-from dreambooth_nodes.tests.browser.chromium import Page, PageError
+from dreambooth_nodes.tests.browser.chromium import Page
 
 TEMPLATE = "/api/workflow_templates/dreambooth-nodes/quick_start.json"
 SMALL: dict[str, dict[str, Any]] = {
@@ -83,16 +83,9 @@ class Workspace:
         self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def run(self) -> None:
-        """Press Run until the host has one prompt more: a click is lost where the button is drawn anew beneath it."""
+        """Press Run until the host has one prompt more."""
         before = self.page.value(QUEUED)
-        for _ in range(3):
-            self.page.click(RUN)
-            try:
-                self.page.wait(f"{QUEUED}.then(count => count > {before})", 10)
-            except PageError:
-                continue
-            return
-        raise PageError("Run was pressed three times, and nothing was queued")
+        self.page.click_until(RUN, f"{QUEUED}.then(count => count > {before})")
 
     def cancel(self) -> None:
         self.page.click(CANCEL)
