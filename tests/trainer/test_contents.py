@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 from dreambooth_nodes.trainer import contents
@@ -26,10 +26,21 @@ def tensors() -> dict[str, Tensor]:
     return {**made, "花.weight": torch.arange(6.0).view(2, 3), 'quoted "name"': torch.zeros(3)}
 
 
+def the_library_writes(tensor: Tensor) -> bool:
+    """An old one knows no wide unsigned integers."""
+    try:
+        save({"a": tensor})
+    except KeyError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("metadata", [{}, {"modelspec.title": 'my "dog", 犬'}])
 def test_it_is_byte_for_byte_the_librarys_file(metadata: dict[str, str], tmp_path: Path) -> None:
-    save_tensors(tensors(), tmp_path / "ours", metadata)
-    save_file(tensors(), tmp_path / "theirs", metadata or None)
+    known = {key: tensor for key, tensor in tensors().items() if the_library_writes(tensor)}
+    assert len(known) >= len(tensors()) - 3 * len(SHAPES)
+    save_tensors(known, tmp_path / "ours", metadata)
+    save_file(known, tmp_path / "theirs", metadata or None)
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
