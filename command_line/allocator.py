@@ -11,8 +11,9 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+
+from .answer import say
 
 TUNABLES = "GLIBC_TUNABLES"
 """https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html; others read it not."""
@@ -43,9 +44,10 @@ def restart_tuned(words: Sequence[str]) -> None:
     said, _ = flags.parse_known_args(words)
     beside = tuned(said.method, said.device)
     if list(words[:1]) == ["train"] and beside and sys.executable:
-        # Where it cannot begin anew, it goes on, as right and less fast.
-        with suppress(OSError):
+        try:
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **beside})
+        except OSError as error:
+            say(f"The training goes on without tuned memory, a little slower: it could not be started anew ({error}).")
 
 
 def _listens() -> bool:

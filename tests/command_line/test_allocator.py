@@ -42,6 +42,14 @@ def test_any_other_training_does_not(more: str, monkeypatch: pytest.MonkeyPatch)
     assert len(said(*FULL, more)[0]) == 2
 
 
+def test_one_that_cannot_begin_anew_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TUNABLES, raising=False)
+    process = started(["-c", "import sys; sys.executable = '/nowhere'\n" + PROGRAM, *FULL])
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and len(out.splitlines()) == 2
+    assert "could not be started anew" in err and "/nowhere" in err
+
+
 def test_other_commands_and_whoever_tunes_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TUNABLES, raising=False)
     own = "glibc.malloc.check=0"
