@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from .page_code import UPLOAD_APART
+
 NEW = int(gr.__version__.split(".")[0]) >= 4
 
 
@@ -23,3 +25,16 @@ def together() -> dict[str, Any]:
 def file_path(file: Any) -> Path:
     """Where an uploaded file lies: a path in 4.40, an open file with a name in 3.41."""
     return Path(getattr(file, "name", file))
+
+
+def keep_uploads(blocks: Any, photos: Any) -> None:
+    """Let what is dropped on `photos` arrive whatever else happens on the page meanwhile.
+
+    In 3.41 any change of the page (a view of a training, a choice that sets others) makes several files on their way
+    to a File component "Uploading..." for ever; an UploadButton gets its files. Call within `blocks`.
+    """
+    if NEW:
+        return
+    arrived = gr.UploadButton(file_count="multiple", visible=False, elem_id="dreambooth_arrived")
+    arrived.upload(lambda files: [file.name for file in files], [arrived], [photos], show_progress="hidden")
+    blocks.load(inputs=None, outputs=None, **with_js(UPLOAD_APART))

@@ -13,7 +13,7 @@ from . import desk
 from . import webui_host as host
 from .asked import Asked
 from .choices import lists, loras, named, or_error, preset_changes, rank_of_choice
-from .gradio_versions import file_path, together, with_js
+from .gradio_versions import file_path, keep_uploads, together, with_js
 from .job import Job
 from .looks import judge
 from .option_controls import said_options
@@ -34,6 +34,7 @@ def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
     names, options = list(c.asked), list(c.options)
+    keep_uploads(blocks, c.photos)
     for looked_at in (c.photos, c.asked["resolution"]):
         looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **together())
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]

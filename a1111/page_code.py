@@ -35,3 +35,21 @@ REACH_BY_KEYBOARD = """() => {
     reach();
     new MutationObserver(reach).observe(photos, { childList: true, subtree: true });
 }"""
+# For Gradio 3.41, see `gradio_versions.keep_uploads`. A button's file input stands before it.
+UPLOAD_APART = """() => {
+    const root = typeof gradioApp === 'function' ? gradioApp() : document;
+    const photos = root.querySelector('#dreambooth_photos');
+    const arrived = root.querySelector('#dreambooth_arrived').previousElementSibling;
+    const take = (event, files) => {
+        if (!files || !files.length || !photos.querySelector('input[type=file]')) return;
+        event.preventDefault();
+        event.stopPropagation();
+        photos.style.opacity = 0.5;
+        arrived.files = files;
+        arrived.dispatchEvent(new Event('change'));
+        event.target.dispatchEvent(new Event('dragleave', { bubbles: true }));
+    };
+    photos.addEventListener('change', (event) => take(event, event.target.files), true);
+    photos.addEventListener('drop', (event) => take(event, event.dataTransfer.files), true);
+    new MutationObserver(() => { photos.style.opacity = 1; }).observe(photos, { childList: true, subtree: true });
+}"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ def open_tab(page: Any, name: str) -> None:
     page.locator("#tabs button", has_text=name).first.click()
 
 
+def await_ready(page: Any) -> None:
+    """Until what the tab does on loading is done; our drop zone is reachable by keyboard then."""
+    page.wait_for_function("document.querySelector('#dreambooth_photos input[type=file]').parentElement.tabIndex === 0")
+
+
 def field(page: Any, name: str) -> Any:
     return page.locator(f"#{name} textarea, #{name} input").first
 
@@ -35,6 +41,25 @@ def fill(page: Any, name: str, value: object) -> None:
 
 def drop(page: Any, *files: Path) -> None:
     page.locator("#dreambooth_photos input[type=file]").set_input_files([str(file) for file in files])
+
+
+def drag_and_drop(page: Any, *files: Path) -> None:
+    """As a file manager gives them, where `drop` is a chooser's way."""
+    page.locator("#dreambooth_photos input[type=file]").locator("..").evaluate(
+        """(zone, files) => {
+            const dataTransfer = new DataTransfer();
+            for (const [name, text] of files)
+                dataTransfer.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name));
+            zone.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
+        }""",
+        [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files],
+    )
+
+
+def slow_down(page: Any) -> None:
+    """Every request takes at least a second from now on."""
+    network = {"offline": False, "latency": 1000, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", network)
 
 
 def ask(page: Any) -> None:

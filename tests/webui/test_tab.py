@@ -5,13 +5,28 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
-from dreambooth_nodes.tests.webui.tab_page import PATIENCE, RANK, SAID, ask, drop, field, fill, loras, open_tab, status
+from dreambooth_nodes.tests.webui.tab_page import (
+    PATIENCE,
+    RANK,
+    SAID,
+    ask,
+    await_ready,
+    drag_and_drop,
+    drop,
+    field,
+    fill,
+    loras,
+    open_tab,
+    slow_down,
+    status,
+)
 from dreambooth_nodes.trainer.checkpoint import read_shapes
 from dreambooth_nodes.trainer.options import TEXTS
 from dreambooth_nodes.trainer.personalized import read_personalized
@@ -28,6 +43,7 @@ def page(webui: Served, chromium: Any) -> Any:
     page.set_default_timeout(60_000)
     page.goto(webui.url)
     open_tab(page, "DreamBooth")
+    await_ready(page)
     yield page
     page.close()
 
@@ -43,6 +59,15 @@ def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any
     assert page.locator("#dreambooth_thumbnails img").count() == 2
 
 
+@pytest.mark.parametrize("give", [drop, drag_and_drop])
+def test_photos_arrive_whatever_is_chosen_meanwhile(page: Any, give: Callable[..., None]) -> None:
+    slow_down(page)
+    give(page, *sorted(SUBJECT.glob("*.png")))
+    page.locator("#dreambooth_method label", has_text="full").click()
+    page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '400'")
+
+
 def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
     page.locator("#dreambooth_advanced .label-wrap").first.click()
     unnamed = page.evaluate(
@@ -51,7 +76,6 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
                            || document.querySelector(`label[for="${e.id}"]`))).map(e => e.outerHTML)"""
     )
     assert unnamed == []
-    page.wait_for_function("document.querySelector('#dreambooth_photos input').parentElement.tabIndex === 0")
     with page.expect_file_chooser():
         page.locator("#dreambooth_photos input[type=file]").locator("..").press("Enter")
     assert [name for name in TEXTS if page.locator(f"#dreambooth_{name}").count() != 1] == []
