@@ -21,7 +21,8 @@ from . import webui_host as host
 class Asked:
     """One request. Raises ValueError, naming the field, for what cannot be trained.
 
-    photos: a folder of ours. base: as the WebUI names it; "": its current one. identifier: "" lets the lookup pick.
+    photos: a folder of ours. base: as the WebUI names it; "" becomes the name of its current one, whatever is current
+    later. identifier: "" lets the lookup pick.
     continue_from: a LoRA of the WebUI's to go on from, with its rank and alpha; "": a new one. resolution, priors:
     None leaves them to the base and the preset. options: fields of `TrainOptions` that are said.
     """
@@ -52,6 +53,7 @@ class Asked:
         said = TrainOptions(**{**self.options, "method": self.method, "templates": templates})
         preset_named(self.preset).options(said.method)
         self.base_file()
+        object.__setattr__(self, "base", self.base or host.current_checkpoint())
         if lora := self.lora_file():
             require_continuable(lora, said)
             kept_settings(lora)

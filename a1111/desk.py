@@ -41,6 +41,6 @@ def _begin(job: Job) -> Job:
         before = newest()
         if before is not None and not before.over:
             raise ValueError("a training is running or waiting: stop it, or wait for it.")
-        _newest[:] = [job]
         job.start()
+        _newest[:] = [job]
     return job

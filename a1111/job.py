@@ -7,6 +7,7 @@ import io
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -81,8 +82,15 @@ class Job:
             if not isinstance(error, ChildFailed | ValueError | OSError):
                 raise
         finally:
-            keep(self.asked, self.id, status)
+            self._despite_the_disk(lambda: keep(self.asked, self.id, status))
             self.doing, self.status = "", status
+
+    def _despite_the_disk(self, write: Callable[[], None]) -> None:
+        """What cannot be written beside a result is a note on it, and no end of it."""
+        try:
+            write()
+        except OSError as error:
+            self.warnings.append(f"not written: {error}")
 
     def _train(self) -> None:
         self.doing = "making room for the training"
@@ -90,8 +98,9 @@ class Job:
             with host.model_memory():
                 self._follow(Child([*self.asked.words(), *(["--resume"] if self.resume else [])]))
         finally:
-            if self.result:
-                write_card(self.result, self.samples[-1][0] if self.samples else None)
+            if result := self.result:
+                picture = self.samples[-1][0] if self.samples else None
+                self._despite_the_disk(lambda: write_card(result, picture))
             if self.files:
                 host.refresh_lists()
 

@@ -70,7 +70,9 @@ def parameters(job: Job | None) -> str:
     result, file = job.result, Path(job.result["file"])
     lora = result["method"] == "lora"
     prompt = f"a {result['trigger']}" + (f" <lora:{file.stem}:1>" if lora else "")
-    model = host.checkpoint_names(job.asked.base_file() if lora else file)
+    drawn_by = host.checkpoint_file(job.asked.base) if lora else file
+    # Nothing, where the base was removed since.
+    model = host.checkpoint_names(drawn_by) if drawn_by else {}
     settings = {"Steps": "20", "Size": f"{result['width']}x{result['height']}", **model}
     return f"{prompt}\n{', '.join(f'{name}: {_quoted(value)}' for name, value in settings.items())}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from ..trainer.photos import PhotoError
 from . import webui_host as host
 from .looks import look
+from .safe_names import safe_names
 
 MOST = 200
 LARGEST = 200_000_000
@@ -38,7 +38,8 @@ def _keep(files: Iterable[tuple[str, bytes]]) -> Path:
     part.mkdir(parents=True)
     try:
         digest = hashlib.sha256()
-        for name, content in sorted((_safe(name), content) for name, content in files):
+        given = sorted(files)
+        for name, (_, content) in zip(safe_names([name for name, _ in given]), given, strict=True):
             digest.update(repr((name, len(content))).encode() + content)
             (part / name).write_bytes(content)
         for one in look(sorted(part.iterdir())):
@@ -76,10 +77,3 @@ def _decoded(index: int, text: str) -> bytes:
         return base64.b64decode(content, validate=True)
     except binascii.Error as error:
         raise PhotoError(f"photo {index} is not base64 ({error})") from error
-
-
-def _safe(name: str) -> str:
-    """The last part of a name, with letters, digits, dashes and its suffix only."""
-    path = Path(name.replace("\\", "/").rpartition("/")[2])
-    stem = re.sub(r"[^\w-]+", "_", path.stem).strip("_")[:60]
-    return f"{stem or 'photo'}{re.sub(r'[^.a-z0-9]', '', path.suffix.casefold())[:6]}"

@@ -34,6 +34,12 @@ def checkpoints() -> list[str]:
     return [info.name for info in sd_models.checkpoints_list.values() if info.filename.endswith(".safetensors")]
 
 
+def current_checkpoint() -> str:
+    """The WebUI's name of the checkpoint that is chosen; "": there is none."""
+    info = sd_models.select_checkpoint()
+    return "" if info is None else str(info.name)
+
+
 def checkpoint_file(name: str) -> Path | None:
     """A checkpoint of the WebUI's by any name that the WebUI knows; "": the one that is chosen. None: there is none."""
     info = sd_models.get_closet_checkpoint_match(name) if name else sd_models.select_checkpoint()

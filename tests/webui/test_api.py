@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,6 @@ def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> N
     assert again["result"]["steps"] > steps
     assert [subject["trigger"] for subject in webui.request(f"{ROOT}/subjects", user=USER)] == ["olt dog"]
     assert webui.request(f"{ROOT}/stop", {}, USER) == {"stopping": False}
+    # The checkpoint that was current when it was asked, by its name: another may be current since.
+    kept = (webui.data / "outputs" / "dreambooth" / "asked").glob("*.json")
+    assert {json.loads(file.read_text())["asked"]["base"] for file in kept} == {"toybase.safetensors"}
