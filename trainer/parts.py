@@ -53,6 +53,8 @@ def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dic
     encoders = sorted(path for path in folder.glob("text_encoder*") if path.is_dir())
     files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weights(folder / "vae"))
     said = json.loads(config.read_text(encoding="utf-8"))
+    if str(said.get("_class_name")).startswith("EDM"):
+        said["prediction_type"] = "edm"
     zero_snr = {"zero_snr": "true"} if said.get("rescale_betas_zero_snr") else {}
     return files, {"prediction_type": said.get("prediction_type", "epsilon"), **zero_snr}
 

@@ -33,7 +33,8 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         self.tables = self.key_tables(source.shapes)
         tensors = Components(source, self.tables)
         self.fingerprint = fingerprint(tensors)
-        config = shape.config(self._heads(shape)) | {"sample_size": self.resolution // self.pixels_per_latent}
+        pixels = self.trained_at(source, prediction)
+        config = shape.config(self._heads(shape)) | {"sample_size": pixels // self.pixels_per_latent}
         self.denoiser = build_denoiser(tensors["denoiser"], config, dtype)
         self.text_encoders = {
             name: build_clip(tensors[name], activation) for name, activation in self._text_activations().items()

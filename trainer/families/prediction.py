@@ -11,15 +11,18 @@ from ..source import Source
 DEEP_NORM = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 SPREAD_OF_V = 0.09
 """Stable Diffusion 2's weights carry no mark; ComfyUI tells its 768-v models by the spread of this bias."""
+EDM = "edm"
+"""Karras et al.'s noise levels, in CosXL and Playground 2.5: another process than the one that is trained here."""
 NAMES = {"epsilon": "epsilon", "eps": "epsilon", "v": "v_prediction", "v_prediction": "v_prediction"}
 
 
 def prediction_of(source: Source, asked: str | None) -> Prediction:
     """As asked, else as the file says, else ε, which every Stable Diffusion without a mark answers with.
 
-    Raises CheckpointError for an answer that is neither.
+    Raises CheckpointError for an answer that is neither, and for EDM's whatever is asked.
     """
-    said = asked or marked(source) or "epsilon"
+    found = marked(source)
+    said = found if found == EDM else asked or found or "epsilon"
     if said not in NAMES:
         raise CheckpointError(f"{source.name!r} answers with {said!r}; only {_choices()} can be trained.")
     return NAMES[said]  # type: ignore[return-value]
@@ -37,6 +40,8 @@ def prediction_of_sd2(source: Source, asked: str | None) -> Prediction:
 
 def marked(source: Source) -> str | None:
     """What the file says of itself: an empty tensor `v_pred`, or the modelspec or scheduler field."""
+    if any(key.startswith("edm_") for key in source.shapes):
+        return EDM
     if "v_pred" in source.shapes:
         return "v_prediction"
     return source.hints.get("prediction_type") or None

@@ -91,10 +91,17 @@ def test_a_lora_that_diffusers_loads_draws_the_trainers_picture(
     assert (expected - ours(load_base(file, kind[1]))).abs().max() > 0.05
 
 
-def test_a_pipeline_from_the_folder_draws_at_the_size_that_the_family_was_trained_at(tmp_path: Path) -> None:
-    file = write_checkpoint("sd1", tmp_path / "sd1.safetensors")
-    folder = convert(Conversion(source=file, layout="diffusers folder", target=tmp_path / "folder", dtype="fp32")).path
+@pytest.mark.parametrize(
+    ("name", "prediction", "side"), [("sd1", "epsilon", 512), ("sd2", "epsilon", 512), ("sd2", "v_prediction", 768)]
+)
+def test_a_pipeline_from_the_folder_draws_at_the_size_that_the_family_was_trained_at(
+    name: str, prediction: str, side: int, tmp_path: Path
+) -> None:
+    file = write_checkpoint(name, tmp_path / "base.safetensors")
+    target = tmp_path / "folder"
+    wanted = Conversion(source=file, layout="diffusers folder", target=target, dtype="fp32", prediction=prediction)
+    folder = convert(wanted).path
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     drawn = pipeline("a dog", num_inference_steps=1, output_type="np").images
-    assert drawn.shape == (1, 512, 512, 3) and np.isfinite(drawn).all()
+    assert drawn.shape == (1, side, side, 3) and np.isfinite(drawn).all()

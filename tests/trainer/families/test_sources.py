@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,6 +64,23 @@ def test_separate_files_in_either_layout_are_the_same_model(family: str, model: 
             texts.append(write_tensors({**module.state_dict(), **extra}, tmp_path / f"{name}.safetensors", {}))
     base = load_base(separate_files(file, texts, vae_file), "epsilon")
     assert (base.family, base.fingerprint) == (model.family, model.fingerprint)
+
+
+@pytest.mark.parametrize("mark", ["edm_mean", "edm_vpred.sigma_max"])
+@pytest.mark.parametrize("asked", [None, "v_prediction"])
+def test_a_model_of_edms_noise_levels_is_refused(mark: str, asked: str | None, tmp_path: Path) -> None:
+    tensors = {key: tensor.contiguous() for key, tensor in checkpoint("sdxl").items()}
+    file = write_tensors({**tensors, mark: torch.ones(1)}, tmp_path / "cosxl.safetensors", {})
+    with pytest.raises(CheckpointError, match=r"cosxl.*'edm'"):
+        load_base(file, asked)
+
+
+def test_a_folder_with_edms_scheduler_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    said = {"_class_name": "EDMEulerScheduler", "prediction_type": "epsilon"}
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text(json.dumps(said))
+    with pytest.raises(CheckpointError, match="'edm'"):
+        load_base(tmp_path)
 
 
 @pytest.mark.parametrize(
