@@ -81,6 +81,7 @@ class Store:
 
 def _link_or_copy(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
+        # Of a symbolic link, its file: the link may lead nowhere from another folder, or some day.
+        os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)

@@ -113,6 +113,16 @@ def test_a_kept_base_is_kept_once(store: Store, tmp_path: Path) -> None:
     assert [file.name for file in kept.parent.iterdir()] == [kept.name]
 
 
+def test_a_base_behind_a_symbolic_link_is_kept_itself(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0123").write_bytes(b"weights")
+    source = tmp_path / "base.safetensors"
+    source.symlink_to(Path("blobs") / "0123")
+    kept = store.keep_base(CheckpointFile(source), "f" * 64)
+    (tmp_path / "blobs" / "0123").unlink()
+    assert not kept.is_symlink() and kept.read_bytes() == b"weights"
+
+
 def test_what_dead_writers_left_is_removed_and_nothing_else(store: Store) -> None:
     key, part = "a" * 64, "abcd_123.part"
     run = open_run(key, store)
