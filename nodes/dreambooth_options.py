@@ -54,8 +54,6 @@ class DreamBoothOptions(io.ComfyNode):
                 _int("sample_count", 0, 16),
                 io.String.Input("instance_prompt", default=templates.instance, optional=True,
                                 tooltip="Of every photo without a caption: [V] is the identifier, {class} the noun."),
-                io.String.Input("class_prompt", default=templates.class_, optional=True,
-                                tooltip="Of every class picture: {class} is the noun, and [V] stays out."),
                 io.Combo.Input("continue_from", options=["", *lora_names()], default="", optional=True,
                                tooltip="A LoRA to go on from, with its rank and alpha. Empty: begin anew."),
                 _int("save_every", 0, 100_000),
@@ -67,18 +65,13 @@ class DreamBoothOptions(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(
-        cls,
-        instance_prompt: str = DEFAULTS.templates.instance,
-        class_prompt: str = DEFAULTS.templates.class_,
-        **fields: Any,
-    ) -> io.NodeOutput:
+    def execute(cls, instance_prompt: str = DEFAULTS.templates.instance, **fields: Any) -> io.NodeOutput:
         """Keyword arguments for `TrainOptions`; checked where the training begins."""
         for name in ("alpha", "text_encoder_learning_rate", "snr_gamma"):
             fields[name] = fields.get(name) or None
         if not fields.get("rank"):
             fields.pop("rank", None)
-        return io.NodeOutput({**fields, "templates": PromptTemplates(instance_prompt, class_prompt)})
+        return io.NodeOutput({**fields, "templates": PromptTemplates(instance_prompt)})
 
 
 def _int(name: str, low: int, high: int) -> io.Input:

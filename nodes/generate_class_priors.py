@@ -96,13 +96,14 @@ class GenerateClassPriors(io.ComfyNode):
         cfg: float = PRIOR_GUIDANCE,
         sampler_name: str = "euler_ancestral",
         batch_size: int = 4,
+        class_prompt: str = PromptTemplates().class_,
     ) -> io.NodeOutput:
         """The set on disk, and its first few pictures."""
         noun = class_noun.strip() or subject.class_noun
         recipe = PriorRecipe(
             base=base_file(model, clip, vae).fingerprint,
             class_noun=noun,
-            prompt=PromptTemplates().class_prompt(noun),
+            prompt=PromptTemplates(class_=class_prompt).class_prompt(noun),
             sampler=sampler_name,
             steps=steps,
             guidance=cfg,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.encoding import encode_request
+from dreambooth_nodes.trainer.events import never
 from dreambooth_nodes.trainer.priors import ClassPriors, PriorsError, complete, picture
+from dreambooth_nodes.trainer.request import Request
 
 from .conftest import SIDE, drawer, recipe
 
@@ -48,6 +52,17 @@ def test_priors_of_another_base_class_or_size_are_refused(class_priors: ClassPri
     }.items():
         with pytest.raises(PriorsError, match=name):
             class_priors.require_match(*call)
+
+
+def test_class_images_are_trained_on_under_the_prompt_they_were_drawn_with(
+    base: Base, asked: Request, class_priors: ClassPriors
+) -> None:
+    said = replace(class_priors, recipe=recipe(base, prompt="a photo of a dog"))
+    prompts, _, images = encode_request(base, replace(asked, priors=said), never)
+    assert images is not None
+    expected = base.encode_tokens(base.tokenize(["a photo of a dog"]))["context"]
+    shown = prompts.rows(base, images.prompts)["context"]
+    assert torch.equal(shown, expected.expand_as(shown))
 
 
 @pytest.mark.parametrize(("change", "named"), [({"steps": 0}, "steps is 0"), ({"width": 70}, "70x64")])
