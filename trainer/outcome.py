@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .events import Saved, StoppedEarly, Tell, Warned
 from .loss_curve import LossCurve
 from .methods import Method
 from .personalized import Personalized
 from .phase_seconds import PhaseSeconds
+from .plan import levers_of
 from .request import Request
 from .run import Run
 from .saving import not_written, save_steps
@@ -94,6 +95,9 @@ class Outcome:
         return TrainingDiverged(f"{error} What {step} steps had trained is saved as {self.result('failed').file.name}.")
 
     def _write_file(self, steps: int, name: str) -> Personalized:
-        result = save_steps(self.training.base, self.method, self.request, self.run, steps, name)
+        # The file says what it was trained with, where the run's record and key say what was asked.
+        options = replace(self.request.options, **levers_of(self.training.options))
+        request = replace(self.request, options=options)
+        result = save_steps(self.training.base, self.method, request, self.run, steps, name)
         self.run.add_file(result)
         return result

@@ -48,7 +48,12 @@ class Plan:
     @property
     def pulled(self) -> dict[str, Any]:
         """All levers, as they are to be."""
-        return {name: getattr(self.options, name) for name in IN_ALL}
+        return levers_of(self.options)
+
+
+def levers_of(options: TrainOptions) -> dict[str, Any]:
+    """All levers, as they are in these options."""
+    return {name: getattr(options, name) for name in IN_ALL}
 
 
 def make_plan(

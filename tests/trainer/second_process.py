@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,4 +27,12 @@ def main(base: Path, images: int, settings: str) -> None:
 
 if __name__ == "__main__":
     runpy.run_path(str(ROOT / "__main__.py"), run_name="dreambooth_command_line")["load_package"]()
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    status = 0
+    try:
+        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    # At once, as the product ends a process among several; see `launcher.end`.
+    sys.stderr.flush()
+    os._exit(status)

@@ -7,6 +7,7 @@ import torch
 
 from dreambooth_nodes.tests.trainer.short_runs import NewBase, other, with_options
 from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.checkpoint import read_metadata
 from dreambooth_nodes.trainer.events import Event, Warned
 from dreambooth_nodes.trainer.out_of_memory import OutOfMemory
 from dreambooth_nodes.trainer.personalize import personalize
@@ -32,10 +33,12 @@ def test_out_of_memory_says_what_would_fit(new_base: NewBase, asked: Request, st
 
 def test_a_run_that_may_fit_itself_does_and_learns_the_same(new_base: NewBase, asked: Request, store: Store) -> None:
     asked, events = with_options(asked, batch_size=4, fit_memory=True), list[Event]()
-    _, plain = personalize(new_base(), asked, other(store, "plain"))
-    _, fitted = personalize(hungry(new_base(), 2), asked, store, events.append)
+    straight, plain = personalize(new_base(), asked, other(store, "plain"))
+    small, fitted = personalize(hungry(new_base(), 2), asked, store, events.append)
     warnings = [event.text for event in events if isinstance(event, Warned)]
     assert ["checkpointing" in warnings[0], "batch_size is 2" in warnings[1], "batch_size is 1" in warnings[2]] == [
         True
     ] * 3
+    said = [read_metadata(result.file)["ss_gradient_checkpointing"] for result in (straight, small)]
+    assert said == ["False", "True"], "a file says what it was trained with"
     torch.testing.assert_close(*([p.instance for p in run.losses()] for run in (plain, fitted)), rtol=1e-3, atol=1e-4)

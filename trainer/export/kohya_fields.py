@@ -11,6 +11,8 @@ from ..options import TrainOptions
 from .hashes import file_sha256, short_hash
 from .said import Said
 
+OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW", "adafactor": "Adafactor"}
+
 
 def kohya_fields(said: Said, base: Base) -> dict[str, str]:
     """What holds in every layout: the base, the settings, the dataset."""
@@ -42,7 +44,7 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
         "mixed_precision": options.precision,
         "lr_scheduler": options.schedule,
         "lr_warmup_steps": options.warmup_steps,
-        "optimizer": "torch.optim.adamw.AdamW",
+        "optimizer": OPTIMIZERS[options.optimizer],
         "gradient_accumulation_steps": options.accumulation,
         "gradient_checkpointing": options.checkpointing,
         "max_grad_norm": options.max_grad_norm,
