@@ -9,6 +9,7 @@ import torch
 
 from ..trainer.base import Base
 from ..trainer.families import family_of, fingerprint_of, load_base, open_source, separate_files
+from ..trainer.precision import forward_dtype
 from ..trainer.source import Source
 from .answer import say
 from .launcher import launched_on_cpu, own_device
@@ -22,8 +23,8 @@ class BaseModel:
         self.device = chosen_device(arguments.device)
         self.family = family_of(self.source)
         self.prediction = self.family.answers(self.source, arguments.prediction)
-        self.dtype = torch.float32
-        """Of the denoiser's layers, to be said before the model is first used."""
+        self.dtype = forward_dtype("auto", self.device) or torch.float32
+        """Of the denoiser's layers; a training says its own before the model is first used."""
         self._loaded: Base | None = None
 
     @cached_property

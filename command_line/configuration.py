@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,33 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help=text)
 
 
-def with_configuration(words: list[str], parser: argparse.ArgumentParser, commands: Collection[str]) -> list[str]:
+def with_configuration(words: list[str], commands: Mapping[str, argparse.ArgumentParser]) -> list[str]:
     """`words`, the command first, with what --config names put between it and its flags: later flags win.
 
-    A table of another command is passed over. Raises ConfigurationError.
+    commands: each one's parser. What is another command's, a table or a bare flag, is passed over.
+    Raises ConfigurationError.
     """
+    command, parser = words[0], commands[words[0]]
     early = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
     add_config(early)
     file = early.parse_known_args(words[1:])[0].config
     if file is None:
         return words
     read = _read(file)
-    others = set(commands) - {words[0]}
-    table = read.pop(words[0], {})
-    values = {key: value for key, value in read.items() if not (key in others and isinstance(value, dict))}
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"{file}: {words[0]} is not a table: write [{words[0]}] above its keys")
+    table = read.pop(command) if isinstance(read.get(command), dict) else {}
+    values = {key: value for key, value in read.items() if not _of_another(key, value, parser, commands)}
     added = [word for key, value in {**values, **table}.items() for word in _words(file, key, value, parser)]
-    return [words[0], *added, *words[1:]]
+    return [command, *added, *words[1:]]
+
+
+def _of_another(
+    key: str, value: Any, parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]
+) -> bool:
+    """Whether a key of the file itself is a table of another command, or a flag that only others have."""
+    if isinstance(value, dict):
+        return key in commands
+    flag = key.replace("_", "-")
+    return flag not in dict(_flags(parser)) and any(flag in dict(_flags(other)) for other in commands.values())
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .answer import say
 from .configuration import ConfigurationError, add_config, with_configuration
+from .failures import in_one_line
 from .stopping import Stopped, StopSignals
 
 COMMANDS = ("train", "priors", "identifier", "export", "apply-check", "toybase")
@@ -36,7 +37,7 @@ def main(words: Sequence[str], prog: str) -> int:
         arguments = parser.parse_args(words)
         return int(arguments.run(arguments))
     try:
-        words = with_configuration(words, commands.choices[words[0]], COMMANDS)
+        words = with_configuration(words, {name: commands.choices[name] for name in COMMANDS})
     except ConfigurationError as error:
         say(f"{prog} {words[0]}: {error}")
         return 2
@@ -66,9 +67,8 @@ def _guarded(arguments: argparse.Namespace, prog: str) -> int:
     except Stopped as stopped:
         say(f"{prog}: {stopped}")
         return stopped.status
-    except OSError as error:
-        said = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else f"{error}"
+    except Exception as error:
+        if (said := in_one_line(error)) is None:
+            raise
         say(f"{prog}: {said}")
-    except ValueError as error:
-        say(f"{prog}: {' '.join(str(error).split())}")
     return 1

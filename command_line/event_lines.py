@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Step, Warned
+from .failures import in_one_line
 from .stopping import StopSignals
 
 
@@ -38,8 +39,8 @@ class EventLines:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if isinstance(error, ValueError | OSError):
-            self.tell("failed", text=" ".join(str(error).split()))
+        if error is not None and (said := in_one_line(error)) is not None:
+            self.tell("failed", text=said)
 
     def tell(self, kind: str, **fields: Any) -> None:
         """Write one line."""

@@ -13,12 +13,14 @@ from dreambooth_nodes.command_line.configuration import ConfigurationError, add_
 if sys.version_info < (3, 11):
     pytest.importorskip("tomli")
 
-COMMANDS = ("train", "export")
+Parsers = dict[str, argparse.ArgumentParser]
 
 
 @pytest.fixture
-def parser() -> argparse.ArgumentParser:
+def parsers() -> Parsers:
+    """Of two commands; the second one's name is a flag of the first."""
     parser = argparse.ArgumentParser(prog="train")
+    parser.add_argument("--export", default="")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--learning-rate", type=float, default=1.0)
     parser.add_argument("--photos", type=Path)
@@ -26,35 +28,46 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--deep", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--sizes", type=int, nargs="+")
-    add_config(parser)
-    return parser
+    export = argparse.ArgumentParser(prog="export")
+    export.add_argument("--rank", type=int)
+    for each in (parser, export):
+        add_config(each)
+    return {"train": parser, "export": export}
 
 
-def read(parser: argparse.ArgumentParser, file: Path, text: str, *words: str) -> argparse.Namespace:
+def read(parsers: Parsers, file: Path, text: str, *words: str) -> argparse.Namespace:
     file.write_text(text, encoding="utf-8")
-    words = tuple(with_configuration(["train", "--config", str(file), *words], parser, COMMANDS))
+    words = tuple(with_configuration(["train", "--config", str(file), *words], parsers))
     assert words[0] == "train"
-    return parser.parse_args(words[1:])
+    return parsers["train"].parse_args(words[1:])
 
 
-def test_the_command_line_wins_and_the_file_gives_the_rest(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+def test_the_command_line_wins_and_the_file_gives_the_rest(parsers: Parsers, tmp_path: Path) -> None:
     text = 'steps = 5\nlearning_rate = 1e-5\nprompt = "-a\\n \\"b\\""\ndeep = false\njson = true\nsizes = [1, 2]\n'
-    found = read(parser, tmp_path / "a.toml", text, "--steps", "7", "--sizes", "3")
+    found = read(parsers, tmp_path / "a.toml", text, "--steps", "7", "--sizes", "3")
     assert (found.steps, found.learning_rate, found.prompt) == (7, 1e-5, '-a\n "b"')
     assert (found.deep, found.json, found.sizes) == (False, True, [3])
-    assert read(parser, tmp_path / "a.toml", text, "--deep").deep is True
+    assert read(parsers, tmp_path / "a.toml", text, "--deep").deep is True
 
 
-def test_a_table_is_for_its_command(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+def test_a_table_is_for_its_command(parsers: Parsers, tmp_path: Path) -> None:
     text = "steps = 5\n[train]\nlearning-rate = 2\n[export]\nanything = 1\n"
-    found = read(parser, tmp_path / "a.toml", text)
+    found = read(parsers, tmp_path / "a.toml", text)
     assert (found.steps, found.learning_rate) == (5, 2.0)
 
 
-def test_paths_are_relative_to_the_file(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+def test_a_bare_flag_is_for_the_commands_that_have_it(parsers: Parsers, tmp_path: Path) -> None:
+    text = 'steps = 5\nexport = "to a file"\nrank = 3\n'
+    found = read(parsers, tmp_path / "a.toml", text)
+    assert (found.steps, found.export) == (5, "to a file")
+    words = with_configuration(["export", f"--config={tmp_path / 'a.toml'}"], parsers)
+    assert parsers["export"].parse_args(words[1:]).rank == 3
+
+
+def test_paths_are_relative_to_the_file(parsers: Parsers, tmp_path: Path) -> None:
     absolute = tmp_path / "elsewhere"
     for said, meant in (("dog", tmp_path / "dog"), (absolute.as_posix(), absolute)):
-        assert read(parser, tmp_path / "a.toml", f'steps = 1\nphotos = "{said}"\n').photos == meant
+        assert read(parsers, tmp_path / "a.toml", f'steps = 1\nphotos = "{said}"\n').photos == meant
 
 
 @pytest.mark.parametrize(
@@ -68,15 +81,16 @@ def test_paths_are_relative_to_the_file(parser: argparse.ArgumentParser, tmp_pat
         ("steps = [1]", "one value"),
         ("sizes = 1", "a list"),
         ('json = "yes"', "true or false"),
-        ("train = 1", "not a table"),
+        ("train = 1", "'train'"),
+        ("[train]\nrank = 1", "'rank'"),
         ("steps = ", "not TOML"),
     ],
 )
-def test_what_is_not_known_is_named(text: str, complaint: str, parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+def test_what_is_not_known_is_named(text: str, complaint: str, parsers: Parsers, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"a\.toml.*" + complaint):
-        read(parser, tmp_path / "a.toml", text)
+        read(parsers, tmp_path / "a.toml", text)
 
 
-def test_a_file_that_is_not_there_is_named(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(parsers: Parsers, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.toml: No such file"):
-        with_configuration(["train", f"--config={tmp_path / 'none.toml'}"], parser, COMMANDS)
+        with_configuration(["train", f"--config={tmp_path / 'none.toml'}"], parsers)

@@ -16,7 +16,7 @@ from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started,
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 
 STEPS = 40
-WORDS = ("--steps", STEPS, "--priors", 0, "--rank", 2, "--state-seconds", 0.01)
+WORDS = ("--steps", STEPS, "--priors", 0, "--rank", 2, "--state-seconds", 0.01, "--memory", "off")
 
 
 def test_a_killed_run_is_resumed_to_the_same_weights(

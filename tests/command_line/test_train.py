@@ -142,3 +142,13 @@ def test_flags_that_cannot_be_read_are_status_2(capsys: pytest.CaptureFixture[st
     (tmp_path / "a.toml").write_text("stepps = 3\n")
     assert main(train_words(tmp_path, tmp_path, "--config", tmp_path / "a.toml")) == 2
     assert "stepps" in capsys.readouterr().err
+
+
+def test_what_no_memory_holds_is_one_line(
+    toybase_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A petabyte of latents, which no machine has addresses for.
+    words = ["priors", "--base", toybase_file, "--noun", "dog", "--output", tmp_path, "--device", "cpu"]
+    assert main([*map(str, words), "--priors", "1", "--width", "80000000"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "not enough memory" in said and "a smaller --width" in said
