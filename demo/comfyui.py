@@ -21,7 +21,7 @@ from .host_process import ComfyUIError, HostProcess, install_pack
 from .messages import Message, follow
 
 # The history is written a moment after the last message is sent.
-HISTORY_SECONDS = 10.0
+HISTORY_SECONDS = 60.0
 
 Prompt = dict[str, dict[str, Any]]
 Outputs = dict[str, dict[str, Any]]

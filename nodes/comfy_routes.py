@@ -113,8 +113,10 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 def _is_foreign(request: web.Request) -> bool:
     """The host itself compares only where it is reached by a loopback name, and not at all when CORS is opened."""
-    if request.headers.get("Sec-Fetch-Site") == "cross-site":
-        return True
+    # Browsers say it themselves where they trust the connection; behind a proxy, Host may lack the port of Origin.
+    site = request.headers.get("Sec-Fetch-Site")
+    if site in ("cross-site", "same-origin"):
+        return site == "cross-site"
     origin = request.headers.get("Origin")
     return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.photos import Photo
+from dreambooth_nodes.trainer.precision import autocast, forward_dtype
 from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
 
 SIDE, NOUN, IDENTIFIER, PRIORS = 64, "car", "olt", 24
@@ -32,19 +34,25 @@ class Outcome:
     of_class: Tensor
 
 
-def pictures(base: Base, word: str, identifier: str = IDENTIFIER) -> Tensor:
-    """Of `a [V] car` at every place, SEEDS each."""
+def in_best_dtype() -> AbstractContextManager[object]:
+    """A forward as this CPU does it best."""
+    cpu = torch.device("cpu")
+    return autocast(forward_dtype("auto", cpu), cpu)
+
+
+def pictures(base: Base, word: str, identifier: str = IDENTIFIER, seeds: int = SEEDS) -> Tensor:
+    """Of `a [V] car` at every place, `seeds` each."""
     named = f"a {identifier} {word}" if identifier else f"a {word}"
-    prompts = [f"{named} {place}" for place in PLACES for _ in range(SEEDS)]
+    prompts = [f"{named} {place}" for place in PLACES for _ in range(seeds)]
     base.denoiser.eval()
-    with torch.autocast("cpu", torch.bfloat16):
-        return draw(base, prompts, [seed for _ in PLACES for seed in range(SEEDS)], SAMPLER)
+    with in_best_dtype():
+        return draw(base, prompts, [seed for _ in PLACES for seed in range(seeds)], SAMPLER)
 
 
 def class_pictures(base: Base) -> Tensor:
     """16 of `a car`."""
     base.denoiser.eval()
-    with torch.autocast("cpu", torch.bfloat16):
+    with in_best_dtype():
         return draw(base, [f"a {NOUN}"] * 16, range(16), SAMPLER)
 
 

@@ -11,7 +11,7 @@ import pytest
 from dreambooth_nodes.bench.measured_process import WARM_UP, MeasurementError, measure, speed
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = WARM_UP + 10
+STEPS = WARM_UP + 30
 TRAINING = """
 import sys, time
 from tqdm.auto import tqdm
@@ -30,9 +30,9 @@ def training(steps: int = STEPS, megabytes: float = 0, status: int = 0, pause: f
 
 
 def test_start_warm_up_and_end_are_outside_the_speed(tmp_path: Path) -> None:
-    # 20 steps a second; 8.2 with the warm-up counted, 6.2 with the start counted.
+    # 20 steps a second; about 12 with the warm-up counted, 8 with the start counted.
     found = measure(training(pause=1.5), STEPS, tmp_path / "log")
-    assert 10 < found.steps_per_second <= 20.5
+    assert 13.5 < found.steps_per_second <= 20.5
     assert found.seconds > 4.5
     assert 1.6 < found.first_step < found.seconds - 3
     assert found.device_memory is None

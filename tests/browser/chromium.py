@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-START_SECONDS = 60.0
-WAIT_SECONDS = 60.0
+START_SECONDS = 120.0
+WAIT_SECONDS = 240.0
 SIZE = (1600, 1000)
 ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -124,7 +124,7 @@ class Page:
         for _ in range(3):
             self.click(selector)
             try:
-                self.wait(expression, 10)
+                self.wait(expression, 30)
             except PageError:
                 continue
             return
@@ -153,7 +153,11 @@ class Page:
 
     def _middle(self, selector: str) -> tuple[float, float]:
         box = f"document.querySelector({json.dumps(selector)})?.getBoundingClientRect()"
-        x, y = self.wait(f"(b => b && b.width && [b.x + b.width / 2, b.y + b.height / 2])({box})")
+        at = f"(b => b && b.width && [b.x + b.width / 2, b.y + b.height / 2])({box})"
+        # Where it still is a frame later: hosts place what floats after they show it.
+        frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        x, y = self.wait(f"(async () => {{ const was = {at}; await {frame}; const is = {at};"
+                         " return was && is && was[0] === is[0] && was[1] === is[1] && is; })()")  # fmt: skip
         return x, y
 
     def _run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -161,14 +165,21 @@ class Page:
 
     async def _connect(self) -> None:
         self._session = aiohttp.ClientSession()
-        while not (self._folder / "DevToolsActivePort").is_file():
+        file = self._folder / "DevToolsActivePort"
+        # Two lines, the port and a path; it is there before they are in it.
+        while not file.is_file() or len(lines := file.read_text().split()) < 2:
             if self._process.poll() is not None:
                 raise PageError(f"Chromium ended at its start, status {self._process.returncode}")
             await asyncio.sleep(0.1)
-        port = (self._folder / "DevToolsActivePort").read_text().split()[0]
-        async with self._session.get(f"http://127.0.0.1:{port}/json") as answer:
-            target = next(entry for entry in await answer.json() if entry["type"] == "page")
-        self._socket = await self._session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0)
+        self._socket = await self._session.ws_connect(await self._first_page(lines[0]), max_msg_size=0)
+
+    async def _first_page(self, port: str) -> str:
+        while True:
+            async with self._session.get(f"http://127.0.0.1:{port}/json") as answer:
+                for entry in await answer.json():
+                    if entry["type"] == "page":
+                        return str(entry["webSocketDebuggerUrl"])
+            await asyncio.sleep(0.1)
 
     async def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         self._count += 1

@@ -14,7 +14,7 @@ from dreambooth_nodes.tests.browser import chromium
 from dreambooth_nodes.tests.browser.workspace import Workspace
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def comfyui() -> Iterator[ComfyUI]:
     if chromium.found() is None:
         pytest.skip("there is no Chromium here; .ci/run installs it: apt-get install chromium")
@@ -26,7 +26,7 @@ def comfyui() -> Iterator[ComfyUI]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def workspace(comfyui: ComfyUI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """Its screenshots lie in pytest's temporary folder."""
     with chromium.Page(f"http://{comfyui.address}/") as page:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageFilter
 
 from dreambooth_nodes.demo import example
-from dreambooth_nodes.tests.browser.workspace import NEWEST, READY, Workspace
+from dreambooth_nodes.tests.browser.workspace import NEWEST, PATIENCE, READY, Workspace, node
 from dreambooth_nodes.tests.host.graphs import training
 
 TILES = "[...document.querySelectorAll('.db-photo')]"
@@ -75,7 +75,7 @@ def test_what_the_host_answers_from_its_cache_is_shown_on_a_page_that_has_just_b
     page, chips = workspace.page, "document.querySelectorAll('.db-chip').length"
     open_candidates(workspace)
     workspace.run()
-    page.wait(f"{chips} === 16", 120)
+    page.wait(f"{chips} === 16", PATIENCE)
     workspace.wait_until_idle()
     page.reload()
     page.wait(READY)
@@ -100,11 +100,11 @@ def test_a_result_is_loaded_and_deleted_from_the_history(workspace: Workspace) -
     page.wait(f'!!document.querySelector("{row}")')
     assert "mdt car" in workspace.text(row)
     page.value(f'document.querySelector("{row}").scrollIntoView()')
-    page.click(f"{row} summary")
-    assert "rank" in workspace.text(f"{row} .db-settings")
+    page.click_until(f"{row} summary", f'document.querySelector("{row} details").open')
+    page.wait(f'document.querySelector("{row} .db-settings").innerText.includes("rank")')
     workspace.screenshot("history")
-    page.click(f"{row} .db-load")
-    assert workspace.widget("LoadPersonalizedModel", "personalized_model") == first
+    chosen = "widgets.find(w => w.name === 'personalized_model').value"
+    page.click_until(f"{row} .db-load", f"{node('LoadPersonalizedModel')}.{chosen} === '{first}'")
     file = workspace.comfyui.output_directory / first
     page.click(f"{row} .db-delete")
     page.wait("!!document.querySelector('[role=dialog]')")

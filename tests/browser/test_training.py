@@ -6,7 +6,7 @@ from dreambooth_nodes.demo import example
 from dreambooth_nodes.tests.browser.themes import LEAST_CONTRAST, contrasts, in_both_themes
 from dreambooth_nodes.tests.browser.workspace import NEWEST, PANEL, POINTS, Workspace
 
-STEPS, RESUMED_STEPS = 400, 120
+STEPS, RESUMED_STEPS = 400, 80
 DRAWN = f"document.querySelector('{PANEL} .db-raw.db-instance').getAttribute('d')"
 THUMBS = f"document.querySelectorAll('{PANEL} .db-thumb img').length"
 # Of the drawn loss, from the first step on.
@@ -34,13 +34,13 @@ def test_losses_and_samples_arrive_survive_a_reload_and_are_kept_on_stop(workspa
     page.wait(f"{LOADED} >= 1 && {POINTS} > {before}")
     assert page.value(LINES) >= before
 
-    page.click(f"{PANEL} .db-stop")
+    page.click_until(f"{PANEL} .db-stop", f"document.querySelector('{PANEL} .db-stop').disabled")
     workspace.wait_for_status("stopped")
     assert workspace.text(f"{PANEL} .db-says") == "Stopped and kept: kept_00001.safetensors"
     workspace.wait_until_idle()
     run = example.newest_run(workspace.comfyui)
     assert run["status"] == "kept"
-    page.wait(f"{POINTS} === {len(run['losses'])}", 5)
+    page.wait(f"{POINTS} === {len(run['losses'])}")
     # The rest of the workflow ran on with it.
     workspace.look_at("ApplyPersonalizedModel")
     page.wait("!!document.querySelector('.db-card .db-trigger')")
@@ -66,6 +66,7 @@ def test_a_sample_is_enlarged_and_turned_by_keys(workspace: Workspace) -> None:
 def test_cancel_of_the_host_saves_what_was_trained_and_the_same_queued_again_goes_on(workspace: Workspace) -> None:
     page = workspace.page
     workspace.open_example(steps=RESUMED_STEPS, seed=2, name="cancelled")
+    workspace.set("DreamBoothOptions", "sample_every", 40)
     workspace.run()
     workspace.look_at("DreamBoothTrain")
     page.wait(f"document.querySelector('{PANEL}').dataset.status === 'running' && {POINTS} >= 3")
@@ -87,7 +88,7 @@ def test_cancel_of_the_host_saves_what_was_trained_and_the_same_queued_again_goe
     assert page.value(LINES) >= before
     workspace.wait_for_status("finished")
     assert workspace.text(f"{PANEL} .db-says") == "Finished: cancelled_00002.safetensors"
-    page.wait(f"{POINTS} === {RESUMED_STEPS}", 5)
+    page.wait(f"{POINTS} === {RESUMED_STEPS}")
     workspace.wait_until_idle()
     run = example.newest_run(workspace.comfyui)
     assert [point["step"] for point in run["losses"]] == list(range(1, RESUMED_STEPS + 1))

@@ -11,7 +11,7 @@ from dreambooth_nodes.demo.example import install_base
 from dreambooth_nodes.demo.host_process import exit_on_sigterm
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def comfyui() -> Iterator[ComfyUI]:
     exit_on_sigterm()
     with ComfyUI() as running:

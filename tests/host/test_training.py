@@ -69,13 +69,13 @@ def test_cancel_saves_what_was_trained_and_the_next_queue_runs(comfyui: ComfyUI)
 
 
 def test_the_same_queue_again_goes_on_where_it_was_cancelled(comfyui: ComfyUI) -> None:
-    cancelled_at, messages = 4, list[Message]()
+    cancelled_at, asked, messages = 4, 40, list[Message]()
 
     def cancel(message: Message) -> None:
         if message.kind == "dreambooth.step" and message.data["step"] == cancelled_at:
             comfyui.interrupt()
 
-    prompt = training(comfyui, steps=12, seed=5)
+    prompt = training(comfyui, steps=asked, seed=5)
     with pytest.raises(Interrupted):
         comfyui.run(prompt, cancel)
     left = example.newest_run(comfyui)
@@ -84,6 +84,6 @@ def test_the_same_queue_again_goes_on_where_it_was_cancelled(comfyui: ComfyUI) -
     (resumed,) = [message.data["step"] for message in messages if message.kind == "dreambooth.resumed"]
     steps = [message.data["step"] for message in messages if message.kind == "dreambooth.step"]
     assert resumed == len(left["losses"])
-    assert steps == list(range(len(left["losses"]) + 1, 13))
-    assert (finished["key"], finished["status"], len(finished["losses"])) == (left["key"], "finished", 12)
+    assert steps == list(range(len(left["losses"]) + 1, asked + 1))
+    assert (finished["key"], finished["status"], len(finished["losses"])) == (left["key"], "finished", asked)
     assert finished["losses"][:resumed] == left["losses"]

@@ -22,6 +22,7 @@ PACKAGES = {
 }
 # A1111 1.10's, of what meets the training; the rest of its libraries would only be more to fetch.
 A1111_LIBRARIES = ("torch==2.1.2", "transformers==4.30.2", "accelerate==0.21.0", "safetensors==0.4.2")
+PIP = ("-m", "pip", "install", "--quiet", "--prefer-binary", "--retries", "10", "--timeout", "60")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -31,7 +32,7 @@ def packages(name: str) -> Path:
     if not folder.is_dir():
         part = folder.with_name(f".{name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--prefer-binary", "--target", str(part))
+        pip = (sys.executable, *PIP, "--target", str(part))
         subprocess.run([*pip, *PACKAGES[name]], check=True)
         part.rename(folder)
     return folder
@@ -44,7 +45,7 @@ def a1111_python() -> Path:
     if not (folder / "complete").is_file():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = (str(python), "-m", "pip", "install", "--quiet", "--prefer-binary")
+        pip = (str(python), *PIP)
         subprocess.run([*pip, *A1111_LIBRARIES, *PACKAGES["a1111"]], check=True)
         (folder / "complete").touch()
     return python

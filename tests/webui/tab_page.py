@@ -71,6 +71,28 @@ def ask(page: Any) -> None:
         fill(page, f"dreambooth_{name}", value)
 
 
+def offered(page: Any, name: str, text: str) -> Any:
+    """A choice of a dropdown, opened until it is there: choices that come later do not change an open list."""
+    control = page.locator(f"#{name} input")
+    for _ in range(20):
+        control.click()
+        choice = page.locator(f"#{name} li", has_text=text)
+        if choice.count() or _comes(choice):
+            return choice
+        control.blur()
+    raise AssertionError(f"{name} never offered {text!r}")
+
+
+def _comes(choice: Any) -> bool:
+    from playwright.sync_api import TimeoutError as NotYet
+
+    try:
+        choice.wait_for(timeout=3000)
+    except NotYet:
+        return False
+    return True
+
+
 def loras(webui: Served) -> list[Path]:
     return sorted((webui.data / "models" / "Lora").glob("*.safetensors"))
 

@@ -23,6 +23,7 @@ from dreambooth_nodes.tests.webui.tab_page import (
     field,
     fill,
     loras,
+    offered,
     open_tab,
     slow_down,
     status,
@@ -56,6 +57,7 @@ def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any
     page.locator("#dreambooth_faults [role=alert]").wait_for()
     said = page.locator("#dreambooth_faults").first.inner_text()
     assert "torn.jpg" in said and "again.png: Nearly the same picture as 00.png" in said
+    page.locator("#dreambooth_thumbnails img").nth(1).wait_for()
     assert page.locator("#dreambooth_thumbnails img").count() == 2
 
 
@@ -114,8 +116,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert lora.with_suffix(".png").is_file()
     assert page.locator("#dreambooth_curve svg[role=img]").count() == 1
     page.locator("#dreambooth_samples img").first.wait_for()
-    page.locator("#dreambooth_continue_from input").click()
-    page.locator("#dreambooth_continue_from li", has_text="spotty_00001").wait_for()
+    offered(page, "dreambooth_continue_from", "spotty_00001")
     page.keyboard.press("Escape")
     page.locator("#dreambooth_send").click()
     open_tab(page, "txt2img")
@@ -149,8 +150,7 @@ def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Se
     ask(page)
     # The preset's, which a click on the LoRA has to change.
     fill(page, "dreambooth_rank", 16)
-    page.locator("#dreambooth_continue_from input").click()
-    page.locator("#dreambooth_continue_from li", has_text=loras(webui)[0].name).click()
+    offered(page, "dreambooth_continue_from", loras(webui)[0].name).click()
     page.wait_for_function(f"document.querySelector('#dreambooth_rank input').value == '{RANK}'")
     page.locator("#dreambooth_train").click()
     status(page).get_by_text("spotty_00002").wait_for(timeout=PATIENCE)

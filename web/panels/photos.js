@@ -88,6 +88,7 @@ class PhotosPanel {
   async show() {
     const folder = widgetOf(this.node, "folder").value;
     const resolution = String(widgetOf(this.node, "resolution").value);
+    const asked = (this.asked = Symbol());
     if (!folder || folder === FROM_GRAPH) {
       this.grid.replaceChildren(make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here.")));
       this.says.textContent = "";
@@ -95,7 +96,8 @@ class PhotosPanel {
     }
     try {
       const found = await ask(`photos?${new URLSearchParams({ folder, resolution })}`);
-      if (folder === widgetOf(this.node, "folder").value) this.draw(found);
+      // Answers may overtake each other.
+      if (asked === this.asked) this.draw(found);
     } catch (error) {
       this.grid.replaceChildren(make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here.")));
       this.says.textContent = error.message;
