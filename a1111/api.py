@@ -25,6 +25,7 @@ class TrainRequest(BaseModel):
     class_noun: str = ""
     identifier: str = ""
     base: str = ""
+    prediction: str = ""
     method: str = "lora"
     preset: str = DEFAULT
     name: str = "my_subject"

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..command_line.option_flags import field_kinds, flag, said_default
 from ..trainer.continuing import kept_settings, require_continuable
+from ..trainer.noise_process import Prediction
 from ..trainer.options import OptionError, TrainOptions
 from ..trainer.personalized import checked_name
 from ..trainer.presets import DEFAULT, preset_named
@@ -22,7 +23,8 @@ class Asked:
     """One request. Raises ValueError, naming the field, for what cannot be trained.
 
     photos: a folder of ours. base: as the WebUI names it; "" becomes the name of its current one, whatever is current
-    later. identifier: "" lets the lookup pick.
+    later. prediction: what it answers, "epsilon" or "v_prediction"; "": as its file shows. identifier: "" lets the
+    lookup pick.
     continue_from: a LoRA of the WebUI's to go on from, with its rank and alpha; "": a new one. resolution, priors:
     None leaves them to the base and the preset. options: fields of `TrainOptions` that are said.
     """
@@ -31,6 +33,7 @@ class Asked:
     class_noun: str
     identifier: str = ""
     base: str = ""
+    prediction: str = ""
     method: str = "lora"
     preset: str = DEFAULT
     name: str = "my_subject"
@@ -52,6 +55,7 @@ class Asked:
         templates = PromptTemplates(self.instance_prompt, self.class_prompt)
         said = TrainOptions(**{**self.options, "method": self.method, "templates": templates})
         preset_named(self.preset).options(said.method)
+        require_prediction(self.prediction)
         self.base_file()
         object.__setattr__(self, "base", self.base or host.current_checkpoint())
         if lora := self.lora_file():
@@ -71,6 +75,7 @@ class Asked:
         store = host.store()
         said: dict[str, Any] = {
             "base": self.base_file(),
+            "prediction": self.prediction or None,
             "continue_from": self.lora_file(),
             "photos": self.photos,
             "noun": self.class_noun,
@@ -94,6 +99,12 @@ class Asked:
     def fields(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {**asdict(self), "photos": str(self.photos)}
+
+
+def require_prediction(name: str) -> None:
+    """Raises ValueError unless it is one, or "" for what the base's file shows."""
+    if name not in ("", *get_args(Prediction)):
+        raise ValueError(f"prediction is {name!r}; it must be {' or '.join(get_args(Prediction))}, or left out.")
 
 
 def base_file(name: str) -> Path:

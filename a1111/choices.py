@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
 from ..command_line.option_flags import BY_PRESET, NONE
 from ..trainer.continuing import kept_settings
+from ..trainer.noise_process import Prediction
 from . import webui_host as host
 from .asked import lora_file
 from .child import ChildFailed
 from .option_controls import preset_values
 
+AS_THE_FILE = "as its file shows"
 CURRENT = "(the WebUI's current checkpoint)"
 NEW_LORA = "(nothing: a new LoRA)"
 
 
 def named(choice: str) -> str:
     """What is chosen, as `Asked` names it: "" for what each list begins with."""
-    return "" if choice in (CURRENT, NEW_LORA) else choice
+    return "" if choice in (CURRENT, NEW_LORA, AS_THE_FILE) else choice
 
 
 def bases() -> list[str]:
     """What can be trained."""
     return [CURRENT, *host.checkpoints()]
+
+
+def predictions() -> list[str]:
+    """What a base may answer."""
+    return [AS_THE_FILE, *get_args(Prediction)]
 
 
 def starts() -> list[str]:

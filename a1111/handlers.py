@@ -39,7 +39,9 @@ def connect(blocks: Any, controls: Controls) -> None:
         looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **together())
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
     base, preset, method, lora = (c.asked[name] for name in ("base", "preset", "method", "continue_from"))
-    c.pick.click(_pick, [c.asked["class_noun"], base], [c.asked["identifier"], c.report], **together())
+    c.pick.click(
+        _pick, [c.asked["class_noun"], base, c.asked["prediction"]], [c.asked["identifier"], c.report], **together()
+    )
     c.refresh.click(lists, None, [base, lora], **together())
     for choice in (preset, method):
         choice.change(preset_changes, [preset, method, lora], by_preset, **together())
@@ -74,8 +76,8 @@ def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
     numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
     photos = keep_files([file_path(file) for file in files or []])
-    files_named = {name: named(asked[name]) for name in ("base", "continue_from")}
-    return Asked(**{**texts, **numbers, **files_named, "photos": photos, "options": options})
+    choices = {name: named(asked[name]) for name in ("base", "prediction", "continue_from")}
+    return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})
 
 
 def _views(job: Job | None) -> Iterator[View]:
@@ -103,8 +105,8 @@ def _look(files: Any, resolution: int | None) -> tuple[Any, str]:
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
 
 
-def _pick(noun: str, base: str) -> tuple[str, Any]:
-    word, report = or_error(lambda: pick(noun, named(base)))
+def _pick(noun: str, base: str, prediction: str) -> tuple[str, Any]:
+    word, report = or_error(lambda: pick(noun, named(base), named(prediction)))
     return word, gr.update(value=report, visible=True)
 
 

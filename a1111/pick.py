@@ -11,10 +11,14 @@ from .asked import base_file
 from .child import Child
 
 
-def pick(class_noun: str, base: str) -> tuple[str, str]:
-    """The word that means least to this base, and how it compares; waits in the WebUI's queue. Raises ValueError."""
+def pick(class_noun: str, base: str, prediction: str = "") -> tuple[str, str]:
+    """The word that means least to this base, and how it compares; waits in the WebUI's queue. Raises ValueError.
+
+    base, prediction: as `Asked` has them.
+    """
     noun, file = checked_class_noun(class_noun), base_file(base)
     words = ["identifier", "--events", f"--base={file}", f"--noun={noun}", f"--device={host.device()}"]
+    words += [f"--prediction={prediction}"] if prediction else []
     found: list[dict[str, Any]] = []
 
     def take(event: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import gradio as gr
 from ..trainer.options import CHOICES, TEXTS
 from ..trainer.presets import DEFAULT, PRESETS
 from . import webui_host as host
-from .choices import CURRENT, NEW_LORA, bases, starts
+from .choices import AS_THE_FILE, CURRENT, NEW_LORA, bases, predictions, starts
 from .handlers import connect
 from .option_controls import option_controls, prompt_controls
 from .shown import status_html, subjects_html
@@ -80,6 +80,10 @@ def _subject() -> Controls:
     )  # fmt: skip
     asked |= _method()
     with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
+        asked["prediction"] = gr.Radio(
+            predictions(), value=AS_THE_FILE, label="The base answers", elem_id="dreambooth_prediction",
+            info="Say it where a v model's file does not.",
+        )  # fmt: skip
         asked |= prompt_controls()
         options = option_controls()
     return Controls(photos, thumbnails, faults, pick, report, refresh, asked, options)

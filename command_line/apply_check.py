@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .answer import answer
-from .flags import Commands, add_json
+from .flags import Commands, add_json, add_separate_files
 
 if TYPE_CHECKING:
     from ..trainer.export.applies import Applies
@@ -26,7 +26,8 @@ def add_parser(commands: Commands) -> None:
     """The file and the base."""
     parser = commands.add_parser("apply-check", help="does a LoRA or a checkpoint fit a base? exit status 1: no")
     parser.add_argument("file", type=Path, metavar="FILE", help="a LoRA of any tool, or a checkpoint")
-    parser.add_argument("base", type=Path, metavar="BASE", help="a checkpoint or a diffusers folder")
+    parser.add_argument("base", type=Path, metavar="BASE", help="in any form that train takes as its --base")
+    add_separate_files(parser)
     add_json(parser)
 
 
@@ -34,8 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what fits and what does not; 0 where all of it fits, else 1."""
     with redirect_stdout(sys.stderr):
         from ..trainer.export.applies import check_applies
+        from .base_model import named_source
 
-        found = check_applies(arguments.file, arguments.base)
+        found = check_applies(arguments.file, named_source(arguments))
     answer(arguments, found.record(), "\n".join(_lines(arguments.file.name, found)))
     return 0 if found.fits else 1
 

@@ -19,7 +19,7 @@ class BaseModel:
     """The pretrained model that a command works on. Raises CheckpointError for one of no known family."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.source = _source(arguments)
+        self.source = named_source(arguments)
         self.device = chosen_device(arguments.device)
         self.family = family_of(self.source)
         self.prediction = self.family.answers(self.source, arguments.prediction)
@@ -51,11 +51,12 @@ class BaseModel:
         return int(said) if said.isdigit() else self.family.trained_at(self.source, self.prediction)
 
 
-def _source(arguments: argparse.Namespace) -> Source:
+def named_source(arguments: argparse.Namespace) -> Source:
+    """What base, text_encoders and vae name together. Raises ValueError, CheckpointError."""
     if not (arguments.text_encoders or arguments.vae):
         return open_source(arguments.base)
-    if not (arguments.text_encoders and arguments.vae):
-        raise ValueError("--text-encoders and --vae go together, beside a --base that is a denoiser alone")
+    if not (arguments.base and arguments.text_encoders and arguments.vae):
+        raise ValueError("--text-encoders and --vae go together, beside a base that is a denoiser alone")
     return separate_files(arguments.base, arguments.text_encoders, arguments.vae)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..trainer.export.layouts import DTYPES
 from .answer import answer, say_warnings
-from .flags import Commands, add_json
+from .flags import Commands, add_json, add_separate_files
 
 LAYOUTS = {
     "kohya": "a LoRA for ComfyUI, Forge, A1111 and kohya's tools",
@@ -29,8 +29,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a LoRA of any tool, a checkpoint, or a folder")
     parser.add_argument("layout", choices=LAYOUTS)
     parser.add_argument("target", type=Path, metavar="TARGET", help="the new file, or the new folder")
-    base = "the checkpoint that SOURCE was trained from: names of layers, and weights to merge with or to subtract"
-    parser.add_argument("--base", type=Path, metavar="FILE", help=base)
+    base = "what SOURCE was trained from, as train takes it: names of layers, and weights to merge with or to subtract"
+    parser.add_argument("--base", type=Path, metavar="PATH", help=base)
+    add_separate_files(parser)
     parser.add_argument("--rank", type=int, default=32, metavar="N", help="of a difference (default: 32)")
     parser.add_argument("--dtype", choices=DTYPES, default="fp16", help="of the weights (default: fp16)")
     parser.add_argument("--strength", type=float, default=1.0, metavar="X", help="of a merged LoRA (default: 1)")
@@ -45,13 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr):
         from ..trainer.export.conversion import Conversion
         from ..trainer.export.convert import convert
+        from .base_model import named_source
 
         layout: Any = arguments.layout.replace("-", " ")
         wanted = Conversion(
             source=arguments.source,
             layout=layout,
             target=_with_suffix(arguments.target, layout),
-            base=arguments.base,
+            base=named_source(arguments) if _names_a_base(arguments) else None,
             rank=arguments.rank,
             dtype=arguments.dtype,
             strength=arguments.strength,
@@ -63,6 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     text = f"{done.path}" if done.error is None else f"{done.path}\n{done.error}"
     answer(arguments, {"path": str(done.path), "error": error, "same_base": done.same_base}, text)
     return 0
+
+
+def _names_a_base(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.base or arguments.text_encoders or arguments.vae)
 
 
 def _with_suffix(target: Path, layout: str) -> Path:

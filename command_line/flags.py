@@ -30,11 +30,16 @@ def add_base(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """--base, what belongs to it, and --device."""
     a_base = "a checkpoint (.safetensors), a diffusers folder, or a denoiser with --text-encoders and --vae"
     parser.add_argument("--base", type=Path, required=required, metavar="PATH", help=a_base)
-    parser.add_argument("--text-encoders", type=Path, nargs="+", default=(), metavar="FILE", help="of a lone denoiser")
-    parser.add_argument("--vae", type=Path, metavar="FILE", help="of a lone denoiser")
+    add_separate_files(parser)
     answers = "what the base's denoiser answers (default: as its file shows)"
     parser.add_argument("--prediction", choices=("epsilon", "v_prediction"), help=answers)
     parser.add_argument("--device", default="", help="such as cuda:0 or cpu (default: a GPU where there is one)")
+
+
+def add_separate_files(parser: argparse.ArgumentParser) -> None:
+    """--text-encoders and --vae."""
+    parser.add_argument("--text-encoders", type=Path, nargs="+", default=(), metavar="FILE", help="of a lone denoiser")
+    parser.add_argument("--vae", type=Path, metavar="FILE", help="of a lone denoiser")
 
 
 def add_size(parser: argparse.ArgumentParser) -> None:

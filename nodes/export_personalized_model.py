@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from ..trainer.checkpoint import numbered
 from ..trainer.export.conversion import Conversion
 from ..trainer.export.convert import convert
-from ..trainer.export.layers import KnownShapes, Layers, layers_from
+from ..trainer.export.layers import KnownShapes, Layers, layers_in
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.personalized import Personalized, checked_name
 from . import sockets
@@ -96,7 +96,7 @@ def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path |
 
 def _known_layers(result: Personalized) -> Layers | None:
     shapes = store().kept_shapes(result.trained_from)
-    return None if shapes is None else layers_from(KnownShapes("the base", shapes))
+    return None if shapes is None else layers_in(KnownShapes("the base", shapes))
 
 
 def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:

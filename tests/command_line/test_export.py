@@ -13,12 +13,13 @@ import torch
 from dreambooth_nodes.command_line import apply_check, export
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
-from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
+from dreambooth_nodes.tests.trainer.families.small import components, write_checkpoint
 from dreambooth_nodes.trainer.checkpoint import read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.export.conversion import ConversionError
 from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.export.layers import layers_in
 from dreambooth_nodes.trainer.families import fingerprint_of
+from dreambooth_nodes.trainer.families.latent_diffusion_keys import DENOISER, VAE
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,25 @@ def test_export_writes_and_prints_the_path(
     assert run("apply-check", said["path"], base) == 0
     with pytest.raises(ConversionError, match="needs the base"):
         run("export", lora, "checkpoint", tmp_path / "d")
+
+
+def test_a_base_in_separate_files_is_as_one_file(
+    base: Path, lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = read_tensors(base)
+    denoiser, vae = (
+        write_tensors({k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}, file, {})
+        for prefix, file in ((DENOISER, tmp_path / "unet.safetensors"), (VAE, tmp_path / "vae.safetensors"))
+    )
+    text = components("sd1")["text_encoder"][0].state_dict()
+    beside = ("--text-encoders", write_tensors(text, tmp_path / "clip.safetensors", {}), "--vae", vae)
+    assert run("apply-check", lora, denoiser, *beside) == 0
+    merged = tmp_path / "merged.safetensors"
+    assert run("export", lora, "checkpoint", merged, "--base", denoiser, *beside, "--dtype", "fp32") == 0
+    assert run("export", lora, "checkpoint", tmp_path / "same.safetensors", "--base", base, "--dtype", "fp32") == 0
+    assert fingerprint_of(merged) == fingerprint_of(tmp_path / "same.safetensors")
+    with pytest.raises(ValueError, match="go together"):
+        run("export", lora, "diffusers", tmp_path / "x", *beside)
 
 
 def test_apply_check_says_what_does_not_fit(

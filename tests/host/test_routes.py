@@ -74,6 +74,13 @@ def test_these_are_all_routes_of_the_pack() -> None:
     assert routed == [SOURCE.name]
 
 
+def test_a_page_of_the_host_behind_a_proxy_that_drops_the_port_may_ask(comfyui: ComfyUI) -> None:
+    headers = {"Origin": "https://home.example:8443", "Host": "home.example"}
+    assert ask(comfyui, OUTPUTS, **headers)[0] == 403
+    assert ask(comfyui, OUTPUTS, **headers, Sec_Fetch_Site="same-origin")[0] == 200
+    assert ask(comfyui, OUTPUTS, **headers, Sec_Fetch_Site="same-site")[0] == 403
+
+
 @pytest.mark.parametrize(
     "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}]
 )

@@ -56,6 +56,7 @@ def test_only_the_users_of_api_auth_may(webui: Served, user: str) -> None:
         ({"name": "../../etc/x"}, "'../../etc/x' cannot be used"),
         ({"base": "another"}, "no checkpoint 'another'"),
         ({"base": "../../../etc/passwd"}, "no checkpoint"),
+        ({"prediction": "x0"}, "prediction is 'x0'"),
         ({"method": "magic"}, "method is 'magic'"),
         ({"options": {"steps": 0}}, "steps is 0"),
         ({"options": {"steps": "5; rm"}}, "steps is '5; rm'"),

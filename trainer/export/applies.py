@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..checkpoint import Shapes, read_metadata, read_shapes
-from ..families import fingerprint_of
+from ..families import fingerprint_of, source_of
 from ..personalized import PREFIX
+from ..source import CheckpointFile, Source
 from .hashes import file_sha256
 from .layers import Layers, layers_in
 from .layouts import Layout
@@ -36,8 +37,8 @@ class Applies:
         return {"fits": self.fits, **asdict(self)}
 
 
-def check_applies(file: Path, base: Path) -> Applies:
-    """What of `file`, a LoRA or a checkpoint, has a place in the checkpoint `base`.
+def check_applies(file: Path, base: Path | Source) -> Applies:
+    """What of `file`, a LoRA or a checkpoint, has a place in `base`.
 
     Raises CheckpointError for what is neither, and for adapters that are no plain LoRA.
     """
@@ -53,13 +54,14 @@ def check_applies(file: Path, base: Path) -> Applies:
     return Applies("checkpoint", len(common) - len(misshapen), unmatched, missing, misshapen, same)
 
 
-def same_base(file: Path, base: Path) -> bool | None:
+def same_base(file: Path, base: Path | Source) -> bool | None:
     """Whether `file` was trained from `base`, by our fingerprint or kohya's hash; None where it says neither."""
     said = read_metadata(file)
     if trained_from := said.get(f"{PREFIX}trained_from"):
         return trained_from == fingerprint_of(base)
-    if (digest := said.get("ss_new_sd_model_hash")) and base.is_file():
-        return digest == file_sha256(base)
+    source = source_of(base)
+    if (digest := said.get("ss_new_sd_model_hash")) and isinstance(source, CheckpointFile):
+        return digest == file_sha256(source.path)
     return None
 
 

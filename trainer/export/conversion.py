@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ..source import Source
 from .layers import Layers
 from .layouts import Layout
 from .low_rank import LowRankError
@@ -42,7 +43,7 @@ class Converted:
 class Conversion:
     """source: a LoRA or a checkpoint. target: the file or folder to write, which must not exist.
 
-    base: the checkpoint that the source was trained from. layers: of the base, where only they are known.
+    base: what the source was trained from, in any form. layers: of the base, where only they are known.
     rank: of a "difference". strength: of a LoRA that is merged into the base. prediction: of the base, where it does
     not say.
     """
@@ -50,7 +51,7 @@ class Conversion:
     source: Path
     layout: Layout
     target: Path
-    base: Path | None = None
+    base: Path | Source | None = None
     layers: Layers | None = None
     rank: int = 32
     dtype: str = "fp16"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..checkpoint import CheckpointError, read_metadata
 from ..personalized import PREFIX
+from ..source import CheckpointFile, Source
 from .conversion import Conversion
 from .layers import Layers
 from .metadata import carried
@@ -19,7 +20,7 @@ def converted_metadata(wanted: Conversion, method: str, layers: Layers) -> dict[
 
     Files of other tools seldom name their architecture: the base's family does.
     """
-    source, base = _said_by(wanted.source), _said_by(wanted.base)
+    source, base = _said_by(wanted.source), {} if wanted.base is None else _said_by(wanted.base)
     known = {f"{SPEC}sai_model_spec": VERSION, f"{SPEC}title": wanted.target.stem}
     if PREDICTION in base:
         known[PREDICTION] = base[PREDICTION]
@@ -30,8 +31,9 @@ def converted_metadata(wanted: Conversion, method: str, layers: Layers) -> dict[
     return {**known, ARCHITECTURE: architecture} if architecture else known
 
 
-def _said_by(path: Path | None) -> dict[str, str]:
-    return read_metadata(path) if path is not None and path.is_file() else {}
+def _said_by(model: Path | Source) -> dict[str, str]:
+    path = model.path if isinstance(model, CheckpointFile) else model
+    return read_metadata(path) if isinstance(path, Path) and path.is_file() else {}
 
 
 def _architecture(layers: Layers, prediction: str | None) -> str:

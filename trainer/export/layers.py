@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..base import Base
 from ..checkpoint import CheckpointError, Shapes
-from ..families import family_of, open_source
+from ..families import family_of, source_of
 from ..families.modules import text_encoder_name
 from ..keys import KeyTable
 from ..source import Source
@@ -99,16 +99,12 @@ def layers_of(base: Base) -> Layers:
     return Layers(type(base), shapes, base.tables, base.source)
 
 
-def layers_in(path: Path) -> Layers:
-    """The layers of a checkpoint or a diffusers folder, from headers alone.
+def layers_in(base: Path | Source) -> Layers:
+    """The layers of a checkpoint, a diffusers folder or any source that knows its shapes, from headers alone.
 
-    Raises CheckpointError for a file of no known family.
+    Raises CheckpointError for what is of no known family.
     """
-    return layers_from(open_source(path))
-
-
-def layers_from(source: Source) -> Layers:
-    """The layers of any source that knows its shapes."""
+    source = source_of(base)
     family = family_of(source)
     tables = family.key_tables(source.shapes)
     empty = {key: torch.empty(shape, device="meta") for key, shape in source.shapes.items()}

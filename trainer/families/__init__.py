@@ -31,6 +31,11 @@ def open_source(path: Path) -> Source:
     return Parts(path.name, _parts(path.name, files), hints)
 
 
+def source_of(base: Path | Source) -> Source:
+    """A path opened, see `open_source`; a source as it is."""
+    return open_source(base) if isinstance(base, Path) else base
+
+
 def separate_files(denoiser: Path, text_encoders: Sequence[Path], vae: Path) -> Parts:
     """A denoiser's file, its text encoders' and its VAE's, each in any layout that its family reads.
 
@@ -54,13 +59,13 @@ def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.d
     prediction: "epsilon" or "v_prediction", where the model does not tell. dtype: of the denoiser's layers; see
     `precision.layers_dtype`. Raises CheckpointError, naming what was found, when no family recognises it.
     """
-    source = open_source(path) if isinstance(path, Path) else path
+    source = source_of(path)
     return family_of(source)(source, prediction, dtype)
 
 
 def fingerprint_of(path: Path | Source) -> str:
     """The fingerprint of a model, without building it. Raises CheckpointError for one of no known family."""
-    source = open_source(path) if isinstance(path, Path) else path
+    source = source_of(path)
     return fingerprint(Components(source, family_of(source).key_tables(source.shapes)))
 
 

@@ -11,7 +11,7 @@ import torch
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import WIDTHS, checkpoint, write_checkpoint
 from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
+from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_in
 from dreambooth_nodes.trainer.families import load_base
 
 
@@ -31,7 +31,7 @@ def layers(family: str) -> Layers:
     """From names and shapes alone: no weights are needed."""
     with torch.device("meta"):
         shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint(family).items()}
-    return layers_from(KnownShapes(family, shapes))
+    return layers_in(KnownShapes(family, shapes))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from dreambooth_nodes.trainer.checkpoint import write_json
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.diffusers_folder import text_encoder_config, text_encoder_weights
-from dreambooth_nodes.trainer.export.layers import KnownShapes, layers_from
+from dreambooth_nodes.trainer.export.layers import KnownShapes, layers_in
 from dreambooth_nodes.trainer.families import FAMILIES
 from dreambooth_nodes.trainer.families.latent_diffusion_keys import DENOISER
 from dreambooth_nodes.trainer.families.modules import build_clip, build_denoiser, build_vae
@@ -35,7 +35,7 @@ def full_size(family: str) -> dict[str, nn.Module]:
     """{component: our module} of the real sizes on the meta device, from a checkpoint's names and shapes."""
     tensors = tensors_of(family)
     shape = unet_shape({key: tuple(tensor.shape) for key, tensor in tensors.items()}, DENOISER)
-    layers = layers_from(KnownShapes(family, {key: tuple(tensor.shape) for key, tensor in tensors.items()}))
+    layers = layers_in(KnownShapes(family, {key: tuple(tensor.shape) for key, tensor in tensors.items()}))
     found: dict[str, nn.Module] = {}
     for component, table in layers.tables.items():
         mine = table.ours(tensors)

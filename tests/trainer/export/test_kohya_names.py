@@ -21,7 +21,7 @@ from dreambooth_nodes.bench.full_size import UNETS, shapes_of
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.export.applies import require_lora_of
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
-from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_from
+from dreambooth_nodes.trainer.export.layers import KnownShapes, Layers, layers_in
 from dreambooth_nodes.trainer.export.lora_weights import LoraLayer, all_layers
 from dreambooth_nodes.trainer.export.read_lora import read_lora
 
@@ -43,7 +43,7 @@ def theirs(family: str) -> Shapes:
 
 @pytest.fixture(scope="module")
 def layers(family: str) -> Layers:
-    return layers_from(KnownShapes(family, shapes_of(family)))
+    return layers_in(KnownShapes(family, shapes_of(family)))
 
 
 @pytest.fixture(scope="module")
