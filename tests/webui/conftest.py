@@ -57,9 +57,9 @@ class Served:
 Serve = Callable[..., Served]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Starts a stand-in; all are ended with the session."""
+    """Starts a stand-in; all are ended with the folder's tests."""
     if sys.version_info >= (3, 12):
         pytest.skip("the WebUIs and their Gradios are for Python 3.10 and 3.11")
     running: list[subprocess.Popen[str]] = []
@@ -87,7 +87,7 @@ def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         process.wait(timeout=30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """A browser, driven by Playwright."""
     program = browser()
