@@ -73,6 +73,8 @@ class GenerateClassPriors(io.ComfyNode):
                                tooltip="Ancestral ones draw more varied pictures (section 3.3)."),
                 io.Int.Input("batch_size", default=4, min=1, max=64, optional=True,
                              tooltip="Pictures at once, 1 to 64; more need more memory."),
+                io.String.Input("class_prompt", default=PromptTemplates().class_, optional=True,
+                                tooltip="They are drawn, and trained on, as this: {class} is the noun, no [V] in it."),
             ],
             outputs=[
                 sockets.ClassPriors.Output(display_name="CLASS_PRIORS"),
