@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,5 +37,15 @@ def keep_uploads(blocks: Any, photos: Any) -> None:
     if NEW:
         return
     arrived = gr.UploadButton(file_count="multiple", visible=False, elem_id="dreambooth_arrived")
-    arrived.upload(lambda files: [file.name for file in files], [arrived], [photos], show_progress="hidden")
+    uploads = Path(arrived.DEFAULT_TEMP_DIR)
+    arrived.upload(lambda files: _uploaded(files, uploads), [arrived], [photos], show_progress="hidden")
     blocks.load(inputs=None, outputs=None, **with_js(UPLOAD_APART))
+
+
+def _uploaded(files: Sequence[Any], folder: Path) -> list[str]:
+    """Where the files lie. Raises gr.Error for one that was not uploaded: 3.41 copies whatever path a request names,
+    and what is handed on can be fetched."""
+    for file in files:
+        if not Path(file.orig_name).resolve().is_relative_to(folder.resolve()):
+            raise gr.Error(f"{Path(file.orig_name).name} was not uploaded: drop it again.")
+    return [file.name for file in files]

@@ -45,6 +45,7 @@ UPLOAD_APART = """() => {
         event.preventDefault();
         event.stopPropagation();
         photos.style.opacity = 0.5;
+        setTimeout(() => { photos.style.opacity = 1; }, 60000);
         arrived.files = files;
         arrived.dispatchEvent(new Event('change'));
         event.target.dispatchEvent(new Event('dragleave', { bubbles: true }));

@@ -72,7 +72,7 @@ def test_what_cannot_be_trained_is_refused_by_name(webui: Served, changes: dict[
 
 
 def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> None:
-    begun = webui.request(f"{ROOT}/train", {**ASKED, "options": {"steps": 1000}}, USER)
+    begun = webui.request(f"{ROOT}/train", {**ASKED, "prediction": "v_prediction", "options": {"steps": 1000}}, USER)
     assert begun["status"] in ("waiting", "running")
     assert refused(webui, "train", ASKED)[0] == 422
     awaited(webui, lambda said: said["step"] >= 2)
@@ -88,6 +88,8 @@ def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> N
     assert again["result"]["steps"] > steps
     assert [subject["trigger"] for subject in webui.request(f"{ROOT}/subjects", user=USER)] == ["olt dog"]
     assert webui.request(f"{ROOT}/stop", {}, USER) == {"stopping": False}
+    (record,) = (webui.data / "outputs" / "dreambooth" / "runs").glob("*/run.json")
+    assert json.loads(record.read_text())["asked"]["prediction"] == "v_prediction"
     # The checkpoint that was current when it was asked, by its name: another may be current since.
     kept = (webui.data / "outputs" / "dreambooth" / "asked").glob("*.json")
     assert {json.loads(file.read_text())["asked"]["base"] for file in kept} == {"toybase.safetensors"}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -68,6 +71,23 @@ def test_photos_arrive_whatever_is_chosen_meanwhile(page: Any, give: Callable[..
     page.locator("#dreambooth_method label", has_text="full").click()
     page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
     page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '400'")
+
+
+def test_no_file_is_handed_on_that_was_not_uploaded(webui: Served, tmp_path: Path) -> None:
+    config = webui.request("/config")
+    (arrived,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == "dreambooth_arrived"] or [None]
+    if arrived is None:
+        assert webui.kind == "forge", "whose Gradio looks at the paths itself"
+        return
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"secret")
+    (handler,) = [n for n, done in enumerate(config["dependencies"]) if done["inputs"] == [arrived]]
+    uploads = Path(tempfile.gettempdir()) / "gradio"
+    for path in (secret, uploads / os.path.relpath(secret, uploads)):
+        named = {"name": str(path), "orig_name": "photo.png", "is_file": True, "data": None}
+        with pytest.raises(HTTPError) as refused:
+            webui.request("/api/predict", {"fn_index": handler, "data": [[named]]})
+        assert "was not uploaded" in refused.value.read().decode()
 
 
 def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
