@@ -96,8 +96,9 @@ class Outcome:
 
     def _write_file(self, steps: int, name: str) -> Personalized:
         # The file says what it was trained with, where the run's record and key say what was asked.
-        options = replace(self.request.options, **levers_of(self.training.options))
-        request = replace(self.request, options=options)
-        result = save_steps(self.training.base, self.method, request, self.run, steps, name)
+        own = self.training.options
+        batch_size = own.batch_size * self.training.processes.count
+        options = replace(self.request.options, **levers_of(own), batch_size=batch_size, accumulation=own.accumulation)
+        result = save_steps(self.training.base, self.method, self.request, options, self.run, steps, name)
         self.run.add_file(result)
         return result

@@ -18,6 +18,7 @@ from .export.original import original_tensors
 from .export.said import Said
 from .export.written import require_same, write_checked
 from .methods import Lora, Method
+from .options import TrainOptions
 from .personalized import Personalized, read_personalized
 from .request import Request
 from .run import Run
@@ -38,9 +39,10 @@ def not_written(error: OSError, name: str, done: int, kept: int) -> ResultNotWri
     )
 
 
-def save_steps(base: Base, method: Method, request: Request, run: Run, steps: int, name: str) -> Personalized:
-    """What `steps` steps have trained, as a file of this name in the host's folder."""
-    options = request.options
+def save_steps(
+    base: Base, method: Method, request: Request, options: TrainOptions, run: Run, steps: int, name: str
+) -> Personalized:
+    """What `steps` steps have trained, as a file of this name in the host's folder. options: as it was trained."""
     with run.store.new_file(options.method, name) as file:
         if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
             return left
@@ -53,7 +55,7 @@ def save_steps(base: Base, method: Method, request: Request, run: Run, steps: in
             steps=steps,
             seed=options.seed,
         )
-        _write(base, method, result, _said(request, run, steps), run)
+        _write(base, method, result, _said(request, options, run, steps), run)
     return result
 
 
@@ -68,12 +70,12 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
     return None
 
 
-def _said(request: Request, run: Run, steps: int) -> Said:
+def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> Said:
     return Said(
         name=request.name,
         identifier=request.identifier,
         subject=request.subject,
-        options=request.options,
+        options=options,
         steps=steps,
         priors=0 if request.priors is None else request.priors.count,
         base_file=request.base_file,

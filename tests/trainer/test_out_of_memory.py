@@ -39,6 +39,7 @@ def test_a_run_that_may_fit_itself_does_and_learns_the_same(new_base: NewBase, a
     assert ["checkpointing" in warnings[0], "batch_size is 2" in warnings[1], "batch_size is 1" in warnings[2]] == [
         True
     ] * 3
-    said = [read_metadata(result.file)["ss_gradient_checkpointing"] for result in (straight, small)]
-    assert said == ["False", "True"], "a file says what it was trained with"
+    names = ("gradient_checkpointing", "batch_size_per_device", "gradient_accumulation_steps")
+    said = [[read_metadata(result.file)[f"ss_{name}"] for name in names] for result in (straight, small)]
+    assert said == [["False", "4", "1"], ["True", "1", "4"]], "a file says what it was trained with"
     torch.testing.assert_close(*([p.instance for p in run.losses()] for run in (plain, fitted)), rtol=1e-3, atol=1e-4)

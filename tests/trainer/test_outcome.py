@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dreambooth_nodes.tests.trainer.short_runs import (
@@ -37,6 +39,19 @@ def test_files_to_choose_from_are_usable_and_not_written_twice(new_base: NewBase
     kept = run.file_of(4)
     assert kept is not None and kept.steps == 4 and run.file() == result
     assert [event.path.name for event in events if isinstance(event, Saved)] == [names[3], names[1]]
+
+
+def test_the_lora_that_is_gone_on_from_may_be_deleted_meanwhile(
+    new_base: NewBase, asked: Request, store: Store
+) -> None:
+    first, _ = personalize(new_base(), asked, store)
+
+    def delete(event: Event) -> None:
+        if isinstance(event, Step):
+            first.file.unlink(missing_ok=True)
+
+    result, _ = personalize(new_base(), replace(asked, continue_from=first.file, name="next"), store, delete)
+    assert result.file.is_file() and not first.file.exists()
 
 
 def test_a_result_that_cannot_be_written_is_kept_and_written_by_the_next_run(

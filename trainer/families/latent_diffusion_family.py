@@ -17,7 +17,7 @@ from ..rare_tokens import ClipVocabulary, Vocabulary
 from ..source import Source
 from .latent_diffusion_keys import DENOISER, MARKS, VAE, denoiser_table, vae_table
 from .latent_diffusion_parts import latent_diffusion_parts
-from .prediction import prediction_of, zero_terminal_snr
+from .prediction import EDM, marked, prediction_of, zero_terminal_snr
 from .unet_shape import unet_shape
 
 ATTENTION = r"to_[qkv]|to_out\.0"
@@ -93,7 +93,9 @@ class LatentDiffusionFamily(Family):
 
     @classmethod
     def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
-        """`v_pred` and `ztsnr` where they hold and are not there."""
+        """`v_pred` and `ztsnr` where they hold and are not there; EDM's models have marks of their own."""
+        if marked(source) == EDM:
+            return {}
         holds = cls.answers(source, asked) == "v_prediction", zero_terminal_snr(source)
         said = [mark for mark, is_so in zip(MARKS, holds, strict=True) if is_so]
         return {mark: torch.zeros(0) for mark in said if mark not in source.shapes}

@@ -15,6 +15,8 @@ from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
 from dreambooth_nodes.trainer import contents
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_shapes, write_tensors
+from dreambooth_nodes.trainer.export.conversion import Conversion
+from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.families import load_base, open_source, separate_files
 from dreambooth_nodes.trainer.families.latent_diffusion_keys import DENOISER, VAE
@@ -73,6 +75,9 @@ def test_a_model_of_edms_noise_levels_is_refused(mark: str, asked: str | None, t
     file = write_tensors({**tensors, mark: torch.ones(1)}, tmp_path / "cosxl.safetensors", {})
     with pytest.raises(CheckpointError, match=r"cosxl.*'edm'"):
         load_base(file, asked)
+    # Its weights can be written all the same.
+    half = convert(Conversion(source=file, layout="checkpoint", target=tmp_path / "half.safetensors")).path
+    assert read_shapes(half) == read_shapes(file)
 
 
 def test_a_folder_with_edms_scheduler_is_refused(folder: Path, tmp_path: Path) -> None:
