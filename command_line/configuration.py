@@ -36,7 +36,8 @@ def with_configuration(words: list[str], commands: Mapping[str, argparse.Argumen
     table = read.pop(command) if isinstance(read.get(command), dict) else {}
     values = {key: value for key, value in read.items() if not _of_another(key, value, parser, commands)}
     added = [word for key, value in {**values, **table}.items() for word in _words(file, key, value, parser)]
-    return [command, *added, *words[1:]]
+    # A flag of one value at their end: what follows a list of files would be one more of them.
+    return [command, *added, f"--config={file}", *words[1:]]
 
 
 def _of_another(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 NO_MEMORY = (
-    "there is not enough memory ({0}). What would help: a smaller --width and --height, class images one by one "
-    "(--prior-batch-size=1), an --identifier of your own, or --device=cpu"
+    "there is not enough memory ({0}). Smaller pictures need less, and fewer of them at once, a smaller base, or "
+    "another device"
 )
 
 
@@ -19,5 +19,5 @@ def in_one_line(error: BaseException) -> str | None:
         from ..trainer.out_of_memory import is_out_of_memory
 
         if is_out_of_memory(error):
-            return NO_MEMORY.format(str(error).partition("\n")[0].strip())
+            return NO_MEMORY.format(str(error).partition("\n")[0].strip() or type(error).__name__)
     return None

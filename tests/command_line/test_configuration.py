@@ -29,7 +29,9 @@ def parsers() -> Parsers:
     parser.add_argument("--deep", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--sizes", type=int, nargs="+")
     export = argparse.ArgumentParser(prog="export")
+    export.add_argument("source")
     export.add_argument("--rank", type=int)
+    export.add_argument("--files", nargs="+")
     for each in (parser, export):
         add_config(each)
     return {"train": parser, "export": export}
@@ -57,11 +59,12 @@ def test_a_table_is_for_its_command(parsers: Parsers, tmp_path: Path) -> None:
 
 
 def test_a_bare_flag_is_for_the_commands_that_have_it(parsers: Parsers, tmp_path: Path) -> None:
-    text = 'steps = 5\nexport = "to a file"\nrank = 3\n'
+    text = 'steps = 5\nexport = "to a file"\nrank = 3\nfiles = ["a", "b"]\n'
     found = read(parsers, tmp_path / "a.toml", text)
     assert (found.steps, found.export) == (5, "to a file")
-    words = with_configuration(["export", f"--config={tmp_path / 'a.toml'}"], parsers)
-    assert parsers["export"].parse_args(words[1:]).rank == 3
+    words = with_configuration(["export", "a LoRA", f"--config={tmp_path / 'a.toml'}"], parsers)
+    read_too = parsers["export"].parse_args(words[1:])
+    assert (read_too.source, read_too.rank, read_too.files) == ("a LoRA", 3, ["a", "b"])
 
 
 def test_paths_are_relative_to_the_file(parsers: Parsers, tmp_path: Path) -> None:

@@ -151,4 +151,4 @@ def test_what_no_memory_holds_is_one_line(
     words = ["priors", "--base", toybase_file, "--noun", "dog", "--output", tmp_path, "--device", "cpu"]
     assert main([*map(str, words), "--priors", "1", "--width", "80000000"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "not enough memory" in said and "a smaller --width" in said
+    assert "not enough memory" in said and "Smaller pictures" in said

@@ -99,6 +99,7 @@ class PhotosPanel {
       // Answers may overtake each other.
       if (asked === this.asked) this.draw(found);
     } catch (error) {
+      if (asked !== this.asked) return;
       this.grid.replaceChildren(make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here.")));
       this.says.textContent = error.message;
     }
