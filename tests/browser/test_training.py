@@ -6,7 +6,7 @@ from dreambooth_nodes.demo import example
 from dreambooth_nodes.tests.browser.themes import LEAST_CONTRAST, contrasts, in_both_themes
 from dreambooth_nodes.tests.browser.workspace import NEWEST, PANEL, POINTS, Workspace
 
-STEPS, RESUMED_STEPS = 400, 80
+STEPS, RESUMED_STEPS = 400, 60
 DRAWN = f"document.querySelector('{PANEL} .db-raw.db-instance').getAttribute('d')"
 THUMBS = f"document.querySelectorAll('{PANEL} .db-thumb img').length"
 # Of the drawn loss, from the first step on.

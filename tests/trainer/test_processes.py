@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def two_processes(
             monkeypatch.setenv(name, value)
     settings = {name: value for name, value in request.options.settings.items() if name != "templates"}
     words = [sys.executable, str(SECOND), str(base), str(images), json.dumps(settings)]
-    second = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    # As accelerate starts them: threads of several processes on the same cores wait for each other.
+    second = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     processes = Processes.connected(0, 2, never, False)
     try:
         yield processes, second
