@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .checkpoint import CheckpointError, Shapes
 from .part import Files, Part, PartFiles
+from .source import EDM
 
 WEIGHTS = ("diffusion_pytorch_model", "model")
 
@@ -54,7 +55,7 @@ def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dic
     files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weights(folder / "vae"))
     said = json.loads(config.read_text(encoding="utf-8"))
     if str(said.get("_class_name")).startswith("EDM"):
-        said["prediction_type"] = "edm"
+        said["prediction_type"] = EDM
     zero_snr = {"zero_snr": "true"} if said.get("rescale_betas_zero_snr") else {}
     return files, {"prediction_type": said.get("prediction_type", "epsilon"), **zero_snr}
 

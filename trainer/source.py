@@ -13,6 +13,9 @@ from torch import Tensor
 from .checkpoint import Shapes, read_metadata, read_shapes, read_tensors
 from .contents import Contents, kind_of
 
+EDM = "edm"
+"""The hint "prediction_type" of Karras et al.'s noise levels (CosXL, Playground 2.5): another process than ours."""
+
 
 class Source(Protocol):
     """A model on disk, under the names of a checkpoint in the original layout."""

@@ -6,13 +6,11 @@ from typing import get_args
 
 from ..checkpoint import CheckpointError
 from ..noise_process import Prediction
-from ..source import Source
+from ..source import EDM, Source
 
 DEEP_NORM = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 SPREAD_OF_V = 0.09
 """Stable Diffusion 2's weights carry no mark; ComfyUI tells its 768-v models by the spread of this bias."""
-EDM = "edm"
-"""Karras et al.'s noise levels, in CosXL and Playground 2.5: another process than the one that is trained here."""
 NAMES = {"epsilon": "epsilon", "eps": "epsilon", "v": "v_prediction", "v_prediction": "v_prediction"}
 
 
