@@ -14,7 +14,7 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench bench-quality bench-faults lint format test test-all test-matrix clean
+.PHONY: help setup demo bench bench-quality bench-faults lock lint format test test-all test-matrix clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ bench-quality: setup ## likeness and prompt fidelity by row (DIFFUSERS= adds the
 
 bench-faults: setup ## deaths, bad inputs, a full disk, two jobs, twenty trainings: what survives; status 1 where something does not
 	@$(VENV_PYTHON) . bench-faults
+
+lock: setup ## choose anew the exact version of every package that setup and the tests install (the newest that fit)
+	@$(VENV_PYTHON) -m demo.lock
 
 lint: setup ## ruff and mypy
 	$(VENV_PYTHON) -m ruff check .

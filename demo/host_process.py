@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from ..trainer.openmp import openmp_settings
 from .environment import ROOT, comfyui_folder, comfyui_python
 
 PACK_FOLDER = "dreambooth-nodes"
@@ -85,7 +86,7 @@ class HostProcess:
             self._process = subprocess.Popen(
                 [str(python), "main.py", *options],
                 cwd=comfyui_folder(),
-                env={**os.environ, **offline},
+                env={**os.environ, **offline, **openmp_settings()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

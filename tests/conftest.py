@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 runpy.run_path(str(ROOT / "__main__.py"), run_name="dreambooth_command_line")["load_package"]()
 
+from dreambooth_nodes.trainer.openmp import openmp_settings  # noqa: E402  the package is loaded by now, torch is not
+
+os.environ.update(openmp_settings())
+
 
 @pytest.fixture(scope="session")
 def toybase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:

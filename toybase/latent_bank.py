@@ -6,6 +6,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Generator, Tensor
 
+from ..trainer.precision import fastest_autocast
 from .narrow_vae import SCALING
 from .text_encoder import DISTINCT, short_ids
 from .world import World
@@ -43,7 +44,7 @@ class LatentBank:
     def _encode(self, count: int) -> tuple[Tensor, Tensor]:
         scenes = self.world.draw_scenes(self.generator, count)
         pictures = self.world.render(scenes, self.size).to(memory_format=torch.channels_last)
-        with torch.autocast(self.world.device.type, torch.bfloat16):
+        with fastest_autocast(self.world.device):
             moments = torch.cat([self.vae.quant_conv(self.vae.encoder(p)) for p in pictures.split(128)])
         ids = torch.tensor([short_ids(caption) for caption in self.world.captions(scenes)])
         return moments.half().clamp(-60, 60), ids.to(self.world.device)

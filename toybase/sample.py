@@ -9,6 +9,7 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionMode
 from torch import Generator, Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..trainer.precision import fastest_autocast
 from .denoiser import SCHEDULE
 from .narrow_vae import SCALING
 from .text_encoder import short_context, short_ids, short_mask
@@ -36,7 +37,7 @@ def sample(
     mask = short_mask(2 * len(prompt), device)
     for timestep in schedule.timesteps:
         doubled = schedule.scale_model_input(torch.cat([latents, latents]), timestep)
-        with torch.autocast(device.type, torch.bfloat16), sdpa_kernel([SDPBackend.MATH]):
+        with fastest_autocast(device), sdpa_kernel([SDPBackend.MATH]):
             without, with_prompt = (
                 denoiser(doubled, timestep, context, encoder_attention_mask=mask).sample.float().chunk(2)
             )

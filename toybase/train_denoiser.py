@@ -23,7 +23,7 @@ from .narrow_vae import new_vae
 from .sample import sample_prompts
 from .sheet import PROMPTS, contact_sheet
 from .text_encoder import short_context, short_ids, short_mask
-from .training import Average, Clock, rank, resume, save_weights, share, workers
+from .training import Average, Clock, rank, resume, save_weights, share, training_autocast, workers
 from .world import World
 
 EMPTY_CAPTIONS = 0.10
@@ -45,7 +45,7 @@ def denoising_loss(model: nn.Module, latents: Tensor, ids: Tensor, schedule: DDP
     timestep = ((torch.arange(count, device=device) + torch.rand(count, device=device)) / count * 1000).long()
     noise = torch.randn_like(latents)
     noisy = schedule.add_noise(latents, noise, timestep)
-    with torch.autocast(device.type, torch.bfloat16):
+    with training_autocast(device):
         output = model(
             noisy, timestep, short_context(ids), encoder_attention_mask=short_mask(count, device), return_dict=False
         )[0]

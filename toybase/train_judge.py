@@ -22,7 +22,7 @@ from .judge_scenes import GROUP, IdentityScenes, ScenePool, name_classes
 from .judge_softening import soften
 from .palette import NOUNS
 from .quantize import WEIGHTS, pack, unpack
-from .training import Average, Clock
+from .training import Average, Clock, training_autocast
 
 TEMPERATURE = 0.1
 CAPACITY, REUSE = 5000, 4
@@ -42,7 +42,7 @@ def contrast(embedding: Tensor, same: Tensor, other: Tensor) -> Tensor:
 
 def judge_loss(network: JudgeNetwork, pictures: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropies and contrastive losses of a ScenePool's batch."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with training_autocast(pictures.device):
         seen = network(pictures.to(memory_format=torch.channels_last))
     kind, place, colour, drawing, identity = labels.unbind(1)
     noun = kind.masked_fill(kind >= len(NOUNS), -1)

@@ -20,7 +20,7 @@ from .icons import Icons, load_icons
 from .narrow_vae import SCALING, fold_statistics, new_vae
 from .reconstruction import VaeObjective, psnr
 from .sheet import save_pairs
-from .training import Average, Clock, rank, resume, save_weights, share, workers
+from .training import Average, Clock, rank, resume, save_weights, share, training_autocast, workers
 from .world import World
 
 OTHER_ICONS = 0.15
@@ -70,7 +70,7 @@ class VaeTraining:
         self.optimizer.param_groups[0]["lr"] = learning_rate
         noise = torch.randn(len(batch), 4, self.size // 8, self.size // 8, device=self.device)
         # stored latents have a std of 1 / SCALING, new ones of 1
-        with torch.autocast(self.device, torch.bfloat16):
+        with training_autocast(batch.device):
             loss: Tensor = self.objective(batch, noise, SCALING if self.resumed else 1.0)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)

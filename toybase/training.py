@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from ..trainer.precision import autocast, fastest_dtype
 
 WARM_UP_SECONDS = 60.0
 """At most; a tenth of the budget where that is shorter."""
@@ -29,6 +32,15 @@ def share(module: nn.Module) -> nn.Module:
     """The module with gradients averaged over all workers."""
     torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     return nn.parallel.DistributedDataParallel(module, gradient_as_bucket_view=True)
+
+
+def training_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """The forward of a training step: in bf16 where the device is fast in it, else in float32.
+
+    Not in fp16, whose gradients would have to be scaled.
+    """
+    dtype = fastest_dtype(device)
+    return autocast(None if dtype == torch.float16 else dtype, device)
 
 
 class Clock:

@@ -5,6 +5,7 @@ Trained weights and their gradients are float32, or bf16 where asked; optimizer 
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -16,12 +17,12 @@ AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16,
 
 
 def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The autocast dtype, or None for float32. "auto" takes the fastest that the device does well.
+    """The autocast dtype, or None for float32. "auto" takes `fastest_dtype`.
 
     Raises OptionError where the device cannot do what was asked.
     """
     if precision == "auto":
-        return _best(device)
+        return fastest_dtype(device)
     if precision == "fp16" and device.type == "cpu":
         raise OptionError("precision is 'fp16', which a CPU trains slowly and inexactly; use auto, bf16 or fp32.")
     return AUTOCAST[precision]
@@ -55,6 +56,11 @@ def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContext
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
+def fastest_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A forward in `fastest_dtype`."""
+    return autocast(fastest_dtype(device), device)
+
+
 def cast_frozen(module: nn.Module, dtype: torch.dtype) -> None:
     """Cast what autocast would cast anew at every forward: the frozen weights of linear layers and convolutions."""
     for layer in module.modules():
@@ -62,7 +68,11 @@ def cast_frozen(module: nn.Module, dtype: torch.dtype) -> None:
             layer.to(dtype)
 
 
-def _best(device: torch.device) -> torch.dtype | None:
+def fastest_dtype(device: torch.device) -> torch.dtype | None:
+    """The dtype that matrix products of this device are fastest in, or None for float32.
+
+    Whatever trains, samples or measures without a precision of the user's own takes this one.
+    """
     if device.type == "cuda":
         return torch.bfloat16 if _gpu_multiplies_bf16(device) else torch.float16
     if device.type == "cpu" and _cpu_multiplies_bf16():
@@ -76,6 +86,16 @@ def _gpu_multiplies_bf16(device: torch.device) -> bool:
 
 
 def _cpu_multiplies_bf16() -> bool:
-    """Only a CPU with matrix tiles (AMX) multiplies bf16 faster than float32."""
-    asks = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(asks and asks())
+    """Only a CPU with matrix tiles (AMX) multiplies bf16 faster than float32; others emulate it, many times slower."""
+    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(has_tiles and has_tiles()) and _kernels_may_use_tiles()
+
+
+def _kernels_may_use_tiles() -> bool:
+    """Whether the user leaves oneDNN and torch the instructions that the CPU has.
+
+    https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html; torch reads ATEN_CPU_CAPABILITY.
+    """
+    one_dnn = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "DEFAULT")).upper()
+    torch_allows = os.environ.get("ATEN_CPU_CAPABILITY", "avx512").lower().startswith(("avx512", "amx"))
+    return torch_allows and (one_dnn in ("ALL", "DEFAULT") or "AMX" in one_dnn)

@@ -12,6 +12,7 @@ from dreambooth_nodes.bench.quality.eyes import ToybaseEyes, between_photos
 from dreambooth_nodes.bench.quality.materials import Materials, pixels
 from dreambooth_nodes.bench.quality.rivals.merged import MergedDenoiser, differences
 from dreambooth_nodes.tests.behaviour.trainings import (
+    CPU,
     IDENTIFIER,
     NOUN,
     PLACES,
@@ -20,13 +21,13 @@ from dreambooth_nodes.tests.behaviour.trainings import (
     Outcome,
     Train,
     framed,
-    in_best_dtype,
     pictures,
 )
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.families import fingerprint_of
 from dreambooth_nodes.trainer.photos import Photo
+from dreambooth_nodes.trainer.precision import fastest_autocast
 from dreambooth_nodes.trainer.sampling import draw
 
 RANK = 16
@@ -105,7 +106,7 @@ def test_the_base_is_the_same_after_training(materials: Materials, with_priors: 
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_masked_background_is_not_learned(masked: bool, train: Train, photos: tuple[Photo, ...]) -> None:
     base = train(photos=tuple(framed(photo, MAGENTA, masked) for photo in photos), steps=150).base
-    with in_best_dtype():
+    with fastest_autocast(CPU):
         drawn = draw(base, [f"a {IDENTIFIER} {NOUN}"] * 8, range(8), SAMPLER)
     border = torch.cat([drawn[..., :6, :].flatten(2), drawn[..., -6:, :].flatten(2)], dim=2)
     red, green, blue = border.unbind(1)

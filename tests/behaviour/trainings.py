@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +11,14 @@ from torch import Tensor
 
 from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.photos import Photo
-from dreambooth_nodes.trainer.precision import autocast, forward_dtype
+from dreambooth_nodes.trainer.precision import fastest_autocast
 from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
 
 SIDE, NOUN, IDENTIFIER, PRIORS = 64, "car", "olt", 24
 SAMPLER = SamplerSettings(width=SIDE, height=SIDE, sampler="euler", steps=14, guidance=4.5)
 PLACES = ("in the forest", "in the snow", "on the moon", "in a room")
 SEEDS = 4
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -34,25 +34,19 @@ class Outcome:
     of_class: Tensor
 
 
-def in_best_dtype() -> AbstractContextManager[object]:
-    """A forward as this CPU does it best."""
-    cpu = torch.device("cpu")
-    return autocast(forward_dtype("auto", cpu), cpu)
-
-
 def pictures(base: Base, word: str, identifier: str = IDENTIFIER, seeds: int = SEEDS) -> Tensor:
     """Of `a [V] car` at every place, `seeds` each."""
     named = f"a {identifier} {word}" if identifier else f"a {word}"
     prompts = [f"{named} {place}" for place in PLACES for _ in range(seeds)]
     base.denoiser.eval()
-    with in_best_dtype():
+    with fastest_autocast(CPU):
         return draw(base, prompts, [seed for _ in PLACES for seed in range(seeds)], SAMPLER)
 
 
 def class_pictures(base: Base) -> Tensor:
     """16 of `a car`."""
     base.denoiser.eval()
-    with in_best_dtype():
+    with fastest_autocast(CPU):
         return draw(base, [f"a {NOUN}"] * 16, range(16), SAMPLER)
 
 
