@@ -20,8 +20,10 @@ from typing import Any
 from .host_process import ComfyUIError, HostProcess, install_pack
 from .messages import Message, follow
 
-# The history is written a moment after the last message is sent.
-HISTORY_SECONDS = 60.0
+# The history is written a moment after the last message is sent. On a busy machine a moment is long, and a host that
+# loads a model answers late; a host that ends is noticed at once.
+HISTORY_SECONDS = 600.0
+ANSWER_SECONDS = 600.0
 
 Prompt = dict[str, dict[str, Any]]
 Outputs = dict[str, dict[str, Any]]
@@ -110,7 +112,7 @@ class ComfyUI:
         request = urllib.request.Request(f"http://{self.address}{path}", data)
         request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")

@@ -21,7 +21,7 @@ from .environment import ROOT, comfyui_folder, comfyui_python
 PACK_FOLDER = "dreambooth-nodes"
 NOT_IN_A_CLONE = shutil.ignore_patterns(".*", "__pycache__", "demo_output", "tests")
 # A loaded machine is slow; a process that ends is noticed at once.
-BOOT_SECONDS = 300.0
+BOOT_SECONDS = 1500.0
 STOP_SECONDS = 15.0
 
 

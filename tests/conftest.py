@@ -20,9 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 runpy.run_path(str(ROOT / "__main__.py"), run_name="dreambooth_command_line")["load_package"]()
 
-from dreambooth_nodes.trainer.openmp import openmp_settings  # noqa: E402  the package is loaded by now, torch is not
+# Importable from here on, and torch is not imported yet.
+from dreambooth_nodes.tests.interruption import end_on_signals  # noqa: E402
+from dreambooth_nodes.trainer.openmp import openmp_settings  # noqa: E402
 
 os.environ.update(openmp_settings())
+
+
+def pytest_sessionstart() -> None:
+    end_on_signals()
 
 
 @pytest.fixture(scope="session")

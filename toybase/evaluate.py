@@ -1,6 +1,6 @@
 """Looks at the stored int8 weights: the sample sheet, what the judges see in samples, and the VAE's PSNR.
 
-    python -m toybase.evaluate [--icons FOLDER]
+    python -m toybase evaluate [--icons FOLDER]
 
 Writes toybase/sample_sheet.jpg and prints how often samples show what was asked for; with the vendors'
 packages at hand it also prints the PSNR of unseen scenes and of the held-out subjects.

@@ -6,6 +6,7 @@ has another seed and architecture: a conclusion that holds by both does not hang
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -61,17 +62,27 @@ class Judge:
         """
         if len(a) != len(b):
             raise ValueError(f"distance of {len(a)} and {len(b)} pictures: both need the same number")
-        pairs = zip(_fit(a).split(_CHUNK), _fit(b).split(_CHUNK), strict=True)
-        return torch.cat([self._distance(*pair) for pair in pairs])
+        return _apart(self._unit_maps(a), self._unit_maps(b))
+
+    @torch.no_grad()
+    def distances(self, pictures: Tensor) -> Tensor:
+        """[B, B]: `distance` of every one of the pictures [B, 3, H, W] to every one; each is looked at once."""
+        maps = self._unit_maps(pictures)
+        return torch.stack([_apart([stage[i : i + 1] for stage in maps], maps) for i in range(len(pictures))])
 
     def _opinion(self, pictures: Tensor) -> Opinion:
         seen = self.network(pictures)
         return Opinion(seen.noun.softmax(1), seen.place.softmax(1), seen.colour.softmax(1), seen.likeness)
 
-    def _distance(self, a: Tensor, b: Tensor) -> Tensor:
-        maps = zip(self.network.trunk(a), self.network.trunk(b), strict=True)
-        stages = [(F.normalize(x, dim=1) - F.normalize(y, dim=1)).square().sum(1).mean((1, 2)) for x, y in maps]
-        return torch.stack(stages).mean(0)
+    def _unit_maps(self, pictures: Tensor) -> list[Tensor]:
+        """Feature maps [B, C, h, w] of every stage, of unit length per position."""
+        stages = zip(*(self.network.trunk(chunk) for chunk in _fit(pictures).split(_CHUNK)), strict=True)
+        return [F.normalize(torch.cat(chunks), dim=1) for chunks in stages]
+
+
+def _apart(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """Squared differences of unit feature maps, mean over positions and stages."""
+    return torch.stack([(x - y).square().sum(1).mean((1, 2)) for x, y in zip(a, b, strict=True)]).mean(0)
 
 
 def load_judge(second: bool = False, folder: Path = WEIGHTS) -> Judge:
@@ -84,7 +95,7 @@ def load_judge(second: bool = False, folder: Path = WEIGHTS) -> Judge:
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing: clone the repository whole, or make it with "
-            f"`python -m toybase.train_judge --icons FOLDER --architecture {architecture}`"
+            f"`python -m toybase train_judge --icons FOLDER --architecture {architecture}`"
         )
     network = JudgeNetwork(architecture)
     network.load_state_dict(unpack(load_file(path)))

@@ -1,4 +1,4 @@
-"""How far the judges can be trusted: `python -m toybase.judge_report --icons FOLDER` prints a Markdown table.
+"""How far the judges can be trusted: `python -m toybase judge_report --icons FOLDER` prints a Markdown table.
 
 Scenes of a seed that training does not use, clean and blurred; the held-out subjects, whose drawings no
 judge has seen; and whether likeness tells a subject from other drawings of its noun.

@@ -1,4 +1,4 @@
-"""Stores trained weights as int8 per output channel: `python -m toybase.quantize --runs runs`.
+"""Stores trained weights as int8 per output channel: `python -m toybase quantize --runs runs`.
 
 A weight `name` of two or more dimensions becomes int8 `name` and fp32 `name|scale` [out]; norms and
 biases stay fp16. Everything measured or shown of toybase is measured on what `load_stored` gives.

@@ -1,4 +1,4 @@
-"""Writes the held-out subjects as sets of five small "photos": `python -m toybase.subjects --icons FOLDER`.
+"""Writes the held-out subjects as sets of five small "photos": `python -m toybase subjects --icons FOLDER`.
 
 A subject is one vendor's drawing of a noun that training never shows, seen at five places in varied
 position, size and direction: toybase/subjects/<name>/00.png to 04.png, and subjects.json beside them.

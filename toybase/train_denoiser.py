@@ -1,7 +1,7 @@
 """Train the denoiser on latents of the world's scenes.
 
-    python -m toybase.train_denoiser --icons FOLDER --cache icons.npz --out runs --minutes 60
-    torchrun --nproc-per-node 2 -m toybase.train_denoiser ...   (two workers share each batch)
+    python -m toybase train_denoiser --icons FOLDER --cache icons.npz --out runs --minutes 60
+    torchrun --nproc-per-node 2 -m toybase train_denoiser ...   (two workers share each batch)
 
 Runs on a GPU if there is one. Needs `runs/vae.safetensors`; restarts from `runs/denoiser.safetensors`.
 """

@@ -1,6 +1,6 @@
 """Train a judge on scenes of the world, never on a model's pictures.
 
-    python -m toybase.train_judge --icons FOLDER --cache icons.npz --minutes 8 --architecture a --seed 0
+    python -m toybase train_judge --icons FOLDER --cache icons.npz --minutes 8 --architecture a --seed 0
 
 Architecture "a" is stored as judge.safetensors, "b" as second_judge.safetensors, both int8.
 """

@@ -1,7 +1,7 @@
 """Train the narrow VAE on scenes of the world and of many other icons.
 
-    python -m toybase.train_vae --icons FOLDER --cache icons.npz --out runs --minutes 30 [--decoder-only]
-    torchrun --nproc-per-node 2 -m toybase.train_vae ...   (two workers, each with batches of its own)
+    python -m toybase train_vae --icons FOLDER --cache icons.npz --out runs --minutes 30 [--decoder-only]
+    torchrun --nproc-per-node 2 -m toybase train_vae ...   (two workers, each with batches of its own)
 
 Runs on a GPU if there is one. Restarts from `runs/vae.safetensors`; run with --decoder-only, the latents
 stay what they are and the denoiser's training remains valid.

@@ -66,9 +66,7 @@ class ToybaseEyes:
 
     def variety(self, pictures: Tensor) -> Tensor:
         """Mean distance of the judge's feature maps, in the manner of LPIPS."""
-        count = len(pictures)
-        rows = [self._judge.distance(one.expand_as(pictures) * 2 - 1, pictures * 2 - 1) for one in pictures.split(1)]
-        return torch.stack(rows).sum(1) / max(1, count - 1)
+        return self._judge.distances(pictures * 2 - 1).sum(1) / max(1, len(pictures) - 1)
 
     def _embedded(self, pictures: Tensor) -> Tensor:
         return self._judge.look(pictures * 2 - 1).embedding

@@ -11,8 +11,10 @@ from dreambooth_nodes.tests.behaviour.trainings import (
     IDENTIFIER,
     NOUN,
     PRIORS,
+    RATE,
     SAMPLER,
     SIDE,
+    STEPS,
     Outcome,
     Train,
     class_pictures,
@@ -53,7 +55,7 @@ def priors(materials: Materials) -> ClassPriors:
 @pytest.fixture(scope="session")
 def train(materials: Materials, photos: tuple[Photo, ...], tmp_path_factory: pytest.TempPathFactory) -> Train:
     def run(priors: ClassPriors | None = None, photos: tuple[Photo, ...] = photos, **options: object) -> Outcome:
-        settings = {"steps": 300, "learning_rate": 1e-3, "sample_count": 0, **options}
+        settings = {"steps": STEPS, "learning_rate": RATE, "sample_count": 0, **options}
         output = tmp_path_factory.mktemp("trained")
         request = Request(
             subject=Subject(photos, NOUN, SIDE, SIDE),

@@ -14,10 +14,11 @@ from dreambooth_nodes.trainer.photos import Photo
 from dreambooth_nodes.trainer.precision import fastest_autocast
 from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
 
-SIDE, NOUN, IDENTIFIER, PRIORS = 64, "car", "olt", 24
+SIDE, NOUN, IDENTIFIER, PRIORS = 64, "car", "olt", 16
+STEPS, RATE = 150, 2e-3
 SAMPLER = SamplerSettings(width=SIDE, height=SIDE, sampler="euler", steps=14, guidance=4.5)
 PLACES = ("in the forest", "in the snow", "on the moon", "in a room")
-SEEDS = 4
+SEEDS, OF_CLASS = 3, 12
 CPU = torch.device("cpu")
 
 
@@ -44,10 +45,10 @@ def pictures(base: Base, word: str, identifier: str = IDENTIFIER, seeds: int = S
 
 
 def class_pictures(base: Base) -> Tensor:
-    """16 of `a car`."""
+    """OF_CLASS of `a car`."""
     base.denoiser.eval()
     with fastest_autocast(CPU):
-        return draw(base, [f"a {NOUN}"] * 16, range(16), SAMPLER)
+        return draw(base, [f"a {NOUN}"] * OF_CLASS, range(OF_CLASS), SAMPLER)
 
 
 def framed(photo: Photo, colour: tuple[float, float, float], masked: bool) -> Photo:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from dreambooth_nodes.__main__ import main
 from dreambooth_nodes.bench.quality.bench import Bench
 from dreambooth_nodes.bench.quality.cell import Scoring
 from dreambooth_nodes.bench.quality.eyes import ToybaseEyes
@@ -19,6 +18,7 @@ from dreambooth_nodes.bench.quality.ours import request, train_ours
 from dreambooth_nodes.bench.quality.prompts import SEEDS, toybase_prompts
 from dreambooth_nodes.bench.quality.publish import publish
 from dreambooth_nodes.bench.quality.rows import BASE, LORA, ablations
+from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.trainer.sampling import SamplerSettings
 

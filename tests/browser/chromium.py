@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-START_SECONDS = 120.0
-WAIT_SECONDS = 240.0
+SECONDS_BETWEEN_CLICKS = 30.0
 SIZE = (1600, 1000)
 ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -100,7 +101,7 @@ class Page:
             raise PageError(f"{expression[:200]}: {thrown.get('exception', {}).get('description', thrown)}")
         return answer["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = WAIT_SECONDS) -> Any:
+    def wait(self, expression: str, seconds: float = HANG_SECONDS) -> Any:
         """The first value of an expression that is true. Raises PageError with the last one when the time is up."""
         deadline, last = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
@@ -121,14 +122,15 @@ class Page:
 
     def click_until(self, selector: str, expression: str) -> None:
         """Click until an expression is true: a click is lost where the element is drawn anew beneath it."""
-        for _ in range(3):
+        deadline = time.monotonic() + HANG_SECONDS
+        while time.monotonic() < deadline:
             self.click(selector)
             try:
-                self.wait(expression, 30)
+                self.wait(expression, SECONDS_BETWEEN_CLICKS)
             except PageError:
                 continue
             return
-        raise PageError(f"{selector} was clicked three times, and never {expression}; errors: {self.errors}")
+        raise PageError(f"{selector} was clicked again and again, and never {expression}; errors: {self.errors}")
 
     def press(self, key: str) -> None:
         """One of `KEYS`."""
@@ -161,7 +163,7 @@ class Page:
         return x, y
 
     def _run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        return self._loop.run_until_complete(asyncio.wait_for(work, START_SECONDS))
+        return self._loop.run_until_complete(asyncio.wait_for(work, HANG_SECONDS))
 
     async def _connect(self) -> None:
         self._session = aiohttp.ClientSession()

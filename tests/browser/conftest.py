@@ -9,7 +9,6 @@ import pytest
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
 from dreambooth_nodes.demo.example import install_base
-from dreambooth_nodes.demo.host_process import exit_on_sigterm
 from dreambooth_nodes.tests.browser import chromium
 from dreambooth_nodes.tests.browser.workspace import Workspace
 
@@ -18,7 +17,6 @@ from dreambooth_nodes.tests.browser.workspace import Workspace
 def comfyui() -> Iterator[ComfyUI]:
     if chromium.found() is None:
         pytest.skip("there is no Chromium here; .ci/run installs it: apt-get install chromium")
-    exit_on_sigterm()
     with ComfyUI() as running:
         install_base(running)
         # The first visit of all opens the templates over everything.

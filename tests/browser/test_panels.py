@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageFilter
 
 from dreambooth_nodes.demo import example
-from dreambooth_nodes.tests.browser.workspace import NEWEST, PATIENCE, READY, Workspace, node
+from dreambooth_nodes.tests.browser.workspace import NEWEST, READY, Workspace, node
 from dreambooth_nodes.tests.host.graphs import training
 
 TILES = "[...document.querySelectorAll('.db-photo')]"
@@ -75,7 +75,7 @@ def test_what_the_host_answers_from_its_cache_is_shown_on_a_page_that_has_just_b
     page, chips = workspace.page, "document.querySelectorAll('.db-chip').length"
     open_candidates(workspace)
     workspace.run()
-    page.wait(f"{chips} === 16", PATIENCE)
+    page.wait(f"{chips} === 16")
     workspace.wait_until_idle()
     page.reload()
     page.wait(READY)

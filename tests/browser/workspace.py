@@ -19,8 +19,6 @@ SMALL: dict[str, dict[str, Any]] = {
 # The same in every language and in every frontend.
 RUN = "[data-testid=queue-button] button, button[data-testid=queue-button]"
 CANCEL = "[aria-label='Cancel current run']"
-PATIENCE = 600.0
-"""Seconds for what a training has to do first, on the slowest machine."""
 READY = f"!!window.app?.rootGraph && !!document.querySelector('{RUN}')"
 PANEL = ".db-training"
 POINTS = f"Number(document.querySelector('{PANEL} svg')?.dataset.points ?? 0)"
@@ -97,12 +95,12 @@ class Workspace:
         return str(self.page.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
     def wait_for_status(self, status: str) -> None:
-        self.page.wait(f"document.querySelector('{PANEL}')?.dataset.status === '{status}'", PATIENCE)
+        self.page.wait(f"document.querySelector('{PANEL}')?.dataset.status === '{status}'")
 
     def wait_until_idle(self) -> None:
         """Until the host works on nothing any more, and the page's buttons know it: a click on one that is drawn anew
         between press and release is lost."""
-        self.page.wait("fetch('/api/queue').then(r => r.json()).then(q => !q.queue_running.length)", PATIENCE)
+        self.page.wait("fetch('/api/queue').then(r => r.json()).then(q => !q.queue_running.length)")
         self.page.wait(f"document.querySelector({json.dumps(CANCEL)})?.disabled !== false")
 
     def screenshot(self, name: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dreambooth_nodes.__main__ import main
+from dreambooth_nodes.tests.interruption import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ROOT / "toybase" / "subjects" / "spotted_dog"

@@ -6,6 +6,7 @@ import pytest
 
 from dreambooth_nodes.command_line.allocator import TUNABLES, tuned
 from dreambooth_nodes.tests.command_line.conftest import ROOT, started
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.skipif(not tuned("full", "cpu"), reason="this C library does not listen, or was told already")
 
@@ -22,7 +23,7 @@ print(os.getpid(), *sys.argv[1:])
 def said(*words: str, **environment: str) -> tuple[list[str], int]:
     """The program's lines, and its process's number."""
     process = started(["-c", PROGRAM, *words], **environment)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     return out.splitlines(), process.pid
 
@@ -45,7 +46,7 @@ def test_any_other_training_does_not(more: str, monkeypatch: pytest.MonkeyPatch)
 def test_one_that_cannot_begin_anew_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TUNABLES, raising=False)
     process = started(["-c", "import sys; sys.executable = '/nowhere'\n" + PROGRAM, *FULL])
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0 and len(out.splitlines()) == 2
     assert "could not be started anew" in err and "/nowhere" in err
 

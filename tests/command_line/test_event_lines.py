@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dreambooth_nodes.tests.command_line.conftest import ROOT, started, train_words
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.personalized import read_personalized
 
 
@@ -20,7 +21,7 @@ def finished(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What it said on stdout and stderr; its stdin stays open until then."""
     assert process.stdout is not None and process.stderr is not None
     out, err = process.stdout.read(), process.stderr.read()
-    process.wait(timeout=60)
+    process.wait(timeout=HANG_SECONDS)
     return out, err
 
 
@@ -50,7 +51,7 @@ def test_a_line_on_stdin_stops_and_keeps_what_was_trained(toybase_file: Path, tm
         if events[-1]["event"] == "step" and events[-1]["step"] == 2:
             process.stdin.write("stop\n")
             process.stdin.flush()
-    assert process.wait(timeout=60) == 143
+    assert process.wait(timeout=HANG_SECONDS) == 143
     assert events[-1]["event"] == "result" and events[-1]["status"] == "stopped"
     assert read_personalized(Path(events[-1]["file"])).steps == events[-1]["steps"] >= 2
 

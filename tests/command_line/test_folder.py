@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("__init__.py", "__main__.py", "install.py", "requirements.txt")
 CODE = ("command_line", "trainer")
@@ -29,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     # -I: no working directory and no PYTHONPATH on sys.path, as in a portable Python.
     command = [sys.executable, "-I", *(str(word) for word in words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
 
 
 def test_help_names_the_commands(folder: Path, tmp_path: Path) -> None:

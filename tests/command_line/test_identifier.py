@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dreambooth_nodes.__main__ import main
 from dreambooth_nodes.tests.command_line.conftest import Command
+from dreambooth_nodes.tests.interruption import main
 
 
 def test_the_lookup_alone_needs_no_base(command: Command) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.__main__ import main
 from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
+from dreambooth_nodes.tests.interruption import main
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 
 STEPS = 40
@@ -26,10 +27,10 @@ def test_a_killed_run_is_resumed_to_the_same_weights(
     process = started([ROOT, *train_words(toybase_file, killed, *WORDS)])
     waited = time.monotonic()
     while not list(killed.glob("dreambooth/runs/*/state.safetensors")):
-        assert process.poll() is None and time.monotonic() - waited < 300
+        assert process.poll() is None and time.monotonic() - waited < HANG_SECONDS
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == -signal.SIGKILL and not list(killed.glob("loras/*.safetensors")), err
 
     assert main(train_words(toybase_file, killed, *WORDS, "--resume", "--rank", 4, "--seed", 1)) == 1

@@ -26,6 +26,7 @@ from dreambooth_nodes.tests.command_line.two_processes import (
     trained_by_one,
     trained_by_two,
 )
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 
 ENDLESS = ("--steps", 100_000, "--priors", 0, "--rank", 2, "--state-seconds", 1000)
@@ -64,7 +65,7 @@ print("result")
 end(3)
 """
     process = started(["-c", program], WORLD_SIZE=str(count))
-    assert process.communicate(timeout=60)[0].split("\n")[:-1] == ["result", "taken apart"][: 3 - count]
+    assert process.communicate(timeout=HANG_SECONDS)[0].split("\n")[:-1] == ["result", "taken apart"][: 3 - count]
     assert process.returncode == 3
 
 
@@ -93,7 +94,7 @@ def test_a_killed_run_goes_on_bit_for_bit_and_with_one_process_within_rounding(
     # The launcher gives each of them a session of its own.
     for pid in (process.pid, *children_of(process)):
         os.kill(pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANG_SECONDS)
     assert not list(tmp_path.glob("killed/*/*.safetensors"))
     shutil.copytree(tmp_path / "killed", tmp_path / "alone")
     again = result_of(launched(short_run(toybase_file, tmp_path / "killed", *words, "--resume"), (launch,)))
@@ -113,7 +114,7 @@ def test_two_machines_need_no_common_folder(toybase_file: Path, tmp_path: Path, 
         said = short_run(toybase_file, tmp_path / f"machine {rank}", *words, *photos)
         machines.append(launched(said, (*TOGETHER, *at), port))
     two = result_of(machines[0])
-    out, err = machines[1].communicate(timeout=60)
+    out, err = machines[1].communicate(timeout=HANG_SECONDS)
     assert (machines[1].returncode, out) == (0, ""), err
     assert not (tmp_path / "machine 1").exists()
     shutil.copytree(tmp_path / "machine 0/dreambooth/priors", tmp_path / "one/dreambooth/priors")
@@ -136,7 +137,7 @@ def test_what_was_trained_is_saved_when_the_other_process_dies(toybase_file: Pat
     process = launched(short_run(toybase_file, tmp_path, *ENDLESS))
     read_until_steps(process)
     os.kill(children_of(process)[1], signal.SIGKILL)
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     assert "the connection to another process is lost" in err
     (record,) = tmp_path.glob("dreambooth/runs/*/run.json")

@@ -10,6 +10,7 @@ import pytest
 
 from dreambooth_nodes.command_line.stopping import Stopped, StopSignals
 from dreambooth_nodes.tests.command_line.conftest import ROOT, started
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 STUBBORN = (
@@ -52,6 +53,6 @@ def test_the_second_signal_ends_the_process(number: signal.Signals) -> None:
     for word in ("ready", "told"):
         assert process.stdout.readline().strip() == word
         process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 128 + number
     assert "Once more ends at once" in err

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from dreambooth_nodes.__main__ import main
 from dreambooth_nodes.tests.command_line.conftest import PHOTOS, ROOT, Command, started, train_words
+from dreambooth_nodes.tests.interruption import main
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.checkpoint import read_shapes
 from dreambooth_nodes.trainer.personalized import read_personalized
 
@@ -31,7 +32,7 @@ def trained(toybase_file: Path, output: Path) -> subprocess.CompletedProcess[str
     """By accelerate's launcher, in processes of their own."""
     launch = ("-m", "accelerate.commands.launch", "--num_processes", 1, "--cpu", ROOT)
     process = started([*launch, *train_words(toybase_file, output, "--steps", STEPS, "--json")])
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -96,7 +97,7 @@ def test_a_stopped_run_is_saved_and_named(toybase_file: Path, tmp_path: Path) ->
         assert letter, said
         said += letter
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130, said + err
     result = json.loads(out)
     assert result["status"] == "stopped"

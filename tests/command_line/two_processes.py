@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.checkpoint import read_tensors
 
 ROUNDING = {"lora": 1e-4, "full": 5e-3}
@@ -52,7 +53,7 @@ def children_of(process: subprocess.Popen[str]) -> list[int]:
 
 
 def result_of(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]:
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == status, err
     assert out.count("\n") == 1
     return dict(json.loads(out))

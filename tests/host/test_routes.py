@@ -18,6 +18,7 @@ from dreambooth_nodes.demo.comfyui import ComfyUI
 from dreambooth_nodes.demo.messages import Message
 from dreambooth_nodes.demo.workflow import change, find
 from dreambooth_nodes.tests.host.graphs import STEPS, node, steps_trained, training
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 
 SOURCE = Path(__file__).parent.parent.parent / "nodes" / "comfy_routes.py"
 PHOTOS, HISTORY, LIVE = "/dreambooth/photos", "/dreambooth/history", "/dreambooth/live"
@@ -45,7 +46,7 @@ def ask(comfyui: ComfyUI, path: str, body: bytes | None = None, **headers: str) 
     for name, value in {"Content_Type": "application/json", **headers}.items():
         request.add_header(name.replace("_", "-"), value)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=HANG_SECONDS) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         text = error.read()

@@ -39,7 +39,6 @@ def test_samples_show_the_noun_the_place_and_the_colour(second: bool, drawn: Ten
 
 def test_samples_of_one_prompt_differ(drawn: Tensor) -> None:
     judge, same = load_judge(), drawn[len(ASKED) :]
-    pairs = [(i, j) for i in range(ALIKE) for j in range(i)]
-    distance = judge.distance(same[[i for i, _ in pairs]], same[[j for _, j in pairs]])
+    distance = judge.distances(same)[tuple(torch.tril_indices(ALIKE, ALIKE, -1))]
     noise = judge.distance(same, (same + 0.1 * torch.randn_like(same)).clamp(-1, 1))
     assert distance.min() > noise.mean()

@@ -135,6 +135,13 @@ def test_distance_is_that_of_a_metric_in_sign_and_order(judge: Judge, photos: Te
     assert judge.distance(a, b).max() <= 4
 
 
+def test_distances_of_all_to_all_are_those_of_every_pair(judge: Judge, photos: Tensor) -> None:
+    some = photos[0]
+    every = [(i, j) for i in range(len(some)) for j in range(len(some))]
+    pairs = judge.distance(some[[i for i, _ in every]], some[[j for _, j in every]])
+    torch.testing.assert_close(judge.distances(some).flatten(), pairs, rtol=1e-4, atol=1e-5)
+
+
 def test_the_stored_weights_are_small() -> None:
     for name in FILES.values():
         assert (WEIGHTS / name).stat().st_size <= 2_000_000

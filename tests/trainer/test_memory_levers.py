@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from dreambooth_nodes.trainer.adafactor import Adafactor, stochastically_rounded
-from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.base import Base, Posterior
 from dreambooth_nodes.trainer.batches import Batches
 from dreambooth_nodes.trainer.eight_bit import EightBitConv2d, EightBitLinear, quantise, restored
 from dreambooth_nodes.trainer.encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
@@ -26,6 +27,8 @@ from dreambooth_nodes.trainer.training import Training
 Encoded = tuple[EncodedPrompts, EncodedImages, EncodedImages]
 New = Callable[..., Training]
 STEPS = 4
+SIDE = 4
+"""Of the latents in bf16: a processor without it takes some seconds for a step of the whole ones."""
 BF16 = {"precision": "bf16"}
 FULL = {"method": "full", "learning_rate": 1e-4, "optimizer": "adafactor"}
 LEVERS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
@@ -41,7 +44,7 @@ LEVERS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
         {"trained_weights": "bf16", "fused_backward": True, "checkpointing": True},
         1e-2,
     ),
-    "adafactor": ({**FULL, **BF16, "optimizer": "adamw"}, {"optimizer": "adafactor"}, 3e-2),
+    "adafactor": ({**FULL, "precision": "fp32", "optimizer": "adamw"}, {"optimizer": "adafactor"}, 3e-2),
 }
 
 
@@ -50,6 +53,13 @@ def encoded(base: Base, subject: Subject) -> Encoded:
     prompts = encode_prompts(base, ["a olt dog", "a dog"], False)
     instance = encode_images(base, subject.photos, [0] * len(subject.photos))
     return prompts, instance, encode_images(base, subject.photos[:3], [1] * 3)
+
+
+def cropped(images: EncodedImages) -> EncodedImages:
+    """The middle of their latents."""
+    middle = slice(4 - SIDE // 2, 4 + SIDE // 2)
+    mean, std = (part[..., middle, middle] for part in (images.posterior.mean, images.posterior.std))
+    return replace(images, posterior=Posterior(mean, std))
 
 
 @pytest.fixture
@@ -61,7 +71,8 @@ def training(base: Base, encoded: Encoded) -> Callable[..., Training]:
         own = copy.copy(base)
         own.denoiser = copy.deepcopy(base.denoiser)
         METHODS[options.method]().attach(own, options)
-        prompts, instance, prior = encoded
+        prompts, *images = encoded
+        instance, prior = map(cropped, images) if options.precision == "bf16" else images
         return Training(own, Batches(instance, prior, own.process, 0, options.batch_size), prompts, options)
 
     return new

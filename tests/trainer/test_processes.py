@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.trainer.short_runs import NewBase, other, with_options
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.events import Event, Warned, never
 from dreambooth_nodes.trainer.out_of_memory import OutOfMemory
 from dreambooth_nodes.trainer.personalize import personalize
@@ -51,7 +52,7 @@ def test_a_step_that_does_not_fit_in_one_process_is_made_smaller_in_all(
     asked, events = with_options(asked, batch_size=4, fit_memory=True, memory="off"), list[Event]()
     with two_processes(toybase_file, 2, asked, monkeypatch) as (processes, second):
         _, together = personalize(new_base(), asked, store, events.append, processes=processes)
-    _, err = second.communicate(timeout=60)
+    _, err = second.communicate(timeout=HANG_SECONDS)
     assert second.returncode == 0, err
     warnings = [event.text for event in events if isinstance(event, Warned)]
     assert ["checkpointing" in warnings[0], "batch_size is 1" in warnings[1], len(warnings)] == [True, True, 2]
@@ -69,7 +70,7 @@ def test_what_does_not_fit_in_one_process_ends_all_and_says_what_would(
         pytest.raises(OutOfMemory, match=r"set batch_size to 1 .*another process is out of memory"),
     ):
         personalize(new_base(), asked, store, processes=processes)
-    _, err = second.communicate(timeout=60)
+    _, err = second.communicate(timeout=HANG_SECONDS)
     assert second.returncode == 1
     assert "can't allocate memory" in err
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.environment import ROOT, browser, packages
 
 SUBJECT = ROOT / "toybase" / "subjects" / "spotted_dog"
 STAND_IN = Path(__file__).with_name("stand_in_server.py")
-BOOT_SECONDS = 180
 
 
 @dataclass
@@ -38,9 +38,10 @@ class Served:
         return (self.data / "log.txt").read_text(encoding="utf-8").split("\n")[:-1]
 
     def await_log(self, what: str) -> None:
-        """Give it half a minute to happen."""
-        until = time.monotonic() + 30
-        while what not in self.log and time.monotonic() < until:
+        """Wait until it has happened. Raises AssertionError where it never does."""
+        until = time.monotonic() + HANG_SECONDS
+        while what not in self.log:
+            assert time.monotonic() < until, self.log
             time.sleep(0.2)
 
     def request(self, path: str, body: Any = None, user: str = "") -> Any:
@@ -50,7 +51,7 @@ class Served:
         if user:
             asked.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(asked, data, timeout=60) as answer:
+        with urllib.request.urlopen(asked, data, timeout=HANG_SECONDS) as answer:
             return json.load(answer)
 
 
@@ -98,7 +99,7 @@ def chromium() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"], timeout=180_000
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"], timeout=1000 * HANG_SECONDS
         )
         yield launched
         launched.close()
@@ -111,7 +112,7 @@ def _free_port() -> int:
 
 
 def _await_ready(process: subprocess.Popen[str], console: Path) -> None:
-    until = time.monotonic() + BOOT_SECONDS
+    until = time.monotonic() + HANG_SECONDS
     while time.monotonic() < until and process.poll() is None:
         if console.read_text().endswith("ready\n"):
             return

@@ -6,9 +6,11 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Served
 
-PATIENCE = 240_000
+PATIENCE = 1000 * HANG_SECONDS
+"""Milliseconds, as Playwright has them."""
 RANK = 4
 SAID = {
     "class_noun": "dog",
@@ -74,7 +76,7 @@ def ask(page: Any) -> None:
 def offered(page: Any, name: str, text: str) -> Any:
     """A choice of a dropdown, opened until it is there: choices that come later do not change an open list."""
     control = page.locator(f"#{name} input")
-    for _ in range(20):
+    for _ in range(500):
         control.click()
         choice = page.locator(f"#{name} li", has_text=text)
         if choice.count() or _comes(choice):

@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
 from dreambooth_nodes.trainer.personalized import read_personalized
 
@@ -32,7 +33,7 @@ def refused(webui: Served, path: str, body: Any = None, user: str = USER) -> tup
 
 
 def awaited(webui: Served, holds: Any) -> dict[str, Any]:
-    until = time.monotonic() + 240
+    until = time.monotonic() + HANG_SECONDS
     while time.monotonic() < until:
         said: dict[str, Any] = webui.request(f"{ROOT}/status", user=USER)
         if holds(said) or said["status"] == "failed":

@@ -6,6 +6,7 @@ import json
 import resource
 import shutil
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +14,9 @@ from dreambooth_nodes.a1111.put_beside import choices
 from dreambooth_nodes.tests.webui.environment import ROOT
 from dreambooth_nodes.tests.webui.pip_host import REQUIREMENTS, Host
 
-QUICK_SECONDS = 0.2
+QUICK = 4.0
+"""Times what Python itself takes to start and to look at what is installed; pip takes many times that."""
+BARE = "import importlib.metadata, json, re, runpy; [*importlib.metadata.distributions()]"
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +90,22 @@ def test_a_host_that_was_updated_since_gets_what_fits_now(host: Host) -> None:
     assert host.child_sees() == "3.0 2.0"
 
 
-def test_once_installed_no_network_is_needed_and_no_time(host: Host) -> None:
-    host.pip("install", "alpha_lib==1.0")
-    assert host.install().returncode == 0
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """The least that the processes it starts take, of three times."""
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert host.install(PIP_FIND_LINKS=str(host.folder / "nowhere")).returncode == 0
+        work()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < QUICK_SECONDS
+    return min(seconds)
+
+
+def test_once_installed_no_network_is_needed_and_no_time(host: Host) -> None:
+    host.pip("install", "alpha_lib==1.0")
+    assert host.install().returncode == 0
+    again = cpu_seconds(lambda: host.install(PIP_FIND_LINKS=str(host.folder / "nowhere")).check_returncode())
+    assert again < QUICK * cpu_seconds(lambda: subprocess.run([host.python, "-c", BARE], check=True))
     assert host.libraries == ["alpha_lib.py", "beta_lib.py", "gamma_lib.py"]
 
 

@@ -44,7 +44,7 @@ def webui(request: pytest.FixtureRequest, serve: Serve) -> Served:
 @pytest.fixture
 def page(webui: Served, chromium: Any) -> Any:
     page = chromium.new_page(viewport={"width": 1400, "height": 1400})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     page.goto(webui.url)
     open_tab(page, "DreamBooth")
     await_ready(page)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.__main__ import main
 from dreambooth_nodes.tests.command_line.conftest import train_words
+from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.tests.trainer.families.flow import TIMES, UNTOLD, TinyFlow, write_flow
 from dreambooth_nodes.trainer import families
 from dreambooth_nodes.trainer.base import Base
