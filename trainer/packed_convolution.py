@@ -1,6 +1,8 @@
-"""A frozen convolution on a CPU, its weights laid out once as its kernels read them; torch does so at every call.
+"""A frozen convolution in bf16 on a CPU, its weights laid out once as its kernels read them; torch does so every time.
 
-oneDNN's own order, for the forward pass and for the gradient of the input. The answers are the convolution's.
+oneDNN's own order, for the forward pass and for the gradient of the input. The answers are the convolution's. Not in
+float32: there oneDNN lays weights out for another kernel than it then takes, and reorders them by a slow one at every
+call (figures: bench/README.md).
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ PLAIN: tuple[str, list[float], str] = ("none", [], "")
 
 
 def pack(layer: nn.Module) -> None:
-    """Let a frozen, plain convolution answer by packed weights from now on; any other layer stays as it is."""
+    """Let a frozen, plain convolution in bf16 answer by packed weights from now on; any other layer stays as it is."""
     frozen = not any(parameter.requires_grad for parameter in layer.parameters(recurse=False))
-    if type(layer) is nn.Conv2d and frozen and _is_plain(layer) and _packs():
+    if type(layer) is nn.Conv2d and frozen and layer.weight.dtype == torch.bfloat16 and _is_plain(layer) and _packs():
         # Set as an attribute: it stands before the class's own.
         vars(layer)["forward"] = partial(_answer, PackedConvolution(layer))
 

@@ -32,8 +32,8 @@ def test_a_convolution_without_a_gradient_of_its_input_skips_that_product() -> N
 
 
 def test_a_packed_convolution_is_the_same_products() -> None:
-    layer = nn.Conv2d(4, 8, 3, padding=1).requires_grad_(False)
-    x = torch.randn(2, 4, 10, 10, requires_grad=True)
+    layer = nn.Conv2d(4, 8, 3, padding=1).bfloat16().requires_grad_(False)
+    x = torch.randn(2, 4, 10, 10, dtype=torch.bfloat16, requires_grad=True)
     plain = cost_of(lambda: layer(x).sum().backward(), COMPUTES)
     pack(layer)
     assert cost_of(lambda: layer(x).sum().backward(), COMPUTES).flops == plain.flops > 0
