@@ -93,6 +93,7 @@ class Demo:
         phrases = [phrase for place, phrase in PLACES.items() if place not in seen][:SHEET_PLACES]
         prompt = change(prompt, "EmptyLatentImage", batch_size=SEEDS)
         rows = []
+        print(f"[3/4] {len(RESULTS) * SEEDS} pictures at each of {len(phrases)} places ...", flush=True)
         for number, phrase in enumerate(phrases, 1):
             asked = example.with_texts(prompt, trained["class_noun"], phrase)
             progress = Progress(asked, f"[3/4] {number} of {len(phrases)}, {phrase}: ")
