@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from statistics import mean
 
 SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """https://gcc.gnu.org/onlinedocs/libgomp/Environment-Variables.html"""
@@ -40,12 +39,13 @@ def is_busy() -> bool:
 
 def other_runnable_threads() -> float:
     """Threads of the machine that run or wait for a CPU, beside the one that asks; 0 where Linux does not tell."""
-    counts = []
-    for _ in range(LOOKS):
+    others = 0
+    for look in range(LOOKS):
+        if look:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         try:
             running = LOAD.read_text().split()[3].partition("/")[0]
         except OSError:
             return 0.0
-        counts.append(int(running) - 1)
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    return mean(counts)
+        others += int(running) - 1
+    return others / LOOKS

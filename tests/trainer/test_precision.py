@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.precision import fastest_dtype
+from dreambooth_nodes.trainer.precision import _kernels_may_use_tiles, fastest_dtype
 
 CPU = torch.device("cpu")
 OLDER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
@@ -27,19 +27,25 @@ def test_a_processor_without_bf16_trains_and_samples_in_float32(toybase_file: Pa
     assert found["finite"] and 0 < found["loss"] < 10
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"), [("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16"), ("ATEN_CPU_CAPABILITY", "avx2")]
-)
-def test_what_keeps_the_kernels_from_matrix_tiles_is_heeded(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(variable, value)
-    assert fastest_dtype(CPU) is None
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")
 
 
-def test_matrix_tiles_are_used_where_the_processor_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"):
+@pytest.fixture
+def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LIMITS:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(("name", "value"), zip(LIMITS, ("AVX512_CORE_BF16", "AVX2", "avx2"), strict=True))
+def test_what_keeps_the_kernels_from_matrix_tiles_is_heeded(
+    name: str, value: str, no_limits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _kernels_may_use_tiles()
+    monkeypatch.setenv(name, value)
+    assert not _kernels_may_use_tiles() and fastest_dtype(CPU) is None
+
+
+def test_matrix_tiles_are_used_where_the_processor_has_them(no_limits: None) -> None:
     if not getattr(torch.cpu, "_is_amx_tile_supported", bool)():
         pytest.skip("this processor has no matrix tiles")
     assert fastest_dtype(CPU) is torch.bfloat16
