@@ -9,10 +9,12 @@ import pytest
 
 from dreambooth_nodes.demo.environment import (
     COMFYUI,
+    CONSTRAINTS,
     SetUpError,
     comfyui_folder,
     comfyui_python,
     interpreter,
+    pip_arguments,
     requirement_files,
 )
 
@@ -30,11 +32,13 @@ def test_without_comfyui_dir_the_fetched_one_runs_in_our_environment(monkeypatch
     monkeypatch.delenv("COMFYUI_DIR", raising=False)
     monkeypatch.delenv("COMFYUI_PYTHON", raising=False)
     assert (comfyui_folder(), comfyui_python()) == (COMFYUI, None)
+    assert pip_arguments()[:2] == ["--constraint", CONSTRAINTS]
 
 
 def test_comfyui_dir_is_taken_and_its_requirements_with_it(own_comfyui: Path) -> None:
     assert comfyui_folder() == own_comfyui
     assert requirement_files()[-1] == own_comfyui / "requirements.txt"
+    assert "--constraint" not in pip_arguments(), "it asks for versions of its own"
 
 
 @pytest.mark.parametrize("name", [".venv", "venv"])
