@@ -12,7 +12,7 @@ _WORDS = (*ADJECTIVES, RARE_WORD)
 
 
 class Textures:
-    """Drawings [N, 96, 96, 4] uint8 with what dressing them needs: mean lightness, saturation, extent.
+    """Drawings [N, T, T, 4] uint8 with what dressing them needs: mean lightness, saturation, extent.
 
     extent [N, 2]: width and height of what is drawn, 0 to 1 of the texture.
     """
@@ -25,7 +25,7 @@ class Textures:
         self.extent = torch.cat([extent for _, _, extent in stats])
 
     def dress(self, drawing: Tensor, colour: Tensor, adjective: Tensor) -> Tensor:
-        """RGBA [B, 4, 96, 96] in 0 to 1, not premultiplied; indices as in Scenes."""
+        """RGBA [B, 4, T, T] in 0 to 1, not premultiplied; indices as in Scenes."""
         rgba = self.rgba[drawing].float() / 255
         rgb, alpha = rgba[:, :3], rgba[:, 3:]
         gamma, grey = self.gamma[drawing], self.grey[drawing]

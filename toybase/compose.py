@@ -1,4 +1,4 @@
-"""Puts dressed drawings into their backgrounds: size, position, flip, rotation, shadow, glow."""
+"""Puts dressed drawings into their backgrounds: size, position, rotation, shadow, glow."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def compose(backdrop: Tensor, drawn: Tensor, extent: Tensor, geometry: Tensor, a
     u = geometry.unbind(1)
     low, high = _size_range(adjective)
     scale = low + (high - low) * u[2]
-    angle = (u[4] - 0.5) * math.radians(14)
-    tilt = torch.where(u[5] < 0.5, -1.0, 1.0) * math.radians(32)
+    angle = (u[3] - 0.5) * math.radians(14)
+    tilt = torch.where(u[4] < 0.5, -1.0, 1.0) * math.radians(32)
     angle = torch.where(adjective == ADJECTIVES.index("tilted"), tilt + angle * 0.6, angle)
     free = (1.0 - scale * extent[:, 0]).clamp(0.04, 0.36)
     cx = 0.5 + (u[0] - 0.5) * free
     base = 0.84 + 0.12 * u[1] + (scale - 0.90).clamp(min=0) * 0.3
     cy = base - scale * extent[:, 1] / 2
     picture = _shadow_and_glow(backdrop, cx, base, cy, scale * extent[:, 0], adjective)
-    rgba = _place(drawn, backdrop.shape[-1], cx, cy, scale, angle, torch.where(u[3] < 0.5, -1.0, 1.0))
+    rgba = _place(drawn, backdrop.shape[-1], cx, cy, scale, angle)
     return (picture * (1 - rgba[:, 3:]) + rgba[:, :3]).clamp(0, 1)
 
 
@@ -55,13 +55,13 @@ def _shadow_and_glow(
     return torch.lerp(picture, light.expand_as(picture), halo.unsqueeze(1).expand_as(picture))
 
 
-def _place(drawn: Tensor, size: int, cx: Tensor, cy: Tensor, scale: Tensor, angle: Tensor, flip: Tensor) -> Tensor:
+def _place(drawn: Tensor, size: int, cx: Tensor, cy: Tensor, scale: Tensor, angle: Tensor) -> Tensor:
     """Premultiplied RGBA [B, 4, size, size]: sampled at twice the size, then averaged against aliasing."""
     premultiplied = torch.cat([drawn[:, :3] * drawn[:, 3:], drawn[:, 3:]], 1)
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
     dx, dy = 1 - 2 * cx, 1 - 2 * cy
     rows = [
-        torch.stack([flip * cos, flip * sin, flip * (cos * dx + sin * dy)], 1),
+        torch.stack([cos, sin, cos * dx + sin * dy], 1),
         torch.stack([-sin, cos, cos * dy - sin * dx], 1),
     ]
     grid = F.affine_grid(torch.stack(rows, 1), [len(drawn), 4, size * 2, size * 2], align_corners=False)

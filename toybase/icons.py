@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .palette import SUBJECTS, VENDORS, training_drawings
+from .palette import NOUNS, SUBJECTS, VENDORS, training_drawings
 
-TEXTURE = 96
+TEXTURE = 160
 """Side of a stored texture in pixels; the drawing touches its borders."""
 
 _SKIP = re.compile(r"flag|skin-tone|-tone|light-|dark-|keycap|letter|button|clock-|face-|person|man|woman|sign")
@@ -30,13 +30,15 @@ _SKIP = re.compile(r"flag|skin-tone|-tone|light-|dark-|keycap|letter|button|cloc
 class Icons:
     """Textures of the world's drawings, and of many other icons for the VAE to see.
 
-    world: uint8 [N, 96, 96, 4], drawings[i] = (noun, vendor, icon); held_out: the same for the
-    subjects, in the order of SUBJECTS; others: uint8 [M, 96, 96, 4].
+    world: uint8 [N, 160, 160, 4], in the order of palette.training_drawings(); held_out: the same for the
+    subjects, in the order of SUBJECTS; others: uint8 [M, 160, 160, 4]; classes: int [N + M], what each of the
+    world's drawings and then of the others shows (name_classes).
     """
 
     world: np.ndarray
     held_out: np.ndarray
     others: np.ndarray
+    classes: np.ndarray
 
 
 def load_icons(packages: Path, cache: Path) -> Icons:
@@ -47,7 +49,7 @@ def load_icons(packages: Path, cache: Path) -> Icons:
         np.savez_compressed(temporary, allow_pickle=False, **textures)
         temporary.replace(cache)
     stored = np.load(cache)
-    return Icons(stored["world"], stored["held_out"], stored["others"])
+    return Icons(stored["world"], stored["held_out"], stored["others"], stored["classes"])
 
 
 def _render_all(packages: Path) -> dict[str, np.ndarray]:
@@ -57,13 +59,30 @@ def _render_all(packages: Path) -> dict[str, np.ndarray]:
     others = []
     for vendor in VENDORS:
         others += [render_icon(packs[vendor], name) for name in other_names(packs[vendor], vendor)]
-    return {"world": np.stack(world), "held_out": np.stack(subjects), "others": np.stack(others)}
+    textures = {"world": world, "held_out": subjects, "others": others}
+    return {name: np.stack(rows) for name, rows in textures.items()} | {"classes": name_classes(packs)}
 
 
 def other_names(pack: dict[str, Any], vendor: str) -> list[str]:
-    """The vendor's icons in `Icons.others`, in their order: every second one that fits, no held-out subject."""
+    """The vendor's icons in `Icons.others`, in their order: every sixth one that fits, no held-out subject."""
     held_out = {icon for _, whose, icon in SUBJECTS.values() if whose == vendor}
-    return sorted(name for name in pack["icons"] if not _SKIP.search(name) and name not in held_out)[::2]
+    return sorted(name for name in pack["icons"] if not _SKIP.search(name) and name not in held_out)[::6]
+
+
+def name_classes(packs: dict[str, dict[str, Any]]) -> np.ndarray:
+    """What each training drawing, then each other icon, shows: a number per noun or icon name, [N + M]."""
+    drawings = training_drawings()
+    known = {(vendor, icon): noun for noun, vendor, icon in drawings}
+    doubtful = {icon for _, _, icon in drawings}
+    others = []
+    for vendor in VENDORS:
+        # a drawing that was judged not to look like its noun is a class of its own
+        others += [
+            known.get((vendor, name), f"{vendor}:{name}" if name in doubtful else f":{name}")
+            for name in other_names(packs[vendor], vendor)
+        ]
+    numbers = {noun: index for index, noun in enumerate(NOUNS)}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in [*(noun for noun, _, _ in drawings), *others]])
 
 
 def read_pack(packages: Path, vendor: str) -> dict[str, Any]:
@@ -81,7 +100,7 @@ def read_pack(packages: Path, vendor: str) -> dict[str, Any]:
 
 
 def render_icon(pack: dict[str, Any], name: str) -> np.ndarray:
-    """uint8 [96, 96, 4]: the icon cropped to what it draws, centred, its longer side touching the borders."""
+    """uint8 [160, 160, 4]: the icon cropped to what it draws, centred, its longer side touching the borders."""
     import resvg_py
 
     if name not in pack["icons"]:
@@ -93,7 +112,7 @@ def render_icon(pack: dict[str, Any], name: str) -> np.ndarray:
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'width="{width}" height="{height}" viewBox="{box}">{icon["body"]}</svg>'
     )
-    drawn = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=192, height=192))))
+    drawn = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=2 * TEXTURE, height=2 * TEXTURE))))
     return _fit(drawn.convert("RGBA"))
 
 

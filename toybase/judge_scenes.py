@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from .compose import compose
-from .icons import Icons, other_names, read_pack
+from .icons import Icons
 from .judge_networks import SIZE
 from .judge_softening import bend
-from .palette import ADJECTIVES, COLOURS, NOUNS, VENDORS, training_drawings
+from .palette import ADJECTIVES, COLOURS
 from .places import paint_places
 from .world import WORDS, Scenes, World
 
@@ -28,37 +27,21 @@ GROUP = len(SLOTS)
 SWAPS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 
 
-def name_classes(packages: Path, count: int) -> list[int]:
-    """What each training drawing, then each of `count` other icons, shows: a number per noun or icon name.
-
-    Raises ValueError where the packages are not those that the textures were made from.
-    """
-    drawings = training_drawings()
-    known = {(vendor, icon): noun for noun, vendor, icon in drawings}
-    doubtful = {icon for _, _, icon in drawings}
-    others = []
-    for vendor in VENDORS:
-        names = other_names(read_pack(packages, vendor), vendor)
-        # a drawing that was judged not to look like its noun is a class of its own
-        others += [known.get((vendor, n), f"{vendor}:{n}" if n in doubtful else f":{n}") for n in names]
-    if len(others) != count:
-        raise ValueError(f"{len(others)} other icons in {packages}, {count} in the cache: remove the cache")
-    numbers = {noun: index for index, noun in enumerate(NOUNS)}
-    return [numbers.setdefault(name, len(numbers)) for name in [*(noun for noun, _, _ in drawings), *others]]
-
-
 class IdentityScenes:
-    """Groups of six scenes in which only the drawing and its colours tell identities apart."""
+    """Groups of six scenes in which only the drawing and its colours tell identities apart.
 
-    def __init__(self, icons: Icons, classes: list[int], seed: int) -> None:
-        self.generator = Generator().manual_seed(seed)
+    What is drawn is chosen on the CPU and painted on `device`.
+    """
+
+    def __init__(self, icons: Icons, seed: int, device: str | torch.device = "cpu") -> None:
+        self.generator, self.device = Generator().manual_seed(seed), torch.device(device)
         self.known = World.of_training(icons.world)
         textures = np.concatenate([icons.world, icons.others])
-        self.every = World(textures, classes)
+        self.every = World(textures, icons.classes.tolist(), device)
         first: dict[bytes, int] = {}
         # the other icons hold many of the known ones once more
         self.canonical = torch.tensor([first.setdefault(t.tobytes(), index) for index, t in enumerate(textures)])
-        nouns = self.every.nouns
+        nouns = self.nouns = self.every.nouns.cpu()
         self.rivals = (nouns[:, None] == nouns) & (self.canonical[:, None] != self.canonical)
 
     def draw(self, groups: int) -> tuple[Scenes, Tensor]:
@@ -71,14 +54,15 @@ class IdentityScenes:
         colour = torch.stack(self._colours(groups), 1)[:, [0, 0, 0, 0, 1, 1]].flatten()
         colour = colour.masked_fill((word == REPAINTED[0]) | (word == REPAINTED[-1]), -1)
         words = torch.where(word >= 0, word, shape)
-        noun = self.every.nouns[drawing]
+        noun = self.nouns[drawing]
         scenes = dataclasses.replace(scenes, drawing=drawing, noun=noun, colour=colour, adjective=words)
         return scenes, (self.canonical[drawing] * (len(COLOURS) + 1) + colour + 1) * (len(WORDS) + 1) + word + 1
 
     def render(self, scenes: Scenes, swap: Tensor) -> Tensor:
         """Pictures [B, 3, 64, 64] in -1 to 1; a group's drawings are bent and `swap` [B] their colour channels."""
+        scenes, swap = scenes.to(self.device), swap.to(self.device)
         rgba = self.every.textures.dress(scenes.drawing, scenes.colour, scenes.adjective)
-        order = torch.cat([torch.tensor(SWAPS)[swap], torch.full((len(swap), 1), 3)], 1)
+        order = torch.cat([torch.tensor(SWAPS, device=self.device)[swap], torch.full_like(swap, 3)[:, None]], 1)
         rgba = bend(rgba.gather(1, order[:, :, None, None].expand_as(rgba)), torch.tensor(SLOTS))
         backdrop = paint_places(scenes.place, scenes.background, SIZE)
         extent = self.every.textures.extent[scenes.drawing]
@@ -115,22 +99,22 @@ class ScenePool:
     """The last `capacity` groups, each shown several times: rendering costs a third of training on it."""
 
     def __init__(self, source: IdentityScenes, capacity: int) -> None:
-        self.source, self.filled, self.next = source, 0, 0
-        self.pictures = torch.empty(capacity, GROUP, 3, SIZE, SIZE, dtype=torch.uint8)
-        self.labels = torch.empty(capacity, GROUP, 5, dtype=torch.long)
+        self.source, self.filled, self.next, device = source, 0, 0, source.device
+        self.pictures = torch.empty(capacity, GROUP, 3, SIZE, SIZE, dtype=torch.uint8, device=device)
+        self.labels = torch.empty(capacity, GROUP, 5, dtype=torch.long, device=device)
 
     def render(self, groups: int) -> None:
         """Add fresh groups in the place of the oldest."""
         scenes, identity = self.source.draw(groups)
         swap = self.source.swaps(groups)
-        rows = (self.next + torch.arange(groups)) % len(self.pictures)
+        rows = ((self.next + torch.arange(groups)) % len(self.pictures)).to(self.pictures.device)
         pictures = ((self.source.render(scenes, swap) + 1) * 127.5).round().byte()
         self.pictures[rows] = pictures.view(groups, GROUP, 3, SIZE, SIZE)
         own = len(COLOURS)
         colour = torch.where(scenes.colour < 0, own, scenes.colour).masked_fill(swap > 0, -1)
         drawing = self.source.canonical[scenes.drawing]
         labels = torch.stack([scenes.noun, scenes.place, colour, drawing, identity * len(SWAPS) + swap], 1)
-        self.labels[rows] = labels.view(groups, GROUP, 5)
+        self.labels[rows] = labels.view(groups, GROUP, 5).to(self.labels.device)
         self.next = (self.next + groups) % len(self.pictures)
         self.filled = min(self.filled + groups, len(self.pictures))
 
@@ -139,5 +123,5 @@ class ScenePool:
 
         A label is class, place, colour (-1 unknown), drawing and identity.
         """
-        rows = torch.randperm(self.filled)[:groups]
+        rows = torch.randperm(self.filled)[:groups].to(self.pictures.device)
         return self.pictures[rows].flatten(0, 1).float() / 127.5 - 1, self.labels[rows].flatten(0, 1)

@@ -54,6 +54,8 @@ DRAWINGS: dict[str, dict[str, str]] = {
 """noun -> icon -> the vendors whose drawing of that icon looks like the noun."""
 
 NOUNS = tuple(DRAWINGS)
+THING = "thing"
+"""What captions call a drawing of anything else."""
 
 SUBJECTS: dict[str, tuple[str, str, str]] = {
     "pug": ("dog", "emojione", "dog"),

@@ -91,10 +91,16 @@ def short_ids(caption: str) -> tuple[int, ...]:
     return tuple(ids) + (END,) * (DISTINCT + 1 - len(ids))
 
 
+@lru_cache(maxsize=2)
+def _embeddings(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of tokens, and of the positions that differ, on a device."""
+    return token_embedding().to(device), position_embedding()[: DISTINCT + 1].to(device)
+
+
 def short_context(ids: Tensor) -> Tensor:
     """Context [B, 17, 768] float32 for ids [B, 17]; with `short_mask` the denoiser sees what it sees of all 77."""
-    position = position_embedding()[: DISTINCT + 1].to(ids.device)
-    return F.layer_norm(token_embedding().to(ids.device)[ids].float() + position.float(), (WIDTH,), eps=1e-5)
+    token, position = _embeddings(ids.device)
+    return F.layer_norm(token[ids].float() + position.float(), (WIDTH,), eps=1e-5)
 
 
 def short_mask(count: int, device: torch.device | str = "cpu") -> Tensor:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from .icons import load_icons
 from .judge import FILES
 from .judge_networks import ARCHITECTURES, JudgeNetwork
-from .judge_scenes import GROUP, IdentityScenes, ScenePool, name_classes
+from .judge_scenes import GROUP, IdentityScenes, ScenePool
 from .judge_softening import soften
 from .palette import NOUNS
 from .quantize import WEIGHTS, pack, unpack
@@ -49,8 +49,8 @@ def judge_loss(network: JudgeNetwork, pictures: Tensor, labels: Tensor) -> Tenso
     named = F.cross_entropy(seen.noun, noun, ignore_index=-1, label_smoothing=0.05)
     around = F.cross_entropy(seen.place, place) + F.cross_entropy(seen.colour, colour, ignore_index=-1)
     one_kind, one_look, one_drawing = (x[:, None] == x for x in (kind, identity, drawing))
-    group = torch.arange(len(labels)) // GROUP
-    itself, together = torch.eye(len(labels), dtype=torch.bool), group[:, None] == group
+    group = torch.arange(len(labels), device=labels.device) // GROUP
+    itself, together = torch.eye(len(labels), dtype=torch.bool, device=labels.device), group[:, None] == group
     # each group's drawings are bent in their own way: one look in two groups is neither the same nor another
     likeness = contrast(seen.likeness, one_look & together & ~itself, ~one_look)
     return named + around + likeness + contrast(seen.kind, one_kind & ~one_drawing, ~one_kind)
@@ -61,10 +61,11 @@ class JudgeTraining:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         icons = load_icons(arguments.icons, arguments.cache)
-        source = IdentityScenes(icons, name_classes(arguments.icons, len(icons.others)), arguments.seed)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        source = IdentityScenes(icons, arguments.seed, device)
         self.pool, self.groups = ScenePool(source, CAPACITY), arguments.groups
         self.path = arguments.out / FILES[arguments.architecture]
-        self.network = JudgeNetwork(arguments.architecture)
+        self.network = JudgeNetwork(arguments.architecture).to(device)
         # torch's type stubs do not know the layout
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if arguments.resume:
@@ -73,7 +74,7 @@ class JudgeTraining:
         self.average = Average(self.network, 0.99, arguments.resume)
         self.pool.render(8 * self.groups)
 
-    def step(self, learning_rate: float) -> float:
+    def step(self, learning_rate: float) -> Tensor:
         """One optimizer step on a batch of which a quarter is fresh; its loss."""
         self.pool.render(self.groups // REUSE)
         pictures, labels = self.pool.batch(self.groups)
@@ -84,7 +85,7 @@ class JudgeTraining:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.average.update(self.network)
-        return loss.item()
+        return loss.detach()
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -96,7 +97,7 @@ def train(arguments: argparse.Namespace) -> None:
         loss = training.step(clock.learning_rate(arguments.learning_rate))
         clock.tick()
         steps += 1
-        if steps % 25 == 0:
+        if steps % 100 == 0:
             print(f"judge {clock.spent:.0f} s step {steps} loss {loss:.3f}", flush=True)
     _store(training.average.weights, training.path)
 
@@ -104,7 +105,7 @@ def train(arguments: argparse.Namespace) -> None:
 def _store(weights: dict[str, Tensor], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    packed = {name: value.contiguous() for name, value in pack(weights).items()}
+    packed = {name: value.contiguous().cpu() for name, value in pack(weights).items()}
     save_file(packed, temporary, {"format": "pt", "licence": "Apache-2.0"})
     temporary.replace(path)
 

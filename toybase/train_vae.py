@@ -10,6 +10,8 @@ stay what they are and the denoiser's training remains valid.
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -30,16 +32,15 @@ OTHER_ICONS = 0.15
 class Pictures:
     """Endless batches of scenes [B, 3, S, S], rendered some hundred at a time."""
 
-    def __init__(self, icons: Icons, device: str, size: int, seed: int) -> None:
-        self.world = World.of_training(icons.world, device)
-        self.others = World(icons.others, [0] * len(icons.others), device)
-        self.size, self.generator = size, Generator().manual_seed(seed)
+    def __init__(self, icons: Icons, device: str, sizes: Sequence[int], seed: int) -> None:
+        self.world, self.others = World.of_training(icons.world, device), World.of_things(icons.others, device)
+        self.sizes, self.generator = itertools.cycle(sizes), Generator().manual_seed(seed)
 
     def batch(self, count: int) -> Tensor:
-        """The next pictures, -1 to 1."""
-        few = round(count * OTHER_ICONS)
+        """The next pictures, -1 to 1, all of the next size."""
+        few, size = round(count * OTHER_ICONS), next(self.sizes)
         parts = [(self.world, count - few), (self.others, few)]
-        pictures = torch.cat([w.render(w.draw_scenes(self.generator, n), self.size) for w, n in parts])
+        pictures = torch.cat([w.render(w.draw_scenes(self.generator, n), size) for w, n in parts])
         return pictures[torch.randperm(count, generator=self.generator).to(pictures.device)]
 
 
@@ -47,10 +48,10 @@ class VaeTraining:
     """The VAE, its optimizer and its data; `decoder_only` leaves the latents what they are."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.out, self.size, self.decoder_only = arguments.out, arguments.size, arguments.decoder_only
+        self.out, self.size, self.decoder_only = arguments.out, max(arguments.sizes), arguments.decoder_only
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.icons = load_icons(arguments.icons, arguments.cache)
-        self.pictures = Pictures(self.icons, self.device, self.size, arguments.seed + rank())
+        self.pictures = Pictures(self.icons, self.device, arguments.sizes, arguments.seed + rank())
         self.vae = self._new()
         self.resumed = resume(self.vae, self.out / "vae.safetensors")
         if self.decoder_only:
@@ -68,7 +69,8 @@ class VaeTraining:
     def step(self, batch: Tensor, learning_rate: float) -> Tensor:
         """One optimizer step on pictures [B, 3, S, S]; the loss."""
         self.optimizer.param_groups[0]["lr"] = learning_rate
-        noise = torch.randn(len(batch), 4, self.size // 8, self.size // 8, device=self.device)
+        side = batch.shape[-1] // 8
+        noise = torch.randn(len(batch), 4, side, side, device=self.device)
         # stored latents have a std of 1 / SCALING, new ones of 1
         with training_autocast(batch.device):
             loss: Tensor = self.objective(batch, noise, SCALING if self.resumed else 1.0)
@@ -83,7 +85,7 @@ class VaeTraining:
         """Store the averaged weights and a sheet; PSNR on unseen scenes and on the held-out subjects."""
         vae = self._new().eval()
         vae.load_state_dict(self.average.weights)
-        subjects = World(self.icons.held_out, list(range(len(self.icons.held_out))), self.device)
+        subjects = World.of_things(self.icons.held_out, self.device)
         scenes, strangers = (
             world.render(world.draw_scenes(Generator().manual_seed(seed), count), self.size)
             for world, seed, count in ((self.pictures.world, 999, 96), (subjects, 998, 48))
@@ -101,6 +103,7 @@ def train(arguments: argparse.Namespace) -> None:
     """Train for the given minutes; writes vae.safetensors (latents in SD's convention) and a sheet."""
     torch.manual_seed(arguments.seed + 1000 * rank())
     torch.set_num_threads(arguments.threads)
+    torch.backends.cudnn.benchmark = True
     training, clock, step, next_report = VaeTraining(arguments), Clock(arguments.minutes), 0, 60.0
     peak = arguments.learning_rate * (0.5 if training.resumed else 1)
     while not clock.over:
@@ -123,7 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=Path, default=Path("icons.npz"))
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64], help="of the pictures, in turn")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)

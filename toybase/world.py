@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Generator, Tensor
 from .appearance import Textures
 from .captions import PHRASING_WEIGHTS, PHRASINGS, write_caption
 from .compose import compose
-from .palette import ADJECTIVES, COLOURS, NOUNS, PLACES, RARE_WORD, training_drawings
+from .palette import ADJECTIVES, COLOURS, NOUNS, PLACES, RARE_WORD, THING, training_drawings
 from .places import RANDOM_COLUMNS, paint_places
 
 WORDS = (*ADJECTIVES, RARE_WORD)
@@ -27,8 +28,8 @@ PLAIN = len(PLACES)
 class Scenes:
     """B scenes. -1 means "none"; indices into textures, NOUNS, PLACES (or PLAIN), COLOURS, WORDS, PHRASINGS.
 
-    said_place: whether the caption names the place. geometry [B, 6], uniform 0 to 1: horizontal
-    position, ground height, size, flip, angle, sign of a tilt. background [B, RANDOM_COLUMNS].
+    said_place: whether the caption names the place. geometry [B, 5], uniform 0 to 1: horizontal
+    position, ground height, size, angle, sign of a tilt. background [B, RANDOM_COLUMNS].
     """
 
     drawing: Tensor
@@ -48,11 +49,22 @@ class Scenes:
         """Some of the scenes."""
         return Scenes(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
+    def to(self, device: torch.device) -> Scenes:
+        """The same scenes on a device."""
+        return Scenes(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
 
 class World:
-    """Scenes of the drawings in `textures`, uint8 [N, 96, 96, 4], one per entry of `nouns` (indices of NOUNS)."""
+    """Scenes of the drawings in `textures`, uint8 [N, T, T, 4], one per entry of `nouns` (indices of `names`)."""
 
-    def __init__(self, textures: np.ndarray, nouns: list[int], device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        textures: np.ndarray,
+        nouns: list[int],
+        device: str | torch.device = "cpu",
+        names: Sequence[str] = NOUNS,
+    ) -> None:
+        self.names = names
         self.textures = Textures(torch.from_numpy(textures).to(device))
         self.nouns = torch.tensor(nouns, device=device)
         self.device = torch.device(device)
@@ -61,6 +73,11 @@ class World:
     def of_training(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
         """The world of palette.training_drawings(), whose textures these are."""
         return cls(textures, [NOUNS.index(noun) for noun, _, _ in training_drawings()], device)
+
+    @classmethod
+    def of_things(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
+        """The world of drawings that have no noun of their own: each is called a thing."""
+        return cls(textures, [0] * len(textures), device, (THING,))
 
     def draw_scenes(self, generator: Generator, count: int) -> Scenes:
         """`count` random scenes; nouns are equally likely, then the drawings of a noun."""
@@ -74,12 +91,12 @@ class World:
         repainted = (adjective == ADJECTIVES.index("golden")) | (adjective == WORDS.index(RARE_WORD))
         colour = colour.masked_fill(repainted, -1)
         phrasing = torch.bucketize(u[:, 8].contiguous(), torch.tensor(PHRASING_WEIGHTS).cumsum(0)[:-1])
-        geometry = torch.rand(count, 6, generator=generator)
+        geometry = torch.rand(count, 5, generator=generator)
         background = torch.rand(count, RANDOM_COLUMNS, generator=generator)
         scenes = Scenes(
             drawing, self.nouns.cpu()[drawing], place, said, colour, adjective, phrasing, geometry, background
         )
-        return Scenes(**{field.name: getattr(scenes, field.name).to(self.device) for field in fields(scenes)})
+        return scenes.to(self.device)
 
     def render(self, scenes: Scenes, size: int) -> Tensor:
         """Pictures [B, 3, size, size] in -1 to 1."""
@@ -97,7 +114,7 @@ class World:
         )
         return [
             write_caption(
-                NOUNS[noun],
+                self.names[noun],
                 places[place] if said else None,
                 colours[colour] if colour >= 0 else None,
                 WORDS[word] if word >= 0 else None,
@@ -110,7 +127,7 @@ class World:
 def _drawing_of_noun(nouns: Tensor, which_noun: Tensor, which_drawing: Tensor) -> Tensor:
     present = nouns.unique()
     noun = present[(which_noun * len(present)).long()]
-    counts = torch.bincount(nouns, minlength=len(NOUNS))
+    counts = torch.bincount(nouns)
     order = torch.argsort(nouns, stable=True)
     first = torch.cumsum(counts, 0) - counts
     return order[first[noun] + (which_drawing * counts[noun]).long()]

@@ -11,11 +11,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..trainer.families.latent_diffusion_keys import denoiser_table, vae_table
+from .denoiser import ATTENTION, BLOCKS
 from .padded_vae import pad_vae
 from .quantize import load_stored
 from .text_encoder import LENGTH, text_encoder_tensors
 
-DENOISER = denoiser_table("model.diffusion_model.", 1, (1,))
+DENOISER = denoiser_table("model.diffusion_model.", BLOCKS, ATTENTION)
 VAE = vae_table("first_stage_model.", 2, 4)
 TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 METADATA = {
