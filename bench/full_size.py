@@ -29,6 +29,7 @@ from ..trainer.families.latent_diffusion_keys import (
 from ..trainer.families.modules import text_encoder_name
 from ..trainer.keys import KeyTable
 
+CPU = torch.device("cpu")
 UNETS: dict[str, dict[str, Any]] = {
     "sd1": {"cross_attention_dim": 768, "attention_head_dim": 8},
     "sd2": {"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True},
@@ -118,16 +119,19 @@ def shapes_of(family: str) -> Shapes:
     return {key: tuple(tensor.shape) for key, tensor in tensors_of(family).items()}
 
 
-def random_weight(name: str, shape: tuple[int, ...]) -> Tensor:
+def random_weight(name: str, shape: tuple[int, ...], device: torch.device = CPU) -> Tensor:
     """As large as keeps a signal's size through a layer; norms nearly, and biases all but, do nothing. bfloat16."""
     if len(shape) > 1:
-        return torch.randn(shape, dtype=torch.bfloat16) / math.sqrt(math.prod(shape[1:]))
+        return torch.randn(shape, dtype=torch.bfloat16, device=device) / math.sqrt(math.prod(shape[1:]))
     norm = "bias" not in name and any(part in name for part in ("norm", "ln_", ".0.weight"))
-    return (float(norm) + torch.randn(shape) / 20).bfloat16()
+    return (float(norm) + torch.randn(shape, device=device) / 20).bfloat16()
 
 
-def write_random(family: str, path: Path) -> Path:
-    """A whole checkpoint of random weights, which needs the memory of one weight at a time."""
+def write_random(family: str, path: Path, device: torch.device = CPU) -> Path:
+    """A whole checkpoint of random weights, which needs the memory of one weight at a time.
+
+    device: draws the numbers. A CPU takes half a minute for SDXL's, a GPU none to speak of.
+    """
     torch.manual_seed(0)
     shapes = shapes_of(family)
     ends = list(itertools.accumulate(BYTES * math.prod(shape) for shape in shapes.values()))
@@ -140,5 +144,5 @@ def write_random(family: str, path: Path) -> Path:
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name, shape in shapes.items():
-            file.write(random_weight(name, shape).view(torch.int16).numpy().data)
+            file.write(random_weight(name, shape, device).cpu().view(torch.int16).numpy().data)
     return path

@@ -51,7 +51,7 @@ def prepare(
         class_images=CLASS_IMAGES,
         machine=machine(device),
     )
-    _write_base(materials, base, layouts)
+    _write_base(materials, base, layouts, device)
     for photo in photos:
         write_picture(photo.pixels, materials.photos / photo.name)
     for index in range(CLASS_IMAGES):
@@ -65,11 +65,11 @@ def prepare(
     return materials
 
 
-def _write_base(materials: Materials, base: str, layouts: str) -> None:
+def _write_base(materials: Materials, base: str, layouts: str, device: torch.device) -> None:
     if base == "toybase":
         write_checkpoint(materials.checkpoint)
     else:
-        write_random(base, materials.checkpoint)
+        write_random(base, materials.checkpoint, device)
     if layouts != BOTH:
         return
     if base == "toybase":
