@@ -1,5 +1,7 @@
 # Everything runs in .venv, which the first target makes (see demo/environment.py for COMFYUI_DIR and COMFYUI_PYTHON).
 PYTHON ?= python3
+# Processes of `make test`, the cores shared among them.
+WORKERS ?= 2
 SUBJECT ?=
 METHOD ?=
 DIFFUSERS ?=
@@ -48,8 +50,8 @@ format: setup ## let ruff rewrite the code
 	$(VENV_PYTHON) -m ruff check --fix .
 	$(VENV_PYTHON) -m ruff format .
 
-test: lint ## lint, types and tests, the real ComfyUI among them
-	$(VENV_PYTHON) -m pytest
+test: lint ## lint, types and tests, the real ComfyUI among them (WORKERS= processes at once)
+	$(VENV_PYTHON) -m pytest -n $(WORKERS)
 
 test-all: lint ## the same with the slow tests
 	$(VENV_PYTHON) -m pytest -m ""

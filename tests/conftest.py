@@ -21,19 +21,22 @@ ROOT = Path(__file__).resolve().parent.parent
 runpy.run_path(str(ROOT / "__main__.py"), run_name="dreambooth_command_line")["load_package"]()
 
 # Importable from here on, and torch is not imported yet.
-from dreambooth_nodes.tests.interruption import end_on_signals  # noqa: E402
+from dreambooth_nodes.tests import interruption, workers  # noqa: E402
 from dreambooth_nodes.trainer.openmp import openmp_settings  # noqa: E402
 
-os.environ.update(openmp_settings())
+os.environ.update(workers.thread_settings(), **openmp_settings())
 
 
-def pytest_sessionstart() -> None:
-    end_on_signals()
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(interruption.Interruption(), "interruption")
+    if "PYTEST_XDIST_WORKER" in os.environ or config.getoption("numprocesses", None):
+        config.pluginmanager.register(workers.Workers(), "workers")
 
 
 @pytest.fixture(scope="session")
 def toybase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded base for what no host loads; hosts have the whole file of `demo.example.cached_toybase`."""
     # Imported here, so that tests without the base need not wait for it.
-    from dreambooth_nodes.toybase.writer import write_checkpoint
+    from dreambooth_nodes.tests.compact_base import write_compact_base
 
-    return write_checkpoint(tmp_path_factory.mktemp("toybase") / "toybase.safetensors")
+    return write_compact_base(tmp_path_factory.mktemp("toybase") / "toybase.safetensors")

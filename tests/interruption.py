@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import pytest
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TEARDOWN_SECONDS = 120.0
+"""That a worker of pytest-xdist is given to stop its hosts."""
+
+
+class Interruption:
+    """The pytest plugin: in the only process, in the one that distributes the tests, and in each of its workers."""
+
+    def __init__(self) -> None:
+        self._workers: list[Any] = []
+        """xdist's WorkerController of each."""
+
+    def pytest_sessionstart(self) -> None:
+        """Take both signals."""
+        end_on_signals()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: Any) -> None:
+        """A worker has started."""
+        self._workers.append(node)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Let the workers end as this process does. xdist alone would kill each after ten seconds, hosts or not."""
+        if self._workers:
+            for process in children(os.getpid()):
+                _send(process, signal.SIGTERM)
+        for worker in self._workers:
+            with suppress(Exception):
+                worker.channel.waitclose(TEARDOWN_SECONDS)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """End what a test has started itself, once fixtures are torn down."""
+        if exitstatus == pytest.ExitCode.INTERRUPTED and not self._workers:
+            for process in descendants(os.getpid()):
+                _send(process, signal.SIGKILL)
 
 
 def end_on_signals() -> None:
@@ -18,6 +58,22 @@ def end_on_signals() -> None:
     """
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started; none where there is no Linux to tell them."""
+    found = []
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, thread.read_text().split())
+    return found
+
+
+def descendants(process: int) -> Iterator[int]:
+    """Its children, and theirs."""
+    for child in children(process):
+        yield from descendants(child)
+        yield child
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,5 +89,15 @@ def main(words: Sequence[str]) -> int:
     return status
 
 
+def _send(process: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # A terminal tells a worker, and so does the process that distributes the tests: the second one would end
+        # the teardown.
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt(signal.Signals(number).name)

@@ -25,11 +25,12 @@ def sample(
     size: int,
     seed: int,
     guidance: float = GUIDANCE,
+    steps: int = STEPS,
 ) -> Tensor:
     """One picture per prompt, [B, 3, size, size] in -1 to 1; the noise depends on the seed alone."""
     device = denoiser.device
     schedule = EulerDiscreteScheduler(**SCHEDULE, timestep_spacing="trailing")
-    schedule.set_timesteps(STEPS, device=device)
+    schedule.set_timesteps(steps, device=device)
     noise = torch.randn(len(prompt), 4, size // 8, size // 8, generator=Generator().manual_seed(seed))
     latents = noise.to(device) * schedule.init_noise_sigma
     context = short_context(torch.tensor([short_ids(p) for p in ["", *prompt]], device=device))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -17,8 +19,6 @@ from dreambooth_nodes.tests.behaviour.trainings import (
     STEPS,
     Outcome,
     Train,
-    class_pictures,
-    pictures,
 )
 from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.trainer.options import TrainOptions
@@ -32,8 +32,9 @@ from dreambooth_nodes.trainer.subject import Subject
 
 
 @pytest.fixture(scope="session")
-def materials(tmp_path_factory: pytest.TempPathFactory) -> Materials:
-    return Materials(tmp_path_factory.mktemp("behaviour"), SIDE, SAMPLER, torch.device("cpu"))
+def materials(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Materials:
+    folder = tmp_path_factory.mktemp("behaviour")
+    return Materials(folder, SIDE, SAMPLER, torch.device("cpu"), (toybase_file, folder / "no diffusers folder"))
 
 
 @pytest.fixture(scope="session")
@@ -67,15 +68,14 @@ def train(materials: Materials, photos: tuple[Photo, ...], tmp_path_factory: pyt
         base = materials.load()
         store = Store(output / "loras", output / "checkpoints", output / "dreambooth")
         result, _ = personalize(base, request, store)
-        return Outcome(result.file, base, pictures(base, NOUN), class_pictures(base))
+        return Outcome(result.file, base)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def untrained(materials: Materials) -> Outcome:
-    base = materials.load()
-    return Outcome(materials.checkpoint, base, pictures(base, NOUN, identifier=""), class_pictures(base))
+    return Outcome(materials.checkpoint, materials.load(), identifier="")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -26,13 +27,24 @@ CPU = torch.device("cpu")
 class Outcome:
     """A training's file, its base in memory with the result in it, and pictures [B, 3, H, W] in 0..1.
 
-    placed: of the subject at PLACES, SEEDS each; of_class: of `a car`.
+    identifier: of the subject; none before it is trained. Pictures are drawn when they are first asked for.
     """
 
     file: Path
     base: Base
-    placed: Tensor
-    of_class: Tensor
+    identifier: str = IDENTIFIER
+
+    @cached_property
+    def placed(self) -> Tensor:
+        """Of the subject at PLACES, SEEDS each."""
+        return pictures(self.base, NOUN, self.identifier)
+
+    @cached_property
+    def of_class(self) -> Tensor:
+        """OF_CLASS of `a car`."""
+        self.base.denoiser.eval()
+        with fastest_autocast(CPU):
+            return draw(self.base, [f"a {NOUN}"] * OF_CLASS, range(OF_CLASS), SAMPLER)
 
 
 def pictures(base: Base, word: str, identifier: str = IDENTIFIER, seeds: int = SEEDS) -> Tensor:
@@ -42,13 +54,6 @@ def pictures(base: Base, word: str, identifier: str = IDENTIFIER, seeds: int = S
     base.denoiser.eval()
     with fastest_autocast(CPU):
         return draw(base, prompts, [seed for _ in PLACES for seed in range(seeds)], SAMPLER)
-
-
-def class_pictures(base: Base) -> Tensor:
-    """OF_CLASS of `a car`."""
-    base.denoiser.eval()
-    with fastest_autocast(CPU):
-        return draw(base, [f"a {NOUN}"] * OF_CLASS, range(OF_CLASS), SAMPLER)
 
 
 def framed(photo: Photo, colour: tuple[float, float, float], masked: bool) -> Photo:
