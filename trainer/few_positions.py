@@ -24,5 +24,15 @@ def arrange(denoiser: Any, latents: Tensor) -> None:
     denoiser.to(memory_format=torch.contiguous_format)
     if hasattr(denoiser, "set_attn_processor"):
         denoiser.set_attn_processor(AttnProcessor())
+    sizes = _sizes(latents.shape[-2], latents.shape[-1])
     for layer in denoiser.modules():
-        pack(layer)
+        pack(layer, sizes)
+
+
+def _sizes(height: int, width: int) -> set[tuple[int, int]]:
+    """What the levels of a UNet are shown: half of the level before."""
+    sizes = {(height, width)}
+    while max(height, width) > 1:
+        height, width = (height + 1) // 2, (width + 1) // 2
+        sizes.add((height, width))
+    return sizes

@@ -1,12 +1,14 @@
-"""A frozen convolution in bf16 on a CPU, its weights laid out once as its kernels read them; torch does so every time.
+"""A frozen convolution on a CPU, its weights laid out once as its kernels read them; torch does so at every call.
 
-oneDNN's own order, for the forward pass and for the gradient of the input. The answers are the convolution's. Not in
-float32: there oneDNN lays weights out for another kernel than it then takes, and reorders them by a slow one at every
-call (figures: bench/README.md).
+oneDNN's own order, for the forward pass and for the gradient of the input. In bf16 one order is for all sizes of input,
+and the answers are the convolution's, bit for bit. In float32 a kernel is chosen by the input's size, and weights laid
+out for another kernel are reordered at every call by slow code: they are packed for the sizes of the run alone, and the
+answers differ by rounding (figures: bench/README.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache, partial
 from typing import Any
 
@@ -16,28 +18,48 @@ from torch import Tensor, nn
 ONE_DNN: Any = torch.ops.mkldnn
 PLAIN: tuple[str, list[float], str] = ("none", [], "")
 """No activation after the product, in oneDNN's operations."""
+Size = tuple[int, int]
+"""Height and width of an input."""
+_autocasts: Any = (
+    # Torch 2.3 asks it of a CPU by another name.
+    partial(torch.is_autocast_enabled, "cpu") if hasattr(torch, "get_autocast_dtype") else torch.is_autocast_cpu_enabled
+)
 
 
-def pack(layer: nn.Module) -> None:
-    """Let a frozen, plain convolution in bf16 answer by packed weights from now on; any other layer stays as it is."""
+def pack(layer: nn.Module, sizes: Collection[Size]) -> None:
+    """Let a frozen, plain convolution answer by packed weights from now on; any other layer stays as it is.
+
+    sizes: of inputs in float32 that it is packed for. Of any other size the layer itself is asked, and a 1 x 1
+    convolution always, which is no faster so.
+    """
     frozen = not any(parameter.requires_grad for parameter in layer.parameters(recurse=False))
-    if type(layer) is nn.Conv2d and frozen and layer.weight.dtype == torch.bfloat16 and _is_plain(layer) and _packs():
-        # Set as an attribute: it stands before the class's own.
+    if type(layer) is not nn.Conv2d or not frozen or not _is_plain(layer):
+        return
+    # Set as an attribute: it stands before the class's own.
+    if layer.weight.dtype == torch.bfloat16 and _packs(torch.bfloat16):
         vars(layer)["forward"] = partial(_answer, PackedConvolution(layer))
+    elif layer.weight.dtype == torch.float32 and layer.kernel_size == (3, 3) and _packs(torch.float32):
+        vars(layer)["forward"] = partial(_answer_by_size, layer, {}, frozenset(sizes))
 
 
 class PackedConvolution:
-    """One of stride 1; with its weights turned round it gives its input's gradient."""
+    """One of stride 1; with its weights turned round it gives its input's gradient.
 
-    def __init__(self, layer: nn.Conv2d) -> None:
+    size: of the input, for float32.
+    """
+
+    def __init__(self, layer: nn.Conv2d, size: Size | None = None) -> None:
         weight = layer.weight.detach().contiguous()
         turned = weight.flip(2, 3).transpose(0, 1).contiguous()
         self.dtype = weight.dtype
         self._places = ([*layer.padding], [1, 1], [1, 1], 1)
         """Padding, stride, dilation, groups."""
         self._bias = None if layer.bias is None else layer.bias.detach()
-        self._weight = ONE_DNN._reorder_convolution_weight(weight, *self._places)
-        self._turned = ONE_DNN._reorder_convolution_weight(turned, *self._places)
+        self._weight, self._turned = (self._packed(each, size) for each in (weight, turned))
+
+    def _packed(self, weight: Tensor, size: Size | None) -> Any:
+        shape = () if size is None else ([1, weight.shape[1], *size],)
+        return ONE_DNN._reorder_convolution_weight(weight, *self._places, *shape)
 
     def answer(self, shown: Tensor) -> Tensor:
         """[B, in, H, W] → [B, out, H, W]."""
@@ -57,6 +79,18 @@ def _answer(packed: PackedConvolution, shown: Tensor) -> Any:
     return _Convolution.apply(shown.to(packed.dtype), packed)
 
 
+def _answer_by_size(
+    layer: nn.Conv2d, packed: dict[Size, PackedConvolution], sizes: Collection[Size], shown: Tensor
+) -> Any:
+    """Packed when a size first comes. Which sizes are is no matter of their order: a resumed run gets the same bits."""
+    size: Size = (shown.shape[-2], shown.shape[-1])
+    if size not in sizes or shown.dtype != torch.float32 or _autocasts():
+        return nn.Conv2d.forward(layer, shown)
+    if size not in packed:
+        packed[size] = PackedConvolution(layer, size)
+    return _answer(packed[size], shown)
+
+
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, shown: Tensor, packed: PackedConvolution) -> Tensor:
@@ -74,10 +108,11 @@ def _is_plain(layer: nn.Conv2d) -> bool:
 
 
 @cache
-def _packs() -> bool:
+def _packs(dtype: torch.dtype) -> bool:
     """Whether this torch has these operations, on this processor: they are tried."""
+    size = None if dtype == torch.bfloat16 else (2, 2)
     try:
-        PackedConvolution(nn.Conv2d(2, 2, 1).bfloat16()).answer(torch.zeros(1, 2, 2, 2, dtype=torch.bfloat16))
-    except (AttributeError, RuntimeError):
+        PackedConvolution(nn.Conv2d(2, 2, 1).to(dtype), size).answer(torch.zeros(1, 2, 2, 2, dtype=dtype))
+    except (AttributeError, RuntimeError, TypeError):
         return False
     return True

@@ -35,7 +35,7 @@ def test_a_packed_convolution_is_the_same_products() -> None:
     layer = nn.Conv2d(4, 8, 3, padding=1).bfloat16().requires_grad_(False)
     x = torch.randn(2, 4, 10, 10, dtype=torch.bfloat16, requires_grad=True)
     plain = cost_of(lambda: layer(x).sum().backward(), COMPUTES)
-    pack(layer)
+    pack(layer, ())
     assert cost_of(lambda: layer(x).sum().backward(), COMPUTES).flops == plain.flops > 0
 
 
