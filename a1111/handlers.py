@@ -24,7 +24,7 @@ from .subjects import subjects
 from .uploads import keep_files
 
 if TYPE_CHECKING:
-    from .tab import Controls
+    from .controls import Controls
 
 SECONDS_BETWEEN_VIEWS = 0.5
 View = tuple[Any, ...]

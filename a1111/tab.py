@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -11,37 +10,11 @@ from ..trainer.options import CHOICES, TEXTS
 from ..trainer.presets import DEFAULT, PRESETS
 from . import webui_host as host
 from .choices import AS_THE_FILE, CURRENT, NEW_LORA, bases, predictions, starts
+from .controls import Controls
 from .handlers import connect
 from .option_controls import option_controls, prompt_controls
 from .shown import status_html, subjects_html
 from .subjects import subjects
-
-
-@dataclass
-class Controls:
-    """The components that handlers read and write.
-
-    asked: {field of `Asked`: component}. options: {field of `TrainOptions`: component}. shown: what a view changes.
-    """
-
-    photos: Any
-    thumbnails: Any
-    faults: Any
-    pick: Any
-    report: Any
-    refresh: Any
-    asked: dict[str, Any]
-    options: dict[str, Any]
-    train: Any = None
-    stop: Any = None
-    resume: Any = None
-    status: Any = None
-    curve: Any = None
-    samples: Any = None
-    send: Any = None
-    parameters: Any = None
-    history: Any = None
-    shown: list[Any] = field(default_factory=list)
 
 
 def build() -> list[tuple[Any, str, str]]:

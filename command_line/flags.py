@@ -78,3 +78,6 @@ def store(output: Path, loras: Path | None = None, checkpoints: Path | None = No
     from ..trainer.store import Store
 
     return Store(loras or output / "loras", checkpoints or output / "checkpoints", output / "dreambooth")
+
+
+COUNT = 16

@@ -9,13 +9,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .answer import answer
-from .flags import Commands, add_base, add_events, add_json
+from .flags import COUNT, Commands, add_base, add_events, add_json
 from .stopping import StopSignals
 
 if TYPE_CHECKING:
     from .progress import Bar
-
-COUNT = 16
 
 
 def add_parser(commands: Commands) -> None:

@@ -11,7 +11,7 @@ from ..trainer.base_answers import denoiser_answer
 from ..trainer.families.modules import clip_tokenizer
 from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates
 from .base_model import BaseModel
-from .identifier import COUNT
+from .flags import COUNT
 from .progress import Bar, terminal_bar
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -100,3 +102,21 @@ def tell_nobody(event: Event) -> None:
 def never() -> bool:
     """A stop flag that is never raised."""
     return False
+
+
+@dataclass
+class PhaseSeconds:
+    """seconds: by phase; what a phase inside another takes counts in both."""
+
+    tell: Tell
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def during(self, name: PhaseName) -> Iterator[None]:
+        """A phase lasts as long as this context."""
+        self.tell(Phase(name))
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began

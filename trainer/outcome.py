@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .events import Saved, StoppedEarly, Tell, Warned
+from .events import PhaseSeconds, Saved, StoppedEarly, Tell, Warned
 from .loss_curve import LossCurve
 from .methods import Method
 from .personalized import Personalized
-from .phase_seconds import PhaseSeconds
 from .plan import levers_of
 from .request import Request
 from .run import Run

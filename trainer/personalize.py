@@ -8,13 +8,12 @@ from typing import Any
 from .base import Base
 from .beginning import begun, method_of, own_options
 from .encoding import encode_request
-from .events import Planned, Stop, Tell, Warned, never, tell_nobody
+from .events import PhaseSeconds, Planned, Stop, Tell, Warned, never, tell_nobody
 from .loss_curve import LossCurve
 from .out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
 from .outcome import Outcome
 from .past_runs import find_finished
 from .personalized import Personalized
-from .phase_seconds import PhaseSeconds
 from .plan import make_plan
 from .processes import ALONE, Processes
 from .request import Request

@@ -1,0 +1,33 @@
+"""The tab's controls, which the tab lays out and the handlers read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Controls:
+    """The components that handlers read and write.
+
+    asked: {field of `Asked`: component}. options: {field of `TrainOptions`: component}. shown: what a view changes.
+    """
+
+    photos: Any
+    thumbnails: Any
+    faults: Any
+    pick: Any
+    report: Any
+    refresh: Any
+    asked: dict[str, Any]
+    options: dict[str, Any]
+    train: Any = None
+    stop: Any = None
+    resume: Any = None
+    status: Any = None
+    curve: Any = None
+    samples: Any = None
+    send: Any = None
+    parameters: Any = None
+    history: Any = None
+    shown: list[Any] = field(default_factory=list)
