@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..command_line.option_flags import field_kinds, flag, said_default
-from ..trainer.continuing import kept_settings, require_continuable
-from ..trainer.noise_process import Prediction
+from ..trainer.methods.lora.start import kept_settings, require_continuable
+from ..trainer.model.noise_process import Prediction
 from ..trainer.options import OptionError, TrainOptions
-from ..trainer.personalized import checked_name
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates, checked_class_noun, checked_identifier, filled
+from ..trainer.runs.personalized import checked_name
 from . import webui_host as host
 
 

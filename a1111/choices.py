@@ -8,8 +8,8 @@ from typing import Any, get_args
 import gradio as gr
 
 from ..command_line.option_flags import BY_PRESET, NONE
-from ..trainer.continuing import kept_settings
-from ..trainer.noise_process import Prediction
+from ..trainer.methods.lora.start import kept_settings
+from ..trainer.model.noise_process import Prediction
 from . import webui_host as host
 from .asked import lora_file
 from .child import ChildFailed

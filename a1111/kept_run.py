@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..trainer.record import read_record
+from ..trainer.runs.record import read_record
 from .loss_svg import Point
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..trainer.photo_faults import faults
-from ..trainer.photos import Photo, check_size, read_photo
+from ..trainer.subject.photo_faults import faults
+from ..trainer.subject.photos import Photo, check_size, read_photo
 
 SHOWN = 256
 """Pixels a side of a photo that is only looked through."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..trainer.past_runs import runs
-from ..trainer.run import Run
+from ..trainer.runs.past_runs import runs
+from ..trainer.runs.run import Run
 from . import webui_host as host
 
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..trainer.photos import PhotoError
+from ..trainer.subject.photos import PhotoError
 from . import webui_host as host
 from .looks import look
 from .safe_names import safe_names

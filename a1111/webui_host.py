@@ -12,7 +12,7 @@ from typing import Any
 from modules import call_queue, devices, infotext_utils, paths, progress, script_callbacks, sd_models, shared
 from PIL import Image
 
-from ..trainer.store import Store
+from ..trainer.runs.store import Store
 
 on_tabs: Callable[[Callable[[], Any]], None] = script_callbacks.on_ui_tabs
 on_started: Callable[[Callable[[Any, Any], None]], None] = script_callbacks.on_app_started

@@ -13,8 +13,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from ..trainer.checkpoint import Shapes
-from ..trainer.families.latent_diffusion_keys import (
+from ..trainer.files.safetensors import Shapes
+from ..trainer.model.families.latent_diffusion.build import text_encoder_name
+from ..trainer.model.families.latent_diffusion.keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
@@ -26,8 +27,7 @@ from ..trainer.families.latent_diffusion_keys import (
     open_clip_table,
     vae_table,
 )
-from ..trainer.families.modules import text_encoder_name
-from ..trainer.keys import KeyTable
+from ..trainer.model.keys import KeyTable
 
 CPU = torch.device("cpu")
 UNETS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from .answer import answer
 from .flags import Commands, add_json, add_separate_files
 
 if TYPE_CHECKING:
-    from ..trainer.export.applies import Applies
+    from ..trainer.export.compatibility import Applies
 
 SAME = {
     True: "trained from this base",
@@ -34,7 +34,7 @@ def add_parser(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what fits and what does not; 0 where all of it fits, else 1."""
     with redirect_stdout(sys.stderr):
-        from ..trainer.export.applies import check_applies
+        from ..trainer.export.compatibility import check_applies
         from .base_model import named_source
 
         found = check_applies(arguments.file, named_source(arguments))

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import torch
 
-from ..trainer.base import Base
-from ..trainer.families import family_of, fingerprint_of, load_base, open_source, separate_files
-from ..trainer.precision import forward_dtype
-from ..trainer.source import Source
+from ..trainer.model.base import Base
+from ..trainer.model.families import family_of, fingerprint_of, load_base, open_source, separate_files
+from ..trainer.model.precision import forward_dtype
+from ..trainer.model.source import Source
 from .answer import say
 from .launcher import launched_on_cpu, own_device
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..trainer.drawing_together import draw_together
+from ..trainer.distributed.processes import Processes
 from ..trainer.options import Precision
-from ..trainer.priors import ClassPriors, PriorRecipe, complete, picture
-from ..trainer.processes import Processes
+from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, complete, picture
+from ..trainer.session.drawing import draw_together
 from .base_model import BaseModel
 from .progress import Bar, terminal_bar
 from .stopping import Stopped

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..trainer.presets import PRIOR_GUIDANCE
 
 if TYPE_CHECKING:
-    from ..trainer.store import Store
+    from ..trainer.runs.store import Store
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +75,7 @@ def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
 
 def store(output: Path, loras: Path | None = None, checkpoints: Path | None = None) -> Store:
     """Where results go: a host's own model folders, else those that the nodes use inside an output folder."""
-    from ..trainer.store import Store
+    from ..trainer.runs.store import Store
 
     return Store(loras or output / "loras", checkpoints or output / "checkpoints", output / "dreambooth")
 

@@ -6,12 +6,12 @@ import argparse
 from dataclasses import replace
 from functools import cache
 
-from ..trainer.continuing import kept_settings
-from ..trainer.follower import Follower
+from ..trainer.distributed.processes import Processes
+from ..trainer.distributed.sharding import require_shardable
+from ..trainer.methods.lora.start import kept_settings
+from ..trainer.model.precision import layers_dtype
 from ..trainer.options import OptionError, TrainOptions
-from ..trainer.precision import layers_dtype
-from ..trainer.processes import Processes
-from ..trainer.sharding import require_shardable
+from ..trainer.session.follower import Follower
 from .base_model import BaseModel
 from .option_flags import chosen_options
 

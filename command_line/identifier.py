@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _looked_up(arguments: argparse.Namespace, bar: Bar) -> tuple[dict[str, Any], str]:
     """The result, ready for JSON and for people."""
-    from ..trainer.identifier import report
     from ..trainer.prompts import checked_class_noun
+    from ..trainer.subject.identifier import report
     from .base_model import BaseModel
     from .lookup import candidates, ranked
 

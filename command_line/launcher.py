@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import torch
 
+    from ..trainer.distributed.processes import Processes
     from ..trainer.events import Stop
-    from ..trainer.processes import Processes
 
 COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
@@ -32,7 +32,7 @@ def together(stop: Stop) -> Iterator[Processes]:
 
     Raises ValueError where another has failed or cannot be reached.
     """
-    from ..trainer.processes import FailedElsewhere, Processes
+    from ..trainer.distributed.processes import FailedElsewhere, Processes
 
     count = launched_count()
     try:

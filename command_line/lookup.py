@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..trainer.base_answers import denoiser_answer
-from ..trainer.families.modules import clip_tokenizer
-from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates
+from ..trainer.model.families.latent_diffusion.build import clip_tokenizer
+from ..trainer.sampling.identifier_probe import denoiser_answer
+from ..trainer.subject.identifier import Candidate, rank_by_prior, rare_candidates
 from .base_model import BaseModel
 from .flags import COUNT
 from .progress import Bar, terminal_bar

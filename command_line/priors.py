@@ -30,8 +30,8 @@ def add_parser(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw what is missing and name the folder."""
     with redirect_stdout(sys.stderr), StopSignals(launched_count() > 1) as stop, together(stop) as processes:
-        from ..trainer.follower import Follower
         from ..trainer.prompts import PromptTemplates, checked_class_noun
+        from ..trainer.session.follower import Follower
         from .base_model import BaseModel
         from .class_images import drawn, missing, planned
 

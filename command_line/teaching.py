@@ -7,21 +7,21 @@ import time
 from functools import cached_property
 from typing import Any
 
+from ..trainer.distributed.processes import Processes
 from ..trainer.events import StoppedEarly
-from ..trainer.identifier import warnings_for
 from ..trainer.out_of_memory import OutOfMemory
-from ..trainer.past_runs import find_finished
-from ..trainer.personalize import personalize
-from ..trainer.personalized import Personalized
-from ..trainer.photos import read_folder
 from ..trainer.presets import preset_named
-from ..trainer.priors import ClassPriors, PriorsError
-from ..trainer.processes import Processes
-from ..trainer.request import Request
-from ..trainer.resuming import require_resumable
-from ..trainer.run import Run, RunInUse, open_run
-from ..trainer.subject import Subject
-from ..trainer.watch import TrainingDiverged
+from ..trainer.runs.past_runs import find_finished
+from ..trainer.runs.personalized import Personalized
+from ..trainer.runs.request import Request
+from ..trainer.runs.resuming import require_resumable
+from ..trainer.runs.run import Run, RunInUse, open_run
+from ..trainer.sampling.class_priors import ClassPriors, PriorsError
+from ..trainer.session.personalize import personalize
+from ..trainer.subject.identifier import warnings_for
+from ..trainer.subject.photos import read_folder
+from ..trainer.subject.subject import Subject
+from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
 from .class_images import drawn, planned
 from .flags import store

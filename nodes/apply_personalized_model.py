@@ -6,10 +6,10 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.checkpoint import read_tensors
-from ..trainer.difference import difference
-from ..trainer.history import card
-from ..trainer.personalized import Personalized
+from ..trainer.export.difference import difference
+from ..trainer.files.safetensors import read_tensors
+from ..trainer.runs.history import card
+from ..trainer.runs.personalized import Personalized
 from ..trainer.wording import parts
 from . import sockets
 from .comfy_base import base_warning

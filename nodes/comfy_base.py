@@ -9,9 +9,9 @@ import comfy.lora
 import comfy.utils
 from torch import Tensor
 
-from ..trainer.base_sample import FIELD, has_the_sampled_weights
-from ..trainer.checkpoint import read_metadata
-from ..trainer.personalized import Personalized
+from ..trainer.files.safetensors import read_metadata
+from ..trainer.model.base_sample import FIELD, has_the_sampled_weights
+from ..trainer.runs.personalized import Personalized
 from ..trainer.wording import Wording
 
 

@@ -13,8 +13,8 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..trainer.families import family_of, fingerprint_of
-from ..trainer.source import CheckpointFile
+from ..trainer.model.families import family_of, fingerprint_of
+from ..trainer.model.source import CheckpointFile
 from .comfy_host import WORK
 
 

@@ -12,9 +12,9 @@ import comfy.sd
 import folder_paths
 import torch
 
-from ..trainer.families import FAMILIES
-from ..trainer.rare_tokens import Vocabulary
-from ..trainer.store import Store
+from ..trainer.model.families import FAMILIES
+from ..trainer.runs.store import Store
+from ..trainer.subject.rare_tokens import Vocabulary
 
 WORK = "dreambooth"
 

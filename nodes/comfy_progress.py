@@ -13,8 +13,8 @@ from PIL import Image
 from server import PromptServer
 
 from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
-from ..trainer.live import LiveRun, finite
-from ..trainer.run import Run
+from ..trainer.runs.live_view import LiveRun, finite
+from ..trainer.runs.run import Run
 from ..trainer.wording import parts
 from .comfy_host import interrupted, output_folder
 

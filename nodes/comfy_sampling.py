@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..trainer import randomness
-from ..trainer.identifier import PROBED, Answer
-from ..trainer.priors import Draw, PriorRecipe
+from ..trainer.sampling.class_priors import Draw, PriorRecipe
+from ..trainer.subject.identifier import PROBED, Answer
 from .comfy_host import raise_if_interrupted
 
 SCHEDULER = "normal"

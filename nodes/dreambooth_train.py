@@ -8,21 +8,21 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from ..trainer.continuing import kept_settings
 from ..trainer.events import StoppedEarly, Warned
-from ..trainer.families import load_base
-from ..trainer.identifier import warnings_for
-from ..trainer.live import live_of
+from ..trainer.methods.lora.start import kept_settings
+from ..trainer.model.families import load_base
+from ..trainer.model.precision import layers_dtype
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
-from ..trainer.past_runs import find_finished
-from ..trainer.personalize import personalize
-from ..trainer.personalized import Personalized
-from ..trainer.precision import layers_dtype
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
-from ..trainer.priors import ClassPriors
-from ..trainer.request import Request
-from ..trainer.run import Run, open_run
-from ..trainer.subject import Subject
+from ..trainer.runs.live_view import live_of
+from ..trainer.runs.past_runs import find_finished
+from ..trainer.runs.personalized import Personalized
+from ..trainer.runs.request import Request
+from ..trainer.runs.run import Run, open_run
+from ..trainer.sampling.class_priors import ClassPriors
+from ..trainer.session.personalize import personalize
+from ..trainer.subject.identifier import warnings_for
+from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_base_file import BaseFile, base_file, loaded_from
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory

@@ -8,12 +8,12 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.checkpoint import numbered
 from ..trainer.export.conversion import Conversion
 from ..trainer.export.convert import convert
-from ..trainer.export.layers import KnownShapes, Layers, layers_in
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
-from ..trainer.personalized import Personalized, checked_name
+from ..trainer.files.safetensors import numbered
+from ..trainer.model.layers import KnownShapes, Layers, layers_in
+from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
 from .comfy_base_file import base_file
 from .comfy_host import store

@@ -8,9 +8,9 @@ import torch
 from comfy_api.latest import io
 
 from ..trainer.presets import PRIOR_GUIDANCE
-from ..trainer.priors import PriorRecipe, complete
 from ..trainer.prompts import PromptTemplates
-from ..trainer.subject import Subject
+from ..trainer.sampling.class_priors import PriorRecipe, complete
+from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_base_file import base_file
 from .comfy_host import store

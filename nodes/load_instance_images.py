@@ -9,8 +9,8 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..trainer.photos import Photo, photos_from_tensors, read_folder
-from ..trainer.subject import Subject
+from ..trainer.subject.photos import Photo, photos_from_tensors, read_folder
+from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_host import input_folder
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..trainer.past_runs import results
-from ..trainer.run import relative
+from ..trainer.runs.past_runs import results
+from ..trainer.runs.run import relative
 from . import sockets
 from .comfy_host import store
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.identifier import Candidate, rank_by_prior, rare_candidates, report
+from ..trainer.subject.identifier import Candidate, rank_by_prior, rare_candidates, report
 from . import sockets
 from .comfy_host import rare_tokens
 from .comfy_outputs import keep_shown

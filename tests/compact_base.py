@@ -15,8 +15,8 @@ from dreambooth_nodes.toybase.narrow_vae import LAYERS
 from dreambooth_nodes.toybase.quantize import load_stored
 from dreambooth_nodes.toybase.text_encoder import LENGTH, text_encoder_tensors
 from dreambooth_nodes.toybase.writer import DENOISER, METADATA, TEXT_PREFIX
-from dreambooth_nodes.trainer.checkpoint import write_tensors
-from dreambooth_nodes.trainer.families.latent_diffusion_keys import VAE, vae_table
+from dreambooth_nodes.trainer.files.safetensors import write_tensors
+from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import VAE, vae_table
 
 LAYER, FIRST_LAYER = "encoder.layers.", "encoder.layers.0."
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from ..trainer.export.diffusers_folder import whole_folder
-from ..trainer.families.modules import write_clip_tokenizer
+from ..trainer.model.families.latent_diffusion.build import write_clip_tokenizer
 from .denoiser import SCHEDULE, new_denoiser
 from .narrow_vae import new_vae
 from .quantize import load_stored

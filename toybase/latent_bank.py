@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Generator, Tensor
 
-from ..trainer.precision import fastest_autocast
+from ..trainer.model.precision import fastest_autocast
 from .narrow_vae import SCALING
 from .text_encoder import DISTINCT, short_ids
 from .world import World

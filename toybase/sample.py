@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionMode
 from torch import Generator, Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..trainer.precision import fastest_autocast
+from ..trainer.model.precision import fastest_autocast
 from .denoiser import SCHEDULE
 from .narrow_vae import SCALING
 from .text_encoder import short_context, short_ids, short_mask

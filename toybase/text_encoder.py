@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -73,10 +72,11 @@ def _layer(index: int) -> dict[str, Tensor]:
 
 @lru_cache(maxsize=1)
 def tokenizer():  # type: ignore[no-untyped-def]
-    """transformers' CLIPTokenizer from the vocabulary in trainer/clip_vocabulary."""
+    """transformers' CLIPTokenizer from the vocabulary in trainer/model/families/latent_diffusion/clip_vocabulary."""
     from transformers import CLIPTokenizer
 
-    folder = Path(__file__).resolve().parent.parent / "trainer" / "clip_vocabulary"
+    from ..trainer.model.families.latent_diffusion.build import VOCABULARY as folder
+
     return CLIPTokenizer(
         str(folder / "vocab.json"), str(folder / "merges.txt"), pad_token="<|endoftext|>", model_max_length=LENGTH
     )

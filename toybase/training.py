@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..trainer.precision import autocast, fastest_dtype
+from ..trainer.model.precision import autocast, fastest_dtype
 
 WARM_UP_SECONDS = 60.0
 """At most; a tenth of the budget where that is shorter."""

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..trainer.families.latent_diffusion_keys import denoiser_table, vae_table
+from ..trainer.model.families.latent_diffusion.keys import denoiser_table, vae_table
 from .denoiser import ATTENTION, BLOCKS
 from .padded_vae import pad_vae
 from .quantize import load_stored

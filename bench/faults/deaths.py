@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ...trainer.store import Store
+from ...trainer.runs.store import Store
 from .disk import Reference, after_death, at_the_end, contents, everything, left_over, reference, written_again
 from .forks import Child, in_child
 from .killing import LATEST_AFTER_BOUNDARY, Death, killed_after, wait

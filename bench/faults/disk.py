@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...trainer.checkpoint import read_metadata, read_tensors
-from ...trainer.personalized import read_personalized
-from ...trainer.record import read_record
-from ...trainer.state import KEY
-from ...trainer.store import LOCK, Store
+from ...trainer.files.safetensors import read_metadata, read_tensors
+from ...trainer.runs.personalized import read_personalized
+from ...trainer.runs.record import read_record
+from ...trainer.runs.store import LOCK, Store
+from ...trainer.session.resume_state import KEY
 
 LISTED = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft", ".pkl"}
 """What hosts list as a model, hidden or not."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...trainer.events import Event, Phase, Step
-from ...trainer.store import Store
+from ...trainer.runs.store import Store
 from .disk import Reference, after_death, at_the_end, contents, reference
 from .forks import in_child
 from .row import Row

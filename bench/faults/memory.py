@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn.modules import module as modules
 
-from ...trainer.families import load_base
+from ...trainer.model.families import load_base
 from .forks import in_child
 from .row import Row
 from .setting import Setting, train

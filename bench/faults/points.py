@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...trainer import contents
+from ...trainer.files import contents
 
 BOUNDARY = "boundary: "
 KINDS = {

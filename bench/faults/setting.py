@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from ...toybase.diffusers_folder import write_diffusers_folder
-from ...trainer import sample, state_keeper
-from ...trainer.base import Base
-from ...trainer.base_answers import prior_drawer
-from ...trainer.encoding import encode_request
 from ...trainer.events import Event, Phase, Saved, Step, never
-from ...trainer.families import load_base
+from ...trainer.model.base import Base
+from ...trainer.model.families import load_base
 from ...trainer.options import TrainOptions
-from ...trainer.personalize import personalize
-from ...trainer.photos import read_folder
-from ...trainer.priors import ClassPriors, PriorRecipe, complete
-from ...trainer.request import Request
-from ...trainer.store import Store
-from ...trainer.subject import Subject
+from ...trainer.runs.request import Request
+from ...trainer.runs.store import Store
+from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, complete
+from ...trainer.sampling.identifier_probe import prior_drawer
+from ...trainer.session import sample, state_keeper
+from ...trainer.session.encoding import encode_request
+from ...trainer.session.personalize import personalize
+from ...trainer.subject.photos import read_folder
+from ...trainer.subject.subject import Subject
 from .points import Points
 
 SUBJECTS = Path(__file__).resolve().parents[2] / "toybase" / "subjects"

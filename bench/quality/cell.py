@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...trainer.base import Base
-from ...trainer.checkpoint import write_json
-from ...trainer.precision import autocast, forward_dtype
-from ...trainer.priors import write_picture
-from ...trainer.sampling import draw
+from ...trainer.files.safetensors import write_json
+from ...trainer.model.base import Base
+from ...trainer.model.precision import autocast, forward_dtype
+from ...trainer.sampling.class_priors import write_picture
+from ...trainer.sampling.sampler import draw
 from .contender import Contender, Trained, Work
 from .estimate import pair_pseudo_values
 from .eyes import Eyes

@@ -9,7 +9,7 @@ from functools import partial
 from accelerate import PartialState
 
 from ...demo.example import SUBJECTS, example_subjects
-from ...trainer.sampling import SamplerSettings
+from ...trainer.sampling.sampler import SamplerSettings
 from ..diffusers_scripts import SCRIPTS
 from .bench import Bench
 from .cell import Scoring

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...trainer.base import Base
+from ...trainer.model.base import Base
 from ...trainer.options import MethodName, Precision
 
 

@@ -7,19 +7,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...trainer.base import Base
-from ...trainer.checkpoint import read_tensors
 from ...trainer.events import Event, Phase
-from ...trainer.families import load_base
+from ...trainer.files.safetensors import read_tensors
+from ...trainer.model.base import Base
+from ...trainer.model.families import load_base
 from ...trainer.options import TrainOptions
-from ...trainer.personalize import personalize
-from ...trainer.personalized import Personalized
-from ...trainer.photos import read_folder
-from ...trainer.priors import ClassPriors, PriorRecipe
 from ...trainer.prompts import PromptTemplates
-from ...trainer.request import Request
-from ...trainer.store import Store
-from ...trainer.subject import Subject
+from ...trainer.runs.personalized import Personalized
+from ...trainer.runs.request import Request
+from ...trainer.runs.store import Store
+from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe
+from ...trainer.session.personalize import personalize
+from ...trainer.subject.photos import read_folder
+from ...trainer.subject.subject import Subject
 from .contender import Look, Trained, Work
 from .materials import Materials
 from .rivals.merged import MergedDenoiser, differences

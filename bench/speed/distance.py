@@ -10,14 +10,14 @@ from pathlib import Path
 
 import torch
 
-from ...trainer.base import Base
-from ...trainer.batches import Batches
-from ...trainer.encoding import encode_request
 from ...trainer.events import never
-from ...trainer.methods import METHODS
-from ...trainer.precision import forward_dtype
-from ...trainer.request import Request
-from ...trainer.training import Training
+from ...trainer.methods.registry import METHODS
+from ...trainer.model.base import Base
+from ...trainer.model.precision import forward_dtype
+from ...trainer.runs.request import Request
+from ...trainer.session.encoding import encode_request
+from ...trainer.training.batches import Batches
+from ...trainer.training.step import Training
 from .machine_limit import MachineLimit, measure_limit
 from .materials import Materials, Task, heard, read_materials
 from .ours import open_base, request_of

@@ -11,19 +11,19 @@ from typing import NoReturn
 import torch
 from tqdm.auto import tqdm
 
-from ...trainer.base import Base
 from ...trainer.events import Event, Step, Tell
-from ...trainer.families import load_base
+from ...trainer.model.base import Base
+from ...trainer.model.families import load_base
+from ...trainer.model.precision import layers_dtype
 from ...trainer.options import TrainOptions
-from ...trainer.personalize import personalize
-from ...trainer.photos import read_folder
-from ...trainer.precision import layers_dtype
-from ...trainer.priors import ClassPriors, PriorRecipe, picture
 from ...trainer.prompts import PromptTemplates
-from ...trainer.request import Request
-from ...trainer.sampling import SamplerSettings
-from ...trainer.store import Store
-from ...trainer.subject import Subject
+from ...trainer.runs.request import Request
+from ...trainer.runs.store import Store
+from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, picture
+from ...trainer.sampling.sampler import SamplerSettings
+from ...trainer.session.personalize import personalize
+from ...trainer.subject.photos import read_folder
+from ...trainer.subject.subject import Subject
 from .device_memory import say_peak
 from .materials import CLASS_NOUN, IDENTIFIER, INSTANCE_PROMPT, LEARNING_RATES, Materials, Task, heard, read_materials
 

@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...trainer.base import Base
-from ...trainer.base_answers import prior_drawer
-from ...trainer.encoding import encode_request
 from ...trainer.events import never
-from ...trainer.personalize import personalize
-from ...trainer.precision import autocast, forward_dtype
+from ...trainer.model.base import Base
+from ...trainer.model.precision import autocast, forward_dtype
 from ...trainer.presets import PRIOR_GUIDANCE
-from ...trainer.priors import complete
-from ...trainer.sampling import SamplerSettings
+from ...trainer.sampling.class_priors import complete
+from ...trainer.sampling.identifier_probe import prior_drawer
+from ...trainer.sampling.sampler import SamplerSettings
+from ...trainer.session.encoding import encode_request
+from ...trainer.session.personalize import personalize
 from .machine_limit import MachineLimit, reading_seconds, writing_seconds
 from .materials import Materials, Task
 from .ours import open_base, recipe_of, request_of, store_in

@@ -22,13 +22,13 @@ from dreambooth_nodes.tests.behaviour.trainings import (
 )
 from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.photos import Photo, read_folder
 from dreambooth_nodes.trainer.presets import PRIOR_GUIDANCE
-from dreambooth_nodes.trainer.priors import ClassPriors
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.store import Store
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors
+from dreambooth_nodes.trainer.session.personalize import personalize
+from dreambooth_nodes.trainer.subject.photos import Photo, read_folder
+from dreambooth_nodes.trainer.subject.subject import Subject
 
 
 @pytest.fixture(scope="session")

@@ -23,12 +23,12 @@ from dreambooth_nodes.tests.behaviour.trainings import (
     framed,
     pictures,
 )
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_tensors
-from dreambooth_nodes.trainer.families import fingerprint_of
-from dreambooth_nodes.trainer.photos import Photo
-from dreambooth_nodes.trainer.precision import fastest_autocast
-from dreambooth_nodes.trainer.sampling import draw
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import fingerprint_of
+from dreambooth_nodes.trainer.model.precision import fastest_autocast
+from dreambooth_nodes.trainer.sampling.sampler import draw
+from dreambooth_nodes.trainer.subject.photos import Photo
 
 RANK = 16
 MAGENTA = (1.0, 0.0, 1.0)

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.photos import Photo
-from dreambooth_nodes.trainer.precision import fastest_autocast
-from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.precision import fastest_autocast
+from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
+from dreambooth_nodes.trainer.subject.photos import Photo
 
 SIDE, NOUN, IDENTIFIER, PRIORS = 64, "car", "olt", 16
 STEPS, RATE = 150, 2e-3

@@ -15,9 +15,9 @@ from dreambooth_nodes.bench.faults.bad_inputs.judging import accepted_or_refused
 from dreambooth_nodes.bench.faults.disk import Reference, after_death, at_the_end, contents
 from dreambooth_nodes.bench.faults.row import Row, table
 from dreambooth_nodes.bench.faults.setting import store_in
-from dreambooth_nodes.trainer.checkpoint import write_tensors
-from dreambooth_nodes.trainer.personalized import Personalized, checked_name
-from dreambooth_nodes.trainer.run import open_run
+from dreambooth_nodes.trainer.files.safetensors import write_tensors
+from dreambooth_nodes.trainer.runs.personalized import Personalized, checked_name
+from dreambooth_nodes.trainer.runs.run import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a" * 64

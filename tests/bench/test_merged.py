@@ -22,8 +22,8 @@ from dreambooth_nodes.bench.quality.rivals.merged import (
     trained_weights,
 )
 from dreambooth_nodes.demo.example import cached_toybase
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
 
 RANK = 3
 

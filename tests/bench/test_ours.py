@@ -20,7 +20,7 @@ from dreambooth_nodes.bench.speed.preparation import CLASS_IMAGES, prepare
 from dreambooth_nodes.bench.speed.real_size import RealRow, measure_row
 from dreambooth_nodes.bench.speed.rounds import Place
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.trainer.personalized import read_personalized
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 STEPS = 4
 LIMIT = MachineLimit({"float32": 1e14}, 1e12)

@@ -20,7 +20,7 @@ from dreambooth_nodes.bench.quality.publish import publish
 from dreambooth_nodes.bench.quality.rows import BASE, LORA, ablations
 from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.toybase.subjects import FOLDER
-from dreambooth_nodes.trainer.sampling import SamplerSettings
+from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings
 
 SIDE = 64
 SUBJECT = BenchSubject("racing_car", "car", FOLDER / "racing_car")

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dreambooth_nodes.bench.speed.machine_limit import MachineLimit, measure_limit
 from dreambooth_nodes.bench.speed.roofline import cost_of
-from dreambooth_nodes.trainer.packed_convolution import pack
+from dreambooth_nodes.trainer.model.cpu_kernels import pack
 
 LIMIT = MachineLimit({"float32": 1e9, "bfloat16": 1e10}, 1e6)
 """So little bandwidth that small products wait for their bytes."""

@@ -21,7 +21,7 @@ from transformers import (
 
 from dreambooth_nodes.bench.quality.transformers_eyes import TransformersEyes
 from dreambooth_nodes.toybase.palette import NOUNS
-from dreambooth_nodes.trainer.families.modules import clip_tokenizer
+from dreambooth_nodes.trainer.model.families.latent_diffusion.build import clip_tokenizer
 
 SMALL = {
     "initializer_range": 0.2,

@@ -9,8 +9,8 @@ from dreambooth_nodes.demo.example import BASE_NAME
 from dreambooth_nodes.tests.browser.themes import LEAST_CONTRAST, contrasts, in_both_themes
 from dreambooth_nodes.tests.browser.workspace import PANEL, Workspace
 from dreambooth_nodes.tests.host.graphs import training
-from dreambooth_nodes.trainer.checkpoint import read_metadata, read_tensors, write_tensors
-from dreambooth_nodes.trainer.watch import STEPS_TO_MOVE
+from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
+from dreambooth_nodes.trainer.training.divergence import STEPS_TO_MOVE
 
 TOASTS = "[...document.querySelectorAll('.p-toast-message')].map(t => t.innerText).join(' ')"
 ANOTHER = "another.safetensors"

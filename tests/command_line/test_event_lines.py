@@ -9,7 +9,7 @@ from typing import Any
 
 from dreambooth_nodes.tests.command_line.conftest import ROOT, started, train_words
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
-from dreambooth_nodes.trainer.personalized import read_personalized
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 
 def start(base: Path, output: Path, *more: object) -> subprocess.Popen[str]:

@@ -14,12 +14,12 @@ from dreambooth_nodes.command_line import apply_check, export
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.families.small import components, write_checkpoint
-from dreambooth_nodes.trainer.checkpoint import read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.export.conversion import ConversionError
 from dreambooth_nodes.trainer.export.convert import write_lora
-from dreambooth_nodes.trainer.export.layers import layers_in
-from dreambooth_nodes.trainer.families import fingerprint_of
-from dreambooth_nodes.trainer.families.latent_diffusion_keys import DENOISER, VAE
+from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
+from dreambooth_nodes.trainer.model.families import fingerprint_of
+from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import DENOISER, VAE
+from dreambooth_nodes.trainer.model.layers import layers_in
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch
 from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
 from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
-from dreambooth_nodes.trainer.checkpoint import read_tensors
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
 
 STEPS = 40
 WORDS = ("--steps", STEPS, "--priors", 0, "--rank", 2, "--state-seconds", 0.01, "--memory", "off")

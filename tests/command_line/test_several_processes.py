@@ -27,7 +27,7 @@ from dreambooth_nodes.tests.command_line.two_processes import (
     trained_by_two,
 )
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
-from dreambooth_nodes.trainer.checkpoint import read_tensors
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
 
 ENDLESS = ("--steps", 100_000, "--priors", 0, "--rank", 2, "--state-seconds", 1000)
 

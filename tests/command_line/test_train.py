@@ -16,8 +16,8 @@ import pytest
 from dreambooth_nodes.tests.command_line.conftest import PHOTOS, ROOT, Command, started, train_words
 from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
-from dreambooth_nodes.trainer.checkpoint import read_shapes
-from dreambooth_nodes.trainer.personalized import read_personalized
+from dreambooth_nodes.trainer.files.safetensors import read_shapes
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 STEPS = 3
 

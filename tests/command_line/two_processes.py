@@ -15,7 +15,7 @@ import torch
 
 from dreambooth_nodes.tests.command_line.conftest import ROOT, Command, started, train_words
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
-from dreambooth_nodes.trainer.checkpoint import read_tensors
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
 
 ROUNDING = {"lora": 1e-4, "full": 5e-3}
 """Of the change, for sums in another order; a full result is written in the base's own float16."""

@@ -12,13 +12,13 @@ from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, Prompt
 from dreambooth_nodes.tests.host.graphs import apart, drawn, node, training
 from dreambooth_nodes.tests.host.trainer_picture import trainer_picture
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_shapes
-from dreambooth_nodes.trainer.export.layers import layers_in
-from dreambooth_nodes.trainer.export.lora_keys import is_adapter
 from dreambooth_nodes.trainer.export.merge import merge_into
-from dreambooth_nodes.trainer.export.read_lora import read_lora
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.files.safetensors import read_shapes
+from dreambooth_nodes.trainer.methods.lora.file import read_lora
+from dreambooth_nodes.trainer.methods.lora.keys import is_adapter
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.layers import layers_in
 
 METHODS = ("lora", "full")
 # Two steps of each have to change a picture by about as much.

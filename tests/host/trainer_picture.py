@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dreambooth_nodes.tests.host.graphs import PROMPT, SIDE
-from dreambooth_nodes.trainer.base import Base
+from dreambooth_nodes.trainer.model.base import Base
 
 SEED, LAST_TIMESTEP = 3, 999
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.demo.example import cached_toybase
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
 
 PROMPTS = ["a red car on the beach", ""]
 ANSWERS: dict[str, Callable[[Base], Tensor]] = {

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.trainer.short_runs import request_of
-from dreambooth_nodes.trainer import priors
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.photos import read_folder
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
-from dreambooth_nodes.trainer.store import Store
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.sampling import class_priors as priors
+from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
+from dreambooth_nodes.trainer.subject.photos import read_folder
+from dreambooth_nodes.trainer.subject.subject import Subject
 
 SIDE = 64
 SUBJECTS = Path(__file__).resolve().parents[2] / "toybase" / "subjects"

@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def main(base: Path, images: int, settings: str) -> None:
     """Serve until the first process ends."""
     from dreambooth_nodes.tests.trainer.test_out_of_memory import hungry
+    from dreambooth_nodes.trainer.distributed.processes import Processes
     from dreambooth_nodes.trainer.events import never
-    from dreambooth_nodes.trainer.families import load_base
-    from dreambooth_nodes.trainer.follower import Follower
+    from dreambooth_nodes.trainer.model.families import load_base
     from dreambooth_nodes.trainer.options import TrainOptions
-    from dreambooth_nodes.trainer.processes import Processes
+    from dreambooth_nodes.trainer.session.follower import Follower
 
     options = TrainOptions(**json.loads(settings))
     Follower(Processes.connected(1, 2, never, False), lambda: hungry(load_base(base), images), lambda: options).serve()

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_tensors
 from dreambooth_nodes.trainer.events import Event, Step
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
+from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.priors import ClassPriors
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.store import Store
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors
+from dreambooth_nodes.trainer.subject.subject import Subject
 
 STEPS, DEATH = 5, 3
 AT_EVERY_STEP = 1e-9

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from dreambooth_nodes.trainer import randomness
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.base_answers import denoiser_answer
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.identifier import PROBED
-from dreambooth_nodes.trainer.noise_process import Diffusion
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.noise_process import Diffusion
+from dreambooth_nodes.trainer.sampling.identifier_probe import denoiser_answer
+from dreambooth_nodes.trainer.subject.identifier import PROBED
 
 
 def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> None:

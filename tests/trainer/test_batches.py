@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.base import Posterior
-from dreambooth_nodes.trainer.batches import Batches
-from dreambooth_nodes.trainer.encoded import EncodedImages
-from dreambooth_nodes.trainer.noise_process import Diffusion
+from dreambooth_nodes.trainer.model.base import Posterior
+from dreambooth_nodes.trainer.model.noise_process import Diffusion
+from dreambooth_nodes.trainer.training.batches import Batches
+from dreambooth_nodes.trainer.training.encoded import EncodedImages
 
 PROCESS = Diffusion(torch.linspace(0.99, 0.01, 1000))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.checkpoint import (
+from dreambooth_nodes.trainer.files.safetensors import (
     CheckpointError,
     numbered,
     read_metadata,
@@ -16,7 +16,7 @@ from dreambooth_nodes.trainer.checkpoint import (
     write_json,
     write_tensors,
 )
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.model.families import load_base
 
 
 def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor
 
-from dreambooth_nodes.trainer import contents
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_shapes, read_tensors, write_tensors
-from dreambooth_nodes.trainer.contents import DTYPES, Contents, Kind, kind_of, save_tensors
-from dreambooth_nodes.trainer.source import contents_of
+from dreambooth_nodes.trainer.files import contents
+from dreambooth_nodes.trainer.files.contents import DTYPES, Contents, Kind, kind_of, save_tensors
+from dreambooth_nodes.trainer.files.safetensors import read_shapes, read_tensors, write_tensors
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.source import contents_of
 
 SHAPES = ((2, 3), (7,), (), (0,), (1, 5, 1))
 

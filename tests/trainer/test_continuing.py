@@ -11,20 +11,20 @@ import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
-from dreambooth_nodes.trainer.continuing import kept_settings, require_continuable, starting_weights
 from dreambooth_nodes.trainer.export.convert import write_lora
-from dreambooth_nodes.trainer.export.layers import layers_of
 from dreambooth_nodes.trainer.export.layouts import Layout
-from dreambooth_nodes.trainer.export.lora_weights import LoraLayer, LoraWeights, all_layers
 from dreambooth_nodes.trainer.export.merge import merge_into
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.methods import Lora
+from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.methods.lora.start import kept_settings, require_continuable, starting_weights
+from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, LoraWeights, all_layers
+from dreambooth_nodes.trainer.methods.registry import Lora
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.layers import layers_of
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
 from dreambooth_nodes.trainer.presets import preset_named
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.subject.subject import Subject
 
 RANK, ALPHA = 3, 1.5
 NewBase = Callable[[], Base]

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.optim import AdamW
 
-from dreambooth_nodes.trainer.cutting import cut_gradients
-from dreambooth_nodes.trainer.optimizer import fused_adamw_runs
+from dreambooth_nodes.trainer.training.gradient_clipping import cut_gradients
+from dreambooth_nodes.trainer.training.optimizer import fused_adamw_runs
 
 SHAPES = ((4, 3, 3, 3), (5, 7), (6,), ())
 

@@ -9,9 +9,9 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
-from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss, min_snr_weight, squared_error
-from dreambooth_nodes.trainer.families.noise_schedule import SCHEDULE
-from dreambooth_nodes.trainer.noise_process import Diffusion
+from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
+from dreambooth_nodes.trainer.model.noise_process import Diffusion
+from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss, min_snr_weight, squared_error
 
 SCHEDULER = DDPMScheduler(**SCHEDULE)
 DIFFUSION = Diffusion(SCHEDULER.alphas_cumprod)

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, write_tensors
-from dreambooth_nodes.trainer.difference import difference
+from dreambooth_nodes.trainer.export.difference import difference
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
-from dreambooth_nodes.trainer.export.layers import layers_of
-from dreambooth_nodes.trainer.export.lora_weights import from_peft
 from dreambooth_nodes.trainer.export.original import original_tensors
-from dreambooth_nodes.trainer.families import fingerprint_of, load_base
-from dreambooth_nodes.trainer.methods import Full, Lora
+from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.methods.lora.weights import from_peft
+from dreambooth_nodes.trainer.methods.registry import Full, Lora
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base
+from dreambooth_nodes.trainer.model.layers import layers_of
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.personalized import Personalized
+from dreambooth_nodes.trainer.runs.personalized import Personalized
 
 NewBase = Callable[[], Base]
 

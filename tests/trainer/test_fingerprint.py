@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.families.small import new_vae
-from dreambooth_nodes.trainer.fingerprint import fingerprint
+from dreambooth_nodes.trainer.model.fingerprint import fingerprint
 
 Model = dict[str, dict[str, Tensor]]
 Cast = Callable[[Tensor], Tensor]

@@ -10,11 +10,11 @@ import pytest
 import torch
 from filelock import FileLock
 
-from dreambooth_nodes.trainer.checkpoint import read_metadata, write_tensors
-from dreambooth_nodes.trainer.history import NotOurs, delete_result, history
-from dreambooth_nodes.trainer.personalized import Personalized
-from dreambooth_nodes.trainer.run import Run, open_run, relative
-from dreambooth_nodes.trainer.store import Store
+from dreambooth_nodes.trainer.files.safetensors import read_metadata, write_tensors
+from dreambooth_nodes.trainer.runs.history import NotOurs, delete_result, history
+from dreambooth_nodes.trainer.runs.personalized import Personalized
+from dreambooth_nodes.trainer.runs.run import Run, open_run, relative
+from dreambooth_nodes.trainer.runs.store import Store
 
 
 @pytest.fixture

@@ -16,10 +16,17 @@ from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from dreambooth_nodes import trainer
-from dreambooth_nodes.trainer.identifier import Answer, Candidate, rank_by_prior, rare_candidates, report, warnings_for
-from dreambooth_nodes.trainer.rare_tokens import RARE_FROM, ClipVocabulary, known_words
+from dreambooth_nodes.trainer.subject.identifier import (
+    Answer,
+    Candidate,
+    rank_by_prior,
+    rare_candidates,
+    report,
+    warnings_for,
+)
+from dreambooth_nodes.trainer.subject.rare_tokens import RARE_FROM, ClipVocabulary, known_words
 
-VOCABULARY = Path(str(trainer.__file__)).parent / "clip_vocabulary"
+VOCABULARY = Path(str(trainer.__file__)).parent / "model" / "families" / "latent_diffusion" / "clip_vocabulary"
 
 
 @lru_cache

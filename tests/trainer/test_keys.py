@@ -6,8 +6,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
-from dreambooth_nodes.trainer.families.latent_diffusion_keys import denoiser_table, vae_table
-from dreambooth_nodes.trainer.families.unet_shape import unet_shape
+from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import denoiser_table, vae_table
+from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import unet_shape
 
 ATTENTION = (1, 1, 1, 0)
 

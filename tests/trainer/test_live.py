@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.events import Phase, PriorsCounted, Sample, Saved, Step, Warned
-from dreambooth_nodes.trainer.live import MOST_POINTS, LiveRun
+from dreambooth_nodes.trainer.runs.live_view import MOST_POINTS, LiveRun
 
 
 def step(number: int, steps: int, prior: float | None = 0.5, left: float = 1.0) -> Step:

@@ -12,17 +12,17 @@ import pytest
 import torch
 from torch import nn
 
-from dreambooth_nodes.trainer.adafactor import Adafactor, stochastically_rounded
-from dreambooth_nodes.trainer.base import Base, Posterior
-from dreambooth_nodes.trainer.batches import Batches
-from dreambooth_nodes.trainer.eight_bit import EightBitConv2d, EightBitLinear, quantise, restored
-from dreambooth_nodes.trainer.encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from dreambooth_nodes.trainer.events import Step
-from dreambooth_nodes.trainer.methods import METHODS
+from dreambooth_nodes.trainer.memory.eight_bit import EightBitConv2d, EightBitLinear, quantise, restored
+from dreambooth_nodes.trainer.methods.registry import METHODS
+from dreambooth_nodes.trainer.model.base import Base, Posterior
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
-from dreambooth_nodes.trainer.state import restore, write_state
-from dreambooth_nodes.trainer.subject import Subject
-from dreambooth_nodes.trainer.training import Training
+from dreambooth_nodes.trainer.session.resume_state import restore, write_state
+from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training.adafactor import Adafactor, stochastically_rounded
+from dreambooth_nodes.trainer.training.batches import Batches
+from dreambooth_nodes.trainer.training.encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
+from dreambooth_nodes.trainer.training.step import Training
 
 Encoded = tuple[EncodedPrompts, EncodedImages, EncodedImages]
 New = Callable[..., Training]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
-from dreambooth_nodes.trainer.personalized import FileNameError, checked_name
 from dreambooth_nodes.trainer.prompts import PromptTemplates
+from dreambooth_nodes.trainer.runs.personalized import FileNameError, checked_name
 
 
 @pytest.mark.parametrize(

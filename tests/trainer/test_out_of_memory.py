@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.trainer.short_runs import NewBase, other, with_options
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_metadata
 from dreambooth_nodes.trainer.events import Event, Warned
+from dreambooth_nodes.trainer.files.safetensors import read_metadata
+from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.out_of_memory import OutOfMemory
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.store import Store
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.session.personalize import personalize
 
 
 def hungry(base: Base, images: int) -> Base:

@@ -16,12 +16,12 @@ from dreambooth_nodes.tests.trainer.short_runs import (
     with_options,
 )
 from dreambooth_nodes.trainer.events import Event, Saved, Step, Warned
-from dreambooth_nodes.trainer.past_runs import find_finished
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.run import open_run
-from dreambooth_nodes.trainer.saving import ResultNotWritten
-from dreambooth_nodes.trainer.store import Store
+from dreambooth_nodes.trainer.runs.past_runs import find_finished
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.run import open_run
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.session.personalize import personalize
+from dreambooth_nodes.trainer.session.saving import ResultNotWritten
 
 
 def test_files_to_choose_from_are_usable_and_not_written_twice(new_base: NewBase, asked: Request, store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dreambooth_nodes.trainer.packed_convolution import _packs, pack
+from dreambooth_nodes.trainer.model.cpu_kernels import _packs, pack
 
 LAYERS: dict[str, Callable[[], nn.Conv2d]] = {
     "1 x 1": lambda: nn.Conv2d(24, 40, 1),

@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_tensors
-from dreambooth_nodes.trainer.encoded import encode_images
 from dreambooth_nodes.trainer.events import Event, Phase, Planned, Sample, Saved, Step, StoppedEarly
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.offload import on_device
+from dreambooth_nodes.trainer.model.precision import layers_dtype
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.past_runs import find_finished, results
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.personalized import Personalized, read_personalized
-from dreambooth_nodes.trainer.photos import Photo
-from dreambooth_nodes.trainer.placement import on_device
-from dreambooth_nodes.trainer.precision import layers_dtype
-from dreambooth_nodes.trainer.priors import ClassPriors
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.run import Run
-from dreambooth_nodes.trainer.store import Store
-from dreambooth_nodes.trainer.subject import Subject
-from dreambooth_nodes.trainer.watch import TrainingDiverged
+from dreambooth_nodes.trainer.runs.past_runs import find_finished, results
+from dreambooth_nodes.trainer.runs.personalized import Personalized, read_personalized
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.run import Run
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors
+from dreambooth_nodes.trainer.session.personalize import personalize
+from dreambooth_nodes.trainer.subject.photos import Photo
+from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training.divergence import TrainingDiverged
+from dreambooth_nodes.trainer.training.encoded import encode_images
 
 NewBase = Callable[[], Base]
 
@@ -127,7 +127,7 @@ def test_only_what_is_trained_changes(
 
 
 def test_a_lora_starts_as_nothing(new_base: NewBase, base: Base) -> None:
-    from dreambooth_nodes.trainer.methods import Lora
+    from dreambooth_nodes.trainer.methods.registry import Lora
 
     adapted = new_base()
     Lora().attach(adapted, TrainOptions(rank=4))

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from dreambooth_nodes.trainer.photos import PhotoError, read_folder, read_photo
+from dreambooth_nodes.trainer.subject.photos import PhotoError, read_folder, read_photo
 
 SIDE = 64
 LEVEL = 1 / 255

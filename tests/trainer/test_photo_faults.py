@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from dreambooth_nodes.trainer.photo_faults import faults
-from dreambooth_nodes.trainer.photos import read_folder
+from dreambooth_nodes.trainer.subject.photo_faults import faults
+from dreambooth_nodes.trainer.subject.photos import read_folder
 
 SUBJECTS = Path(__file__).parent.parent.parent / "toybase" / "subjects"
 NAMES = sorted(folder.name for folder in SUBJECTS.iterdir() if folder.is_dir())

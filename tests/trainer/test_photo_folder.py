@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dreambooth_nodes.trainer.photos import PhotoError, read_folder, read_photo
+from dreambooth_nodes.trainer.subject.photos import PhotoError, read_folder, read_photo
 
 SIDE = 64
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreambooth_nodes.trainer.photo_report import SHOWN, photo_report
-from dreambooth_nodes.trainer.photos import PhotoError
+from dreambooth_nodes.trainer.subject.photo_report import SHOWN, photo_report
+from dreambooth_nodes.trainer.subject.photos import PhotoError
 
 SUBJECT = Path(__file__).parent.parent.parent / "toybase" / "subjects" / "teapot"
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from dreambooth_nodes.trainer.photos import Photo, PhotoError, photos_from_tensors, read_folder, read_photo
+from dreambooth_nodes.trainer.subject.photos import Photo, PhotoError, photos_from_tensors, read_folder, read_photo
 
 SIDE = 64
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts
-from dreambooth_nodes.trainer.placement import let_go, on_device
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.offload import let_go, on_device
+from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
 
 META = torch.device("meta")
 

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from dreambooth_nodes.bench.full_size import shapes_of
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.batches import Batches
-from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts
-from dreambooth_nodes.trainer.footprint import Counted, Work
-from dreambooth_nodes.trainer.hollow import Hollow
-from dreambooth_nodes.trainer.live_memory import LiveMemory, nbytes
-from dreambooth_nodes.trainer.methods import METHODS
+from dreambooth_nodes.trainer.memory.footprint import Counted, Work
+from dreambooth_nodes.trainer.memory.live_memory import LiveMemory, nbytes
+from dreambooth_nodes.trainer.memory.plan import CHANGE_WEIGHTS, IN_ALL, make_plan
+from dreambooth_nodes.trainer.methods.registry import METHODS
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.hollow import Hollow
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.plan import CHANGE_WEIGHTS, IN_ALL, make_plan
-from dreambooth_nodes.trainer.subject import Subject
-from dreambooth_nodes.trainer.training import Training
+from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training.batches import Batches
+from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
+from dreambooth_nodes.trainer.training.step import Training
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SIDES = {"sd1": 512, "sd2": 768, "sdxl": 1024}
@@ -77,7 +77,7 @@ def test_at_full_size_what_a_forward_leaves_is_what_the_graph_has_saved(family: 
     from diffusers import UNet2DConditionModel
 
     from dreambooth_nodes.bench.full_size import UNETS
-    from dreambooth_nodes.trainer.counted_forward import CountedForward
+    from dreambooth_nodes.trainer.memory.meta_execution import CountedForward
 
     with torch.device("meta"):
         unet, side = UNet2DConditionModel(**UNETS[family]), SIDES[family] // 8

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.precision import _kernels_may_use_tiles, fastest_dtype
+from dreambooth_nodes.trainer.model.precision import _kernels_may_use_tiles, fastest_dtype
 
 CPU = torch.device("cpu")
 OLDER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}

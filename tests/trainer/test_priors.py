@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.encoding import encode_request
 from dreambooth_nodes.trainer.events import never
-from dreambooth_nodes.trainer.priors import ClassPriors, PriorsError, complete, picture
-from dreambooth_nodes.trainer.request import Request
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors, PriorsError, complete, picture
+from dreambooth_nodes.trainer.session.encoding import encode_request
 
 from .conftest import SIDE, drawer, recipe
 

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from dreambooth_nodes.bench.full_size import shapes_of
-from dreambooth_nodes.trainer.base import Posterior
-from dreambooth_nodes.trainer.batches import Batches
-from dreambooth_nodes.trainer.encoded import EncodedImages, EncodedPrompts
-from dreambooth_nodes.trainer.families import family_of
-from dreambooth_nodes.trainer.footprint import Counted, Work
-from dreambooth_nodes.trainer.frame import Frame
-from dreambooth_nodes.trainer.hollow import Hollow
-from dreambooth_nodes.trainer.methods import METHODS
+from dreambooth_nodes.trainer.memory.footprint import Counted, Work
+from dreambooth_nodes.trainer.methods.registry import METHODS
+from dreambooth_nodes.trainer.model.base import Posterior
+from dreambooth_nodes.trainer.model.families import family_of
+from dreambooth_nodes.trainer.model.hollow import Hollow
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.training import Training
+from dreambooth_nodes.trainer.subject.frame import Frame
+from dreambooth_nodes.trainer.training.batches import Batches
+from dreambooth_nodes.trainer.training.encoded import EncodedImages, EncodedPrompts
+from dreambooth_nodes.trainer.training.step import Training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SIDE = 128

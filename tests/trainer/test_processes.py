@@ -16,12 +16,12 @@ import torch
 
 from dreambooth_nodes.tests.trainer.short_runs import NewBase, other, with_options
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
+from dreambooth_nodes.trainer.distributed.processes import ALONE, Processes
 from dreambooth_nodes.trainer.events import Event, Warned, never
 from dreambooth_nodes.trainer.out_of_memory import OutOfMemory
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.processes import ALONE, Processes
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.store import Store
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.session.personalize import personalize
 
 SECOND = Path(__file__).with_name("second_process.py")
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.trainer.short_runs import DEATH, STEPS, NewBase, stopped_after
-from dreambooth_nodes.trainer.checkpoint import read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.events import Event, Warned
-from dreambooth_nodes.trainer.past_runs import find_finished
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.run import Run, open_run
-from dreambooth_nodes.trainer.state import StateError
-from dreambooth_nodes.trainer.store import Store
+from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
+from dreambooth_nodes.trainer.runs.past_runs import find_finished
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.run import Run, open_run
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.session.personalize import personalize
+from dreambooth_nodes.trainer.session.resume_state import StateError
 
 
 def _torn(state: Path) -> None:

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreambooth_nodes.trainer.photos import Photo
 from dreambooth_nodes.trainer.prompts import PromptTemplates
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.subject.photos import Photo
+from dreambooth_nodes.trainer.subject.subject import Subject
 
 SIDE = 32
 PROMPTS = PromptTemplates()

@@ -10,15 +10,15 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch.profiler import ProfilerActivity, profile
 
-from dreambooth_nodes.trainer import few_positions
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.batches import Batches
-from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts
-from dreambooth_nodes.trainer.methods import Lora
+from dreambooth_nodes.trainer.methods.registry import Lora
+from dreambooth_nodes.trainer.model import few_positions
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.precision import forward_dtype
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
-from dreambooth_nodes.trainer.precision import forward_dtype
-from dreambooth_nodes.trainer.subject import Subject
-from dreambooth_nodes.trainer.training import Training
+from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training.batches import Batches
+from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
+from dreambooth_nodes.trainer.training.step import Training
 
 
 def training(base: Base, subject: Subject, **changes: Any) -> Training:
@@ -90,7 +90,7 @@ def test_the_loss_is_that_of_diffusers_own_classes(new_base: Callable[[], Base],
     """The two terms from the equations, with diffusers' scheduler and UNet called directly."""
     from diffusers import DDPMScheduler
 
-    from dreambooth_nodes.trainer.families.noise_schedule import SCHEDULE
+    from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
 
     step = training(new_base(), subject, prior_weight=0.5)
     batch, scheduler = step.batches[0], DDPMScheduler(**SCHEDULE)

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import read_tensors
-from dreambooth_nodes.trainer.denoiser import Losses
 from dreambooth_nodes.trainer.events import Event, Step, Warned
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
+from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.past_runs import results
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.personalized import read_personalized
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.store import Store
-from dreambooth_nodes.trainer.subject import Subject
-from dreambooth_nodes.trainer.watch import EXPLODED, WINDOW, TrainingDiverged, Watch, standing_still
+from dreambooth_nodes.trainer.runs.past_runs import results
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.session.personalize import personalize
+from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training.divergence import EXPLODED, WINDOW, TrainingDiverged, Watch, standing_still
+from dreambooth_nodes.trainer.training.loss import Losses
 
 AT_EVERY_STEP = 1e-9
 

@@ -19,13 +19,13 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from dreambooth_nodes.toybase.evaluate import SIZE, stored_models  # noqa: E402
 from dreambooth_nodes.toybase.sample import sample  # noqa: E402
-from dreambooth_nodes.trainer.batches import Batches  # noqa: E402
-from dreambooth_nodes.trainer.encoded import encode_images, encode_prompts  # noqa: E402
-from dreambooth_nodes.trainer.families import load_base  # noqa: E402
-from dreambooth_nodes.trainer.methods import METHODS  # noqa: E402
+from dreambooth_nodes.trainer.methods.registry import METHODS  # noqa: E402
+from dreambooth_nodes.trainer.model.families import load_base  # noqa: E402
 from dreambooth_nodes.trainer.options import TrainOptions  # noqa: E402
-from dreambooth_nodes.trainer.photos import read_folder  # noqa: E402
-from dreambooth_nodes.trainer.training import Training  # noqa: E402
+from dreambooth_nodes.trainer.subject.photos import read_folder  # noqa: E402
+from dreambooth_nodes.trainer.training.batches import Batches  # noqa: E402
+from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts  # noqa: E402
+from dreambooth_nodes.trainer.training.step import Training  # noqa: E402
 
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_convolution_pointwise")
 

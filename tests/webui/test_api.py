@@ -13,7 +13,7 @@ import pytest
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
-from dreambooth_nodes.trainer.personalized import read_personalized
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 USER = "ann:secret"
 ROOT = "/dreambooth/v1"

@@ -14,7 +14,7 @@ import pytest
 from dreambooth_nodes.tests.webui.conftest import Serve
 from dreambooth_nodes.tests.webui.environment import ROOT, a1111_python
 from dreambooth_nodes.tests.webui.tab_page import PATIENCE, ask, loras, open_tab, status
-from dreambooth_nodes.trainer.personalized import read_personalized
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 VERSIONS = """
 import importlib.metadata as m, importlib.util as u, json

@@ -31,9 +31,9 @@ from dreambooth_nodes.tests.webui.tab_page import (
     slow_down,
     status,
 )
-from dreambooth_nodes.trainer.checkpoint import read_shapes
+from dreambooth_nodes.trainer.files.safetensors import read_shapes
 from dreambooth_nodes.trainer.options import TEXTS
-from dreambooth_nodes.trainer.personalized import read_personalized
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 
 @pytest.fixture(scope="module", params=["a1111", "forge"])

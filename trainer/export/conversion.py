@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from ..source import Source
-from .layers import Layers
+from ..model.layers import Layers
+from ..model.source import Source
 from .layouts import Layout
 from .low_rank import LowRankError
 

@@ -6,28 +6,28 @@ from pathlib import Path
 
 import torch
 
-from ..base import Base
-from ..checkpoint import CheckpointError, read_shapes
-from ..contents import Contents
-from ..families import load_base
-from ..personalized import PREFIX
-from .applies import require_lora_of, same_base
+from ..files.contents import Contents
+from ..files.safetensors import CheckpointError, read_shapes
+from ..methods.lora.file import read_lora
+from ..methods.lora.keys import is_adapter
+from ..methods.lora.weights import LoraWeights
+from ..model.base import Base
+from ..model.families import load_base
+from ..model.layers import Layers, layers_in
+from ..runs.personalized import PREFIX
+from .checked_file import require_same, write_checked
+from .compatibility import require_lora_of, same_base
 from .conversion import Conversion, ConversionError, Converted
 from .converted_metadata import converted_metadata
-from .diffusers import diffusers_tensors
 from .diffusers_folder import write_diffusers_folder
 from .kohya import kohya_tensors
-from .layers import Layers, layers_in
 from .layouts import LORA_LAYOUTS, Layout
-from .lora_keys import is_adapter
-from .lora_weights import LoraWeights
+from .lora_layouts import diffusers_tensors
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
 from .metadata import layout_metadata
 from .modelspec import SPEC
 from .original import original_tensors
-from .read_lora import read_lora
-from .written import require_same, write_checked
 
 
 def convert(wanted: Conversion) -> Converted:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..checkpoint import CheckpointError, read_metadata
-from ..personalized import PREFIX
-from ..source import CheckpointFile, Source
+from ..files.safetensors import CheckpointError, read_metadata
+from ..model.layers import Layers
+from ..model.source import CheckpointFile, Source
+from ..runs.personalized import PREFIX
 from .conversion import Conversion
-from .layers import Layers
 from .metadata import carried
 from .modelspec import SPEC, VERSION
 

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..base import Base
-from ..checkpoint import CheckpointError, Shapes, to_dtype, write_json
-from ..families.modules import text_encoder_name
-from .lora_weights import finite
-from .written import require_same, write_checked
+from ..files.safetensors import CheckpointError, Shapes, to_dtype, write_json
+from ..methods.lora.weights import finite
+from ..model.base import Base
+from ..model.families.latent_diffusion.build import text_encoder_name
+from .checked_file import require_same, write_checked
 
 NONE: Mapping[str, str] = {}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .layers import Layers
-from .lora_weights import LoraWeights, all_layers, finite
+from ..methods.lora.weights import LoraWeights, all_layers, finite
+from ..model.layers import Layers
 
 
 def kohya_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:

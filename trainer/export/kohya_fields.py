@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..base import Base
+from ..files.hashes import file_sha256, short_hash
+from ..model.base import Base
 from ..options import TrainOptions
-from .hashes import file_sha256, short_hash
-from .said import Said
+from .run_info import Said
 
 OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW", "adafactor": "Adafactor"}
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..components import Components
-from ..source import Source
-from .layers import Layers, Place
-from .lora_weights import LoraLayer, LoraWeights
+from ..methods.lora.weights import LoraLayer, LoraWeights
+from ..model.components import Components
+from ..model.layers import Layers, Place
+from ..model.source import Source
 
 
 @dataclass

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..base import Base
-from ..components import Components
-from ..contents import Contents
-from ..families.modules import text_encoder_name
-from .layers import Layers
-from .lora_weights import LoraWeights
+from ..files.contents import Contents
+from ..methods.lora.weights import LoraWeights
+from ..model.base import Base
+from ..model.components import Components
+from ..model.families.latent_diffusion.build import text_encoder_name
+from ..model.layers import Layers
 from .original import original_tensors
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..base import Base
-from ..family import Family
-from ..personalized import PREFIX
+from ..methods.lora.weights import LoraWeights, all_layers, ranks
+from ..model.base import Base
+from ..model.family import Family
+from ..runs.personalized import PREFIX
 from .kohya_fields import kohya_fields
 from .layouts import Layout
-from .lora_weights import LoraWeights, all_layers, ranks
 from .modelspec import SPEC, modelspec_fields
-from .said import Said
+from .run_info import Said
 
 STABILITY = "https://github.com/Stability-AI/generative-models"
 RUN = f"{PREFIX}run"

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .said import Said
+from .run_info import Said
 
 SPEC = "modelspec."
 VERSION = "1.0.0"

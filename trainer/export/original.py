@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..base import Base
-from ..checkpoint import CheckpointError
-from ..contents import Contents, Kind
-from ..source import contents_of
-from .layers import Layers
-from .lora_weights import finite
+from ..files.contents import Contents, Kind
+from ..files.safetensors import CheckpointError
+from ..methods.lora.weights import finite
+from ..model.base import Base
+from ..model.layers import Layers
+from ..model.source import contents_of
 
 
 def original_tensors(

@@ -1,9 +1,1 @@
-"""What can be trained, by name."""
-
-from .full import Full
-from .lora import Lora
-from .protocol import Method
-
-METHODS: dict[str, type[Full] | type[Lora]] = {Full.name: Full, Lora.name: Lora}
-
-__all__ = ["METHODS", "Full", "Lora", "Method"]
+"""What can be trained: a method is what is trained and how it is saved."""

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..base import Base
-from ..families.modules import text_encoder_name
+from ..model.base import Base
+from ..model.families.latent_diffusion.build import text_encoder_name
 from ..options import TrainOptions
 from .protocol import trained_components
 

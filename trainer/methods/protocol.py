@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from ..base import Base
+from ..model.base import Base
 from ..options import TrainOptions
 
 

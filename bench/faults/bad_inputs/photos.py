@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from ....trainer.photos import read_folder
+from ....trainer.subject.photos import read_folder
 from ..setting import SIDE, Setting
 from .judging import Verdicts, accepted_or_refused, examples, refused
 

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ....trainer.base_answers import prior_drawer
-from ....trainer.priors import ClassPriors, complete, picture
+from ....trainer.sampling.class_priors import ClassPriors, complete, picture
+from ....trainer.sampling.identifier_probe import prior_drawer
 from ..setting import Setting
 from .judging import Verdicts, refused
 

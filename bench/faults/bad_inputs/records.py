@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ....trainer.history import history
-from ....trainer.record import FITS, FORMAT
-from ....trainer.run import open_run
-from ....trainer.store import Store
+from ....trainer.runs.history import history
+from ....trainer.runs.record import FITS, FORMAT
+from ....trainer.runs.run import open_run
+from ....trainer.runs.store import Store
 from ..setting import Setting, store_in
 from .judging import Verdicts, accepted_or_refused, examples, refused
 

@@ -13,18 +13,18 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ....trainer.batches import Batches
-from ....trainer.checkpoint import read_metadata, read_tensors
-from ....trainer.contents import save_tensors
-from ....trainer.continuing import starting_weights
-from ....trainer.encoding import encode_request
 from ....trainer.events import Step, never
 from ....trainer.export.convert import write_lora
-from ....trainer.export.layers import layers_of
-from ....trainer.families import family_of, open_source
-from ....trainer.methods import Lora
-from ....trainer.state import restore, write_state
-from ....trainer.training import Training
+from ....trainer.files.contents import save_tensors
+from ....trainer.files.safetensors import read_metadata, read_tensors
+from ....trainer.methods.lora.start import starting_weights
+from ....trainer.methods.registry import Lora
+from ....trainer.model.families import family_of, open_source
+from ....trainer.model.layers import layers_of
+from ....trainer.session.encoding import encode_request
+from ....trainer.session.resume_state import restore, write_state
+from ....trainer.training.batches import Batches
+from ....trainer.training.step import Training
 from ..setting import Setting
 from .judging import Verdicts, accepted_or_refused, examples, refused
 

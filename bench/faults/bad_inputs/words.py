@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from ....trainer.personalized import checked_name
 from ....trainer.prompts import filled
+from ....trainer.runs.personalized import checked_name
 from ..setting import Setting
 from .judging import Verdicts, accepted_or_refused, examples, refused
 

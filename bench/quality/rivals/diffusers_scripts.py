@@ -8,9 +8,9 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from ....trainer.base import Base
-from ....trainer.checkpoint import read_tensors
-from ....trainer.families import load_base
+from ....trainer.files.safetensors import read_tensors
+from ....trainer.model.base import Base
+from ....trainer.model.families import load_base
 from ...diffusers_scripts import THEIR_PRECISION, require_scripts, script_command
 from ...measured_process import measure
 from ..contender import Contender, Look, Trained, Work

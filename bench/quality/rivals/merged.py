@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor
 
-from ....trainer.base import Base
+from ....trainer.model.base import Base
 
 DOWN, UP, ALPHA, WEIGHT, BIAS = "down", "up", "alpha", "weight", "bias"
 ENDINGS = {

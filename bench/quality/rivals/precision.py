@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelerate import PartialState
 
-from ....trainer.precision import AUTOCAST, forward_dtype
+from ....trainer.model.precision import AUTOCAST, forward_dtype
 from ..contender import Work
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from ....demo.comfyui import ComfyUI
 from ....demo.host_process import ComfyUIError
 from ....demo.messages import Message
-from ....trainer.base import Base
-from ....trainer.checkpoint import read_tensors
-from ....trainer.families import load_base
+from ....trainer.files.safetensors import read_tensors
+from ....trainer.model.base import Base
+from ....trainer.model.families import load_base
 from ...measured_process import speed
 from ..contender import Contender, Look, Trained, Work
 from .merged import MergedDenoiser, differences, share, trained_weights

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.export.layers import Layers
-from dreambooth_nodes.trainer.export.lora_weights import LoraLayer
-from dreambooth_nodes.trainer.frame import Frame
+from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.layers import Layers
+from dreambooth_nodes.trainer.subject.frame import Frame
 
 RANK = 3
 KINDS = ("to_q", "to_out.0", "proj_in", "conv1", "time_emb_proj", "ff.net.2", "self_attn.q_proj", "self_attn.out_proj")

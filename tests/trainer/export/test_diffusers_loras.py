@@ -15,12 +15,12 @@ from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.families.pipelines import SIDE, pipeline, unet_answer
-from dreambooth_nodes.trainer.export.layers import layers_in
-from dreambooth_nodes.trainer.export.lora_weights import all_layers
 from dreambooth_nodes.trainer.export.merge import merge_into
-from dreambooth_nodes.trainer.export.read_lora import read_lora
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.frame import Frame
+from dreambooth_nodes.trainer.methods.lora.file import read_lora
+from dreambooth_nodes.trainer.methods.lora.weights import all_layers
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.layers import layers_in
+from dreambooth_nodes.trainer.subject.frame import Frame
 
 WORDS = "a olt dog in the snow"
 RANK = 3

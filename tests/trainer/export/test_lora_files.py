@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_tensors, write_tensors
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
-from dreambooth_nodes.trainer.export.diffusers import diffusers_tensors
 from dreambooth_nodes.trainer.export.kohya import kohya_tensors
-from dreambooth_nodes.trainer.export.layers import Layers, layers_in, layers_of
-from dreambooth_nodes.trainer.export.lora_weights import LoraLayer, LoraWeights, all_layers, ranks
+from dreambooth_nodes.trainer.export.lora_layouts import diffusers_tensors
 from dreambooth_nodes.trainer.export.merge import merge_into
-from dreambooth_nodes.trainer.export.read_lora import read_lora
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_tensors, write_tensors
+from dreambooth_nodes.trainer.methods.lora.file import read_lora
+from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, LoraWeights, all_layers, ranks
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.layers import Layers, layers_in, layers_of
 
 
 def same(one: LoraWeights, other: LoraWeights) -> bool:

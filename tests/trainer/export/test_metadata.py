@@ -15,16 +15,16 @@ import torch
 from PIL import Image
 
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
-from dreambooth_nodes.trainer.checkpoint import read_metadata
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
-from dreambooth_nodes.trainer.export.hashes import file_sha256, short_hash
-from dreambooth_nodes.trainer.export.layers import Layers
 from dreambooth_nodes.trainer.export.metadata import run_metadata
-from dreambooth_nodes.trainer.export.said import Said
+from dreambooth_nodes.trainer.export.run_info import Said
+from dreambooth_nodes.trainer.files.hashes import file_sha256, short_hash
+from dreambooth_nodes.trainer.files.safetensors import read_metadata
+from dreambooth_nodes.trainer.model.layers import Layers
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.photos import Photo
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.subject.photos import Photo
+from dreambooth_nodes.trainer.subject.subject import Subject
 
 MODELSPEC = ("sai_model_spec", "architecture", "implementation", "title", "date", "resolution", "prediction_type",
              "trigger_phrase", "usage_hint", "thumbnail", "hash_sha256", "description")  # fmt: skip

@@ -16,13 +16,13 @@ from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
 from dreambooth_nodes.trainer import randomness
-from dreambooth_nodes.trainer.base import Base
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
-from dreambooth_nodes.trainer.export.layers import layers_in
 from dreambooth_nodes.trainer.export.merge import merge_into
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.layers import layers_in
+from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
 
 WORDS = "a olt dog in the snow"
 SEED = 3

@@ -12,18 +12,24 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, numbered, read_shapes, read_tensors, write_tensors
-from dreambooth_nodes.trainer.export.applies import check_applies
+from dreambooth_nodes.trainer.export.compatibility import check_applies
 from dreambooth_nodes.trainer.export.conversion import Conversion, ConversionError
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
-from dreambooth_nodes.trainer.export.layers import Layers, layers_in
 from dreambooth_nodes.trainer.export.layouts import Layout
-from dreambooth_nodes.trainer.export.lora_weights import all_layers
 from dreambooth_nodes.trainer.export.low_rank import truncated
 from dreambooth_nodes.trainer.export.merge import merge_into
-from dreambooth_nodes.trainer.export.read_lora import read_lora
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.files.safetensors import (
+    CheckpointError,
+    numbered,
+    read_shapes,
+    read_tensors,
+    write_tensors,
+)
+from dreambooth_nodes.trainer.methods.lora.file import read_lora
+from dreambooth_nodes.trainer.methods.lora.weights import all_layers
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.layers import Layers, layers_in
 
 NewBase = Callable[[], Base]
 

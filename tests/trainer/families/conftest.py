@@ -9,8 +9,8 @@ import pytest
 
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import WIDTHS, write_checkpoint
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.families import load_base
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
 
 
 @pytest.fixture(scope="package", params=WIDTHS)

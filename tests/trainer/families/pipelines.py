@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from dreambooth_nodes.tests.trainer.families.small import components
-from dreambooth_nodes.trainer.families.modules import VOCABULARY
-from dreambooth_nodes.trainer.families.noise_schedule import SCHEDULE
+from dreambooth_nodes.trainer.model.families.latent_diffusion.build import VOCABULARY
+from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
 
 SIDE = 64
 

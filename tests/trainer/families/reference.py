@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from dreambooth_nodes.bench.full_size import UNETS, VAE_CONFIG, new_text_encoder
-from dreambooth_nodes.trainer.families.modules import VOCABULARY
+from dreambooth_nodes.trainer.model.families.latent_diffusion.build import VOCABULARY
 
 SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 SCALES = {"sd1": 0.18215, "sd2": 0.18215, "sdxl": 0.13025}

@@ -10,8 +10,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
 from dreambooth_nodes.bench.full_size import new_text_encoder
-from dreambooth_nodes.trainer.checkpoint import write_tensors
-from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
+from dreambooth_nodes.trainer.files.safetensors import write_tensors
+from dreambooth_nodes.trainer.model.families.latent_diffusion.build import text_encoder_name
+from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
@@ -23,8 +24,7 @@ from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
     open_clip_table,
     vae_table,
 )
-from dreambooth_nodes.trainer.families.modules import text_encoder_name
-from dreambooth_nodes.trainer.keys import KeyTable
+from dreambooth_nodes.trainer.model.keys import KeyTable
 
 WIDTHS = {"sd1": 768, "sd2": 1024, "sdxl": 2048}
 DEPTHS = {"sd1": (1, 1), "sd2": (1, 1), "sdxl": (0, 2)}

@@ -10,11 +10,11 @@ import torch
 from diffusers import DDPMScheduler
 
 from dreambooth_nodes.tests.trainer.families.pipelines import SIDE, encoded, pipeline
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.families.noise_schedule import SCHEDULE
-from dreambooth_nodes.trainer.frame import Frame
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
+from dreambooth_nodes.trainer.subject.frame import Frame
+from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss
 
 PROMPTS = ["a olt dog in the snow", "a dog"]
 

@@ -11,25 +11,25 @@ import torch
 from dreambooth_nodes.tests.command_line.conftest import train_words
 from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.tests.trainer.families.flow import TIMES, UNTOLD, TinyFlow, write_flow
-from dreambooth_nodes.trainer import families
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_metadata, read_shapes, read_tensors
-from dreambooth_nodes.trainer.continuing import kept_settings, starting_weights
-from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss, min_snr_weight
-from dreambooth_nodes.trainer.difference import difference
-from dreambooth_nodes.trainer.export.applies import check_applies
+from dreambooth_nodes.trainer.export.compatibility import check_applies
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
+from dreambooth_nodes.trainer.export.difference import difference
 from dreambooth_nodes.trainer.export.diffusers_folder import write_diffusers_folder
 from dreambooth_nodes.trainer.export.layouts import Layout
-from dreambooth_nodes.trainer.families import fingerprint_of, load_base, open_source, separate_files
+from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_metadata, read_shapes, read_tensors
+from dreambooth_nodes.trainer.methods.lora.start import kept_settings, starting_weights
+from dreambooth_nodes.trainer.model import families
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base, open_source, separate_files
 from dreambooth_nodes.trainer.options import MethodName, TrainOptions
-from dreambooth_nodes.trainer.personalize import personalize
-from dreambooth_nodes.trainer.personalized import Personalized
-from dreambooth_nodes.trainer.request import Request
-from dreambooth_nodes.trainer.sampling import SamplerSettings, draw
-from dreambooth_nodes.trainer.store import Store
-from dreambooth_nodes.trainer.subject import Subject
+from dreambooth_nodes.trainer.runs.personalized import Personalized
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
+from dreambooth_nodes.trainer.session.personalize import personalize
+from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss, min_snr_weight
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ from diffusers import UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_open_clip_checkpoint
 
 from dreambooth_nodes.bench.full_size import DEPTHS, TENSORS, UNETS, denoiser, new_text_encoder, original, shapes_of
-from dreambooth_nodes.trainer.families import FAMILIES
-from dreambooth_nodes.trainer.families.latent_diffusion_keys import (
+from dreambooth_nodes.trainer.model.families import FAMILIES
+from dreambooth_nodes.trainer.model.families.latent_diffusion.build import text_encoder_name
+from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     DENOISER,
     OPEN_CLIP,
     OPEN_CLIP_OF_TWO,
     denoiser_table,
     open_clip_table,
 )
-from dreambooth_nodes.trainer.families.modules import text_encoder_name
-from dreambooth_nodes.trainer.families.unet_shape import unet_shape
+from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import unet_shape
 
 
 @pytest.mark.parametrize("family", UNETS)

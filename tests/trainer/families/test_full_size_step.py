@@ -17,15 +17,15 @@ import torch
 from dreambooth_nodes.bench.full_size import write_random
 from dreambooth_nodes.tests.trainer.families import reference
 from dreambooth_nodes.tests.trainer.families.reference import Shown
-from dreambooth_nodes.trainer.base import Base, Posterior
-from dreambooth_nodes.trainer.batches import Batch, Batches
-from dreambooth_nodes.trainer.denoiser import Half, dreambooth_loss
-from dreambooth_nodes.trainer.encoded import EncodedImages, encode_prompts
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.frame import Frame
-from dreambooth_nodes.trainer.methods import Full, Lora
+from dreambooth_nodes.trainer.methods.registry import Full, Lora
+from dreambooth_nodes.trainer.model.base import Base, Posterior
+from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.training import Training
+from dreambooth_nodes.trainer.subject.frame import Frame
+from dreambooth_nodes.trainer.training.batches import Batch, Batches
+from dreambooth_nodes.trainer.training.encoded import EncodedImages, encode_prompts
+from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss
+from dreambooth_nodes.trainer.training.step import Training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 FAMILIES = [("sd1", "epsilon"), ("sd2", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon")]

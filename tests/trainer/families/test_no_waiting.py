@@ -15,15 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
-from dreambooth_nodes.trainer.base import Base, Posterior
-from dreambooth_nodes.trainer.batches import Batches
-from dreambooth_nodes.trainer.encoded import EncodedImages, encode_prompts
-from dreambooth_nodes.trainer.families import load_base
-from dreambooth_nodes.trainer.frame import Frame
-from dreambooth_nodes.trainer.hollow import META, checkpoints_on_meta
-from dreambooth_nodes.trainer.methods import METHODS
+from dreambooth_nodes.trainer.methods.registry import METHODS
+from dreambooth_nodes.trainer.model.base import Base, Posterior
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.hollow import META, checkpoints_on_meta
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.training import Training
+from dreambooth_nodes.trainer.subject.frame import Frame
+from dreambooth_nodes.trainer.training.batches import Batches
+from dreambooth_nodes.trainer.training.encoded import EncodedImages, encode_prompts
+from dreambooth_nodes.trainer.training.step import Training
 
 MAY_GO_OVER = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
 

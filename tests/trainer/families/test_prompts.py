@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.families.modules import clip_tokenizer
-from dreambooth_nodes.trainer.families.prompts import END, ROW, START, padded_with, token_rows
-from dreambooth_nodes.trainer.frame import Frame
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families.latent_diffusion.build import clip_tokenizer
+from dreambooth_nodes.trainer.model.families.latent_diffusion.clip_prompts import (
+    END,
+    ROW,
+    START,
+    padded_with,
+    token_rows,
+)
+from dreambooth_nodes.trainer.subject.frame import Frame
 
 LONG = "a dog " + "on the green beach " * 30
 

@@ -12,17 +12,17 @@ import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
-from dreambooth_nodes.trainer import contents
-from dreambooth_nodes.trainer.base import Base
-from dreambooth_nodes.trainer.checkpoint import CheckpointError, read_shapes, write_tensors
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.original import original_tensors
-from dreambooth_nodes.trainer.families import load_base, open_source, separate_files
-from dreambooth_nodes.trainer.families.latent_diffusion_keys import DENOISER, VAE
-from dreambooth_nodes.trainer.methods import Full
+from dreambooth_nodes.trainer.files import contents
+from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_shapes, write_tensors
+from dreambooth_nodes.trainer.methods.registry import Full
+from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base, open_source, separate_files
+from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import DENOISER, VAE
+from dreambooth_nodes.trainer.model.source import CheckpointFile
 from dreambooth_nodes.trainer.options import TrainOptions
-from dreambooth_nodes.trainer.source import CheckpointFile
 
 DIFFUSERS = {"denoiser": "unet", "vae": "vae", "text_encoder": "text_encoder", "text_encoder_2": "text_encoder_2"}
 

@@ -1,0 +1,59 @@
+"""Files that are looked at again before they get their name: a bad one is never left behind."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from ..files import contents
+from ..files.safetensors import CheckpointError, Shapes, read_shapes, write_whole
+
+BLANK = "0" * 64
+HASHES = {"modelspec.hash_sha256": f"0x{BLANK}", "sshs_model_hash": BLANK}
+"""Both are SHA-256 over all that follows the header: the modelspec's, and the one that A1111 and kohya read."""
+LENGTH = 8
+"""Bytes of a .safetensors file that say how long its header is."""
+
+Check = Callable[[Shapes, str], None]
+"""Raises CheckpointError for a file with these tensors, by this name."""
+
+
+def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str], check: Check) -> Path:
+    """Write a .safetensors file with its hash in the header, read its own header again, and let `check` judge it.
+
+    Raises what `check` raises; then there is no file.
+    """
+
+    def write(part: Path) -> None:
+        contents.save_tensors(tensors, part, {"format": "pt", **metadata, **HASHES})
+        _put_hash(part)
+        shapes = read_shapes(part)
+        if torn := sorted(tensors.keys() ^ shapes.keys()):
+            raise CheckpointError(f"{path.name!r} was not written whole: {', '.join(torn)}")
+        check(shapes, path.name)
+
+    return write_whole(path, write)
+
+
+def require_same(shapes: Shapes, name: str, wanted: Shapes) -> None:
+    """Raises CheckpointError, listing the keys, unless a file has all that is wanted, in its shape, and no more."""
+    faults = {
+        "missing": sorted(wanted.keys() - shapes.keys()),
+        "of no module": sorted(shapes.keys() - wanted.keys()),
+        "misshapen": sorted(key for key in wanted.keys() & shapes.keys() if tuple(wanted[key]) != tuple(shapes[key])),
+    }
+    if found := [f"{what}: {', '.join(keys)}" for what, keys in faults.items() if keys]:
+        raise CheckpointError(f"{name!r} does not fit the base. Keys {'; '.join(found)}")
+
+
+def _put_hash(file: Path) -> None:
+    with file.open("r+b") as stream:
+        header = stream.read(int.from_bytes(stream.read(LENGTH), "little"))
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        stream.seek(LENGTH)
+        stream.write(header.replace(BLANK.encode(), digest.hexdigest().encode()))

@@ -1,0 +1,72 @@
+"""Whether a file fits a base: looked up in the headers, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..files.hashes import file_sha256
+from ..files.safetensors import Shapes, read_metadata, read_shapes
+from ..methods.lora.keys import diffusers_style, is_adapter, kohya_style, sort_keys
+from ..model.families import fingerprint_of, source_of
+from ..model.layers import Layers, layers_in
+from ..model.source import CheckpointFile, Source
+from ..runs.personalized import PREFIX
+from .layouts import Layout
+
+
+@dataclass(frozen=True)
+class Applies:
+    """matched: layers (of a LoRA) or tensors (of a checkpoint). same_base: None where the file does not say."""
+
+    kind: Literal["lora", "checkpoint"]
+    matched: int
+    unmatched: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    misshapen: list[str] = field(default_factory=list)
+    same_base: bool | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether every key has its place and shape."""
+        return self.matched > 0 and not (self.unmatched or self.missing or self.misshapen)
+
+    def record(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {"fits": self.fits, **asdict(self)}
+
+
+def check_applies(file: Path, base: Path | Source) -> Applies:
+    """What of `file`, a LoRA or a checkpoint, has a place in `base`.
+
+    Raises CheckpointError for what is neither, and for adapters that are no plain LoRA.
+    """
+    shapes, layers = read_shapes(file), layers_in(base)
+    same = same_base(file, base)
+    if is_adapter(shapes):
+        keys = sort_keys(shapes, layers.known_names, layers.places)
+        return Applies("lora", len(keys.parts), keys.unmatched, keys.missing, keys.misshapen, same)
+    wanted = layers.source.shapes
+    common = wanted.keys() & shapes.keys()
+    misshapen = sorted(key for key in common if wanted[key] != shapes[key])
+    unmatched, missing = sorted(shapes.keys() - wanted.keys()), sorted(wanted.keys() - shapes.keys())
+    return Applies("checkpoint", len(common) - len(misshapen), unmatched, missing, misshapen, same)
+
+
+def same_base(file: Path, base: Path | Source) -> bool | None:
+    """Whether `file` was trained from `base`, by our fingerprint or kohya's hash; None where it says neither."""
+    said = read_metadata(file)
+    if trained_from := said.get(f"{PREFIX}trained_from"):
+        return trained_from == fingerprint_of(base)
+    source = source_of(base)
+    if (digest := said.get("ss_new_sd_model_hash")) and isinstance(source, CheckpointFile):
+        return digest == file_sha256(source.path)
+    return None
+
+
+def require_lora_of(layers: Layers, layout: Layout, shapes: Shapes, name: str) -> None:
+    """Raises CheckpointError, listing the keys, unless a file with these tensors is a LoRA of a base, so named."""
+    diffusers = layout == "diffusers"
+    names, style = (layers.diffusers_names, diffusers_style) if diffusers else (layers.kohya_names, kohya_style)
+    sort_keys(shapes, names, layers.places, style).require_good(name)

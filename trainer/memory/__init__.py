@@ -1,0 +1,1 @@
+"""What a training needs of memory, and what makes it need less."""

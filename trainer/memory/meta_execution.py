@@ -1,0 +1,73 @@
+"""What a forward does to dtypes and attention on a real device, done on the meta device, which has neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..model.few_positions import MOST
+
+MULTIPLIED = {F.linear, F.conv2d, F.scaled_dot_product_attention, torch.matmul, torch.bmm, torch.baddbmm}
+IN_FLOAT32 = {F.group_norm, F.layer_norm, F.softmax, torch.softmax}
+"""What autocast does in float32 on a GPU."""
+
+
+class CountedForward(TorchFunctionMode):
+    """A context. dtype: of autocast, None for float32. device: type of the device that it stands for.
+
+    Casts of trained float32 weights are kept until `forget`, as autocast keeps them.
+    """
+
+    def __init__(self, dtype: torch.dtype | None, device: str) -> None:
+        super().__init__()
+        self._dtype, self._gpu = dtype, device != "cpu"
+        self._kept: dict[int, Tensor] | None = {}
+
+    def forget(self) -> None:
+        """The forward is over; what a checkpointed backward computes again is kept by its graph alone."""
+        self._kept = None
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if self._dtype is not None and func in MULTIPLIED:
+            args = [self._cast(value, self._dtype) for value in args]
+            kwargs = {name: self._cast(value, self._dtype) for name, value in kwargs.items()}
+        elif self._dtype is not None and self._gpu and func in IN_FLOAT32:
+            args = [self._cast(value, torch.float32) for value in args]
+        if func is F.scaled_dot_product_attention and self._is_fused(args):
+            return _FusedAttention.apply(*args[:3])
+        return func(*args, **kwargs)
+
+    def _is_fused(self, args: Sequence[Any]) -> bool:
+        return len(args) >= 3 and (self._gpu or args[0].shape[-2] > MOST)
+
+    def _cast(self, value: Any, dtype: torch.dtype) -> Any:
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == dtype:
+            return value
+        if self._kept is None or not (value.is_leaf and value.requires_grad):
+            return value.to(dtype)
+        if id(value) not in self._kept:
+            self._kept[id(value)] = value.to(dtype)
+        return self._kept[id(value)]
+
+
+class _FusedAttention(torch.autograd.Function):
+    """The memory of a fused kernel: it keeps its inputs, its answer and a number a row, and no matrix of weights."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        answer = torch.empty_like(query)
+        rows = torch.empty(query.shape[:-1], dtype=torch.float32, device=query.device)
+        ctx.save_for_backward(query, key, value, answer, rows)
+        return answer
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.empty_like(tensor) for tensor in ctx.saved_tensors[:3])

@@ -1,0 +1,154 @@
+"""Which levers for memory a run pulls, so that it fits: from the model, the options, the device and what is free.
+
+The order is that of what a lever costs: recomputing activations changes no weight but for rounding; 8 bits and
+Adafactor do. So a run keeps the plan that it began with, which its record holds, and its key only holds what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ..model.families import family_of
+from ..model.precision import forward_dtype
+from ..model.source import Source
+from ..options import TrainOptions
+from .budget import budget_of
+from .footprint import Counted, Footprint, Work
+
+CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
+IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
+LITTLE_BESIDE = 1.08
+"""Times what was counted: blocks of memory are not cut to measure."""
+MOST_FOR_WEIGHTS = 4.5
+"""Times the whole model in float32: weights, gradients and AdamW's two moments, and a forward's copies in bf16."""
+MOST_FOR_A_PIXEL = 16_000
+"""Bytes of activations: what SDXL needs in float32. Where this fits, on a CPU, nothing is counted."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """options: as they were asked, with the levers that are pulled. text: for people, "" where nothing was counted.
+
+    fits: whether the run is expected to.
+    """
+
+    options: TrainOptions
+    text: str = ""
+    fits: bool = True
+
+    @property
+    def levers(self) -> dict[str, Any]:
+        """What decides the trained weights, for the run's record."""
+        return {name: getattr(self.options, name) for name in CHANGE_WEIGHTS}
+
+    @property
+    def pulled(self) -> dict[str, Any]:
+        """All levers, as they are to be."""
+        return levers_of(self.options)
+
+
+def levers_of(options: TrainOptions) -> dict[str, Any]:
+    """All levers, as they are in these options."""
+    return {name: getattr(options, name) for name in IN_ALL}
+
+
+def make_plan(
+    source: Source,
+    options: TrainOptions,
+    size: tuple[int, int],
+    with_priors: bool,
+    device: torch.device,
+    kept: Mapping[str, Any] | None = None,
+    alone: bool = True,
+) -> Plan:
+    """The first way to train that fits. options: of one process. size: width, height in pixels.
+
+    What the options pull themselves stays pulled; where nothing fits, everything is pulled. kept: `levers` that the
+    run began with. alone: False where several processes train it, which a fused backward cannot.
+    """
+    work = Work(
+        images=options.batch_size * (2 if with_priors and options.prior_weight else 1),
+        width=size[0],
+        height=size[1],
+        device=device.type,
+        dtype=forward_dtype(options.precision, device),
+    )
+    if options.memory == "off":
+        return Plan(options)
+    budget = budget_of(options, device)
+    if options.memory == "auto" and device.type == "cpu" and _is_no_question(source, work, budget):
+        return Plan(replace(options, **(kept or {})))
+    every = [replace(options, **{**levers, **(kept or {})}) for levers in _ladder(options, work, alone)]
+    return _first_that_fits(source, list(dict.fromkeys(every)), work, budget)
+
+
+def _ladder(options: TrainOptions, work: Work, alone: bool) -> Iterator[dict[str, Any]]:
+    """The same training in less and less memory."""
+    yield {}
+    yield {"checkpointing": True}
+    if options.method == "lora":
+        yield {"checkpointing": True, "base_in_8_bits": True}
+    elif work.dtype == torch.bfloat16:
+        small = {"optimizer": "adafactor", "trained_weights": "bf16"}
+        yield {"checkpointing": True, **small, "fused_backward": alone and options.accumulation == 1}
+
+
+def _first_that_fits(source: Source, every: Sequence[TrainOptions], work: Work, budget: int) -> Plan:
+    counted, found = Counted(source), None
+    for way in every:
+        footprint = counted.footprint(way, work, None if way == every[-1] else budget)
+        if footprint is not None:
+            found = _described(way, footprint, source, work, budget)
+            if found.fits:
+                return found
+    assert found is not None
+    return found
+
+
+def needed(footprint: Footprint) -> int:
+    """Bytes to be free for a run with this footprint."""
+    return int(footprint.peak * LITTLE_BESIDE)
+
+
+def _described(options: TrainOptions, footprint: Footprint, source: Source, work: Work, budget: int) -> Plan:
+    name = family_of(source).family.upper()
+    method = "LoRA" if options.method == "lora" else "full"
+    free = "" if options.memory == "auto" else f" that a card of {options.memory} leaves"
+    fits = needed(footprint) <= budget
+    text = (
+        f"{name}, {method}, {work.width}x{work.height} px: needs about {needed(footprint) / 1e9:.1f} GB of "
+        f"{budget / 1e9:.1f} GB{free or ' free'}: {in_words(options)}"
+    )
+    return Plan(options, text if fits else f"{text}. It may not fit: {_way_out(options, work)}", fits)
+
+
+def in_words(options: TrainOptions) -> str:
+    """The levers that are pulled."""
+    said = {
+        "checkpointing": options.checkpointing,
+        "base in 8 bits": options.base_in_8_bits,
+        "Adafactor": options.optimizer == "adafactor",
+        "weights in bf16": options.trained_weights == "bf16",
+        "fused backward": options.fused_backward,
+    }
+    return ", ".join(name for name, is_so in said.items() if is_so) or "as it is"
+
+
+def _way_out(options: TrainOptions, work: Work) -> str:
+    smaller = [f"photos smaller than {work.width}x{work.height}"]
+    if options.batch_size > 1:
+        smaller.append(f"a batch_size below {options.batch_size}")
+    if options.train_text_encoder:
+        smaller.append("the text encoder left as it is")
+    if options.method == "full":
+        smaller.append("the method lora")
+    return f"try {', or '.join(smaller)}."
+
+
+def _is_no_question(source: Source, work: Work, free: int) -> bool:
+    weights = sum(4 * torch.Size(shape).numel() for shape in source.shapes.values())
+    return free > MOST_FOR_WEIGHTS * weights + MOST_FOR_A_PIXEL * work.images * work.width * work.height

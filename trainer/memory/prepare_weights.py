@@ -1,0 +1,33 @@
+"""The weights of a base whose method is attached: in the dtypes that its training keeps them in, on its device."""
+
+from __future__ import annotations
+
+import torch
+
+from ..methods.protocol import trained_components
+from ..model.base import Base
+from ..model.precision import cast_frozen, cast_trained, require_bf16_forward
+from ..options import OptionError, TrainOptions
+from .eight_bit import quantise
+
+
+def prepare_weights(base: Base, options: TrainOptions, dtype: torch.dtype | None) -> None:
+    """Frozen layers of the denoiser in the forward's dtype or in 8 bits, trained ones in theirs; what trains is moved.
+
+    dtype: of the forward, None for float32. Raises OptionError where that cannot work with what was asked.
+    """
+    if options.fused_backward and dtype == torch.float16:
+        raise OptionError(
+            "fused_backward is True, and the forward is in float16 here, which has to see all gradients before it uses "
+            "one: set fused_backward to False, or precision to 'fp32'."
+        )
+    if options.trained_weights == "bf16":
+        require_bf16_forward(dtype)
+        for module in (base.denoiser, *base.text_encoders.values()):
+            cast_trained(module, torch.bfloat16)
+    if options.base_in_8_bits:
+        quantise(base.denoiser, dtype or torch.float32, base.device)
+    if dtype is not None:
+        cast_frozen(base.denoiser, dtype)
+    for module in trained_components(base, options).values():
+        module.to(base.device)

@@ -1,0 +1,123 @@
+"""A low-rank update beside the frozen weights, W + (alpha/r)·B·A (Hu et al., 2021), by peft."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer as AdaptedLayer
+from torch import Tensor, nn
+
+from ...model.base import Base
+from ...model.families.latent_diffusion.build import text_encoder_name
+from ...options import TrainOptions
+from ...randomness import generator, scoped_seed
+from ..protocol import trained_components
+from .weights import LoraLayer, LoraWeights, all_layers, from_peft
+
+
+class Lora:
+    """LoRA of the denoiser's layers and, when asked, of the text encoder's."""
+
+    name: ClassVar[str] = "lora"
+
+    def __init__(self, start: LoraWeights | None = None) -> None:
+        """start: weights to go on from, with their ranks and alphas; None begins anew.
+
+        Layers that `start` has not get its alpha too, at its highest rank, where the options name none.
+        """
+        self._components: tuple[str, ...] = ()
+        self._start = start or {}
+
+    def attach(self, base: Base, options: TrainOptions) -> None:
+        """Add the adapters, drawn from the run's seed; B starts at zero, so only `start` changes anything yet."""
+        components = trained_components(base, options)
+        self._components = tuple(components)
+        alpha = options.lora_alpha if options.alpha is not None else _alpha_of(self._start, options.rank)
+        with scoped_seed(options.seed, "lora"):
+            for component, module in components.items():
+                names = base.lora_targets(component, options.targets)
+                start = self._start.get(component, {})
+                inject_adapter_in_model(_config(options.rank, alpha, rf".*(?:{names})", module, start), module)
+                _begin(module, options.seed, component)
+                _fill(module, start)
+                _cast_nothing(module)
+                module.train()
+
+    def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
+        """{component: {"layer.lora_A.weight": A [r, in], "layer.lora_B.weight": B [out, r]}}."""
+        modules = base.components()
+        return {
+            component: {
+                text_encoder_name(key): tensor.detach()
+                for key, tensor in get_peft_model_state_dict(modules[component]).items()
+            }
+            for component in self._components
+        }
+
+    def weights(self, base: Base) -> LoraWeights:
+        """What was trained, with each layer's own alpha."""
+        modules = base.components()
+        alphas = {component: _alphas(modules[component]) for component in self._components}
+        return from_peft(self.trained(base), alphas)
+
+
+def _begin(module: nn.Module, seed: int, component: str) -> None:
+    """A is drawn, and B is zero, in float32 and alike on every device: peft draws in the frozen layer's own dtype."""
+    for name, weight in module.named_parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+            if ".lora_A." in name:
+                weight.data.copy_(_uniform(weight.shape, generator(seed, f"lora.{component}.{name}", 0)))
+
+
+def _uniform(shape: torch.Size, source: torch.Generator) -> Tensor:
+    """peft's and torch's own start of a linear layer: uniform within 1 / sqrt(inputs)."""
+    bound = 1 / math.sqrt(math.prod(shape[1:]))
+    return (torch.rand(shape, generator=source) * 2 - 1) * bound
+
+
+def _alpha_of(start: LoraWeights, rank: int) -> float:
+    """That of the layers of this rank, where they have one; the rank without any, as in a new LoRA."""
+    alphas = {layer.alpha for _, _, layer in all_layers(start) if layer.rank == rank}
+    return alphas.pop() if len(alphas) == 1 else float(rank)
+
+
+def _config(rank: int, alpha: float, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
+    names = {text_encoder_name(name): name for name, _ in module.named_modules()}
+    own = {names[layer]: weights for layer, weights in start.items()}
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        target_modules=targets,
+        rank_pattern={name: layer.rank for name, layer in own.items()},
+        alpha_pattern={name: layer.alpha for name, layer in own.items()},
+    )
+
+
+@torch.no_grad()
+def _fill(module: nn.Module, start: Mapping[str, LoraLayer]) -> None:
+    adapted = dict(_adapted(module))
+    for name, layer in start.items():
+        adapted[name].lora_A["default"].weight.copy_(layer.down)
+        adapted[name].lora_B["default"].weight.copy_(layer.up)
+
+
+def _cast_nothing(module: nn.Module) -> None:
+    """peft casts a layer's input to its weights' float32, which autocast casts back: the same numbers, later."""
+    for _, layer in _adapted(module):
+        layer.cast_input_dtype_enabled = False
+
+
+def _alphas(module: nn.Module) -> dict[str, float]:
+    return {name: float(layer.lora_alpha["default"]) for name, layer in _adapted(module)}
+
+
+def _adapted(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """(our name, peft's layer) of every layer that has an adapter."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, AdaptedLayer):
+            yield text_encoder_name(name), layer

@@ -1,0 +1,9 @@
+"""What can be trained, by name."""
+
+from .full import Full
+from .lora.adapter import Lora
+from .protocol import Method
+
+METHODS: dict[str, type[Full] | type[Lora]] = {Full.name: Full, Lora.name: Lora}
+
+__all__ = ["METHODS", "Full", "Lora", "Method"]

@@ -1,0 +1,1 @@
+"""A base model: its files, its modules, its conditioning and its noise process."""

@@ -1,0 +1,96 @@
+"""Model families. A new one is a new file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ...files.safetensors import CheckpointError, Shapes
+from ..base import Base
+from ..components import Components
+from ..fingerprint import fingerprint
+from ..part import Part, PartFiles, file_shapes
+from ..parts import Parts, folder_files
+from ..source import CheckpointFile, Source
+from .stable_diffusion_1 import StableDiffusion1
+from .stable_diffusion_2 import StableDiffusion2
+from .stable_diffusion_xl import StableDiffusionXL
+
+DENOISER = "model.diffusion_model"
+"""What most tools put before a denoiser's weights in a whole checkpoint."""
+FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusionXL]
+
+
+def open_source(path: Path) -> Source:
+    """A checkpoint in the original layout, or a diffusers folder. Raises CheckpointError for anything else."""
+    if not path.is_dir():
+        return CheckpointFile(path)
+    files, hints = folder_files(path, (family.diffusers["denoiser"] for family in FAMILIES))
+    return Parts(path.name, _parts(path.name, files), hints)
+
+
+def source_of(base: Path | Source) -> Source:
+    """A path opened, see `open_source`; a source as it is."""
+    return open_source(base) if isinstance(base, Path) else base
+
+
+def separate_files(denoiser: Path, text_encoders: Sequence[Path], vae: Path) -> Parts:
+    """A denoiser's file, its text encoders' and its VAE's, each in any layout that its family reads.
+
+    Raises CheckpointError for a file that is not what it is given as.
+    """
+    files = PartFiles((denoiser,), tuple((file,) for file in text_encoders), (vae,))
+    return Parts(denoiser.name, _parts(denoiser.name, files), CheckpointFile(denoiser).hints)
+
+
+def family_of(source: Source) -> type[Base]:
+    """The family that recognises a model. Raises CheckpointError, naming what was found."""
+    for family in FAMILIES:
+        if family.recognises(source.shapes):
+            return family
+    raise _of_no_family(source.name, source.shapes)
+
+
+def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> Base:
+    """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
+
+    prediction: "epsilon" or "v_prediction", where the model does not tell. dtype: of the denoiser's layers; see
+    `precision.layers_dtype`. Raises CheckpointError, naming what was found, when no family recognises it.
+    """
+    source = source_of(path)
+    return family_of(source)(source, prediction, dtype)
+
+
+def fingerprint_of(path: Path | Source) -> str:
+    """The fingerprint of a model, without building it. Raises CheckpointError for one of no known family."""
+    source = source_of(path)
+    return fingerprint(Components(source, family_of(source).key_tables(source.shapes)))
+
+
+def _parts(name: str, files: PartFiles) -> tuple[Part, ...]:
+    for family in FAMILIES:
+        if (parts := family.parts(files)) is not None:
+            return parts
+    raise _of_no_family(name, file_shapes(files.denoiser))
+
+
+def _of_no_family(name: str, shapes: Shapes) -> CheckpointError:
+    return CheckpointError(
+        f"{name!r} is of no family that can be trained here (so far: "
+        f"{', '.join(family.family for family in FAMILIES)}). {_described(shapes)}"
+    )
+
+
+def _described(shapes: Shapes) -> str:
+    if any(".lora_" in key for key in shapes):
+        return "It is a LoRA: name the checkpoint that it changes."
+    contexts = sorted({shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")})
+    channels = sorted({shape[1] for key, shape in shapes.items() if key.endswith("input_blocks.0.0.weight")})
+    groups = sorted({".".join(key.split(".")[:2]) for key in shapes})
+    seen = [f"{len(shapes)} tensors"]
+    seen += [f"a context of {', '.join(map(str, contexts))}"] * bool(contexts)
+    seen += [f"a denoiser that is shown {', '.join(map(str, channels))} channels"] * bool(channels)
+    alone = "; a denoiser alone needs its text encoders and its VAE named beside it" * (groups == [DENOISER])
+    return f"It holds {', '.join(seen)}: {', '.join(groups[:8])}{' …' if len(groups) > 8 else ''}{alone}"

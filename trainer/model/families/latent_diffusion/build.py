@@ -1,0 +1,125 @@
+"""Modules built empty from shapes and filled with the file's tensors, without a second copy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from ....files.safetensors import CheckpointError, counted, write_json
+
+Tensors = Mapping[str, Tensor]
+VOCABULARY = Path(__file__).with_name("clip_vocabulary")
+END = "<|endoftext|>"
+TOKENIZER_CLASS = "CLIPTokenizer"
+TOKENIZER = {
+    "tokenizer_class": TOKENIZER_CLASS,
+    "bos_token": "<|startoftext|>",
+    "eos_token": END,
+    "unk_token": END,
+    "errors": "replace",
+    "do_lower_case": True,
+    "add_prefix_space": False,
+}
+
+
+def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype) -> Any:
+    """diffusers' UNet with these weights (our names), channels last: the layout that convolutions like best.
+
+    config: of its architecture. dtype: of its linear layers and convolutions; the rest is float32.
+    """
+    with init_empty_weights():
+        module = UNet2DConditionModel(**config)
+    return _filled(module, tensors, "denoiser", dtype).to(memory_format=torch.channels_last)
+
+
+def build_vae(tensors: Tensors, scaling: float) -> Any:
+    """diffusers' AutoencoderKL with these weights (our names); widths from their shapes.
+
+    Raises CheckpointError where half of it or all is missing.
+    """
+    levels = counted(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    if not levels or "post_quant_conv.weight" not in tensors:
+        raise CheckpointError(
+            "The file holds no whole VAE (an encoder and a decoder): use a checkpoint that has one, or name the "
+            "denoiser, the text encoders and the VAE as files of their own."
+        )
+    widths = [tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)]
+    with init_empty_weights():
+        module = AutoencoderKL(
+            block_out_channels=widths,
+            layers_per_block=counted(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
+            down_block_types=["DownEncoderBlock2D"] * levels,
+            up_block_types=["UpDecoderBlock2D"] * levels,
+            latent_channels=tensors["post_quant_conv.weight"].shape[0],
+            norm_num_groups=min(32, widths[0] // 4),
+            scaling_factor=scaling,
+        )
+    return _filled(module, tensors, "vae")
+
+
+def build_clip(tensors: Tensors, activation: str) -> Any:
+    """transformers' CLIPTextModel with these weights (our names), 64 channels a head; with its projection, if any."""
+    projection = tensors.get("text_projection.weight")
+    kind = CLIPTextModel if projection is None else CLIPTextModelWithProjection
+    width = tensors["embeddings.token_embedding.weight"].shape[1]
+    config = CLIPTextConfig(
+        vocab_size=tensors["embeddings.token_embedding.weight"].shape[0],
+        max_position_embeddings=tensors["embeddings.position_embedding.weight"].shape[0],
+        hidden_size=width,
+        intermediate_size=tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
+        num_hidden_layers=counted(tensors, "encoder.layers.{}.mlp.fc1.weight"),
+        num_attention_heads=width // 64,
+        projection_dim=width if projection is None else projection.shape[0],
+        hidden_act=activation,
+    )
+    with init_empty_weights():
+        module = kind(config)
+    return _filled(module, tensors, "text encoder")
+
+
+def clip_tokenizer() -> Any:
+    """CLIP's tokenizer from the shipped vocabulary; pads with <|endoftext|> as SD 1.x does."""
+    return CLIPTokenizer(
+        str(VOCABULARY / "vocab.json"),
+        str(VOCABULARY / "merges.txt"),
+        model_max_length=77,
+        pad_token=END,
+    )
+
+
+def write_clip_tokenizer(folder: Path, length: int, pad_token: str) -> str:
+    """CLIP's tokenizer: the shipped vocabulary, `length` tokens a prompt. Returns its class in transformers."""
+    folder.mkdir()
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copyfile(VOCABULARY / name, folder / name)
+    write_json({**TOKENIZER, "model_max_length": length, "pad_token": pad_token}, folder / "tokenizer_config.json")
+    return TOKENIZER_CLASS
+
+
+def text_encoder_name(module_key: str) -> str:
+    """Our name for a text encoder's weight: transformers 4 puts `text_model.` before it, 5 does not."""
+    return module_key.removeprefix("text_model.")
+
+
+def _filled(module: Any, tensors: Tensors, what: str, dtype: torch.dtype = torch.float32) -> Any:
+    state = module.state_dict()
+    mine = {text_encoder_name(key): key for key in state}
+    faults = [name for name, key in mine.items() if name not in tensors or tensors[name].shape != state[key].shape]
+    if faults:
+        raise CheckpointError(
+            f"The file has no weights for the {what}, or of another shape: {', '.join(faults[:5])}"
+            f"{' …' if len(faults) > 5 else ''}"
+        )
+    layers = {name for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
+    dtypes = {True: dtype, False: torch.float32}
+    own = {key: tensors[name].to(dtypes[key.rpartition(".")[0] in layers]) for name, key in mine.items()}
+    module.load_state_dict(own, assign=True)
+    return module

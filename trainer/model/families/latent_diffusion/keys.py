@@ -1,0 +1,142 @@
+"""The original layouts, component by component: which of its modules is which of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ...keys import KeyTable
+
+DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
+CLIP_L, CLIP_L_OF_TWO = "cond_stage_model.transformer.text_model.", "conditioner.embedders.0.transformer.text_model."
+OPEN_CLIP, OPEN_CLIP_OF_TWO = "cond_stage_model.model.", "conditioner.embedders.1.model."
+"""What stands before a component's original names; a text encoder's depends on whether it is one of two."""
+CLIP_L_PREFIXES = (CLIP_L, "cond_stage_model.transformer.")
+OPEN_CLIP_PREFIXES = (OPEN_CLIP, "conditioner.embedders.0.model.")
+"""Some files have others; hosts read them all."""
+
+MARKS = ("v_pred", "ztsnr")
+"""Empty tensors that say of a whole checkpoint: it answers v; its last timestep is pure noise."""
+Pairs = Iterator[tuple[str, str]]
+
+RESNET = {
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+    "skip_connection": "conv_shortcut",
+}
+OPEN_CLIP_MODULES = {
+    "token_embedding": "embeddings.token_embedding",
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "ln_final": "final_layer_norm",
+    "text_projection": "text_projection.weight",
+}
+OPEN_CLIP_BLOCK = {
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "attn.out_proj": "self_attn.out_proj",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+HALVES = ("encoder", "decoder")
+VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
+
+
+def present(prefixes: Sequence[str], names: Iterable[str]) -> str:
+    """The first prefix that any name has; the first of all where none has any."""
+    names = list(names)
+    return next((p for p in prefixes if any(name.startswith(p) for name in names)), prefixes[0])
+
+
+def denoiser_table(prefix: str, blocks: int, attention: tuple[int, ...]) -> KeyTable:
+    """The UNet's names. `blocks` per level; `attention`: transformer depth of each level (0: none)."""
+    return KeyTable(prefix, tuple(_denoiser_pairs(blocks, attention)))
+
+
+def vae_table(prefix: str, blocks: int, levels: int) -> KeyTable:
+    """The KL autoencoder's names, `blocks` residual blocks per encoder level."""
+    linear = {f"{half}.mid_block.attentions.0.{b}.weight" for half in HALVES for b in list(VAE_ATTENTION.values())[1:]}
+    return KeyTable(prefix, tuple(_vae_pairs(blocks, levels)), convolutions=frozenset(linear))
+
+
+def clip_table(prefix: str) -> KeyTable:
+    """OpenAI's CLIP as transformers names it: the same names after the prefix."""
+    names = ("embeddings.token_embedding", "embeddings.position_embedding", "encoder", "final_layer_norm")
+    return KeyTable(prefix, tuple((name, name) for name in names))
+
+
+def open_clip_table(prefix: str, layers: int) -> KeyTable:
+    """OpenCLIP's text encoder, its first `layers` blocks; each block's q, k and v are one tensor there."""
+    pairs = dict(OPEN_CLIP_MODULES)
+    fused = []
+    for layer in range(layers):
+        original, ours = f"transformer.resblocks.{layer}", f"encoder.layers.{layer}"
+        pairs |= {f"{original}.{a}": f"{ours}.{b}" for a, b in OPEN_CLIP_BLOCK.items()}
+        for part in ("weight", "bias"):
+            split = tuple(f"{ours}.self_attn.{name}_proj.{part}" for name in "qkv")
+            fused.append((f"{original}.attn.in_proj_{part}", split))
+    return KeyTable(prefix, tuple(pairs.items()), tuple(fused), frozenset({"text_projection.weight"}))
+
+
+def _denoiser_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
+    for original, ours in (("time_embed", "time_embedding"), ("label_emb.0", "add_embedding")):
+        yield f"{original}.0", f"{ours}.linear_1"
+        yield f"{original}.2", f"{ours}.linear_2"
+    yield from (("input_blocks.0.0", "conv_in"), ("out.0", "conv_norm_out"), ("out.2", "conv_out"))
+    yield from _resnet("middle_block.0", "mid_block.resnets.0")
+    yield "middle_block.1", "mid_block.attentions.0"
+    yield from _resnet("middle_block.2", "mid_block.resnets.1")
+    yield from _down_pairs(blocks, len(attention))
+    yield from _up_pairs(blocks + 1, attention[::-1])
+
+
+def _down_pairs(blocks: int, levels: int) -> Pairs:
+    index = 1
+    for level in range(levels):
+        for block in range(blocks):
+            yield from _resnet(f"input_blocks.{index}.0", f"down_blocks.{level}.resnets.{block}")
+            yield f"input_blocks.{index}.1", f"down_blocks.{level}.attentions.{block}"
+            index += 1
+        yield f"input_blocks.{index}.0.op", f"down_blocks.{level}.downsamplers.0.conv"
+        index += 1
+
+
+def _up_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
+    for level, depth in enumerate(attention):
+        for block in range(blocks):
+            index = level * blocks + block
+            yield from _resnet(f"output_blocks.{index}.0", f"up_blocks.{level}.resnets.{block}")
+            if depth:
+                yield f"output_blocks.{index}.1", f"up_blocks.{level}.attentions.{block}"
+        place = 2 if depth else 1
+        yield f"output_blocks.{index}.{place}.conv", f"up_blocks.{level}.upsamplers.0.conv"
+
+
+def _resnet(original: str, ours: str) -> Pairs:
+    return ((f"{original}.{a}", f"{ours}.{b}") for a, b in RESNET.items())
+
+
+def _vae_pairs(blocks: int, levels: int) -> Pairs:
+    yield from (("quant_conv", "quant_conv"), ("post_quant_conv", "post_quant_conv"))
+    for half in HALVES:
+        yield f"{half}.conv_in", f"{half}.conv_in"
+        yield f"{half}.norm_out", f"{half}.conv_norm_out"
+        yield f"{half}.conv_out", f"{half}.conv_out"
+        for block in (0, 1):
+            yield from _vae_resnet(f"{half}.mid.block_{block + 1}", f"{half}.mid_block.resnets.{block}")
+        for a, b in VAE_ATTENTION.items():
+            yield f"{half}.mid.attn_1.{a}", f"{half}.mid_block.attentions.0.{b}"
+    for level in range(levels):
+        down, up = f"encoder.down_blocks.{level}", f"decoder.up_blocks.{levels - 1 - level}"
+        for block in range(blocks):
+            yield from _vae_resnet(f"encoder.down.{level}.block.{block}", f"{down}.resnets.{block}")
+        for block in range(blocks + 1):
+            yield from _vae_resnet(f"decoder.up.{level}.block.{block}", f"{up}.resnets.{block}")
+        yield f"encoder.down.{level}.downsample.conv", f"{down}.downsamplers.0.conv"
+        yield f"decoder.up.{level}.upsample.conv", f"{up}.upsamplers.0.conv"
+
+
+def _vae_resnet(original: str, ours: str) -> Pairs:
+    yield f"{original}.nin_shortcut", f"{ours}.conv_shortcut"
+    yield original, ours

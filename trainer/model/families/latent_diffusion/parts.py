@@ -1,0 +1,115 @@
+"""A Stable Diffusion in several files, each in the original or in diffusers' layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ....files.safetensors import CheckpointError, counted
+from ...keys import KeyTable
+from ...part import Files, Part, PartFiles, file_shapes
+from .keys import (
+    CLIP_L,
+    CLIP_L_OF_TWO,
+    DENOISER,
+    MARKS,
+    OPEN_CLIP,
+    OPEN_CLIP_OF_TWO,
+    VAE,
+    clip_table,
+    denoiser_table,
+    open_clip_table,
+    vae_table,
+)
+
+OPENAI_WIDTH = 768
+OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+UNUSED = ("position_ids", "logit_scale", "text_projection.weight")
+"""What a text encoder's own file may bring along and no Stable Diffusion asks for."""
+
+
+@dataclass(frozen=True)
+class OriginalNames:
+    """What a part's files hold → the same under original names, by `table`; None: by the prefix alone."""
+
+    file: str
+    prefix: str
+    table: KeyTable | None
+
+    def __call__(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raises CheckpointError for a tensor that no Stable Diffusion has."""
+        marks = {key: found[key] for key in MARKS if key in found}
+        found = {key: tensor for key, tensor in found.items() if key not in MARKS}
+        if self.table is None:
+            return marks | {self.prefix + key.removeprefix(self.prefix): tensor for key, tensor in found.items()}
+        ours = {_our_name(key): tensor for key, tensor in found.items()}
+        unused = {k for k in ours if k.endswith(UNUSED) and self.table.original_name(k) is None}
+        try:
+            return marks | self.table.original({name: t for name, t in ours.items() if name not in unused})
+        except KeyError as error:
+            raise CheckpointError(f"{self.file!r} holds {error}, which no Stable Diffusion has.") from error
+
+
+def latent_diffusion_parts(files: PartFiles) -> tuple[Part, ...] | None:
+    """The parts of a Stable Diffusion; CLIP-L stands under another name where a second text encoder is beside it.
+
+    None where the denoiser is no UNet. Raises CheckpointError for another kind of text encoder or VAE.
+    """
+    denoiser = _denoiser_part(files.denoiser)
+    if denoiser is None:
+        return None
+    several = len(files.text_encoders) > 1
+    return denoiser, *(_text_part(text, several) for text in files.text_encoders), _vae_part(files.vae)
+
+
+def _part(files: Files, prefix: str, table: KeyTable | None) -> Part:
+    return Part(files, prefix, OriginalNames(files[0].name, prefix, table))
+
+
+def _denoiser_part(files: Files) -> Part | None:
+    shapes = file_shapes(files)
+    if any(key.removeprefix(DENOISER).startswith("input_blocks.") for key in shapes):
+        return _part(files, DENOISER, None)
+    levels = counted(shapes, "down_blocks.{}.resnets.0.conv1.weight")
+    if not levels:
+        return None
+    depth = "down_blocks.%d.attentions.0.transformer_blocks.{}.norm1.weight"
+    attention = tuple(counted(shapes, depth % level) for level in range(levels))
+    blocks = counted(shapes, "down_blocks.0.resnets.{}.conv1.weight")
+    return _part(files, DENOISER, denoiser_table(DENOISER, blocks, attention))
+
+
+def _vae_part(files: Files) -> Part:
+    shapes = file_shapes(files)
+    if any(key.removeprefix(VAE).startswith("encoder.down.") for key in shapes):
+        return _part(files, VAE, None)
+    levels = counted(shapes, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    if not levels:
+        raise CheckpointError(f"{files[0].name!r} holds no VAE with an encoder.")
+    blocks = counted(shapes, "encoder.down_blocks.0.resnets.{}.conv1.weight")
+    return _part(files, VAE, vae_table(VAE, blocks, levels))
+
+
+def _text_part(files: Files, one_of_two: bool) -> Part:
+    shapes = {_our_name(key): shape for key, shape in file_shapes(files).items()}
+    if "transformer.resblocks.0.ln_1.weight" in shapes:
+        return _part(files, OPEN_CLIP_OF_TWO if one_of_two else OPEN_CLIP, None)
+    embedding = shapes.get("embeddings.token_embedding.weight")
+    if embedding is None:
+        raise CheckpointError(f"{files[0].name!r} holds no CLIP text encoder.")
+    if embedding[1] == OPENAI_WIDTH:
+        prefix = CLIP_L_OF_TWO if one_of_two else CLIP_L
+        return _part(files, prefix, clip_table(prefix))
+    prefix = OPEN_CLIP_OF_TWO if one_of_two else OPEN_CLIP
+    return _part(files, prefix, open_clip_table(prefix, counted(shapes, "encoder.layers.{}.mlp.fc1.weight")))
+
+
+def _our_name(key: str) -> str:
+    """Without transformers 4's `text_model.`; the VAE's attention under its present names."""
+    head, _, module = key.removeprefix("text_model.").rpartition(".attentions.0.")
+    name, _, kind = module.partition(".")
+    if head.endswith("mid_block") and name in OLD_ATTENTION:
+        return f"{head}.attentions.0.{OLD_ATTENTION[name]}.{kind}"
+    return key.removeprefix("text_model.")

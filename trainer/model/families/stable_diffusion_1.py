@@ -1,0 +1,47 @@
+"""Stable Diffusion 1.x: CLIP ViT-L's last layer, ε- or v-prediction."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from ...files.safetensors import Shapes
+from ..base import Conditioning
+from ..keys import KeyTable
+from .latent_diffusion.base import side_by_side
+from .latent_diffusion.keys import CLIP_L_PREFIXES, clip_table, present
+from .latent_diffusion.one_text_encoder import OneTextEncoder
+from .latent_diffusion.unet_shape import UNetShape
+
+HEADS = 8
+
+
+class StableDiffusion1(OneTextEncoder):
+    """Stable Diffusion 1.4, 1.5 and what was trained from them."""
+
+    family: ClassVar[str] = "sd1"
+    context: ClassVar[int] = 768
+    comfyui: ClassVar[dict[str, str]] = {"denoiser": "diffusion_model.", "text_encoder": "clip_l.transformer."}
+    kohya_version: ClassVar[str] = "sd_v1"
+    pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "<|endoftext|>"}
+
+    @classmethod
+    def architecture_of(cls, prediction: str | None) -> str:
+        """The name in the modelspec specification."""
+        return "stable-diffusion-v1"
+
+    def encode_tokens(self, token_ids: Tensor) -> Conditioning:
+        """{"context": [B, 77·k, 768]}: CLIP's last layer, normalised."""
+        rows = self._encoded("text_encoder", token_ids).last_hidden_state
+        return {"context": side_by_side(rows, token_ids)}
+
+    @classmethod
+    def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        return {"text_encoder": clip_table(present(CLIP_L_PREFIXES, shapes))}
+
+    def _text_activations(self) -> dict[str, str]:
+        return {"text_encoder": "quick_gelu"}
+
+    def _heads(self, shape: UNetShape) -> int:
+        return HEADS

@@ -1,0 +1,68 @@
+"""Stable Diffusion 2.x: OpenCLIP ViT-H's last but one layer, ε-prediction at 512 pixels, v-prediction at 768."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from ...files.safetensors import Shapes, counted
+from ..base import Conditioning
+from ..keys import KeyTable
+from ..noise_process import Prediction
+from ..source import Source
+from .latent_diffusion.base import side_by_side
+from .latent_diffusion.clip_prompts import ROW, padded_with
+from .latent_diffusion.keys import OPEN_CLIP_PREFIXES, open_clip_table, present
+from .latent_diffusion.one_text_encoder import OneTextEncoder
+from .latent_diffusion.prediction import prediction_of_sd2
+
+LAYERS = 23
+"""The checkpoint has a 24th, which the denoiser never sees: it is carried through."""
+PAD = 0
+
+
+class StableDiffusion2(OneTextEncoder):
+    """Stable Diffusion 2.0, 2.1 and what was trained from them."""
+
+    family: ClassVar[str] = "sd2"
+    context: ClassVar[int] = 1024
+    comfyui: ClassVar[dict[str, str]] = {"denoiser": "diffusion_model.", "text_encoder": "clip_h.transformer."}
+    kohya_version: ClassVar[str] = "sd_v2"
+    pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "!"}
+
+    @classmethod
+    def architecture_of(cls, prediction: str | None) -> str:
+        """The name in the modelspec specification."""
+        return "stable-diffusion-v2-768-v" if prediction == "v_prediction" else "stable-diffusion-v2-512"
+
+    def encode_tokens(self, token_ids: Tensor) -> Conditioning:
+        """{"context": [B, 77·k, 1024]}: the 23rd layer, normalised."""
+        ids = padded_with(token_ids.reshape(-1, ROW), PAD)
+        return {"context": side_by_side(self._encoded("text_encoder", ids).last_hidden_state, token_ids)}
+
+    @classmethod
+    def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        prefix = present(OPEN_CLIP_PREFIXES, shapes)
+        blocks = counted(shapes, prefix + "transformer.resblocks.{}.ln_1.weight")
+        table = open_clip_table(prefix, min(blocks, LAYERS))
+        # The projection is for comparing texts with pictures, which no Stable Diffusion 2 does.
+        return {"text_encoder": table.without("text_projection.weight")}
+
+    def _text_activations(self) -> dict[str, str]:
+        return {"text_encoder": "gelu"}
+
+    @classmethod
+    def answers(cls, source: Source, asked: str | None) -> Prediction:
+        """ε or v: as asked, else as the weights show. Raises CheckpointError where they do not."""
+        return prediction_of_sd2(source, asked)
+
+    @classmethod
+    def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
+        """None: hosts look at the weights."""
+        return {}
+
+    @classmethod
+    def trained_at(cls, source: Source, prediction: str | None) -> int:
+        """Pixels a side: 768 for the v models."""
+        return 768 if cls.answers(source, prediction) == "v_prediction" else cls.resolution

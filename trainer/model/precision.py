@@ -1,0 +1,101 @@
+"""The dtype of the forward pass, and of the weights.
+
+Trained weights and their gradients are float32, or bf16 where asked; optimizer states are float32.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+
+from ..options import OptionError, Precision, TrainOptions
+
+AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """The autocast dtype, or None for float32. "auto" takes `fastest_dtype`.
+
+    Raises OptionError where the device cannot do what was asked.
+    """
+    if precision == "auto":
+        return fastest_dtype(device)
+    if precision == "fp16" and device.type == "cpu":
+        raise OptionError("precision is 'fp16', which a CPU trains slowly and inexactly; use auto, bf16 or fp32.")
+    return AUTOCAST[precision]
+
+
+def layers_dtype(options: TrainOptions, device: torch.device) -> torch.dtype:
+    """What a denoiser's layers are best loaded in: the forward's dtype, unless they are to be trained in float32."""
+    in_float32 = options.method == "full" and options.trained_weights == "fp32"
+    return torch.float32 if in_float32 else forward_dtype(options.precision, device) or torch.float32
+
+
+def require_bf16_forward(dtype: torch.dtype | None) -> None:
+    """Raises OptionError where weights in bf16 would meet a forward in another dtype."""
+    if dtype != torch.bfloat16:
+        forward = str(dtype or torch.float32).removeprefix("torch.")
+        raise OptionError(
+            f"trained_weights is 'bf16', and the forward is in {forward} here: set precision to 'bf16', or leave "
+            "trained_weights at 'fp32'."
+        )
+
+
+def cast_trained(module: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the trained weights of linear layers and convolutions; norms and embeddings are next to nothing."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d) and any(p.requires_grad for p in layer.parameters()):
+            layer.to(dtype)
+
+
+def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
+    """A forward in `dtype`; nothing for None."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def fastest_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A forward in `fastest_dtype`."""
+    return autocast(fastest_dtype(device), device)
+
+
+def cast_frozen(module: nn.Module, dtype: torch.dtype) -> None:
+    """Cast what autocast would cast anew at every forward: the frozen weights of linear layers and convolutions."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d) and not any(p.requires_grad for p in layer.parameters()):
+            layer.to(dtype)
+
+
+def fastest_dtype(device: torch.device) -> torch.dtype | None:
+    """The dtype that matrix products of this device are fastest in, or None for float32.
+
+    Whatever trains, samples or measures without a precision of the user's own takes this one.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if _gpu_multiplies_bf16(device) else torch.float16
+    if device.type == "cpu" and _cpu_multiplies_bf16():
+        return torch.bfloat16
+    return None
+
+
+def _gpu_multiplies_bf16(device: torch.device) -> bool:
+    """Ampere or newer, or ROCm; what `is_bf16_supported` says counts emulation in."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device)[0] >= 8
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Only a CPU with matrix tiles (AMX) multiplies bf16 faster than float32; others emulate it, many times slower."""
+    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(has_tiles and has_tiles()) and _kernels_may_use_tiles()
+
+
+def _kernels_may_use_tiles() -> bool:
+    """Whether the user leaves oneDNN and torch the instructions that the CPU has.
+
+    https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html; torch reads ATEN_CPU_CAPABILITY.
+    """
+    one_dnn = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "DEFAULT")).upper()
+    torch_allows = os.environ.get("ATEN_CPU_CAPABILITY", "avx512").lower().startswith(("avx512", "amx"))
+    return torch_allows and (one_dnn in ("ALL", "DEFAULT") or "AMX" in one_dnn)

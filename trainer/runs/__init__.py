@@ -1,0 +1,1 @@
+"""A run on disk: its request, its key, its record and its results."""

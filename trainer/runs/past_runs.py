@@ -1,0 +1,57 @@
+"""What was trained before: the runs on disk, and the result of the same request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..files.safetensors import CheckpointError
+from .personalized import Personalized
+from .record import read_record
+from .run import Run, open_run
+from .store import Store
+
+if TYPE_CHECKING:
+    # A host that trains in another process may lack what it takes to train.
+    from .request import Request
+
+log = logging.getLogger(__name__)
+
+
+def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:
+    """The finished result of the same run on the base with this fingerprint, if it is on disk.
+
+    Its state is removed where a process died before it could.
+    """
+    run = open_run(request.key(base), store)
+    found = run.result()
+    if found is None:
+        return None
+    if run.state.is_file():
+        run.state.unlink(missing_ok=True)
+    return found, run
+
+
+def runs(store: Store) -> Iterator[Run]:
+    """Every run, newest first; a record that cannot be read is logged and passed over."""
+    records = [path for path in (store.work / "runs").glob("*/run.json") if path.is_file()]
+    for path in sorted(records, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            record = read_record(path)
+        except CheckpointError as error:
+            log.warning("%s", error)
+        else:
+            yield Run(record["key"], store, record)
+
+
+def results(store: Store) -> list[tuple[Run, Personalized]]:
+    """Every usable result, finished or stopped, newest first; what cannot be read is logged and passed over."""
+    found = []
+    for run in runs(store):
+        try:
+            if (result := run.file()) is not None:
+                found.append((run, result))
+        except CheckpointError as error:
+            log.warning("%s", error)
+    return found

@@ -1,0 +1,67 @@
+"""A run's `run.json`, read with distrust: it may be torn, of another version, or written by anybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path, PurePath
+from typing import Any
+
+from ..events import Step
+from ..files.safetensors import CheckpointError
+
+FORMAT = 2
+LONGEST = 255
+"""Bytes of a file's name, on every system."""
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A run.json. Raises CheckpointError for one that is torn, of another version or not what a run writes."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise CheckpointError(f"{path} is torn ({error}); move its folder away to train anew.") from error
+    if not isinstance(record, dict) or record.pop("format", None) != FORMAT or "key" not in record:
+        raise CheckpointError(f"{path} was written by another version; move its folder away to train anew.")
+    wrong = sorted(name for name, fits in FITS.items() if name in record and not fits(record[name]))
+    if wrong or not record["key"].startswith(path.parent.name):
+        raise CheckpointError(
+            f"{path} is not what a run writes ({', '.join(wrong) or 'key'}); move its folder away to train anew."
+        )
+    return record
+
+
+def _is_file(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("step"), int):
+        return False
+    file = entry.get("file")
+    return isinstance(file, str) and "\0" not in file and len(PurePath(file).name.encode(errors="replace")) <= LONGEST
+
+
+def _is_step(point: Any) -> bool:
+    if not isinstance(point, dict) or point.keys() != _POINT:
+        return False
+    return all(isinstance(value, int | float) or (name == "prior" and value is None) for name, value in point.items())
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _all_are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+_POINT = {field.name for field in fields(Step)}
+FITS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("key", "status", "name", "trigger", "identifier", "class_noun", "method", "base"), _is_text),
+    **dict.fromkeys(("settings", "asked", "seconds"), _is_mapping),
+    "files": _all_are(_is_file),
+    "losses": _all_are(_is_step),
+}
+"""{field: whether a value can be its}."""

@@ -1,0 +1,83 @@
+"""What a run is asked to do, and the key by which the same run is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..files.hashes import file_sha256
+from ..methods.lora.start import require_continuable
+from ..options import TrainOptions
+from ..prompts import checked_identifier
+from ..sampling.class_priors import ClassPriors
+from ..subject.subject import Subject
+from .personalized import checked_name
+from .record import FORMAT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be learned, and how. Checked when made: nothing is written for a bad one.
+
+    identifier: [V]. priors: None trains without the prior term. name: of the file. continue_from: a LoRA file to
+    go on from, with its rank and alpha. prediction: what the base answers, where that was said to it. base_file: the
+    user's own file that the base was loaded from, named by its hash in the result; None where the base is a host's
+    model in memory.
+    """
+
+    subject: Subject
+    identifier: str
+    options: TrainOptions
+    name: str
+    priors: ClassPriors | None = None
+    continue_from: Path | None = None
+    prediction: str | None = None
+    base_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        object.__setattr__(self, "identifier", checked_identifier(self.identifier))
+        if self.continue_from is not None:
+            require_continuable(self.continue_from, self.options)
+
+    def key(self, base: str) -> str:
+        """The run's key on the base with this fingerprint: SHA-256 (hex) of all that decides the trained weights.
+
+        A name or a preview is not among it. Raises PriorsError if the priors do not fit the base.
+        """
+        return hashlib.sha256(json.dumps(self.asked(base), sort_keys=True).encode()).hexdigest()
+
+    def asked(self, base: str) -> dict[str, Any]:
+        """All that decides the trained weights, ready for JSON. Raises PriorsError if the priors do not fit."""
+        subject = self.subject
+        if self.priors is not None:
+            self.priors.require_match(base, subject.class_noun, subject.width, subject.height)
+        return {
+            "format": FORMAT,
+            "base": base,
+            "prediction": self.prediction,
+            "subject": subject.fingerprint,
+            "identifier": self.identifier,
+            "priors": None if self.priors is None else [self.priors.recipe.fingerprint, self.priors.count],
+            "settings": self.options.weight_settings,
+            "continue_from": None if self.continue_from is None else file_sha256(self.continue_from),
+        }
+
+    def record(self, base: str) -> dict[str, Any]:
+        """What the run's record says of it, ready for JSON."""
+        noun = self.subject.class_noun
+        return {
+            "name": self.name,
+            "trigger": f"{self.identifier} {noun}",
+            "identifier": self.identifier,
+            "class_noun": noun,
+            "method": self.options.method,
+            "base": base,
+            "photos": len(self.subject.photos),
+            "priors": 0 if self.priors is None else self.priors.count,
+            "settings": self.options.settings,
+            "asked": self.asked(base),
+        }

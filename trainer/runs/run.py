@@ -1,0 +1,135 @@
+"""A run's folder and record: `runs/<key>` keeps `run.json` and the samples, and a finished run is found there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..events import Step
+from ..files.safetensors import remove_parts, write_json
+from .personalized import Personalized, read_personalized
+from .record import FORMAT, read_record
+from .sample_pictures import SamplePictures
+from .store import Store
+
+DONE = ("finished", "kept")
+
+
+class RunInUse(RuntimeError):
+    """Another process is training the same run."""
+
+
+@dataclass
+class Run:
+    """One run's folder and what is written in its `run.json`."""
+
+    key: str
+    store: Store
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """`runs/<key>` under the store's own folder."""
+        return self.store.work / "runs" / self.key[:24]
+
+    @property
+    def state(self) -> Path:
+        """Where the state of an unfinished run lies."""
+        return self.folder / "state.safetensors"
+
+    @property
+    def samples(self) -> SamplePictures:
+        """The pictures that were drawn while it trained."""
+        return SamplePictures(self.folder / "samples")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Only one process trains a run. Raises RunInUse where another does; a dead one's lock is free.
+
+        What a dead one was writing is removed, and the record is read again: another may have gone on until now.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunInUse(
+                f"This very run is being trained by another process ({self.folder}). Wait for it, or change the seed."
+            ) from error
+        try:
+            remove_parts(self.folder)
+            remove_parts(self.samples.folder)
+            self.record = open_run(self.key, self.store).record
+            yield
+        finally:
+            lock.release()
+
+    def write(self, **changes: Any) -> None:
+        """Change the record and write it, whole."""
+        self.record.update(changes)
+        write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
+
+    def add_file(self, result: Personalized) -> None:
+        """Note a file of this run."""
+        entry = {"step": result.steps, "file": relative(result.file, self.store)}
+        self.write(files=[*self.record.get("files", []), entry])
+
+    def finish(self, status: str, curve: Sequence[Step], seconds: Mapping[str, float]) -> None:
+        """Note how it ended. seconds: by phase."""
+        self.write(
+            status=status,
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+            steps_per_second=round(curve[-1].steps_per_second, 3),
+            losses=[asdict(point) for point in curve],
+        )
+
+    def losses(self) -> list[Step]:
+        """The loss curve as it was written."""
+        return [Step(**point) for point in self.record.get("losses", [])]
+
+    def result(self) -> Personalized | None:
+        """The finished result, if this run has one and its file is still there."""
+        return self.file() if self.record.get("status") in DONE else None
+
+    def keep(self) -> None:
+        """The user is content with what the stopped run has trained: that is its result."""
+        self.write(status="kept")
+        self.state.unlink(missing_ok=True)
+
+    def file(self) -> Personalized | None:
+        """The newest file of this run, finished or not, if it is still in the host's folders."""
+        files = self.record.get("files")
+        return self._read(files[-1]) if files else None
+
+    def file_of(self, step: int) -> Personalized | None:
+        """The file that holds what `step` steps have trained, if it is still in the host's folders."""
+        entries = [entry for entry in self.record.get("files", []) if entry["step"] == step]
+        return self._read(entries[-1]) if entries else None
+
+    def _read(self, entry: Mapping[str, Any]) -> Personalized | None:
+        file = (self.store.work.parent / entry["file"]).resolve()
+        if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
+            return None
+        return read_personalized(file)
+
+
+def open_run(key: str, store: Store) -> Run:
+    """The run with this key, with its record if it has been begun before."""
+    run = Run(key, store)
+    record = run.folder / "run.json"
+    if record.is_file():
+        run.record = read_record(record)
+    return run
+
+
+def relative(file: Path, store: Store) -> str:
+    """The file's path as seen from the folder above ours, with forward slashes; whole where that is another drive."""
+    if file.resolve().anchor != store.work.resolve().anchor:
+        return file.resolve().as_posix()
+    return Path(os.path.relpath(file, store.work.parent)).as_posix()

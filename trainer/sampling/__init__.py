@@ -1,0 +1,1 @@
+"""Pictures from a model: class images, samples, and what they tell of a prompt."""

@@ -1,0 +1,148 @@
+"""Class priors: pictures of the class, drawn by the frozen base itself, kept on disk (the paper, section 3.3).
+
+A set's folder is named by a fingerprint of everything that decides its pictures: base weights, prompt,
+sampler, steps, guidance, size and seed. So a complete set is reused, a partial one completed, and a
+changed recipe never meets a file of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..events import PriorsCounted, Tell, tell_nobody
+from ..files.safetensors import remove_parts, write_json, write_whole
+from ..out_of_memory import is_out_of_memory
+from ..subject.photos import Photo, read_photo
+
+Draw = Callable[[Sequence[int]], Tensor]
+"""Pictures for these seeds: [len(seeds), 3, H, W] in 0..1, from the frozen base and the class prompt."""
+STALE = 3600.0
+"""Seconds after which a picture that is not whole is nobody's: two processes may complete one set together."""
+
+
+class PriorsError(ValueError):
+    """Priors that do not fit the run; the message says what differs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorRecipe:
+    """Everything that decides the pictures of a set, their number aside. Sizes in pixels."""
+
+    base: str
+    class_noun: str
+    prompt: str
+    sampler: str
+    steps: int
+    guidance: float
+    width: int
+    height: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise PriorsError(f"steps is {self.steps}; sampling takes 1 or more.")
+        if min(self.width, self.height) < 32 or self.width % 8 or self.height % 8:
+            raise PriorsError(f"{self.width}x{self.height} pixels: sizes are multiples of 8 from 32 up.")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the recipe."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ClassPriors:
+    """`count` pictures on disk, 00000.png and on, with their recipe."""
+
+    recipe: PriorRecipe
+    folder: Path
+    count: int
+
+    def photos(self, at_most: int | None = None) -> Iterator[Photo]:
+        """The pictures, or the first few, read one by one, as photos without mask or caption."""
+        for index in range(min(self.count, at_most or self.count)):
+            yield read_photo(picture(self.folder, index), self.recipe.width, self.recipe.height)
+
+    def require_match(self, base: str, class_noun: str, width: int, height: int) -> None:
+        """Raises PriorsError when these pictures are of another base, class or size."""
+        expected = {"base": base, "class_noun": class_noun, "width": width, "height": height}
+        for name, value in expected.items():
+            found = getattr(self.recipe, name)
+            if found != value:
+                raise PriorsError(
+                    f"The class priors' {NAMES[name]} is {_short(found)}, this training's is {_short(value)}. "
+                    "Connect GenerateClassPriors to the same model and subject, and leave its own values empty."
+                )
+
+
+NAMES = {"base": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
+
+
+def complete(
+    recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size: int, tell: Tell = tell_nobody
+) -> ClassPriors:
+    """The set of this recipe under `root`, with at least `count` pictures: only missing ones are drawn.
+
+    A picture's seed follows from the recipe's seed and its number. Where memory runs out, fewer are drawn at once.
+    Raises PriorsError for count < 1.
+    """
+    if count < 1 or batch_size < 1:
+        raise PriorsError(f"count is {count} and batch_size {batch_size}; both must be 1 or more.")
+    folder = root / recipe.fingerprint[:24]
+    remove_parts(folder, at_least=STALE)
+    write_json(asdict(recipe), folder / "recipe.json")
+    missing = [i for i in range(count) if not picture(folder, i).is_file()]
+    reused = count - len(missing)
+    tell(PriorsCounted(count, reused, 0))
+    drawn = 0
+    while drawn < len(missing):
+        chunk, images = _as_many_as_fit(missing[drawn : drawn + batch_size], recipe, draw)
+        batch_size = min(batch_size, len(chunk))
+        for index, image in zip(chunk, images, strict=True):
+            write_picture(image, picture(folder, index))
+        drawn += len(chunk)
+        tell(PriorsCounted(count, reused, drawn))
+    return ClassPriors(recipe, folder, count)
+
+
+def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tuple[Sequence[int], Tensor]:
+    """The first of these pictures: all, or half as often as memory runs out."""
+    while True:
+        try:
+            return chunk, draw([_seed(recipe.seed, index) for index in chunk])
+        except (RuntimeError, MemoryError) as error:
+            if len(chunk) == 1 or not is_out_of_memory(error):
+                raise
+        # Outside the handler: the error's traceback keeps what filled the memory.
+        chunk = chunk[: len(chunk) // 2]
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def picture(folder: Path, index: int) -> Path:
+    """Where a set's picture lies."""
+    return folder / f"{index:05d}.png"
+
+
+def write_picture(image: Tensor, path: Path) -> Path:
+    """Write [3, H, W] in 0..1 as PNG, whole or not at all."""
+    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+    return write_whole(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
+
+
+def _seed(seed: int, index: int) -> int:
+    digest = hashlib.blake2b(f"{seed}/prior/{index}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _short(value: object) -> str:
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else repr(value)

@@ -1,0 +1,63 @@
+"""What class priors and the identifier lookup ask of a model, answered by a `Base`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .. import randomness
+from ..model.base import Base, Conditioning
+from ..model.offload import on_device
+from ..model.precision import autocast
+from ..subject.frame import Frame
+from ..subject.identifier import PROBED, Answer
+from .class_priors import Draw, PriorRecipe
+from .sampler import SamplerSettings, draw
+
+
+def prior_drawer(base: Base, recipe: PriorRecipe) -> Draw:
+    """Draws a recipe's pictures with the trainer's own sampler."""
+    settings = SamplerSettings(
+        width=recipe.width,
+        height=recipe.height,
+        sampler=recipe.sampler,
+        steps=recipe.steps,
+        guidance=recipe.guidance,
+    )
+    return lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, settings)
+
+
+def denoiser_answer(base: Base) -> Answer:
+    """ε of `base` for prompts, on one fixed batch of noise at four noise levels: [prompts, 4, C, h, w]."""
+    side = _latent_side(base)
+    noise = randomness.normal(0, "probe", range(len(PROBED)), (base.latent_channels, side, side)).to(base.device)
+    timesteps = base.process.draw_timesteps(torch.tensor(PROBED, device=base.device))
+    noisy = base.process.add_noise(torch.zeros_like(noise), noise, timesteps)
+
+    @torch.no_grad()
+    def answer(prompts: Sequence[str]) -> Tensor:
+        dtype = None if base.dtype == torch.float32 else base.dtype
+        with on_device(base, ["denoiser", *base.text_encoders]), autocast(dtype, base.device):
+            return torch.stack([_epsilon(base, noisy, timesteps, base.encode_prompts([prompt])) for prompt in prompts])
+
+    return answer
+
+
+def _epsilon(base: Base, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+    rows = {name: value.expand(len(noisy), *value.shape[1:]) for name, value in conditioning.items()}
+    side = noisy.shape[-1] * base.pixels_per_latent
+    told = rows | base.frame_conditioning([Frame.whole(side, side)] * len(noisy))
+    answer = base.predict(noisy, timesteps, told).float().cpu()
+    if getattr(base.process, "prediction", "epsilon") == "epsilon":
+        return answer
+    # ε = α_t·v + σ_t·z_t, and α_t² = snr / (1 + snr).
+    snr = base.process.signal_to_noise(timesteps).cpu().view(-1, 1, 1, 1)
+    return (snr.sqrt() * answer + noisy.cpu()) / (1 + snr).sqrt()
+
+
+def _latent_side(base: Base) -> int:
+    """Four positions a side at a UNet's deepest level, 32 latents for SD 1.5: enough to compare words by."""
+    levels = len(getattr(base.denoiser.config, "block_out_channels", (0,)))
+    return max(8, 4 << (levels - 1))

@@ -1,0 +1,69 @@
+"""Pictures from the live model: class priors for the command line, samples while a run goes on.
+
+Sampling is passed in where it is needed, so that a host may draw with its own sampler instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import randomness
+from ..model.base import Base, Conditioning
+from ..model.offload import on_device
+from ..subject.frame import Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSettings:
+    """How pictures are drawn. sampler: empty means the base's own. guidance: 1 means none; sizes in pixels."""
+
+    width: int
+    height: int
+    sampler: str = ""
+    steps: int = 20
+    guidance: float = 5.0
+
+
+@torch.no_grad()
+def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: SamplerSettings) -> Tensor:
+    """One picture per prompt and seed, [B, 3, H, W] in 0..1 on the CPU; each depends on its seed alone."""
+    sampler = settings.sampler or base.sampler
+    scheduler = base.scheduler(sampler)
+    scheduler.set_timesteps(settings.steps)
+    side = base.pixels_per_latent
+    shape = (base.latent_channels, settings.height // side, settings.width // side)
+    starts = [randomness.generator(seed, "sample", 0) for seed in seeds]
+    latents = torch.stack([torch.randn(shape, generator=g) for g in starts]).to(base.device)
+    # A flow's schedulers neither scale their start nor what the denoiser is shown.
+    latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
+    shown = getattr(scheduler, "scale_model_input", lambda z, t: z)
+    conditioning = _guided(base, prompts, settings)
+    noise = {"generator": starts} if sampler == "euler_ancestral" else {}
+    with on_device(base, ["denoiser"]):
+        for t in scheduler.timesteps:
+            answer = _answer(base, shown(latents, t), t, conditioning, settings.guidance)
+            latents = scheduler.step(answer, t, latents, **noise).prev_sample
+    with on_device(base, ["vae"]):
+        return torch.cat([base.decode_latents(one).float().cpu() for one in latents.split(1)])
+
+
+def _guided(base: Base, prompts: Sequence[str], settings: SamplerSettings) -> Conditioning:
+    told = [*prompts, *([""] * len(prompts) if settings.guidance != 1 else [])]
+    frames = [Frame.whole(settings.width, settings.height)] * len(told)
+    with on_device(base, base.text_encoders):
+        prompted = base.encode_prompts(told)
+    return prompted | base.frame_conditioning(frames)
+
+
+def _answer(base: Base, z: Tensor, t: Tensor, conditioning: Conditioning, guidance: float) -> Tensor:
+    times = len(next(iter(conditioning.values()))) // len(z)
+    z = torch.cat([z] * times)
+    answer = base.predict(z, t.to(z.device).expand(len(z)), conditioning).float()
+    if times == 1:
+        return answer
+    prompted, empty = answer.chunk(2)
+    return empty + guidance * (prompted - empty)

@@ -1,0 +1,1 @@
+"""One personalization from start to end."""

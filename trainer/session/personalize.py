@@ -1,0 +1,152 @@
+"""From a subject to a file: encode, train, sample, save."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..distributed.processes import ALONE, Processes
+from ..distributed.sharding import require_shardable
+from ..events import PhaseSeconds, Planned, Stop, Tell, Warned, never, tell_nobody
+from ..memory.plan import make_plan
+from ..model.base import Base
+from ..out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
+from ..runs.past_runs import find_finished
+from ..runs.personalized import Personalized
+from ..runs.request import Request
+from ..runs.run import Run, open_run
+from ..runs.store import Store
+from ..training.divergence import TrainingDiverged, Watch
+from ..training.loop import train
+from ..training.loss_curve import LossCurve
+from ..wording import Wording
+from .encoding import encode_request
+from .sample import draw_sample
+from .saving_outcome import Outcome
+from .setup import begun, method_of, own_options
+from .state_keeper import StateKeeper
+
+
+def personalize(
+    base: Base,
+    request: Request,
+    store: Store,
+    tell: Tell = tell_nobody,
+    stop: Stop = never,
+    resume: bool = True,
+    processes: Processes = ALONE,
+) -> tuple[Personalized, Run]:
+    """Teach `base` the subject and save the result, or find the finished run with the same key.
+
+    Changes `base`, the dtype of its frozen layers too: load a fresh one for the next run. Goes on from the state of
+    a run with the same key that was stopped or died, unless `resume` is False. When `tell` or the training raises,
+    what was trained is saved before the exception goes on; when the loss diverges, the last state that was good is.
+    processes: this one is their first, and the request's batch_size is that of all of them together; the others are in
+    `Follower.serve`.
+
+    Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten.
+    """
+    run = open_run(request.key(base.fingerprint), store)
+    try:
+        with run.alone():
+            found = find_finished(request, base.fingerprint, store)
+            return found or (_Personalization(base, request, run, tell, stop, processes).result(resume), run)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        said = str(error).partition("\n")[0]
+    # Outside the handler: the error's traceback keeps what filled the memory.
+    subject, options = request.subject, own_options(request.options, processes)
+    raise OutOfMemory(f"{what_would_fit(options, subject.width, subject.height)} ({said})")
+
+
+@dataclass
+class _Personalization:
+    """The verbs of one run, in their order."""
+
+    base: Base
+    request: Request
+    run: Run
+    tell: Tell
+    stop: Stop
+    processes: Processes
+
+    def __post_init__(self) -> None:
+        self.options = self.request.options
+        self.phases = PhaseSeconds(self.tell)
+        self.method = method_of(self.options, self.request.continue_from, self.base, self.processes)
+        self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
+
+    def result(self, resume: bool) -> Personalized:
+        levers = self._plan(resume)
+        with self.phases.during("encoding"):
+            encoded = encode_request(self.base, self.request, self.stop)
+        self.processes.order("train", base=self.base.fingerprint, levers=levers)
+        self.processes.attempt(lambda: self.method.attach(self.base, self.options))
+        self.training = begun(self.base, self.options, encoded, self.processes)
+        watch = Watch(self.training.scaler.is_enabled())
+        self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
+        self.outcome = Outcome(
+            self.method, self.request, self.run, self.training, self.curve, self.state, self.phases, self.tell
+        )
+        if resume:
+            self.state.resume(self.training, self.curve)
+        self._train()
+        return self.outcome.result()
+
+    def _plan(self, resume: bool) -> dict[str, Any]:
+        """How it fits into memory, and as it was begun where there is a state to go on from: the levers pulled."""
+        kept = self.run.record.get("plan") if resume and self.run.state.is_file() else None
+        if self.processes.sharded:
+            require_shardable(replace(self.options, **(kept or {})))
+        own, alone = own_options(self.options, self.processes), not self.processes.several
+        size, priors = (self.request.subject.width, self.request.subject.height), self.request.priors is not None
+        plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, alone)
+        self.options = replace(self.options, **plan.pulled)
+        record = self.request.record(self.base.fingerprint)
+        self.run.write(status="running", **record, plan=plan.levers, planned=plan.text)
+        if plan.text:
+            self.tell(Planned(plan.text) if plan.fits else Warned(plan.text))
+        return plan.pulled
+
+    def _train(self) -> None:
+        try:
+            with self.phases.during("training"):
+                train(self.training, self.curve, self.tell, self._stops, self._after_step)
+            if len(self.curve.points) == self.options.steps:
+                self._sample(self.options.steps)
+        except TrainingDiverged as error:
+            raise self.outcome.last_good(error) from error
+        except BaseException as end:
+            self.outcome.what_there_is(end)
+            raise
+
+    def _stops(self) -> bool:
+        return self.stop() or self.processes.stopping
+
+    def _after_step(self, done: int) -> None:
+        if done == self.options.steps:
+            return
+        if _is_due(self.options.sample_every, done):
+            self._sample(done)
+        if _is_due(self.options.save_every, done):
+            self.outcome.to_choose_from(done)
+        self.state.write_if_due(self.training, self.curve)
+
+    def _sample(self, step: int) -> None:
+        if not self.options.sample_count:
+            return
+        with self.phases.during("sampling"):
+            sample = draw_sample(self.base, self.request, step, self.processes)
+        try:
+            self.run.samples.keep(sample)
+        except OSError as error:
+            lost = Wording(
+                "The pictures of step {0} were not kept, and the training goes on: {1}", str(step), str(error)
+            )
+            self.tell(Warned(lost))
+        self.tell(sample)
+
+
+def _is_due(every: int, done: int) -> bool:
+    return bool(every) and done % every == 0

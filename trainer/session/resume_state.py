@@ -1,0 +1,85 @@
+"""The state of a run in progress, on disk: what a run goes on from after a crash or a stop."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ..distributed.processes import FailedElsewhere
+from ..events import Step
+from ..files.safetensors import CheckpointError, read_metadata, read_tensors, write_tensors
+from ..training.snapshot import OtherLayers, Snapshot, put_back, taken_of
+from ..training.step import Training
+
+FORMAT = "2"
+MARK, KEY, PROGRESS, CHECKSUM = (f"dreambooth.{name}" for name in ("state", "key", "progress", "checksum"))
+ROOM = 1.1
+
+
+class StateError(CheckpointError):
+    """A state that a run cannot go on from; the message names the file and why."""
+
+
+def write_state(path: Path, key: str, training: Training, points: Sequence[Step]) -> None:
+    """Write the state after `points`, whole or not at all. Raises OSError where there is no room."""
+    snapshot = taken_of(training, points)
+    needed = sum(tensor.nbytes for tensor in snapshot.tensors.values()) * ROOM
+    path.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise OSError(f"it takes {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free on the disk")
+    said = {MARK: FORMAT, KEY: key, PROGRESS: json.dumps(snapshot.progress)}
+    write_tensors(snapshot.tensors, path, {**said, CHECKSUM: checksum(snapshot.tensors, said)})
+
+
+def restore(path: Path, key: str, training: Training) -> list[Step]:
+    """Put a training where a state left it; the steps done until then. Raises StateError."""
+    said = _header(path, key)
+    try:
+        tensors = read_tensors(path)
+        if said.pop(CHECKSUM) != checksum(tensors, said):
+            raise StateError(
+                f"The state {path} is not as it was written (its checksum differs); delete it to train anew."
+            )
+        progress = json.loads(said[PROGRESS])
+        training.processes.order("restore", progress=progress)
+        return put_back(Snapshot(training.processes.share(tensors), progress), training)
+    except OtherLayers as error:
+        raise StateError(f"{path} is of other layers than this run: {error}; delete it.") from error
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
+        if isinstance(error, StateError | FailedElsewhere):
+            raise
+        raise StateError(f"{path} does not hold the state that its header says ({error}); delete it.") from error
+
+
+def checksum(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> str:
+    """CRC-32 of all that a state holds: metadata, and every tensor's name, dtype, shape and bytes, by name.
+
+    Against bits that a disk has flipped, not against people. The tensors are contiguous, on the CPU.
+    """
+    total = zlib.crc32(json.dumps(dict(said), sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
+        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, total)
+    return f"{total:08x}"
+
+
+def _header(path: Path, key: str) -> dict[str, str]:
+    try:
+        said = read_metadata(path)
+    except CheckpointError as error:
+        raise StateError(f"The state {path} is torn; delete it to train anew. {error}") from error
+    if MARK not in said:
+        raise StateError(f"{path} is no state of a run of ours; move it away to train anew.")
+    if said[MARK] != FORMAT:
+        raise StateError(f"{path} was written by another version (format {said[MARK]}); delete it to train anew.")
+    if said.get(KEY) != key:
+        raise StateError(f"{path} is the state of another run; move it away to train anew.")
+    return said

@@ -1,0 +1,47 @@
+"""From what is encoded to a training that can begin, alike in every process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ..distributed.processes import Processes
+from ..distributed.sharding import whole_component
+from ..methods.lora.start import starting_weights
+from ..methods.protocol import trained_components
+from ..methods.registry import METHODS, Full, Lora, Method
+from ..model.base import Base
+from ..model.offload import let_go
+from ..options import TrainOptions
+from ..training.batches import Batches
+from ..training.shared_encoding import Encoded, shared
+from ..training.step import Training
+
+
+def method_of(options: TrainOptions, continue_from: Path | None, base: Base, processes: Processes) -> Method:
+    """What is to be trained on `base`, from a LoRA that there is or anew."""
+    if processes.sharded:
+        return Full(partial(whole_component, processes))
+    if continue_from is None:
+        return METHODS[options.method]()
+    return Lora(starting_weights(continue_from, base, options))
+
+
+def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
+    """The options with one process's share of the batch. A model in parts is neither planned nor made to fit."""
+    own = replace(options, batch_size=options.batch_size // processes.count)
+    return replace(own, fit_memory=False, memory="off") if processes.sharded else own
+
+
+def begun(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:
+    """A base with its method attached, before the first step. encoded: None where another process has it.
+
+    Text encoders that are not trained have done their work, and are let go.
+    """
+    let_go(base, base.text_encoders.keys() - trained_components(base, options).keys())
+    prompts, instance, prior = shared(encoded, processes, base.device)
+    own = own_options(options, processes)
+    place = (own.batch_size, processes.rank, processes.count)
+    batches = Batches(instance, prior, base.process, options.seed, *place)
+    return Training(base, batches, prompts, own, processes)

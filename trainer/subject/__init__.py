@@ -1,0 +1,1 @@
+"""What the user gives: photos, captions, the class noun and the identifier."""

@@ -1,0 +1,79 @@
+"""A host's image and mask tensors, checked and split into single pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from .decoding import Band, PhotoError, Raster
+
+_SLACK = 0.1
+
+
+def rasters(images: Sequence[Tensor] | Tensor) -> list[Raster]:
+    """[B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such. Raises PhotoError."""
+    found = [_raster(image, i) for i, image in enumerate(_singles(images, 3, "image"), start=1)]
+    if not found:
+        raise PhotoError("no image was given: connect 3 to 5 photos of the subject")
+    return found
+
+
+def weights(masks: Sequence[Tensor] | Tensor | None, images: Sequence[Raster]) -> list[Band | None]:
+    """One mask for each image: [B, H, W], [H, W] in 0..1, or a list of such. Raises PhotoError."""
+    if masks is None:
+        return [None] * len(images)
+    singles = enumerate(_singles(masks, 2, "mask"), start=1)
+    found = [_checked(mask, f"mask {number}") for number, mask in singles]
+    for number, mask in enumerate(found, start=1):
+        if not mask.any():
+            raise PhotoError(
+                f"mask {number} is zero everywhere, so nothing would be trained (ComfyUI's Load "
+                "Image gives such a mask for a picture without transparency): leave masks out"
+            )
+    if len(found) != len(images):
+        raise PhotoError(f"{len(found)} masks for {len(images)} images: give one for each, or none")
+    for number, (mask, image) in enumerate(zip(found, images, strict=True), start=1):
+        if mask.shape != image.bands[0].shape:
+            raise PhotoError(
+                f"mask {number} is {mask.shape[1]} x {mask.shape[0]}, its image "
+                f"{image.bands[0].shape[1]} x {image.bands[0].shape[0]}: give them one size"
+            )
+    return list(found)
+
+
+def _singles(tensors: Sequence[Tensor] | Tensor, dimensions: int, what: str) -> list[Tensor]:
+    singles: list[Tensor] = []
+    for tensor in [tensors] if isinstance(tensors, Tensor) else tensors:
+        if tensor.ndim not in (dimensions, dimensions + 1):
+            raise PhotoError(
+                f"{what} tensor of shape {list(tensor.shape)}: expected {dimensions} dimensions, "
+                f"or {dimensions + 1} with a batch in front"
+            )
+        singles.extend(tensor if tensor.ndim > dimensions else [tensor])
+    return singles
+
+
+def _raster(image: Tensor, number: int) -> Raster:
+    pixels = _checked(image, f"image {number}")
+    if pixels.shape[2] not in (3, 4):
+        raise PhotoError(
+            f"image {number} has the shape {list(pixels.shape)}: expected [H, W, 3] (RGB) or [H, W, 4] (RGBA)"
+        )
+    red, green, blue, *alpha = (np.ascontiguousarray(band) for band in np.moveaxis(pixels, 2, 0))
+    return Raster((red, green, blue), alpha[0] if alpha else None, 1.0)
+
+
+def _checked(tensor: Tensor, name: str) -> Band:
+    if not tensor.is_floating_point():
+        raise PhotoError(f"{name} holds {tensor.dtype} values: expected floating point in 0..1")
+    if not tensor.numel():
+        raise PhotoError(f"{name} is empty (shape {list(tensor.shape)}): give one with pixels")
+    values: Band = tensor.detach().cpu().float().numpy()
+    if not np.isfinite(values).all():
+        raise PhotoError(f"{name} holds values that are not finite (NaN or infinity): make it anew")
+    low, high = float(values.min()), float(values.max())
+    if low < -_SLACK or high > 1 + _SLACK:
+        raise PhotoError(f"{name} holds values from {low:g} to {high:g}: expected 0..1")
+    return np.clip(values, 0, 1)

@@ -1,0 +1,53 @@
+"""A folder of photos as a page shows it: each as it will be cropped, and what speaks against it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..export.modelspec import thumbnail_url
+from ..wording import parts
+from .photo_faults import Fault, faults
+from .photos import Photo, PhotoError, check_size, photo_files, read_photo
+
+SHOWN = 40
+"""Photos looked at; a folder of more is no DreamBooth subject, and a page would wait."""
+LOOKED_AT = 512
+"""Pixels at most of the side that photos are looked at in: faults show there, and the memory is bounded."""
+
+
+def photo_report(folder: Path, side: int) -> dict[str, Any]:
+    """{"count": photos in all, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}]}]}.
+
+    why: as `wording.parts` gives it. A file that cannot be used has no thumbnail and the fault "unreadable".
+
+    Raises PhotoError for a folder without photos, ValueError for a side that cannot be trained.
+    """
+    check_size(side, side)
+    files = photo_files(folder)
+    state = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files[:SHOWN])
+    return {"count": len(files), "photos": _report(state, side)}
+
+
+@lru_cache(maxsize=8)
+def _report(state: tuple[tuple[str, int, int], ...], side: int) -> list[dict[str, Any]]:
+    looked_at = min(side, LOOKED_AT)
+    read = {path: _read(Path(path), looked_at) for path, _, _ in state}
+    usable = [photo for photo in read.values() if isinstance(photo, Photo)]
+    found = dict(zip((photo.name for photo in usable), faults(usable, side), strict=True))
+    return [_shown(Path(path).name, photo, found) for path, photo in read.items()]
+
+
+def _read(path: Path, side: int) -> Photo | str:
+    try:
+        return read_photo(path, side, side)
+    except PhotoError as error:
+        return str(error).replace(str(path), path.name)
+
+
+def _shown(name: str, photo: Photo | str, found: dict[str, tuple[Fault, ...]]) -> dict[str, Any]:
+    if isinstance(photo, str):
+        return {"name": name, "thumbnail": None, "faults": [{"name": "unreadable", "why": parts(photo)}]}
+    own = [{"name": fault.name, "why": parts(fault.why)} for fault in found[name]]
+    return {"name": name, "thumbnail": thumbnail_url(photo.pixels), "faults": own}

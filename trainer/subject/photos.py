@@ -1,0 +1,145 @@
+"""Instance photos, from files or from a host's tensors, checked and at the training size."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .captions import read_caption, require_inside
+from .cropping import cropped_mask, cropped_pixels, frame_of
+from .decoding import Band, PhotoError, Raster, decode
+from .frame import Frame
+from .host_images import rasters, weights
+
+__all__ = ["Photo", "PhotoError", "photos_from_tensors", "read_folder", "read_photo"]
+
+_SIDE_STEP = 8
+_SMALLEST_SIDE = 32
+_SIDECARS = {".txt", ".json"}
+_LEFT_BY_WINDOWS = {"thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One instance image as it will be trained on.
+
+    name: file name without folder. pixels: [3, H, W] float32, RGB in 0..1. mask: [H, W] float32 in
+    0..1, the weight of each place in the instance loss; None: every place counts. caption: what
+    `photo.txt` beside `photo.png` says, on one line; None without it. frame: how it was cut out; None: not at all.
+    """
+
+    name: str
+    pixels: Tensor
+    mask: Tensor | None
+    caption: str | None
+    frame: Frame | None = None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of all but the name."""
+        whole = hashlib.sha256(repr((tuple(self.pixels.shape), self.caption, self.cut_out)).encode())
+        whole.update(self.pixels.numpy().tobytes())
+        if self.mask is not None:
+            whole.update(self.mask.numpy().tobytes())
+        return whole.digest()
+
+    @property
+    def cut_out(self) -> Frame:
+        """`frame`, said in full."""
+        return self.frame or Frame.whole(self.pixels.shape[2], self.pixels.shape[1])
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises ValueError unless both sides are multiples of 8 (the VAE's reduction), 32 or more."""
+    for side, value in (("width", width), ("height", height)):
+        if value < _SMALLEST_SIDE or value % _SIDE_STEP:
+            raise ValueError(f"training {side} {value}: choose a multiple of {_SIDE_STEP}, {_SMALLEST_SIDE} or more")
+
+
+def read_photo(path: Path, width: int, height: int) -> Photo:
+    """Reads one photo, upright, centre-cropped and resized to `width` x `height`, with its caption.
+
+    Transparency becomes the mask, and what shows through it is white. Raises PhotoError for a file
+    that cannot be used, ValueError for a size that cannot be trained.
+    """
+    check_size(width, height)
+    raster, caption = decode(path), read_caption(path)
+    return _photo(path.name, f"photo '{path}'", raster, None, caption, (width, height))
+
+
+def read_folder(folder: Path, width: int, height: int) -> tuple[Photo, ...]:
+    """Reads every photo of a folder, sorted by name; see `read_photo`.
+
+    Subfolders, hidden files, .txt, .json and what Windows leaves behind are passed over; anything
+    else must be an image. Raises PhotoError also if there is no photo, or a link leads elsewhere.
+    """
+    check_size(width, height)
+    return tuple(read_photo(path, width, height) for path in photo_files(folder))
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """What `read_folder` reads, sorted by name. Raises PhotoError if there is none, or a link leads elsewhere."""
+    if not folder.is_dir():
+        raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path")
+    paths = sorted(filter(_should_be_photo, folder.iterdir()), key=lambda path: path.name)
+    if not paths:
+        raise PhotoError(
+            f"photo folder '{folder}' holds no photo: put 3 to 5 images of the subject into it "
+            "(subfolders are not searched)"
+        )
+    for path in paths:
+        require_inside(path, folder)
+    return paths
+
+
+def photos_from_tensors(
+    images: Sequence[Tensor] | Tensor,
+    masks: Sequence[Tensor] | Tensor | None,
+    width: int,
+    height: int,
+) -> tuple[Photo, ...]:
+    """Takes a host's images: [B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such.
+
+    masks: [B, H, W] or [H, W] in 0..1, or a list of such, as many as images and each of its image's
+    size; 1 counts in the loss, 0 does not. A fourth channel is transparency, as in a file, and
+    multiplies the mask. No memory is shared with the tensors. Raises PhotoError, ValueError.
+    """
+    check_size(width, height)
+    found = rasters(images)
+    return tuple(
+        _photo(f"image {number}", f"image {number}", raster, mask, None, (width, height))
+        for number, (raster, mask) in enumerate(zip(found, weights(masks, found), strict=True), start=1)
+    )
+
+
+def _should_be_photo(path: Path) -> bool:
+    name = path.name.casefold()
+    if name.startswith(".") or name in _LEFT_BY_WINDOWS or path.suffix.casefold() in _SIDECARS:
+        return False
+    return not path.is_dir()
+
+
+def _photo(
+    name: str,
+    shown: str,
+    raster: Raster,
+    mask: Band | None,
+    caption: str | None,
+    size: tuple[int, int],
+) -> Photo:
+    pixels, weight = cropped_pixels(raster, size), cropped_mask(raster, mask, size)
+    if weight is not None and not weight.any():
+        raise PhotoError(
+            f"the mask of {shown} is zero everywhere in the centre crop to {size[0]} x {size[1]}, "
+            "so nothing would be trained: give no mask, or one that covers the subject"
+        )
+    # A host may run this under inference mode, whose tensors could never be trained on.
+    with torch.inference_mode(False):
+        mask_tensor = None if weight is None else torch.from_numpy(weight)
+        return Photo(name, torch.from_numpy(pixels), mask_tensor, caption, frame_of(raster.bands[0].shape, size))

@@ -1,0 +1,1 @@
+"""The optimization: batches, loss, step, loop."""

@@ -1,0 +1,71 @@
+"""Which images, noise and timesteps a visit takes: a pure function of (seed, visit)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import randomness
+from ..model.base import Conditioning
+from ..model.noise_process import NoiseProcess
+from .encoded import EncodedImages, take_rows
+from .loss import Half
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One forward's worth: the two halves, and every image's prompt row and frame conditioning, instance first."""
+
+    instance: Half
+    prior: Half | None
+    prompts: tuple[int, ...]
+    frames: Conditioning
+
+
+@dataclass(frozen=True)
+class Batches:
+    """All batches of a run. Timesteps and noise are independent for each image of either half.
+
+    batch_size: in each of `processes`, which take what one process with all of it would; rank: of this one.
+    """
+
+    instance: EncodedImages
+    prior: EncodedImages | None
+    process: NoiseProcess
+    seed: int
+    batch_size: int
+    rank: int = 0
+    processes: int = 1
+
+    def __getitem__(self, visit: int) -> Batch:
+        """The `visit`-th batch, 0 or more."""
+        instance, prompts, frames = self._half("instance", self.instance, visit)
+        if self.prior is None:
+            return Batch(instance, None, prompts, frames)
+        prior, prior_prompts, prior_frames = self._half("prior", self.prior, visit)
+        both = {name: torch.cat([rows, prior_frames[name]]) for name, rows in frames.items()}
+        return Batch(instance, prior, prompts + prior_prompts, both)
+
+    def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Half, tuple[int, ...], Conditioning]:
+        first = (visit * self.processes + self.rank) * self.batch_size
+        samples = range(first, first + self.batch_size)
+        rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
+        mean, std = take_rows(images.posterior.mean, rows), take_rows(images.posterior.std, rows)
+        x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
+        noise = self._normal(f"{stream}.noise", samples, mean)
+        uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
+        timesteps = self.process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
+        mask = None if images.masks is None else take_rows(images.masks, rows)
+        frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
+        return Half(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames
+
+    def _normal(self, stream: str, samples: range, like: Tensor) -> Tensor:
+        drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])
+        return _moved(drawn, like.device)
+
+
+def _moved(drawn: Tensor, device: torch.device) -> Tensor:
+    pinned = drawn.pin_memory() if device.type == "cuda" else drawn
+    return pinned.to(device, non_blocking=True)

@@ -1,0 +1,85 @@
+"""Whether a run still makes sense: a loss that is no number, one that explodes, one that never moves."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+import torch
+
+from ..events import Step
+from ..wording import Wording
+from .loss import Losses
+
+WINDOW = 16
+"""Steps that are judged together: one step's loss says more of its timestep than of the model."""
+EXPLODED = 4.0
+"""Times the loss of the first steps. A denoiser that answers zero has a loss of about 1, so less than 1 counts as 1."""
+MOVED = 1e-3
+"""Share by which the loss on fixed noise changes in a run that learns anything."""
+STEPS_TO_MOVE = 100
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no number any more, or far above where it began."""
+
+
+@dataclass
+class Watch:
+    """Looks at every step's losses. scaled: fp16's gradient scaler is at work; it skips infinite gradients itself."""
+
+    scaled: bool = False
+    _first: list[float] = field(default_factory=list)
+    _last: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+
+    def look(self, point: Step) -> None:
+        """Raises TrainingDiverged, with the likely cause, for what cannot get better."""
+        if not math.isfinite(point.instance + (point.prior or 0.0)):
+            raise TrainingDiverged(f"The loss is {_number(point)} at step {point.step}: {_cause(point)}")
+        if not self.scaled and not math.isfinite(point.gradient_norm):
+            raise TrainingDiverged(f"The gradient is {point.gradient_norm} at step {point.step}: {_cause(point)}")
+        if len(self._first) < WINDOW:
+            self._first.append(point.instance)
+        self._last.append(point.instance)
+        if median(self._last) > self.limit:
+            began = median(self._first)
+            raise TrainingDiverged(
+                f"The loss has grown from {began:.3g} to {median(self._last):.3g} at step {point.step}: {_cause(point)}"
+            )
+
+    @property
+    def limit(self) -> float:
+        """The loss above which a run has exploded."""
+        return EXPLODED * max(1.0, median(self._first))
+
+    def allows(self, losses: Losses) -> bool:
+        """Whether one step's losses are those of a model worth keeping."""
+        terms = [float(losses.instance), *([] if losses.prior is None else [float(losses.prior)])]
+        return all(math.isfinite(term) for term in terms) and (not self._first or terms[0] <= self.limit)
+
+
+def standing_still(before: float, after: float, steps: int, learning_rate: float) -> Wording | None:
+    """A warning where `steps` steps have changed the loss on fixed noise by next to nothing."""
+    change = abs(after - before) / max(before, torch.finfo(torch.float32).tiny)
+    if change >= MOVED:
+        return None
+    return Wording(
+        "After {0} steps the loss on the photos has changed by {1}%: hardly anything is learned. The learning rate {2} "
+        "is likely too low for this model; try ten times it.",
+        str(steps),
+        f"{100 * change:.3f}",
+        f"{learning_rate:g}",
+    )
+
+
+def _number(point: Step) -> float:
+    return point.instance if not math.isfinite(point.instance) else float(point.prior or 0.0)
+
+
+def _cause(point: Step) -> str:
+    return (
+        f"the learning rate {point.learning_rate:g} is likely too high for this model; try a tenth of it. "
+        "If it is already low, the base may be broken or not be what it was loaded as."
+    )

@@ -1,0 +1,93 @@
+"""Latents and prompts, computed once: what is frozen is never computed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..events import Stop, StoppedEarly, never
+from ..model.base import Base, Conditioning, Posterior
+from ..model.offload import on_device
+from ..subject.photos import Photo
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Images as the denoiser is shown them. N images, on the training device.
+
+    posterior: mean and standard deviation [N, C, h, w]; the latents are drawn anew at each visit.
+    masks: [N, 1, h, w] in 0..1, or None. prompts: row of each image in the `EncodedPrompts`. frames: what the denoiser
+    is told of the images' sizes, N rows; empty in most families.
+    """
+
+    posterior: Posterior
+    masks: Tensor | None
+    prompts: tuple[int, ...]
+    frames: Conditioning = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True)
+class EncodedPrompts:
+    """The distinct prompts. token_ids: [P, L]; conditioning: P rows, None while a text encoder trains."""
+
+    token_ids: Tensor
+    conditioning: Conditioning | None
+
+    def rows(self, base: Base, rows: Sequence[int]) -> Conditioning:
+        """Conditioning of these prompts, from the cache or through the text encoders being trained."""
+        if self.conditioning is not None:
+            return {name: take_rows(tensor, rows) for name, tensor in self.conditioning.items()}
+        distinct = sorted(set(rows))
+        fresh = base.encode_tokens(take_rows(self.token_ids, distinct))
+        places = [distinct.index(row) for row in rows]
+        return {name: take_rows(tensor, places) for name, tensor in fresh.items()}
+
+
+def take_rows(tensor: Tensor, rows: Iterable[int]) -> Tensor:
+    """These rows of a tensor. An index made of the list would be sent to the device, and waited for."""
+    return torch.stack([tensor[row] for row in rows])
+
+
+@torch.no_grad()
+def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], stop: Stop = never) -> EncodedImages:
+    """The VAE's posterior of every photo, one at a time, and the masks at the latents' size.
+
+    Raises StoppedEarly where `stop` says True between two photos.
+    """
+    posteriors, masks, frames = [], [], []
+    with on_device(base, ["vae"]):
+        for photo in photos:
+            if stop():
+                raise StoppedEarly("The run was stopped while its pictures were encoded; no step was trained.")
+            posterior = base.encode_images(photo.pixels.unsqueeze(0).to(base.device))
+            posteriors.append(posterior)
+            masks.append(_latent_mask(photo, posterior.mean))
+            frames.append(photo.cut_out)
+    mean, std = (torch.cat([getattr(p, part) for p in posteriors]) for part in ("mean", "std"))
+    masked = any(photo_mask is not None for photo_mask in masks)
+    ones = torch.ones_like(mean[:1, :1])
+    whole = torch.cat([ones if m is None else m for m in masks]) if masked else None
+    return EncodedImages(Posterior(mean, std), whole, tuple(prompts), base.frame_conditioning(frames))
+
+
+@torch.no_grad()
+def encode_prompts(base: Base, texts: Sequence[str], text_encoder_trains: bool) -> EncodedPrompts:
+    """Token ids of the prompts and, when the text encoders are frozen, their conditioning."""
+    token_ids = base.tokenize(texts).to(base.device)
+    if text_encoder_trains:
+        return EncodedPrompts(token_ids, None)
+    with on_device(base, base.text_encoders):
+        return EncodedPrompts(token_ids, base.encode_tokens(token_ids))
+
+
+def _latent_mask(photo: Photo, like: Tensor) -> Tensor | None:
+    if photo.mask is None:
+        return None
+    return F.interpolate(photo.mask[None, None], size=like.shape[-2:], mode="area").to(like.device)
