@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..trainer.files.safetensors import write_json, write_whole
+from ..trainer.files.atomic import write_json, write_whole
 
 
 def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:

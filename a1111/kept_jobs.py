@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..trainer.files.safetensors import write_json
+from ..trainer.files.atomic import write_json
 from . import webui_host as host
 from .asked import Asked
 

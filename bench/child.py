@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..command_line.allocator import tuned
+from ..trainer.memory.allocator import tuned
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,7 +14,6 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from ..trainer.files.safetensors import Shapes
-from ..trainer.model.families.latent_diffusion.build import text_encoder_name
 from ..trainer.model.families.latent_diffusion.keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
@@ -27,7 +26,7 @@ from ..trainer.model.families.latent_diffusion.keys import (
     open_clip_table,
     vae_table,
 )
-from ..trainer.model.keys import KeyTable
+from ..trainer.model.keys import KeyTable, text_encoder_name
 
 CPU = torch.device("cpu")
 UNETS: dict[str, dict[str, Any]] = {

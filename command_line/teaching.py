@@ -11,10 +11,9 @@ from ..trainer.distributed.processes import Processes
 from ..trainer.events import StoppedEarly
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
-from ..trainer.runs.past_runs import find_finished
+from ..trainer.runs.past_runs import find_finished, require_resumable
 from ..trainer.runs.personalized import Personalized
 from ..trainer.runs.request import Request
-from ..trainer.runs.resuming import require_resumable
 from ..trainer.runs.run import Run, RunInUse, open_run
 from ..trainer.sampling.class_priors import ClassPriors, PriorsError
 from ..trainer.session.personalize import personalize

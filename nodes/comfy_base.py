@@ -10,7 +10,7 @@ import comfy.utils
 from torch import Tensor
 
 from ..trainer.files.safetensors import read_metadata
-from ..trainer.model.base_sample import FIELD, has_the_sampled_weights
+from ..trainer.model.fingerprint import FIELD, has_the_sampled_weights
 from ..trainer.runs.personalized import Personalized
 from ..trainer.wording import Wording
 

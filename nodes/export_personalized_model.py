@@ -8,11 +8,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.export.conversion import Conversion
+from ..trainer.export.conversion import DTYPES, LAYOUTS, LORA_LAYOUTS, Conversion, Layout
 from ..trainer.export.convert import convert
-from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
-from ..trainer.files.safetensors import numbered
-from ..trainer.model.layers import KnownShapes, Layers, layers_in
+from ..trainer.files.atomic import numbered
+from ..trainer.model.layers import Layers, layers_in
+from ..trainer.model.source import KnownShapes
 from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
 from .comfy_base_file import base_file

@@ -20,10 +20,11 @@ from ...trainer.options import TrainOptions
 from ...trainer.runs.request import Request
 from ...trainer.runs.store import Store
 from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, complete
-from ...trainer.sampling.identifier_probe import prior_drawer
-from ...trainer.session import sample, state_keeper
-from ...trainer.session.encoding import encode_request
+from ...trainer.sampling.sampler import prior_drawer
+from ...trainer.session import drawing as sample
+from ...trainer.session import resume_state as state_keeper
 from ...trainer.session.personalize import personalize
+from ...trainer.session.setup import encode_request
 from ...trainer.subject.photos import read_folder
 from ...trainer.subject.subject import Subject
 from .points import Points

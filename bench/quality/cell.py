@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...trainer.files.safetensors import write_json
+from ...trainer.files.atomic import write_json
+from ...trainer.files.pictures import write_picture
 from ...trainer.model.base import Base
 from ...trainer.model.precision import autocast, forward_dtype
-from ...trainer.sampling.class_priors import write_picture
 from ...trainer.sampling.sampler import draw
 from .contender import Contender, Trained, Work
 from .estimate import pair_pseudo_values

@@ -13,9 +13,10 @@ from torch import Tensor
 from ...demo.example import cached_toybase
 from ...toybase.diffusers_folder import write_diffusers_folder
 from ...toybase.evaluate import stored_models
+from ...trainer.files.pictures import write_picture
 from ...trainer.model.base import Base
 from ...trainer.model.families import fingerprint_of, load_base
-from ...trainer.sampling.class_priors import PriorRecipe, complete, picture, write_picture
+from ...trainer.sampling.class_priors import PriorRecipe, complete, picture
 from ...trainer.sampling.sampler import SamplerSettings, draw
 from ...trainer.subject.photos import Photo, read_folder
 from .sources import photo_digest

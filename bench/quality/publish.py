@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...trainer.files.safetensors import write_json
+from ...trainer.files.atomic import write_json
 from ..machine import machine
 from .bench import Bench
 from .cell import CLASS_PICTURES, Cell

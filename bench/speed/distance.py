@@ -15,7 +15,7 @@ from ...trainer.methods.registry import METHODS
 from ...trainer.model.base import Base
 from ...trainer.model.precision import forward_dtype
 from ...trainer.runs.request import Request
-from ...trainer.session.encoding import encode_request
+from ...trainer.session.setup import encode_request
 from ...trainer.training.batches import Batches
 from ...trainer.training.step import Training
 from .machine_limit import MachineLimit, measure_limit

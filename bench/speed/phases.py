@@ -11,10 +11,9 @@ from ...trainer.model.base import Base
 from ...trainer.model.precision import autocast, forward_dtype
 from ...trainer.presets import PRIOR_GUIDANCE
 from ...trainer.sampling.class_priors import complete
-from ...trainer.sampling.identifier_probe import prior_drawer
-from ...trainer.sampling.sampler import SamplerSettings
-from ...trainer.session.encoding import encode_request
+from ...trainer.sampling.sampler import SamplerSettings, prior_drawer
 from ...trainer.session.personalize import personalize
+from ...trainer.session.setup import encode_request
 from .machine_limit import MachineLimit, reading_seconds, writing_seconds
 from .materials import Materials, Task
 from .ours import open_base, recipe_of, request_of, store_in

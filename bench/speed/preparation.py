@@ -11,11 +11,12 @@ from ...toybase.diffusers_folder import write_diffusers_folder
 from ...toybase.subjects import FOLDER as SUBJECTS
 from ...toybase.writer import write_checkpoint
 from ...trainer.export.diffusers_folder import write_diffusers_folder as write_base_folder
+from ...trainer.files.pictures import write_picture
 from ...trainer.model.families import load_base
 from ...trainer.model.families.latent_diffusion.build import write_clip_tokenizer
 from ...trainer.model.precision import AUTOCAST, forward_dtype
 from ...trainer.options import Precision
-from ...trainer.sampling.class_priors import picture, write_picture
+from ...trainer.sampling.class_priors import picture
 from ...trainer.subject.photos import read_folder
 from ..full_size import write_random
 from ..machine import machine

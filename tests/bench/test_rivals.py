@@ -19,9 +19,9 @@ from dreambooth_nodes.bench.quality.rivals.train_lora_node import train_lora_nod
 from dreambooth_nodes.demo.example import SUBJECTS, cached_toybase
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.toybase.diffusers_folder import write_diffusers_folder
+from dreambooth_nodes.trainer.files.pictures import write_picture
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
-from dreambooth_nodes.trainer.sampling.class_priors import write_picture
 from dreambooth_nodes.trainer.subject.photos import read_folder
 
 SIDE = 64

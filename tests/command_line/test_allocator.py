@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dreambooth_nodes.command_line.allocator import TUNABLES, tuned
 from dreambooth_nodes.tests.command_line.conftest import ROOT, started
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
+from dreambooth_nodes.trainer.memory.allocator import TUNABLES, tuned
 
 pytestmark = pytest.mark.skipif(not tuned("full", "cpu"), reason="this C library does not listen, or was told already")
 

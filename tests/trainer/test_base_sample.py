@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.trainer.model.base_sample import DENOISER, base_sample, has_the_sampled_weights
+from dreambooth_nodes.trainer.model.fingerprint import DENOISER, base_sample, has_the_sampled_weights
 from dreambooth_nodes.trainer.model.source import CheckpointFile
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dreambooth_nodes.trainer.distributed.buckets import buckets, spread
+from dreambooth_nodes.trainer.distributed.collectives import buckets, spread
 
 SIZES = [(3,), (2, 5), (), (4, 4), (1,)]
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from dreambooth_nodes.trainer.files.atomic import numbered, write_json
 from dreambooth_nodes.trainer.files.safetensors import (
     CheckpointError,
-    numbered,
     read_metadata,
     read_shapes,
     read_tensors,
-    write_json,
     write_tensors,
 )
 from dreambooth_nodes.trainer.model.families import load_base

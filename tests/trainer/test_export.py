@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.export.difference import difference
-from dreambooth_nodes.trainer.export.kohya import kohya_tensors
+from dreambooth_nodes.trainer.export.lora_layouts import kohya_tensors
 from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.methods.lora.weights import from_peft

@@ -10,11 +10,12 @@ import torch
 
 from dreambooth_nodes.bench.full_size import shapes_of
 from dreambooth_nodes.trainer.memory.footprint import Counted, Work
-from dreambooth_nodes.trainer.memory.live_memory import LiveMemory, nbytes
-from dreambooth_nodes.trainer.memory.plan import CHANGE_WEIGHTS, IN_ALL, make_plan
+from dreambooth_nodes.trainer.memory.levers import CHANGE_WEIGHTS, IN_ALL
+from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory, nbytes
+from dreambooth_nodes.trainer.memory.plan import make_plan
 from dreambooth_nodes.trainer.methods.registry import METHODS
 from dreambooth_nodes.trainer.model.base import Base
-from dreambooth_nodes.trainer.model.hollow import Hollow
+from dreambooth_nodes.trainer.model.source import Hollow
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.batches import Batches

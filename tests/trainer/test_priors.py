@@ -13,7 +13,7 @@ from dreambooth_nodes.trainer.events import never
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors, PriorsError, complete, picture
-from dreambooth_nodes.trainer.session.encoding import encode_request
+from dreambooth_nodes.trainer.session.setup import encode_request
 
 from .conftest import SIDE, drawer, recipe
 

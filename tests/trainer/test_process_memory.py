@@ -19,7 +19,7 @@ from dreambooth_nodes.trainer.memory.footprint import Counted, Work
 from dreambooth_nodes.trainer.methods.registry import METHODS
 from dreambooth_nodes.trainer.model.base import Posterior
 from dreambooth_nodes.trainer.model.families import family_of
-from dreambooth_nodes.trainer.model.hollow import Hollow
+from dreambooth_nodes.trainer.model.source import Hollow
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.frame import Frame
 from dreambooth_nodes.trainer.training.batches import Batches

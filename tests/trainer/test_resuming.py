@@ -19,8 +19,8 @@ from dreambooth_nodes.tests.trainer.short_runs import (
     with_options,
 )
 from dreambooth_nodes.trainer.events import Event, Resumed, Step, StoppedEarly
+from dreambooth_nodes.trainer.runs.past_runs import ResumeError, require_resumable
 from dreambooth_nodes.trainer.runs.request import Request
-from dreambooth_nodes.trainer.runs.resuming import ResumeError, require_resumable
 from dreambooth_nodes.trainer.runs.run import RunInUse, open_run
 from dreambooth_nodes.trainer.runs.store import Store
 from dreambooth_nodes.trainer.session.personalize import personalize

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.events import Sample
+from dreambooth_nodes.trainer.files.pictures import write_picture
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.model.source import CheckpointFile
 from dreambooth_nodes.trainer.runs.past_runs import results
 from dreambooth_nodes.trainer.runs.personalized import Personalized, read_personalized
 from dreambooth_nodes.trainer.runs.run import FORMAT, open_run
 from dreambooth_nodes.trainer.runs.store import Store
-from dreambooth_nodes.trainer.sampling.class_priors import write_picture
 
 
 def result(file: Path, **changes: Any) -> Personalized:

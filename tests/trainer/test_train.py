@@ -11,7 +11,7 @@ from peft.tuners.lora import LoraLayer
 from torch.profiler import ProfilerActivity, profile
 
 from dreambooth_nodes.trainer.methods.registry import Lora
-from dreambooth_nodes.trainer.model import few_positions
+from dreambooth_nodes.trainer.model import cpu_kernels as few_positions
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.precision import forward_dtype
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions

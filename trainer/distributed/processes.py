@@ -17,8 +17,7 @@ from torch import Tensor
 from ..events import Stop, never
 from ..out_of_memory import is_out_of_memory
 from . import collectives as exchange
-from .buckets import buckets, spread
-from .collectives import FailedElsewhere, ProcessLost
+from .collectives import FailedElsewhere, ProcessLost, buckets, spread
 
 __all__ = ["ALONE", "FailedElsewhere", "ProcessLost", "Processes"]
 

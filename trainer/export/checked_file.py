@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ..files import contents
-from ..files.safetensors import CheckpointError, Shapes, read_shapes, write_whole
+from ..files.atomic import write_whole
+from ..files.safetensors import CheckpointError, Shapes, read_shapes
 
 BLANK = "0" * 64
 HASHES = {"modelspec.hash_sha256": f"0x{BLANK}", "sshs_model_hash": BLANK}

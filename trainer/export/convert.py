@@ -7,27 +7,56 @@ from pathlib import Path
 import torch
 
 from ..files.contents import Contents
-from ..files.safetensors import CheckpointError, read_shapes
+from ..files.safetensors import CheckpointError, read_metadata, read_shapes
 from ..methods.lora.file import read_lora
 from ..methods.lora.keys import is_adapter
 from ..methods.lora.weights import LoraWeights
 from ..model.base import Base
 from ..model.families import load_base
 from ..model.layers import Layers, layers_in
+from ..model.source import CheckpointFile, Source
 from ..runs.personalized import PREFIX
 from .checked_file import require_same, write_checked
 from .compatibility import require_lora_of, same_base
-from .conversion import Conversion, ConversionError, Converted
-from .converted_metadata import converted_metadata
+from .conversion import LORA_LAYOUTS, Conversion, ConversionError, Converted, Layout
 from .diffusers_folder import write_diffusers_folder
-from .kohya import kohya_tensors
-from .layouts import LORA_LAYOUTS, Layout
-from .lora_layouts import diffusers_tensors
+from .lora_layouts import diffusers_tensors, kohya_tensors
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
-from .metadata import layout_metadata
-from .modelspec import SPEC
+from .metadata import carried, layout_metadata
+from .modelspec import SPEC, VERSION
 from .original import original_tensors
+
+ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
+
+
+def converted_metadata(wanted: Conversion, method: str, layers: Layers) -> dict[str, str]:
+    """What holds in every layout. method: "lora" or "full", of the result. layers: of the base.
+
+    Files of other tools seldom name their architecture: the base's family does.
+    """
+    source, base = _said_by(wanted.source), {} if wanted.base is None else _said_by(wanted.base)
+    known = {f"{SPEC}sai_model_spec": VERSION, f"{SPEC}title": wanted.target.stem}
+    if PREDICTION in base:
+        known[PREDICTION] = base[PREDICTION]
+    known |= carried(source)
+    if f"{PREFIX}method" in source:
+        known[f"{PREFIX}method"] = method
+    architecture = known.get(ARCHITECTURE) or _architecture(layers, wanted.prediction or known.get(PREDICTION))
+    return {**known, ARCHITECTURE: architecture} if architecture else known
+
+
+def _said_by(model: Path | Source) -> dict[str, str]:
+    path = model.path if isinstance(model, CheckpointFile) else model
+    return read_metadata(path) if isinstance(path, Path) and path.is_file() else {}
+
+
+def _architecture(layers: Layers, prediction: str | None) -> str:
+    try:
+        return layers.family.architecture_of(layers.family.answers(layers.source, prediction))
+    except CheckpointError:
+        # What the denoiser answers does not show, and no layer depends on it: the file just does not name its base.
+        return ""
 
 
 def convert(wanted: Conversion) -> Converted:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..files.safetensors import CheckpointError, Shapes, to_dtype, write_json
+from ..files.atomic import write_json
+from ..files.safetensors import CheckpointError, Shapes, to_dtype
 from ..methods.lora.weights import finite
 from ..model.base import Base
-from ..model.families.latent_diffusion.build import text_encoder_name
+from ..model.keys import text_encoder_name
 from .checked_file import require_same, write_checked
 
 NONE: Mapping[str, str] = {}

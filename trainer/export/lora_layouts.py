@@ -23,3 +23,17 @@ def diffusers_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = to
         tensors[f"{name}.lora_A.weight"] = finite(whole.down.to(dtype), f"{layer}.lora_A.weight")
         tensors[f"{name}.lora_B.weight"] = finite(whole.up.to(dtype), f"{layer}.lora_B.weight")
     return tensors
+
+
+def kohya_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
+    """{kohya's key: tensor}; alphas in float32.
+
+    Raises ValueError where `dtype` cannot hold a value.
+    """
+    tensors: dict[str, Tensor] = {}
+    for component, layer, weights in all_layers(lora):
+        name = layers.kohya_name((component, layer))
+        tensors[f"{name}.lora_down.weight"] = finite(weights.down.to(dtype), f"{layer}.lora_A.weight")
+        tensors[f"{name}.lora_up.weight"] = finite(weights.up.to(dtype), f"{layer}.lora_B.weight")
+        tensors[f"{name}.alpha"] = torch.tensor(weights.alpha)
+    return tensors

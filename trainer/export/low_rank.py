@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..methods.lora.weights import LoraLayer, LoraWeights
-from ..model.components import Components
+from ..model.keys import Components
 from ..model.layers import Layers, Place
 from ..model.source import Source
 

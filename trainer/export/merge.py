@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from ..files.contents import Contents
 from ..methods.lora.weights import LoraWeights
 from ..model.base import Base
-from ..model.components import Components
-from ..model.families.latent_diffusion.build import text_encoder_name
+from ..model.keys import Components, text_encoder_name
 from ..model.layers import Layers
 from .original import original_tensors
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from datetime import datetime, timezone
 
-import torch
-from PIL import Image
-from torch import Tensor
-
+from ..files.pictures import thumbnail_url
 from .run_info import Said
 
 SPEC = "modelspec."
 VERSION = "1.0.0"
-THUMBNAIL = 256
-"""Pixels of its longer side."""
 
 
 def modelspec_fields(said: Said, prediction: str | None) -> dict[str, str]:
@@ -36,13 +29,3 @@ def modelspec_fields(said: Said, prediction: str | None) -> dict[str, str]:
     if said.thumbnail is not None:
         fields["thumbnail"] = thumbnail_url(said.thumbnail)
     return {f"{SPEC}{name}": value for name, value in fields.items()}
-
-
-def thumbnail_url(picture: Tensor) -> str:
-    """A picture [3, H, W] in 0..1 as the data URL of a small JPEG."""
-    pixels = (picture.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -5,7 +5,10 @@ Nothing is computed and no weight is read: it takes a second or a few, and no me
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +17,30 @@ from torch.autograd import Variable
 from ..methods.protocol import trained_components
 from ..methods.registry import METHODS
 from ..model.base import Base
-from ..model.hollow import META, checkpoints_on_meta, hollow_base
-from ..model.source import Source
+from ..model.families import family_of
+from ..model.source import META, Hollow, Source
 from ..options import TrainOptions
 from ..subject.frame import Frame
-from .live_memory import LiveMemory, nbytes
-from .meta_execution import CountedForward
+from .meta_execution import CountedForward, LiveMemory, nbytes
 from .prepare_weights import prepare_weights
+
+
+def hollow_base(source: Source, dtype: torch.dtype) -> Base:
+    """A base as it is loaded from `source`, but for its numbers. dtype: of the denoiser's layers."""
+    empty = Hollow(source.name, source.shapes, source.hints)
+    # What it answers changes no size, and a family may look at numbers to tell.
+    return family_of(source)(empty, "epsilon", dtype).to(META)
+
+
+@contextmanager
+def checkpoints_on_meta() -> Iterator[None]:
+    """Torch 2.3 looks for a module of the device's name when it checkpoints, and has none for the meta device."""
+    torch.meta = ModuleType("meta")  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del torch.meta  # type: ignore[attr-defined]
+
 
 ADAFACTOR_STEP = 10
 """Bytes for each weight while Adafactor steps on it: a float32 gradient, its square or random bits, the answer."""

@@ -10,17 +10,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import psutil
 import torch
 
 from ..model.families import family_of
 from ..model.precision import forward_dtype
 from ..model.source import Source
 from ..options import TrainOptions
-from .budget import budget_of
 from .footprint import Counted, Footprint, Work
+from .levers import CHANGE_WEIGHTS, in_words, levers_of
 
-CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
-IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
+CONTEXT = 0.6e9
+"""Bytes of a card that a named budget leaves to the driver, the libraries' workspaces and the screen."""
+
+
+def budget_of(options: TrainOptions, device: torch.device) -> int:
+    """Bytes that a run may take: of a card of the size that was named, or what is free."""
+    if options.memory in ("auto", "off"):
+        return free_memory(device)
+    return int(float(options.memory.split()[0]) * 1e9 - CONTEXT)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a training can take on `device` now."""
+    if device.type == "cuda":
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + idle
+    return int(psutil.virtual_memory().available)
+
+
 LITTLE_BESIDE = 1.08
 """Times what was counted: blocks of memory are not cut to measure."""
 MOST_FOR_WEIGHTS = 4.5
@@ -49,11 +67,6 @@ class Plan:
     def pulled(self) -> dict[str, Any]:
         """All levers, as they are to be."""
         return levers_of(self.options)
-
-
-def levers_of(options: TrainOptions) -> dict[str, Any]:
-    """All levers, as they are in these options."""
-    return {name: getattr(options, name) for name in IN_ALL}
 
 
 def make_plan(
@@ -124,18 +137,6 @@ def _described(options: TrainOptions, footprint: Footprint, source: Source, work
         f"{budget / 1e9:.1f} GB{free or ' free'}: {in_words(options)}"
     )
     return Plan(options, text if fits else f"{text}. It may not fit: {_way_out(options, work)}", fits)
-
-
-def in_words(options: TrainOptions) -> str:
-    """The levers that are pulled."""
-    said = {
-        "checkpointing": options.checkpointing,
-        "base in 8 bits": options.base_in_8_bits,
-        "Adafactor": options.optimizer == "adafactor",
-        "weights in bf16": options.trained_weights == "bf16",
-        "fused backward": options.fused_backward,
-    }
-    return ", ".join(name for name, is_so in said.items() if is_so) or "as it is"
 
 
 def _way_out(options: TrainOptions, work: Work) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..model.base import Base
-from ..model.families.latent_diffusion.build import text_encoder_name
+from ..model.keys import text_encoder_name
 from ..options import TrainOptions
 from .protocol import trained_components
 

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..subject.frame import Frame
-from .components import Components
 from .family import Family
-from .keys import KeyTable
+from .keys import Components, KeyTable
 from .noise_process import NoiseProcess
 from .source import Source
 

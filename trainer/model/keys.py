@@ -6,12 +6,15 @@ prefix). A table holds module names; what follows a module's name (`.weight`, `.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from .source import Source
 
 
 @dataclass(frozen=True)
@@ -100,3 +103,34 @@ def _rename(key: str, table: Mapping[str, str]) -> str | None:
     while module and module not in table:
         module = module.rpartition(".")[0]
     return table[module] + key[len(module) :] if module else None
+
+
+def counted(names: Container[str], pattern: str) -> int:
+    """How many of `pattern` with 0, 1, 2 … for its {} are among the names."""
+    return next(count for count in itertools.count() if pattern.format(count) not in names)
+
+
+def text_encoder_name(module_key: str) -> str:
+    """Our name for a text encoder's weight: transformers 4 puts `text_model.` before it, 5 does not."""
+    return module_key.removeprefix("text_model.")
+
+
+@dataclass(frozen=True)
+class Components(Mapping[str, dict[str, Tensor]]):
+    """{component: {our name: tensor}}: each read whenever it is looked at, and kept by who looked alone.
+
+    What no component owns is left out.
+    """
+
+    source: Source
+    tables: Mapping[str, KeyTable]
+
+    def __getitem__(self, component: str) -> dict[str, Tensor]:
+        table = self.tables[component]
+        return table.ours(self.source.tensors(table.prefix))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from ..files.safetensors import CheckpointError, Shapes
+from ..files.safetensors import Shapes
 from .base import Base
 from .families import family_of, source_of
-from .families.latent_diffusion.build import text_encoder_name
-from .keys import KeyTable
+from .keys import KeyTable, text_encoder_name
 from .source import Source
 
 Place = tuple[str, str]
@@ -111,16 +109,3 @@ def layers_in(base: Path | Source) -> Layers:
     ours = {component: table.ours(empty) for component, table in tables.items()}
     shapes = {component: {name: tuple(t.shape) for name, t in tensors.items()} for component, tensors in ours.items()}
     return Layers(family, shapes, tables, source)
-
-
-@dataclass(frozen=True)
-class KnownShapes:
-    """A source whose names and shapes alone are kept."""
-
-    name: str
-    shapes: Shapes
-    hints: Mapping[str, str] = field(default_factory=dict)
-
-    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """Raises CheckpointError: there are none."""
-        raise CheckpointError(f"The weights of {self.name!r} are not kept; give the base.")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Base
-from .families.latent_diffusion.build import text_encoder_name
+from .keys import text_encoder_name
 
 
 @contextmanager

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from ..files.contents import Contents, kind_of
-from ..files.safetensors import Shapes, read_metadata, read_shapes, read_tensors
+from ..files.safetensors import CheckpointError, Shapes, read_metadata, read_shapes, read_tensors
 
 EDM = "edm"
 """The hint "prediction_type" of Karras et al.'s noise levels (CosXL, Playground 2.5): another process than ours."""
@@ -71,3 +74,127 @@ def contents_of(source: Source) -> Contents:
 
 def _shared_start(one: str, other: str) -> str:
     return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+Files = tuple[Path, ...]
+"""One component's weights, in one file or in several."""
+
+
+@dataclass(frozen=True)
+class PartFiles:
+    """A model's files, each as what it was given."""
+
+    denoiser: Files
+    text_encoders: tuple[Files, ...]
+    vae: Files
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component. prefix: of its original names. original: brings what the files hold under these names."""
+
+    files: Files
+    prefix: str
+    original: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """By original name, from the files' headers."""
+        empty = {key: torch.empty(shape, device="meta") for key, shape in file_shapes(self.files).items()}
+        return {key: tuple(tensor.shape) for key, tensor in self.original(empty).items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By original name."""
+        return self.original({key: tensor for file in self.files for key, tensor in read_tensors(file).items()})
+
+
+def file_shapes(files: Files) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all tensors, as the files have them."""
+    return {key: shape for file in files for key, shape in read_shapes(file).items()}
+
+
+WEIGHTS = ("diffusion_pytorch_model", "model")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A `Source` made of parts: one denoiser, one VAE, and as many text encoders as its family has."""
+
+    name: str
+    parts: tuple[Part, ...]
+    hints: Mapping[str, str]
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """By original name."""
+        return {key: shape for part in self.parts for key, shape in part.shapes.items()}
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """By original name, those that start with `prefix`."""
+        # Not by the parts' own prefixes: a mark, such as v_pred, has none.
+        wanted = [part for part in self.parts if any(key.startswith(prefix) for key in part.shapes)]
+        return {key: t for part in wanted for key, t in part.tensors().items() if key.startswith(prefix)}
+
+
+def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dict[str, str]]:
+    """The files of a folder as diffusers' `save_pretrained` writes it, with safetensors; its scheduler's hints.
+
+    denoisers: what the denoiser's folder may be called. Raises CheckpointError for any other folder.
+    """
+    names = list(dict.fromkeys(denoisers))
+    config = folder / "scheduler" / "scheduler_config.json"
+    denoiser = next((folder / name for name in names if (folder / name).is_dir()), None)
+    if denoiser is None or not config.is_file():
+        raise CheckpointError(
+            f"{folder.name!r} is no diffusers folder that can be trained: it has no "
+            f"{' or '.join(f'{name}/' for name in names)}, or no scheduler/scheduler_config.json. Name such a folder, "
+            "or a .safetensors checkpoint."
+        )
+    encoders = sorted(path for path in folder.glob("text_encoder*") if path.is_dir())
+    files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weights(folder / "vae"))
+    said = json.loads(config.read_text(encoding="utf-8"))
+    if str(said.get("_class_name")).startswith("EDM"):
+        said["prediction_type"] = EDM
+    zero_snr = {"zero_snr": "true"} if said.get("rescale_betas_zero_snr") else {}
+    return files, {"prediction_type": said.get("prediction_type", "epsilon"), **zero_snr}
+
+
+def _weights(folder: Path) -> Files:
+    """The weights of a component, in one file or in several by their index; fp32 before fp16."""
+    for stem in (f"{name}{variant}" for variant in ("", ".fp16") for name in WEIGHTS):
+        if (folder / f"{stem}.safetensors").is_file():
+            return (folder / f"{stem}.safetensors",)
+        index = folder / f"{stem}.safetensors.index.json"
+        if index.is_file():
+            listed = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            return tuple(folder / Path(name).name for name in sorted(listed))
+    raise CheckpointError(f"{folder.parent.name!r} has no {folder.name}/*.safetensors; .bin and .ckpt are not read.")
+
+
+META = torch.device("meta")
+
+
+@dataclass(frozen=True)
+class Hollow:
+    """A source whose tensors take no memory."""
+
+    name: str
+    shapes: Shapes
+    hints: Mapping[str, str]
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """On the meta device, in float32."""
+        return {key: torch.empty(s, device=META) for key, s in self.shapes.items() if key.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class KnownShapes:
+    """A source whose names and shapes alone are kept."""
+
+    name: str
+    shapes: Shapes
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """Raises CheckpointError: there are none."""
+        raise CheckpointError(f"The weights of {self.name!r} are not kept; give the base.")

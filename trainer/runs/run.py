@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..events import Step
-from ..files.safetensors import remove_parts, write_json
+from ..files.atomic import remove_parts, write_json
 from .personalized import Personalized, read_personalized
 from .record import FORMAT, read_record
 from .sample_pictures import SamplePictures

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..events import Sample
-from ..sampling.class_priors import write_picture
+from ..files.pictures import write_picture
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ..files.safetensors import numbered, remove_parts, write_json, write_tensors
+from ..files.atomic import numbered, remove_parts, write_json
+from ..files.safetensors import write_tensors
 from ..model.source import CheckpointFile, Source, contents_of
 
 LOCK = ".dreambooth.lock"

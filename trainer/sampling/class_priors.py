@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..events import PriorsCounted, Tell, tell_nobody
-from ..files.safetensors import remove_parts, write_json, write_whole
+from ..files.atomic import remove_parts, write_json
+from ..files.pictures import write_picture
 from ..out_of_memory import is_out_of_memory
 from ..subject.photos import Photo, read_photo
 
@@ -131,12 +130,6 @@ def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tu
 def picture(folder: Path, index: int) -> Path:
     """Where a set's picture lies."""
     return folder / f"{index:05d}.png"
-
-
-def write_picture(image: Tensor, path: Path) -> Path:
-    """Write [3, H, W] in 0..1 as PNG, whole or not at all."""
-    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-    return write_whole(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
 
 
 def _seed(seed: int, index: int) -> int:

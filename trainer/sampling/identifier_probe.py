@@ -13,20 +13,6 @@ from ..model.offload import on_device
 from ..model.precision import autocast
 from ..subject.frame import Frame
 from ..subject.identifier import PROBED, Answer
-from .class_priors import Draw, PriorRecipe
-from .sampler import SamplerSettings, draw
-
-
-def prior_drawer(base: Base, recipe: PriorRecipe) -> Draw:
-    """Draws a recipe's pictures with the trainer's own sampler."""
-    settings = SamplerSettings(
-        width=recipe.width,
-        height=recipe.height,
-        sampler=recipe.sampler,
-        steps=recipe.steps,
-        guidance=recipe.guidance,
-    )
-    return lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, settings)
 
 
 def denoiser_answer(base: Base) -> Answer:

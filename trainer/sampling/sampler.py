@@ -15,6 +15,7 @@ from .. import randomness
 from ..model.base import Base, Conditioning
 from ..model.offload import on_device
 from ..subject.frame import Frame
+from .class_priors import Draw, PriorRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +68,15 @@ def _answer(base: Base, z: Tensor, t: Tensor, conditioning: Conditioning, guidan
         return answer
     prompted, empty = answer.chunk(2)
     return empty + guidance * (prompted - empty)
+
+
+def prior_drawer(base: Base, recipe: PriorRecipe) -> Draw:
+    """Draws a recipe's pictures with the trainer's own sampler."""
+    settings = SamplerSettings(
+        width=recipe.width,
+        height=recipe.height,
+        sampler=recipe.sampler,
+        steps=recipe.steps,
+        guidance=recipe.guidance,
+    )
+    return lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, settings)

@@ -17,8 +17,7 @@ from ..options import TrainOptions
 from ..sampling.class_priors import PriorRecipe
 from ..training.snapshot import Snapshot, in_the_first, put_back
 from ..training.step import Training
-from .drawing import draw_share
-from .sample import draw_pictures
+from .drawing import draw_pictures, draw_share
 from .setup import begun, method_of
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from ..distributed.processes import ALONE, Processes
 from ..distributed.sharding import require_shardable
 from ..events import PhaseSeconds, Planned, Stop, Tell, Warned, never, tell_nobody
+from ..memory.levers import what_would_fit
 from ..memory.plan import make_plan
 from ..model.base import Base
-from ..out_of_memory import OutOfMemory, is_out_of_memory, what_would_fit
+from ..out_of_memory import OutOfMemory, is_out_of_memory
 from ..runs.past_runs import find_finished
 from ..runs.personalized import Personalized
 from ..runs.request import Request
@@ -20,11 +21,10 @@ from ..training.divergence import TrainingDiverged, Watch
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..wording import Wording
-from .encoding import encode_request
-from .sample import draw_sample
-from .saving_outcome import Outcome
-from .setup import begun, method_of, own_options
-from .state_keeper import StateKeeper
+from .drawing import draw_sample
+from .resume_state import StateKeeper
+from .saving import Outcome
+from .setup import begun, encode_request, method_of, own_options
 
 
 def personalize(

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from ..distributed.processes import Processes
 from ..distributed.sharding import whole_component
+from ..events import Stop
 from ..methods.lora.start import starting_weights
 from ..methods.protocol import trained_components
 from ..methods.registry import METHODS, Full, Lora, Method
 from ..model.base import Base
 from ..model.offload import let_go
 from ..options import TrainOptions
+from ..runs.request import Request
 from ..training.batches import Batches
-from ..training.shared_encoding import Encoded, shared
+from ..training.encoded import Encoded, EncodedImages, EncodedPrompts, encode_images, encode_prompts, shared
 from ..training.step import Training
 
 
@@ -45,3 +47,22 @@ def begun(base: Base, options: TrainOptions, encoded: Encoded | None, processes:
     place = (own.batch_size, processes.rank, processes.count)
     batches = Batches(instance, prior, base.process, options.seed, *place)
     return Training(base, batches, prompts, own, processes)
+
+
+def encode_request(
+    base: Base, request: Request, stop: Stop
+) -> tuple[EncodedPrompts, EncodedImages, EncodedImages | None]:
+    """Prompts, instance images, and class images or None. Raises StoppedEarly where `stop` says True."""
+    subject, options, noun = request.subject, request.options, request.subject.class_noun
+    photos = subject.in_training_order
+    priors = request.priors if options.prior_weight > 0 else None
+    texts = [options.templates.instance_prompt(request.identifier, noun, photo.caption) for photo in photos]
+    # Class images under the prompt that they were drawn with: the second term is to hold, and not to pull.
+    class_texts = [priors.recipe.prompt] if priors else []
+    distinct = list(dict.fromkeys([*texts, *class_texts]))
+    prompts = encode_prompts(base, distinct, options.train_text_encoder)
+    instance = encode_images(base, photos, [distinct.index(text) for text in texts], stop)
+    if priors is None:
+        return prompts, instance, None
+    class_row = distinct.index(priors.recipe.prompt)
+    return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.count, stop)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..export.modelspec import thumbnail_url
+from ..files.pictures import thumbnail_url
 from ..wording import parts
 from .photo_faults import Fault, faults
 from .photos import Photo, PhotoError, check_size, photo_files, read_photo

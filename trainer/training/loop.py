@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..events import Stop, Tell, Warned
-from ..out_of_memory import difference_in_words, is_out_of_memory, smaller
+from ..memory.levers import difference_in_words, smaller
+from ..out_of_memory import is_out_of_memory
 from .divergence import STEPS_TO_MOVE, standing_still
 from .loss import Losses
 from .loss_curve import LossCurve

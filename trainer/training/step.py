@@ -11,7 +11,7 @@ from ..distributed.sharding import in_one_piece, shard
 from ..memory.prepare_weights import prepare_weights
 from ..methods.protocol import trained_components
 from ..model.base import Base
-from ..model.few_positions import arrange
+from ..model.cpu_kernels import arrange
 from ..model.precision import autocast, forward_dtype
 from ..options import TrainOptions
 from .adafactor import Adafactor

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ....trainer.sampling.class_priors import ClassPriors, complete, picture
-from ....trainer.sampling.identifier_probe import prior_drawer
+from ....trainer.sampling.sampler import prior_drawer
 from ..setting import Setting
 from .judging import Verdicts, refused
 

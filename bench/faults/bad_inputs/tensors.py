@@ -21,8 +21,8 @@ from ....trainer.methods.lora.start import starting_weights
 from ....trainer.methods.registry import Lora
 from ....trainer.model.families import family_of, open_source
 from ....trainer.model.layers import layers_of
-from ....trainer.session.encoding import encode_request
 from ....trainer.session.resume_state import restore, write_state
+from ....trainer.session.setup import encode_request
 from ....trainer.training.batches import Batches
 from ....trainer.training.step import Training
 from ..setting import Setting

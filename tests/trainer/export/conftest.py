@@ -12,7 +12,8 @@ from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.families.small import WIDTHS, checkpoint, write_checkpoint
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
-from dreambooth_nodes.trainer.model.layers import KnownShapes, Layers, layers_in
+from dreambooth_nodes.trainer.model.layers import Layers, layers_in
+from dreambooth_nodes.trainer.model.source import KnownShapes
 
 
 @pytest.fixture(scope="package", params=WIDTHS)

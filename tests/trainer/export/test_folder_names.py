@@ -16,12 +16,13 @@ from dreambooth_nodes.bench.full_size import tensors_of
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.diffusers_folder import text_encoder_config, text_encoder_weights
-from dreambooth_nodes.trainer.files.safetensors import write_json
+from dreambooth_nodes.trainer.files.atomic import write_json
 from dreambooth_nodes.trainer.model.families import FAMILIES
 from dreambooth_nodes.trainer.model.families.latent_diffusion.build import build_clip, build_denoiser, build_vae
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import DENOISER
 from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import unet_shape
-from dreambooth_nodes.trainer.model.layers import KnownShapes, layers_in
+from dreambooth_nodes.trainer.model.layers import layers_in
+from dreambooth_nodes.trainer.model.source import KnownShapes
 
 ACTIVATIONS = {("sd1", "text_encoder"): "quick_gelu", ("sdxl", "text_encoder"): "quick_gelu"}
 CLASSES: dict[str, Any] = {"unet": diffusers.UNet2DConditionModel, "vae": diffusers.AutoencoderKL}

@@ -16,11 +16,9 @@ from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 from dreambooth_nodes.tests.trainer.families.small import new_vae
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.model.base import Base, Conditioning, Posterior
-from dreambooth_nodes.trainer.model.components import Components
 from dreambooth_nodes.trainer.model.fingerprint import fingerprint
-from dreambooth_nodes.trainer.model.keys import KeyTable
-from dreambooth_nodes.trainer.model.part import Part, PartFiles, file_shapes
-from dreambooth_nodes.trainer.model.source import Source
+from dreambooth_nodes.trainer.model.keys import Components, KeyTable
+from dreambooth_nodes.trainer.model.source import Part, PartFiles, Source, file_shapes
 
 PREFIXES = {"denoiser": "model.diffusion_model.", "text_encoder": "text_encoders.t5.", "vae": "vae."}
 TIMES = 1000

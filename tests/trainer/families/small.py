@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from dreambooth_nodes.bench.full_size import new_text_encoder
 from dreambooth_nodes.trainer.files.safetensors import write_tensors
-from dreambooth_nodes.trainer.model.families.latent_diffusion.build import text_encoder_name
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
@@ -24,7 +23,7 @@ from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     open_clip_table,
     vae_table,
 )
-from dreambooth_nodes.trainer.model.keys import KeyTable
+from dreambooth_nodes.trainer.model.keys import KeyTable, text_encoder_name
 
 WIDTHS = {"sd1": 768, "sd2": 1024, "sdxl": 2048}
 DEPTHS = {"sd1": (1, 1), "sd2": (1, 1), "sdxl": (0, 2)}

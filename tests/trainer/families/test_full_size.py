@@ -9,7 +9,6 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, con
 
 from dreambooth_nodes.bench.full_size import DEPTHS, TENSORS, UNETS, denoiser, new_text_encoder, original, shapes_of
 from dreambooth_nodes.trainer.model.families import FAMILIES
-from dreambooth_nodes.trainer.model.families.latent_diffusion.build import text_encoder_name
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     DENOISER,
     OPEN_CLIP,
@@ -18,6 +17,7 @@ from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     open_clip_table,
 )
 from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import unet_shape
+from dreambooth_nodes.trainer.model.keys import text_encoder_name
 
 
 @pytest.mark.parametrize("family", UNETS)

@@ -15,10 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
+from dreambooth_nodes.trainer.memory.footprint import checkpoints_on_meta
 from dreambooth_nodes.trainer.methods.registry import METHODS
 from dreambooth_nodes.trainer.model.base import Base, Posterior
 from dreambooth_nodes.trainer.model.families import load_base
-from dreambooth_nodes.trainer.model.hollow import META, checkpoints_on_meta
+from dreambooth_nodes.trainer.model.source import META
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.frame import Frame
 from dreambooth_nodes.trainer.training.batches import Batches

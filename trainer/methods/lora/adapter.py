@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer as AdaptedLayer
 from torch import Tensor, nn
 
 from ...model.base import Base
-from ...model.families.latent_diffusion.build import text_encoder_name
+from ...model.keys import text_encoder_name
 from ...options import TrainOptions
 from ...randomness import generator, scoped_seed
 from ..protocol import trained_components

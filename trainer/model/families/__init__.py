@@ -9,11 +9,9 @@ import torch
 
 from ...files.safetensors import CheckpointError, Shapes
 from ..base import Base
-from ..components import Components
 from ..fingerprint import fingerprint
-from ..part import Part, PartFiles, file_shapes
-from ..parts import Parts, folder_files
-from ..source import CheckpointFile, Source
+from ..keys import Components
+from ..source import CheckpointFile, Part, PartFiles, Parts, Source, file_shapes, folder_files
 from .stable_diffusion_1 import StableDiffusion1
 from .stable_diffusion_2 import StableDiffusion2
 from .stable_diffusion_xl import StableDiffusionXL

@@ -9,9 +9,8 @@ from torch import Tensor
 from ...files.safetensors import Shapes
 from ..base import Conditioning
 from ..keys import KeyTable
-from .latent_diffusion.base import side_by_side
+from .latent_diffusion.base import OneTextEncoder, side_by_side
 from .latent_diffusion.keys import CLIP_L_PREFIXES, clip_table, present
-from .latent_diffusion.one_text_encoder import OneTextEncoder
 from .latent_diffusion.unet_shape import UNetShape
 
 HEADS = 8

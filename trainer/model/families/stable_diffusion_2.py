@@ -6,15 +6,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ...files.safetensors import Shapes, counted
+from ...files.safetensors import Shapes
 from ..base import Conditioning
-from ..keys import KeyTable
+from ..keys import KeyTable, counted
 from ..noise_process import Prediction
 from ..source import Source
-from .latent_diffusion.base import side_by_side
+from .latent_diffusion.base import OneTextEncoder, side_by_side
 from .latent_diffusion.clip_prompts import ROW, padded_with
 from .latent_diffusion.keys import OPEN_CLIP_PREFIXES, open_clip_table, present
-from .latent_diffusion.one_text_encoder import OneTextEncoder
 from .latent_diffusion.prediction import prediction_of_sd2
 
 LAYERS = 23

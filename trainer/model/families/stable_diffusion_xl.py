@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...files.safetensors import Shapes, counted
+from ...files.safetensors import Shapes
 from ...subject.frame import Frame
 from ..base import Conditioning
-from ..keys import KeyTable
+from ..keys import KeyTable, counted
 from .latent_diffusion.base import LatentDiffusion, side_by_side
 from .latent_diffusion.clip_prompts import ROW, padded_with
 from .latent_diffusion.keys import CLIP_L_OF_TWO, OPEN_CLIP_OF_TWO, clip_table, open_clip_table

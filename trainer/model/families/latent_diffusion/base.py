@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ...base import Base, Conditioning, Posterior
-from ...components import Components
 from ...fingerprint import fingerprint
+from ...keys import Components
 from ...noise_process import Diffusion
 from ...source import Source
 from .build import build_clip, build_denoiser, build_vae, clip_tokenizer, write_clip_tokenizer
@@ -87,3 +87,16 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
 def side_by_side(rows: Tensor, like: Tensor) -> Tensor:
     """Answers [B·k, 77, C] as [B, 77·k, C], for token ids [B, 77·k]."""
     return rows.reshape(len(like), -1, rows.shape[-1])
+
+
+class OneTextEncoder(LatentDiffusion):
+    """The names of its parts in kohya's files and diffusers' folders."""
+
+    kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_"}
+    diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}
+    pipeline: ClassVar[str] = "StableDiffusionPipeline"
+    pipeline_index: ClassVar[dict[str, Any]] = {
+        "feature_extractor": [None, None],
+        "safety_checker": [None, None],
+        "requires_safety_checker": False,
+    }

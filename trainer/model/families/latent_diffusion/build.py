@@ -13,7 +13,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ....files.safetensors import CheckpointError, counted, write_json
+from ....files.atomic import write_json
+from ....files.safetensors import CheckpointError
+from ...keys import counted, text_encoder_name
 
 Tensors = Mapping[str, Tensor]
 VOCABULARY = Path(__file__).with_name("clip_vocabulary")
@@ -102,11 +104,6 @@ def write_clip_tokenizer(folder: Path, length: int, pad_token: str) -> str:
         shutil.copyfile(VOCABULARY / name, folder / name)
     write_json({**TOKENIZER, "model_max_length": length, "pad_token": pad_token}, folder / "tokenizer_config.json")
     return TOKENIZER_CLASS
-
-
-def text_encoder_name(module_key: str) -> str:
-    """Our name for a text encoder's weight: transformers 4 puts `text_model.` before it, 5 does not."""
-    return module_key.removeprefix("text_model.")
 
 
 def _filled(module: Any, tensors: Tensors, what: str, dtype: torch.dtype = torch.float32) -> Any:

@@ -13,8 +13,7 @@ from ....subject.rare_tokens import ClipVocabulary, Vocabulary
 from ...family import Family
 from ...keys import KeyTable
 from ...noise_process import Prediction
-from ...part import Part, PartFiles
-from ...source import Source
+from ...source import Part, PartFiles, Source
 from .keys import DENOISER, MARKS, VAE, denoiser_table, vae_table
 from .parts import latent_diffusion_parts
 from .prediction import EDM, marked, prediction_of, zero_terminal_snr

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ....files.safetensors import CheckpointError, counted
-from ...keys import KeyTable
-from ...part import Files, Part, PartFiles, file_shapes
+from ....files.safetensors import CheckpointError
+from ...keys import KeyTable, counted
+from ...source import Files, Part, PartFiles, file_shapes
 from .keys import (
     CLIP_L,
     CLIP_L_OF_TWO,

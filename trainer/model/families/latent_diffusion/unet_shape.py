@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ....files.safetensors import CheckpointError, Shapes, counted
+from ....files.safetensors import CheckpointError, Shapes
+from ...keys import counted
 
 DEPTH = "input_blocks.{}.1.transformer_blocks.{{}}.norm1.weight"
 """One of a level's transformer blocks, by the level's first block."""

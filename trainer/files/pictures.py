@@ -1,0 +1,34 @@
+"""Pictures as files, and a small one within a text."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .atomic import write_whole
+
+
+def write_picture(image: Tensor, path: Path) -> Path:
+    """Write [3, H, W] in 0..1 as PNG, whole or not at all."""
+    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+    return write_whole(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
+
+
+THUMBNAIL = 256
+"""Pixels of its longer side."""
+
+
+def thumbnail_url(picture: Tensor) -> str:
+    """A picture [3, H, W] in 0..1 as the data URL of a small JPEG."""
+    pixels = (picture.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

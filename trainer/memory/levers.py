@@ -1,0 +1,83 @@
+"""What saves memory: which options, what each changes, and how they are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..options import TrainOptions
+
+CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
+
+
+IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
+
+
+def levers_of(options: TrainOptions) -> dict[str, Any]:
+    """All levers, as they are in these options."""
+    return {name: getattr(options, name) for name in IN_ALL}
+
+
+def in_words(options: TrainOptions) -> str:
+    """The levers that are pulled."""
+    said = {
+        "checkpointing": options.checkpointing,
+        "base in 8 bits": options.base_in_8_bits,
+        "Adafactor": options.optimizer == "adafactor",
+        "weights in bf16": options.trained_weights == "bf16",
+        "fused backward": options.fused_backward,
+    }
+    return ", ".join(name for name, is_so in said.items() if is_so) or "as it is"
+
+
+def smaller(options: TrainOptions) -> TrainOptions | None:
+    """The same training in less memory: activations recomputed, then batches halved and accumulated; None at the end.
+
+    The gradients are the same but for rounding. A fused backward cannot accumulate.
+    """
+    if not options.checkpointing:
+        return replace(options, checkpointing=True)
+    if options.fused_backward:
+        return None
+    if options.batch_size % 2 == 0:
+        return replace(options, batch_size=options.batch_size // 2, accumulation=options.accumulation * 2)
+    if options.batch_size > 1:
+        return replace(options, batch_size=1, accumulation=options.accumulation * options.batch_size)
+    return None
+
+
+def difference_in_words(before: TrainOptions, after: TrainOptions) -> str:
+    """What `smaller` has changed, for a warning."""
+    if after.checkpointing and not before.checkpointing:
+        return "checkpointing is switched on: activations are computed twice, about a third slower"
+    return f"batch_size is {after.batch_size} and accumulation {after.accumulation}: the same step in smaller pieces"
+
+
+def _and_accumulate(options: TrainOptions) -> str:
+    return "" if options.fused_backward else f" (and accumulation to {2 * options.accumulation})"
+
+
+def what_would_fit(options: TrainOptions, width: int, height: int) -> str:
+    """What the user can change, cheapest first. width, height: pixels."""
+    ways = []
+    if not options.checkpointing:
+        ways.append("switch checkpointing on")
+    if options.batch_size > 1:
+        smaller_batch = options.batch_size // 2
+        ways.append(f"set batch_size to {smaller_batch}{_and_accumulate(options)}")
+    if options.memory == "off":
+        ways.append("set memory to auto")
+    if options.method == "lora" and not options.base_in_8_bits:
+        ways.append("keep the base in 8 bits (base_in_8_bits)")
+    if options.method == "full" and not options.fused_backward:
+        ways.append("set memory to '12 GB': Adafactor on weights in bf16, in a fused backward")
+    if options.train_text_encoder:
+        ways.append("leave the text encoder as it is")
+    if options.method == "full":
+        ways.append("choose the method lora, which needs about a quarter")
+    elif options.rank > 4:
+        ways.append(f"lower the rank from {options.rank}")
+    if min(width, height) >= 128:
+        ways.append(f"load the photos smaller than {width}x{height}")
+    itself = "" if options.fit_memory else ", or switch fit_memory on, which tries the first two by itself"
+    return f"There is not enough memory for this training. What would help, best first: {'; '.join(ways)}{itself}."
