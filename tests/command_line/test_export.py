@@ -13,7 +13,7 @@ import torch
 from dreambooth_nodes.command_line import apply_check, export
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
-from dreambooth_nodes.tests.trainer.families.small import components, write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import components, write_checkpoint
 from dreambooth_nodes.trainer.export.conversion import ConversionError
 from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_folder_with_one_host_is_one_group_and_any_other_file_is_its_own() -> None:
     assert group_of("tests/host/test_pack.py::test_a[x/y]") == group_of("tests/host/test_routes.py::test_b") == "host"
     assert group_of("tests/trainer/export/test_metadata.py::test_a[1-a::b]") == "trainer/export/test_metadata.py"
-    assert place_of("tests/browser/test_panels.py::test_a") < place_of("tests/trainer/test_run.py::test_a")
+    assert place_of("tests/browser/test_panels.py::test_a") < place_of("tests/trainer/runs/test_run.py::test_a")
 
 
 def test_workers_share_the_cores_and_leave_what_the_user_has_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.tests.trainer.families.small import WIDTHS, checkpoint, write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import WIDTHS, checkpoint, write_checkpoint
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in

@@ -14,7 +14,7 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor
 
-from dreambooth_nodes.tests.trainer.families.pipelines import SIDE, pipeline, unet_answer
+from dreambooth_nodes.tests.trainer.model.families.pipelines import SIDE, pipeline, unet_answer
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
 from dreambooth_nodes.trainer.methods.lora.weights import all_layers

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
-from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
 from dreambooth_nodes.trainer import randomness
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 runpy.run_path(str(ROOT / "__main__.py"), run_name="without_bf16")["load_package"]()
 
 import torch  # noqa: E402

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.tests.trainer.families.small import WIDTHS, write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import WIDTHS, write_checkpoint
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 

@@ -9,7 +9,7 @@ from diffusers import DDPMScheduler, StableDiffusionPipeline, StableDiffusionXLP
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from dreambooth_nodes.tests.trainer.families.small import components
+from dreambooth_nodes.tests.trainer.model.families.small import components
 from dreambooth_nodes.trainer.model.families.latent_diffusion.build import VOCABULARY
 from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
 

@@ -9,12 +9,12 @@ import sys
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def main(base: Path, images: int, settings: str) -> None:
     """Serve until the first process ends."""
-    from dreambooth_nodes.tests.trainer.test_out_of_memory import hungry
+    from dreambooth_nodes.tests.trainer.session.test_out_of_memory import hungry
     from dreambooth_nodes.trainer.distributed.processes import Processes
     from dreambooth_nodes.trainer.events import never
     from dreambooth_nodes.trainer.model.families import load_base

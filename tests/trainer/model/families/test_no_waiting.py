@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
 from dreambooth_nodes.trainer.memory.footprint import checkpoints_on_meta
 from dreambooth_nodes.trainer.methods.registry import METHODS
 from dreambooth_nodes.trainer.model.base import Base, Posterior

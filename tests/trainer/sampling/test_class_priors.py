@@ -15,7 +15,7 @@ from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors, PriorsError, complete, picture
 from dreambooth_nodes.trainer.session.setup import encode_request
 
-from .conftest import SIDE, drawer, recipe
+from ..conftest import SIDE, drawer, recipe
 
 
 def test_a_complete_set_is_reused_and_a_partial_one_completed(base: Base, tmp_path: Path) -> None:

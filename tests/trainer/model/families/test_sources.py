@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.tests.trainer.families.small import checkpoint, components
+from dreambooth_nodes.tests.trainer.model.families.small import checkpoint, components
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.original import original_tensors

@@ -13,7 +13,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, PixArtTransformer2DModel
 from torch import Tensor
 from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 
-from dreambooth_nodes.tests.trainer.families.small import new_vae
+from dreambooth_nodes.tests.trainer.model.families.small import new_vae
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.model.base import Base, Conditioning, Posterior
 from dreambooth_nodes.trainer.model.fingerprint import fingerprint

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.tests.trainer.families.small import write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
 from dreambooth_nodes.trainer.export.conversion import Layout
 from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.export.merge import merge_into

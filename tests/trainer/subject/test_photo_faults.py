@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from dreambooth_nodes.trainer.subject.photo_faults import faults
 from dreambooth_nodes.trainer.subject.photos import read_folder
 
-SUBJECTS = Path(__file__).parent.parent.parent / "toybase" / "subjects"
+SUBJECTS = Path(__file__).parent.parent.parent.parent / "toybase" / "subjects"
 NAMES = sorted(folder.name for folder in SUBJECTS.iterdir() if folder.is_dir())
 SIDE = 64
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from dreambooth_nodes.bench.full_size import write_random
-from dreambooth_nodes.tests.trainer.families import reference
-from dreambooth_nodes.tests.trainer.families.reference import Shown
+from dreambooth_nodes.tests.trainer.model.families import reference
+from dreambooth_nodes.tests.trainer.model.families.reference import Shown
 from dreambooth_nodes.trainer.methods.registry import Full, Lora
 from dreambooth_nodes.trainer.model.base import Base, Posterior
 from dreambooth_nodes.trainer.model.families import load_base

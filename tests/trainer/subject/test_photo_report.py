@@ -14,7 +14,7 @@ from PIL import Image
 from dreambooth_nodes.trainer.subject.photo_report import SHOWN, photo_report
 from dreambooth_nodes.trainer.subject.photos import PhotoError
 
-SUBJECT = Path(__file__).parent.parent.parent / "toybase" / "subjects" / "teapot"
+SUBJECT = Path(__file__).parent.parent.parent.parent / "toybase" / "subjects" / "teapot"
 
 
 def test_thumbnails_are_the_crop_that_is_trained_on(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from dreambooth_nodes.tests.trainer.families.pipelines import SIDE, encoded, pipeline
+from dreambooth_nodes.tests.trainer.model.families.pipelines import SIDE, encoded, pipeline
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE

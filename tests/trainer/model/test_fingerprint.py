@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.tests.trainer.families.small import new_vae
+from dreambooth_nodes.tests.trainer.model.families.small import new_vae
 from dreambooth_nodes.trainer.model.fingerprint import fingerprint
 
 Model = dict[str, dict[str, Tensor]]
