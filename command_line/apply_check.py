@@ -13,7 +13,7 @@ from .answer import answer
 from .flags import Commands, add_json, add_separate_files
 
 if TYPE_CHECKING:
-    from ..trainer.export.compatibility import Applies
+    from ..trainer.export.compatibility import Compatibility
 
 SAME = {
     True: "trained from this base",
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if found.fits else 1
 
 
-def _lines(name: str, found: Applies) -> Iterator[str]:
+def _lines(name: str, found: Compatibility) -> Iterator[str]:
     things = "layers" if found.kind == "lora" else "tensors"
     yield f"{name}: {found.matched} {things} {'fit' if found.fits else 'have a place'}; it {_said(found.same_base)}"
     for what, keys in (("no place", found.unmatched), ("missing", found.missing), ("misshapen", found.misshapen)):

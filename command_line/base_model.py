@@ -22,7 +22,7 @@ class BaseModel:
         self.source = named_source(arguments)
         self.device = chosen_device(arguments.device)
         self.family = family_of(self.source)
-        self.prediction = self.family.answers(self.source, arguments.prediction)
+        self.prediction = self.family.prediction_type(self.source, arguments.prediction)
         self.dtype = forward_dtype("auto", self.device) or torch.float32
         """Of the denoiser's layers; a training says its own before the model is first used."""
         self._loaded: Base | None = None
@@ -48,7 +48,7 @@ class BaseModel:
     def _resolution(self) -> int:
         # modelspec: "<width>x<height>".
         said = self.source.hints.get("resolution", "").split("x")[0]
-        return int(said) if said.isdigit() else self.family.trained_at(self.source, self.prediction)
+        return int(said) if said.isdigit() else self.family.native_resolution(self.source, self.prediction)
 
 
 def named_source(arguments: argparse.Namespace) -> Source:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..trainer.distributed.processes import Processes
 from ..trainer.options import Precision
-from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, complete, picture
+from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing, picture_path
 from ..trainer.session.drawing import draw_together
 from .base_model import BaseModel
 from .progress import Bar, terminal_bar
@@ -39,7 +39,7 @@ def planned(
 
 def missing(priors: ClassPriors) -> int:
     """How many pictures of the set are not on disk."""
-    return sum(not picture(priors.folder, index).is_file() for index in range(priors.count))
+    return sum(not picture_path(priors.folder, index).is_file() for index in range(priors.count))
 
 
 def drawn(
@@ -63,4 +63,4 @@ def drawn(
             return pictures
 
         at_once = batch_size * processes.count
-        return complete(priors.recipe, priors.count, priors.folder.parent, draw_batch, at_once)
+        return draw_missing(priors.recipe, priors.count, priors.folder.parent, draw_batch, at_once)

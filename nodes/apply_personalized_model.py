@@ -10,7 +10,7 @@ from ..trainer.export.difference import difference
 from ..trainer.files.safetensors import read_tensors
 from ..trainer.runs.history import card
 from ..trainer.runs.personalized import Personalized
-from ..trainer.wording import parts
+from ..trainer.wording import sentence_and_values
 from . import sockets
 from .comfy_base import base_warning
 from .comfy_host import store
@@ -60,5 +60,5 @@ class ApplyPersonalizedModel(io.ComfyNode):
             kept = store().kept_base(personalized_model.trained_from)
             applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
         warning = base_warning(model, personalized_model)
-        shown = {**card(personalized_model), "warning": warning and parts(warning)}
+        shown = {**card(personalized_model), "warning": warning and sentence_and_values(warning)}
         return io.NodeOutput(*applied, personalized_model.trigger, ui=keep_shown({"dreambooth_card": [shown]}))

@@ -15,7 +15,7 @@ from server import PromptServer
 from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
 from ..trainer.runs.live_view import LiveRun, finite
 from ..trainer.runs.run import Run
-from ..trainer.wording import parts
+from ..trainer.wording import sentence_and_values
 from .comfy_host import interrupted, output_folder
 
 log = logging.getLogger("dreambooth")
@@ -113,7 +113,7 @@ class NodeProgress:
                 self._shown.send("planned", {"text": event.text})
                 log.info("DreamBooth: %s", event.text)
             case Warned():
-                self._shown.send("warned", {"warning": parts(event.text)})
+                self._shown.send("warned", {"warning": sentence_and_values(event.text)})
                 log.warning(event.text)
             case PriorsCounted():
                 self._shown.send("priors", asdict(event))

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ..trainer.presets import PRIOR_GUIDANCE
 from ..trainer.prompts import PromptTemplates
-from ..trainer.sampling.class_priors import PriorRecipe, complete
+from ..trainer.sampling.class_priors import PriorRecipe, draw_missing
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_base_file import base_file
@@ -114,6 +114,6 @@ class GenerateClassPriors(io.ComfyNode):
             seed=seed,
         )
         draw = prior_drawer(model, clip, vae, recipe, count)
-        priors = complete(recipe, count, store().work / "priors", draw, batch_size, NodeProgress(0))
+        priors = draw_missing(recipe, count, store().work / "priors", draw, batch_size, NodeProgress(0))
         shown = torch.stack([photo.pixels for photo in priors.photos(SHOWN)])
         return io.NodeOutput(priors, shown.movedim(1, -1))

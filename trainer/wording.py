@@ -19,6 +19,6 @@ class Wording(str):
         return own
 
 
-def parts(text: str) -> list[str]:
+def sentence_and_values(text: str) -> list[str]:
     """The sentence and its values, ready for JSON; a text that is no Wording is a sentence without values."""
     return [text.sentence, *text.values] if isinstance(text, Wording) else [text]

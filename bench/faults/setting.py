@@ -19,7 +19,7 @@ from ...trainer.model.families import load_base
 from ...trainer.options import TrainOptions
 from ...trainer.runs.request import Request
 from ...trainer.runs.store import Store
-from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, complete
+from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing
 from ...trainer.sampling.sampler import prior_drawer
 from ...trainer.session import drawing as sample
 from ...trainer.session import resume_state as state_keeper
@@ -89,7 +89,7 @@ def _encode_before(base: Base, request: Request, recipe: PriorRecipe, folder: Pa
     """What frozen parts answer is computed here, once for all children."""
     base.encode_tokens = _remembered(base.encode_tokens)  # type: ignore[method-assign, assignment]
     base.encode_images = _remembered(base.encode_images)  # type: ignore[method-assign, assignment]
-    priors = complete(recipe, 1, folder, prior_drawer(base, recipe), 1)
+    priors = draw_missing(recipe, 1, folder, prior_drawer(base, recipe), 1)
     encode_request(base, replace(request, priors=priors), never)
     base.encode_prompts([f"a {IDENTIFIER} {NOUN}"])
 
@@ -124,7 +124,7 @@ def train(setting: Setting, store: Store, points: Points | None = None, on_event
             on_event(event)
 
     points.begin("class images")
-    priors = complete(setting.recipe, 1, store.work / "priors", prior_drawer(setting.base, setting.recipe), 1)
+    priors = draw_missing(setting.recipe, 1, store.work / "priors", prior_drawer(setting.base, setting.recipe), 1)
     result, run = personalize(setting.base, replace(setting.request, priors=priors), store, tell)
     losses = [[point.step, point.instance, point.prior] for point in run.losses()]
     return {

@@ -16,7 +16,7 @@ from ...toybase.evaluate import stored_models
 from ...trainer.files.pictures import write_picture
 from ...trainer.model.base import Base
 from ...trainer.model.families import fingerprint_of, load_base
-from ...trainer.sampling.class_priors import PriorRecipe, complete, picture
+from ...trainer.sampling.class_priors import PriorRecipe, draw_missing, picture_path
 from ...trainer.sampling.sampler import SamplerSettings, draw
 from ...trainer.subject.photos import Photo, read_folder
 from .sources import photo_digest
@@ -90,10 +90,10 @@ class Materials:
         """A folder with `count` pictures of `a <noun>` by the frozen base, and nothing else."""
         recipe = self.recipe(class_noun, guidance)
         folder = self.folder / "class images" / f"{class_noun} {count} {recipe.fingerprint[:12]}"
-        if not picture(folder, count - 1).is_file():
+        if not picture_path(folder, count - 1).is_file():
             base = self.load()
             sampler = replace(self.sampler, sampler=recipe.sampler, guidance=guidance)
-            made = complete(
+            made = draw_missing(
                 recipe, count, self.folder / "priors",
                 lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, sampler), AT_ONCE,
             )  # fmt: skip

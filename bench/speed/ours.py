@@ -19,7 +19,7 @@ from ...trainer.options import TrainOptions
 from ...trainer.prompts import PromptTemplates
 from ...trainer.runs.request import Request
 from ...trainer.runs.store import Store
-from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, picture
+from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, picture_path
 from ...trainer.sampling.sampler import SamplerSettings
 from ...trainer.session.personalize import personalize
 from ...trainer.subject.photos import read_folder
@@ -90,7 +90,9 @@ def class_priors(materials: Materials, task: Task, base: Base, folder: Path) -> 
     copies = folder / "class images"
     copies.mkdir(parents=True)
     for index in range(count):
-        shutil.copyfile(picture(materials.class_image_folder, index % materials.class_images), picture(copies, index))
+        shutil.copyfile(
+            picture_path(materials.class_image_folder, index % materials.class_images), picture_path(copies, index)
+        )
     return ClassPriors(recipe, copies, count)
 
 

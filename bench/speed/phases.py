@@ -10,7 +10,7 @@ from ...trainer.events import never
 from ...trainer.model.base import Base
 from ...trainer.model.precision import autocast, forward_dtype
 from ...trainer.presets import PRIOR_GUIDANCE
-from ...trainer.sampling.class_priors import complete
+from ...trainer.sampling.class_priors import draw_missing
 from ...trainer.sampling.sampler import SamplerSettings, prior_drawer
 from ...trainer.session.personalize import personalize
 from ...trainer.session.setup import encode_request
@@ -63,7 +63,7 @@ def _class_images(base: Base, materials: Materials, side: int, limit: MachineLim
     with autocast(dtype, base.device):
         floor = cost_of(lambda: draw(range(AT_ONCE)), limit).seconds
         began = time.perf_counter()
-        complete(recipe, AT_ONCE, folder / "priors", draw, AT_ONCE)
+        draw_missing(recipe, AT_ONCE, folder / "priors", draw, AT_ONCE)
     return PhaseTime("priors", time.perf_counter() - began, floor, f"roofline of {AT_ONCE} pictures")
 
 

@@ -16,7 +16,7 @@ from ...trainer.model.families import load_base
 from ...trainer.model.families.latent_diffusion.build import write_clip_tokenizer
 from ...trainer.model.precision import AUTOCAST, forward_dtype
 from ...trainer.options import Precision
-from ...trainer.sampling.class_priors import picture
+from ...trainer.sampling.class_priors import picture_path
 from ...trainer.subject.photos import read_folder
 from ..full_size import write_random
 from ..machine import machine
@@ -56,7 +56,7 @@ def prepare(
     for photo in photos:
         write_picture(photo.pixels, materials.photos / photo.name)
     for index in range(CLASS_IMAGES):
-        write_picture(photos[index % len(photos)].pixels, picture(materials.class_image_folder, index))
+        write_picture(photos[index % len(photos)].pixels, picture_path(materials.class_image_folder, index))
     if base != "toybase":
         kohya.lay_out(materials)
         tokenizer = kohya.tokenizer_folder(materials) / kohya.TOKENIZER

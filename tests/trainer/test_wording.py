@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import json
 
-from dreambooth_nodes.trainer.wording import Wording, parts
+from dreambooth_nodes.trainer.wording import Wording, sentence_and_values
 
 
 def test_it_is_its_sentence_with_the_values_in_it() -> None:
     said = Wording("{0} of {1}: {0}", "a{2}", "b")
     assert said == "a{2} of b: a{2}" and json.dumps(said) == '"a{2} of b: a{2}"'
-    assert parts(said) == ["{0} of {1}: {0}", "a{2}", "b"] == parts(copy.deepcopy(said))
+    assert sentence_and_values(said) == ["{0} of {1}: {0}", "a{2}", "b"] == sentence_and_values(copy.deepcopy(said))
 
 
 def test_another_text_is_a_sentence_without_values() -> None:
-    assert parts(Wording("all {photos}")) == ["all {photos}"] == parts("all {photos}")
+    assert sentence_and_values(Wording("all {photos}")) == ["all {photos}"] == sentence_and_values("all {photos}")

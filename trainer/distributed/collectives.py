@@ -24,18 +24,18 @@ class ProcessLost(FailedElsewhere):
     """Another process has ended, or cannot be reached."""
 
 
-def meet(rank: int, count: int) -> None:
+def init_group(rank: int, count: int) -> None:
     """Wait for the others where MASTER_ADDR and MASTER_PORT say. Raises ProcessLost where they are not there."""
     with _connection():
         dist.init_process_group("gloo", rank=rank, world_size=count, timeout=PATIENCE)
 
 
-def part() -> None:
+def destroy_group() -> None:
     """Wait for nobody any more."""
     dist.destroy_process_group()
 
 
-def worst(word: int) -> int:
+def max_over_ranks(word: int) -> int:
     """The highest word of all processes."""
     told = torch.tensor([word])
     with _connection():
@@ -43,14 +43,14 @@ def worst(word: int) -> int:
     return int(told)
 
 
-def say(fields: Mapping[str, Any]) -> None:
+def broadcast_object(fields: Mapping[str, Any]) -> None:
     """Tell the others something that JSON can hold."""
     text = torch.tensor(list(json.dumps(fields).encode()), dtype=torch.uint8)
     _broadcast(torch.tensor([len(text)]))
     _broadcast(text)
 
 
-def hear() -> dict[str, Any]:
+def receive_object() -> dict[str, Any]:
     """What the first process says."""
     length = _broadcast(torch.zeros(1, dtype=torch.int64))
     text = _broadcast(torch.zeros(int(length), dtype=torch.uint8))
@@ -59,14 +59,16 @@ def hear() -> dict[str, Any]:
 
 def send(tensors: Mapping[str, Tensor]) -> None:
     """Send the others these tensors, of any dtype and device."""
-    say({name: [str(t.dtype).removeprefix("torch."), list(t.shape)] for name, t in tensors.items()})
+    broadcast_object({name: [str(t.dtype).removeprefix("torch."), list(t.shape)] for name, t in tensors.items()})
     for tensor in tensors.values():
         _broadcast(tensor.detach().cpu().reshape(-1).view(torch.uint8))
 
 
 def receive() -> dict[str, Tensor]:
     """What the first process sends, on the CPU."""
-    tensors = {name: torch.empty(shape, dtype=getattr(torch, dtype)) for name, (dtype, shape) in hear().items()}
+    tensors = {
+        name: torch.empty(shape, dtype=getattr(torch, dtype)) for name, (dtype, shape) in receive_object().items()
+    }
     for tensor in tensors.values():
         _broadcast(tensor.reshape(-1).view(torch.uint8))
     return tensors

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..events import Stop, never
 from ..out_of_memory import is_out_of_memory
-from . import collectives as exchange
+from . import collectives
 from .collectives import FailedElsewhere, ProcessLost, buckets, spread
 
 __all__ = ["ALONE", "FailedElsewhere", "ProcessLost", "Processes"]
@@ -46,7 +46,7 @@ class Processes:
     @classmethod
     def connected(cls, rank: int, count: int, stop: Stop, sharded: bool) -> Processes:
         """Meet the others where MASTER_ADDR and MASTER_PORT say. Raises ProcessLost where they are not there."""
-        exchange.meet(rank, count)
+        collectives.init_group(rank, count)
         return cls(rank, count, stop, sharded)
 
     @property
@@ -62,18 +62,18 @@ class Processes:
     def order(self, name: str, **fields: Any) -> None:
         """Have the others do something, too; for JSON. In the others, and where there are none, nothing."""
         if self.several and self.first:
-            exchange.say({**fields, "order": name})
+            collectives.broadcast_object({**fields, "order": name})
 
     def received(self) -> dict[str, Any]:
         """The first process's next order, and its fields."""
-        return exchange.hear()
+        return collectives.receive_object()
 
     def leave(self) -> None:
         """The last order; afterwards nobody waits for anybody. Those that died need none."""
         if self.several:
             with suppress(ProcessLost):
                 self.order("end")
-            exchange.part()
+            collectives.destroy_group()
 
     def attempt(self, share: Callable[[], T]) -> T:
         """This process's share of what was ordered. Where any process fails, no process has it.
@@ -91,9 +91,9 @@ class Processes:
                 self.broken = True
                 raise
             self.failure = error
-            exchange.worst(TOO_LITTLE_MEMORY if is_out_of_memory(error) else FAILED)
+            collectives.max_over_ranks(TOO_LITTLE_MEMORY if is_out_of_memory(error) else FAILED)
             raise
-        word = exchange.worst(STOPPING if self.stop() else WELL)
+        word = collectives.max_over_ranks(STOPPING if self.stop() else WELL)
         self.stopping = self.stopping or word == STOPPING
         if word == TOO_LITTLE_MEMORY:
             raise FailedElsewhere("another process is out of memory")
@@ -108,28 +108,28 @@ class Processes:
             return
         for bucket in buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            exchange.add_up(flat, self._group(flat.device))
+            collectives.add_up(flat, self._group(flat.device))
             spread(flat.div_(self.count), bucket)
 
     def share(self, tensors: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
         """The first process's tensors, whatever the others hand over; on the CPU in the others."""
         if not self.first:
-            return exchange.receive()
+            return collectives.receive()
         own = dict(tensors or {})
         if self.several:
-            exchange.send(own)
+            collectives.send(own)
         return own
 
     def collect(self, own: Tensor, lengths: Sequence[int]) -> Tensor:
         """The rows of all processes, one process after the other, in the first; `lengths`: rows of each."""
         if not self.first:
-            exchange.send_rows(own)
+            collectives.send_rows(own)
             return own
-        return torch.cat([own, *exchange.receive_rows(own, lengths[1:])])
+        return torch.cat([own, *collectives.receive_rows(own, lengths[1:])])
 
     def _group(self, device: torch.device) -> Any:
         if device.type == "cuda" and self._gpus is None:
-            self._gpus = exchange.group_of_gpus()
+            self._gpus = collectives.group_of_gpus()
         return self._gpus if device.type == "cuda" else None
 
 

@@ -17,7 +17,7 @@ from .conversion import Layout
 
 
 @dataclass(frozen=True)
-class Applies:
+class Compatibility:
     """matched: layers (of a LoRA) or tensors (of a checkpoint). same_base: None where the file does not say."""
 
     kind: Literal["lora", "checkpoint"]
@@ -37,7 +37,7 @@ class Applies:
         return {"fits": self.fits, **asdict(self)}
 
 
-def check_applies(file: Path, base: Path | Source) -> Applies:
+def check_applies(file: Path, base: Path | Source) -> Compatibility:
     """What of `file`, a LoRA or a checkpoint, has a place in `base`.
 
     Raises CheckpointError for what is neither, and for adapters that are no plain LoRA.
@@ -46,12 +46,12 @@ def check_applies(file: Path, base: Path | Source) -> Applies:
     same = same_base(file, base)
     if is_adapter(shapes):
         keys = sort_keys(shapes, layers.known_names, layers.places)
-        return Applies("lora", len(keys.parts), keys.unmatched, keys.missing, keys.misshapen, same)
+        return Compatibility("lora", len(keys.parts), keys.unmatched, keys.missing, keys.misshapen, same)
     wanted = layers.source.shapes
     common = wanted.keys() & shapes.keys()
     misshapen = sorted(key for key in common if wanted[key] != shapes[key])
     unmatched, missing = sorted(shapes.keys() - wanted.keys()), sorted(wanted.keys() - shapes.keys())
-    return Applies("checkpoint", len(common) - len(misshapen), unmatched, missing, misshapen, same)
+    return Compatibility("checkpoint", len(common) - len(misshapen), unmatched, missing, misshapen, same)
 
 
 def same_base(file: Path, base: Path | Source) -> bool | None:

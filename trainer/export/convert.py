@@ -53,7 +53,7 @@ def _said_by(model: Path | Source) -> dict[str, str]:
 
 def _architecture(layers: Layers, prediction: str | None) -> str:
     try:
-        return layers.family.architecture_of(layers.family.answers(layers.source, prediction))
+        return layers.family.architecture_of(layers.family.prediction_type(layers.source, prediction))
     except CheckpointError:
         # What the denoiser answers does not show, and no layer depends on it: the file just does not name its base.
         return ""
@@ -137,7 +137,10 @@ def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
 
 
 def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers) -> Path:
-    source, marks = converted_metadata(wanted, "full", layers), layers.family.marks(layers.source, wanted.prediction)
+    source, marks = (
+        converted_metadata(wanted, "full", layers),
+        layers.family.marker_tensors(layers.source, wanted.prediction),
+    )
     shapes = {**layers.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     said = {**source, **layout_metadata(layers.family, wanted.layout, None, source.get(f"{SPEC}architecture", ""))}
     return write_checked(

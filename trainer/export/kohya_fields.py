@@ -9,17 +9,17 @@ from typing import Any
 from ..files.hashes import file_sha256, short_hash
 from ..model.base import Base
 from ..options import TrainOptions
-from .run_info import Said
+from .run_info import RunInfo
 
 OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW", "adafactor": "Adafactor"}
 
 
-def kohya_fields(said: Said, base: Base) -> dict[str, str]:
+def kohya_fields(said: RunInfo, base: Base) -> dict[str, str]:
     """What holds in every layout: the base, the settings, the dataset."""
     return {**_training(said, base), **_dataset(said)}
 
 
-def _training(said: Said, base: Base) -> dict[str, str]:
+def _training(said: RunInfo, base: Base) -> dict[str, str]:
     v, version = base.prediction == "v_prediction", base.kohya_version
     fields: dict[str, Any] = {
         "output_name": said.name,
@@ -61,7 +61,7 @@ def _base_file(file: Path | None) -> dict[str, str]:
     return {"sd_model_name": file.name, "new_sd_model_hash": file_sha256(file), "sd_model_hash": short_hash(file)}
 
 
-def _dataset(said: Said) -> dict[str, str]:
+def _dataset(said: RunInfo) -> dict[str, str]:
     subject, photos = said.subject, len(said.subject.photos)
     folder = {subject.class_noun: {"n_repeats": 1, "img_count": photos}}
     size = {"resolution": [subject.width, subject.height], "count": photos}

@@ -15,7 +15,7 @@ from ..runs.personalized import PREFIX
 from .conversion import Layout
 from .kohya_fields import kohya_fields
 from .modelspec import SPEC, modelspec_fields
-from .run_info import Said
+from .run_info import RunInfo
 
 STABILITY = "https://github.com/Stability-AI/generative-models"
 RUN = f"{PREFIX}run"
@@ -23,7 +23,7 @@ RUN = f"{PREFIX}run"
 ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)
 
 
-def run_metadata(said: Said, base: Base) -> dict[str, str]:
+def run_metadata(said: RunInfo, base: Base) -> dict[str, str]:
     """What holds in every layout."""
     ours = {
         "settings": json.dumps(said.options.settings, ensure_ascii=False),

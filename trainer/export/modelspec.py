@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from ..files.pictures import thumbnail_url
-from .run_info import Said
+from .run_info import RunInfo
 
 SPEC = "modelspec."
 VERSION = "1.0.0"
 
 
-def modelspec_fields(said: Said, prediction: str | None) -> dict[str, str]:
+def modelspec_fields(said: RunInfo, prediction: str | None) -> dict[str, str]:
     """What the specification asks of every file, in any layout."""
     subject = said.subject
     fields = {

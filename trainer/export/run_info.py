@@ -12,7 +12,7 @@ from ..subject.subject import Subject
 
 
 @dataclass(frozen=True)
-class Said:
+class RunInfo:
     """What a run knows: the words, the pictures, the settings. base_file: the user's own file, where there is one."""
 
     name: str

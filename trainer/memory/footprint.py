@@ -79,7 +79,7 @@ class Work:
     dtype: torch.dtype | None
 
 
-class Counted:
+class FootprintEstimator:
     """A model, and what each way of running it has been counted to take."""
 
     def __init__(self, source: Source) -> None:

@@ -17,7 +17,7 @@ from ..model.families import family_of
 from ..model.precision import forward_dtype
 from ..model.source import Source
 from ..options import TrainOptions
-from .footprint import Counted, Footprint, Work
+from .footprint import Footprint, FootprintEstimator, Work
 from .levers import CHANGE_WEIGHTS, in_words, levers_of
 
 CONTEXT = 0.6e9
@@ -39,11 +39,11 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-LITTLE_BESIDE = 1.08
+ALLOCATOR_OVERHEAD = 1.08
 """Times what was counted: blocks of memory are not cut to measure."""
 MOST_FOR_WEIGHTS = 4.5
 """Times the whole model in float32: weights, gradients and AdamW's two moments, and a forward's copies in bf16."""
-MOST_FOR_A_PIXEL = 16_000
+BYTES_PER_PIXEL_BOUND = 16_000
 """Bytes of activations: what SDXL needs in float32. Where this fits, on a CPU, nothing is counted."""
 
 
@@ -111,7 +111,7 @@ def _ladder(options: TrainOptions, work: Work, alone: bool) -> Iterator[dict[str
 
 
 def _first_that_fits(source: Source, every: Sequence[TrainOptions], work: Work, budget: int) -> Plan:
-    counted, found = Counted(source), None
+    counted, found = FootprintEstimator(source), None
     for way in every:
         footprint = counted.footprint(way, work, None if way == every[-1] else budget)
         if footprint is not None:
@@ -124,7 +124,7 @@ def _first_that_fits(source: Source, every: Sequence[TrainOptions], work: Work, 
 
 def needed(footprint: Footprint) -> int:
     """Bytes to be free for a run with this footprint."""
-    return int(footprint.peak * LITTLE_BESIDE)
+    return int(footprint.peak * ALLOCATOR_OVERHEAD)
 
 
 def _described(options: TrainOptions, footprint: Footprint, source: Source, work: Work, budget: int) -> Plan:
@@ -152,4 +152,4 @@ def _way_out(options: TrainOptions, work: Work) -> str:
 
 def _is_no_question(source: Source, work: Work, free: int) -> bool:
     weights = sum(4 * torch.Size(shape).numel() for shape in source.shapes.values())
-    return free > MOST_FOR_WEIGHTS * weights + MOST_FOR_A_PIXEL * work.images * work.width * work.height
+    return free > MOST_FOR_WEIGHTS * weights + BYTES_PER_PIXEL_BOUND * work.images * work.width * work.height

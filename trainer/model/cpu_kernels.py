@@ -123,7 +123,7 @@ MOST = 256
 """Above this, convolutions want their channels last, and plain attention's memory grows with the square."""
 
 
-def arrange(denoiser: Any, latents: Tensor) -> None:
+def use_cpu_kernels(denoiser: Any, latents: Tensor) -> None:
     """Where latents [N, C, h, w] are small: attention plainly, as two products; frozen convolutions packed.
 
     The answers are the same but for rounding. Changes `denoiser`.

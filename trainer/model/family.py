@@ -14,7 +14,7 @@ from .keys import KeyTable
 from .source import Part, PartFiles, Source
 
 
-class NamesElsewhere:
+class ExternalNames:
     """Components are "denoiser", "vae" and the text encoders; only what can be trained has names for LoRAs."""
 
     kohya: ClassVar[dict[str, str]]
@@ -64,7 +64,7 @@ class NamesElsewhere:
         raise NotImplementedError(f"{type(self).__name__} names a pipeline, and has no tokenizer for {component!r}")
 
 
-class Family(NamesElsewhere, ABC):
+class Family(ExternalNames, ABC):
     """The half of `Base` that needs no weights in memory."""
 
     family: ClassVar[str]
@@ -96,17 +96,17 @@ class Family(NamesElsewhere, ABC):
         return None
 
     @classmethod
-    def answers(cls, source: Source, asked: str | None) -> str | None:
+    def prediction_type(cls, source: Source, asked: str | None) -> str | None:
         """What the denoiser answers, where a family has a choice: as asked, else as the model shows."""
         return asked
 
     @classmethod
-    def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
+    def marker_tensors(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
         """What a whole checkpoint needs beside the source's tensors, so that hosts know what the denoiser answers."""
         return {}
 
     @classmethod
-    def trained_at(cls, source: Source, prediction: str | None) -> int:
+    def native_resolution(cls, source: Source, prediction: str | None) -> int:
         """Pixels a side that the model was trained at."""
         return cls.resolution
 

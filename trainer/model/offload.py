@@ -25,11 +25,11 @@ def on_device(base: Base, components: Iterable[str]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for component in components:
-            stack.enter_context(_lent(base, component))
+            stack.enter_context(_borrowed(base, component))
         yield
 
 
-def let_go(base: Base, components: Iterable[str]) -> None:
+def offload_to_file(base: Base, components: Iterable[str]) -> None:
     """Keep these, which are frozen and as they were read, in their file alone."""
     for component in components:
         places = [place for place in _places(base.components()[component]) if isinstance(place.tensor, nn.Parameter)]
@@ -62,7 +62,7 @@ def _places(module: nn.Module) -> list[_Place]:
 
 
 @contextmanager
-def _lent(base: Base, component: str) -> Iterator[None]:
+def _borrowed(base: Base, component: str) -> Iterator[None]:
     home = [place for place in _places(base.components()[component]) if place.tensor.device != base.device]
     file = base.read(component) if any(place.tensor.is_meta for place in home) else {}
     # By identity: tied weights stay tied.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
-from ..wording import parts
+from ..wording import sentence_and_values
 from .personalized import Personalized
 from .run import Run
 
@@ -77,7 +77,7 @@ class LiveRun:
         if isinstance(event, Planned):
             self.plan = event.text
         else:
-            self.warnings.append(parts(event.text))
+            self.warnings.append(sentence_and_values(event.text))
 
     def _step(self, event: Step) -> None:
         self.phase, self.step, self.steps = "training", event.step, event.steps

@@ -69,7 +69,7 @@ class ClassPriors:
     def photos(self, at_most: int | None = None) -> Iterator[Photo]:
         """The pictures, or the first few, read one by one, as photos without mask or caption."""
         for index in range(min(self.count, at_most or self.count)):
-            yield read_photo(picture(self.folder, index), self.recipe.width, self.recipe.height)
+            yield read_photo(picture_path(self.folder, index), self.recipe.width, self.recipe.height)
 
     def require_match(self, base: str, class_noun: str, width: int, height: int) -> None:
         """Raises PriorsError when these pictures are of another base, class or size."""
@@ -86,7 +86,7 @@ class ClassPriors:
 NAMES = {"base": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
 
 
-def complete(
+def draw_missing(
     recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size: int, tell: Tell = tell_nobody
 ) -> ClassPriors:
     """The set of this recipe under `root`, with at least `count` pictures: only missing ones are drawn.
@@ -99,7 +99,7 @@ def complete(
     folder = root / recipe.fingerprint[:24]
     remove_parts(folder, at_least=STALE)
     write_json(asdict(recipe), folder / "recipe.json")
-    missing = [i for i in range(count) if not picture(folder, i).is_file()]
+    missing = [i for i in range(count) if not picture_path(folder, i).is_file()]
     reused = count - len(missing)
     tell(PriorsCounted(count, reused, 0))
     drawn = 0
@@ -107,7 +107,7 @@ def complete(
         chunk, images = _as_many_as_fit(missing[drawn : drawn + batch_size], recipe, draw)
         batch_size = min(batch_size, len(chunk))
         for index, image in zip(chunk, images, strict=True):
-            write_picture(image, picture(folder, index))
+            write_picture(image, picture_path(folder, index))
         drawn += len(chunk)
         tell(PriorsCounted(count, reused, drawn))
     return ClassPriors(recipe, folder, count)
@@ -127,7 +127,7 @@ def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tu
             torch.cuda.empty_cache()
 
 
-def picture(folder: Path, index: int) -> Path:
+def picture_path(folder: Path, index: int) -> Path:
     """Where a set's picture lies."""
     return folder / f"{index:05d}.png"
 

@@ -18,7 +18,7 @@ from ..sampling.class_priors import PriorRecipe
 from ..training.snapshot import Snapshot, in_the_first, put_back
 from ..training.step import Training
 from .drawing import draw_pictures, draw_share
-from .setup import begun, method_of
+from .setup import build_training, method_of
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Follower:
     def _begun(self, fingerprint: str, levers: Mapping[str, Any]) -> Training:
         options = replace(self.options(), **levers)
         self.processes.attempt(lambda: self._attach(fingerprint, options))
-        return begun(self.base, options, None, self.processes)
+        return build_training(self.base, options, None, self.processes)
 
     def _attach(self, fingerprint: str, options: TrainOptions) -> None:
         if self.base.fingerprint != fingerprint:

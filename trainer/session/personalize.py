@@ -17,14 +17,14 @@ from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run, open_run
 from ..runs.store import Store
-from ..training.divergence import TrainingDiverged, Watch
+from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..wording import Wording
 from .drawing import draw_sample
 from .resume_state import StateKeeper
 from .saving import Outcome
-from .setup import begun, encode_request, method_of, own_options
+from .setup import build_training, encode_request, method_of, own_options
 
 
 def personalize(
@@ -83,8 +83,8 @@ class _Personalization:
             encoded = encode_request(self.base, self.request, self.stop)
         self.processes.order("train", base=self.base.fingerprint, levers=levers)
         self.processes.attempt(lambda: self.method.attach(self.base, self.options))
-        self.training = begun(self.base, self.options, encoded, self.processes)
-        watch = Watch(self.training.scaler.is_enabled())
+        self.training = build_training(self.base, self.options, encoded, self.processes)
+        watch = DivergenceGuard(self.training.scaler.is_enabled())
         self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
         self.outcome = Outcome(
             self.method, self.request, self.run, self.training, self.curve, self.state, self.phases, self.tell
@@ -116,9 +116,9 @@ class _Personalization:
             if len(self.curve.points) == self.options.steps:
                 self._sample(self.options.steps)
         except TrainingDiverged as error:
-            raise self.outcome.last_good(error) from error
+            raise self.outcome.save_last_good_state(error) from error
         except BaseException as end:
-            self.outcome.what_there_is(end)
+            self.outcome.save_on_error(end)
             raise
 
     def _stops(self) -> bool:
@@ -130,7 +130,7 @@ class _Personalization:
         if _is_due(self.options.sample_every, done):
             self._sample(done)
         if _is_due(self.options.save_every, done):
-            self.outcome.to_choose_from(done)
+            self.outcome.save_intermediate(done)
         self.state.write_if_due(self.training, self.curve)
 
     def _sample(self, step: int) -> None:

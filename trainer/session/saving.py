@@ -14,7 +14,7 @@ from ..export.checked_file import require_same, write_checked
 from ..export.convert import write_lora
 from ..export.metadata import RUN, layout_metadata, run_metadata
 from ..export.original import original_tensors
-from ..export.run_info import Said
+from ..export.run_info import RunInfo
 from ..files.atomic import numbered_files
 from ..files.safetensors import CheckpointError, read_metadata
 from ..memory.levers import levers_of
@@ -79,8 +79,8 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
     return None
 
 
-def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> Said:
-    return Said(
+def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
+    return RunInfo(
         name=request.name,
         identifier=request.identifier,
         subject=request.subject,
@@ -92,7 +92,7 @@ def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> Said
     )
 
 
-def _write(base: Base, method: Method, result: Personalized, said: Said, run: Run) -> None:
+def _write(base: Base, method: Method, result: Personalized, said: RunInfo, run: Run) -> None:
     """Write `result.file`: a LoRA under kohya's names, or the whole checkpoint. Raises CheckpointError if it is bad."""
     named = {"modelspec.architecture": base.architecture, RUN: run.key}
     sample = {FIELD: json.dumps(base_sample(base.source))}
@@ -102,7 +102,7 @@ def _write(base: Base, method: Method, result: Personalized, said: Said, run: Ru
         write_lora(method.weights(base), layers_of(base), "kohya", result.file, metadata, torch.float16)
         return
     run.store.keep_base(base.source, base.fingerprint)
-    marks = base.marks(base.source, base.prediction)
+    marks = base.marker_tensors(base.source, base.prediction)
     shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     metadata |= layout_metadata(type(base), "checkpoint", None, base.architecture)
     write_checked(
@@ -126,7 +126,7 @@ class Outcome:
     phases: PhaseSeconds
     tell: Tell
 
-    def to_choose_from(self, step: int) -> None:
+    def save_intermediate(self, step: int) -> None:
         """A file on the way; the same one is not written again where a run goes on from before it."""
         self.curve.flush()
         if self.run.file_of(step) is None:
@@ -166,7 +166,7 @@ class Outcome:
         self.tell(Saved(result.file))
         return result
 
-    def what_there_is(self, end: BaseException) -> None:
+    def save_on_error(self, end: BaseException) -> None:
         """Save before an exception goes on. Losses that were not read yet may show that the run has diverged.
 
         Where other processes hold parts of the model and cannot give them, the last state on disk is what there is.
@@ -174,16 +174,16 @@ class Outcome:
         try:
             self.curve.read()
         except TrainingDiverged as error:
-            raise self.last_good(error) from end
+            raise self.save_last_good_state(error) from end
         if self.curve.points and not self.training.processes.broken:
             self.result()
 
-    def last_good(self, error: TrainingDiverged) -> TrainingDiverged:
+    def save_last_good_state(self, error: TrainingDiverged) -> TrainingDiverged:
         """Save the state from before the loss diverged, if there is one and it is good; the error to raise."""
         self.run.write(status="failed")
         self.state.resume(self.training, self.curve)
         step = len(self.curve.points)
-        if not self.run.state.is_file() or not self.curve.watch.allows(self.training.next_losses(step)):
+        if not self.run.state.is_file() or not self.curve.watch.accepts(self.training.next_losses(step)):
             self.state.remove()
             return TrainingDiverged(f"{error} Nothing is saved.")
         return TrainingDiverged(f"{error} What {step} steps had trained is saved as {self.result('failed').file.name}.")

@@ -13,11 +13,11 @@ from ..methods.lora.start import starting_weights
 from ..methods.protocol import trained_components
 from ..methods.registry import METHODS, Full, Lora, Method
 from ..model.base import Base
-from ..model.offload import let_go
+from ..model.offload import offload_to_file
 from ..options import TrainOptions
 from ..runs.request import Request
 from ..training.batches import Batches
-from ..training.encoded import Encoded, EncodedImages, EncodedPrompts, encode_images, encode_prompts, shared
+from ..training.encoded import Encoded, EncodedImages, EncodedPrompts, broadcast_encoding, encode_images, encode_prompts
 from ..training.step import Training
 
 
@@ -36,13 +36,13 @@ def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
     return replace(own, fit_memory=False, memory="off") if processes.sharded else own
 
 
-def begun(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:
+def build_training(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:
     """A base with its method attached, before the first step. encoded: None where another process has it.
 
     Text encoders that are not trained have done their work, and are let go.
     """
-    let_go(base, base.text_encoders.keys() - trained_components(base, options).keys())
-    prompts, instance, prior = shared(encoded, processes, base.device)
+    offload_to_file(base, base.text_encoders.keys() - trained_components(base, options).keys())
+    prompts, instance, prior = broadcast_encoding(encoded, processes, base.device)
     own = own_options(options, processes)
     place = (own.batch_size, processes.rank, processes.count)
     batches = Batches(instance, prior, base.process, options.seed, *place)

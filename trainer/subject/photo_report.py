@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.pictures import thumbnail_url
-from ..wording import parts
+from ..wording import sentence_and_values
 from .photo_faults import Fault, faults
 from .photos import Photo, PhotoError, check_size, photo_files, read_photo
 
@@ -48,6 +48,6 @@ def _read(path: Path, side: int) -> Photo | str:
 
 def _shown(name: str, photo: Photo | str, found: dict[str, tuple[Fault, ...]]) -> dict[str, Any]:
     if isinstance(photo, str):
-        return {"name": name, "thumbnail": None, "faults": [{"name": "unreadable", "why": parts(photo)}]}
-    own = [{"name": fault.name, "why": parts(fault.why)} for fault in found[name]]
+        return {"name": name, "thumbnail": None, "faults": [{"name": "unreadable", "why": sentence_and_values(photo)}]}
+    own = [{"name": fault.name, "why": sentence_and_values(fault.why)} for fault in found[name]]
     return {"name": name, "thumbnail": thumbnail_url(photo.pixels), "faults": own}

@@ -11,15 +11,15 @@ from .. import randomness
 from ..model.base import Conditioning
 from ..model.noise_process import NoiseProcess
 from .encoded import EncodedImages, take_rows
-from .loss import Half
+from .loss import Examples
 
 
 @dataclass(frozen=True)
 class Batch:
     """One forward's worth: the two halves, and every image's prompt row and frame conditioning, instance first."""
 
-    instance: Half
-    prior: Half | None
+    instance: Examples
+    prior: Examples | None
     prompts: tuple[int, ...]
     frames: Conditioning
 
@@ -48,7 +48,7 @@ class Batches:
         both = {name: torch.cat([rows, prior_frames[name]]) for name, rows in frames.items()}
         return Batch(instance, prior, prompts + prior_prompts, both)
 
-    def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Half, tuple[int, ...], Conditioning]:
+    def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Examples, tuple[int, ...], Conditioning]:
         first = (visit * self.processes + self.rank) * self.batch_size
         samples = range(first, first + self.batch_size)
         rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
@@ -59,7 +59,7 @@ class Batches:
         timesteps = self.process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
         mask = None if images.masks is None else take_rows(images.masks, rows)
         frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
-        return Half(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames
+        return Examples(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames
 
     def _normal(self, stream: str, samples: range, like: Tensor) -> Tensor:
         drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])

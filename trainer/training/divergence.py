@@ -27,14 +27,14 @@ class TrainingDiverged(RuntimeError):
 
 
 @dataclass
-class Watch:
+class DivergenceGuard:
     """Looks at every step's losses. scaled: fp16's gradient scaler is at work; it skips infinite gradients itself."""
 
     scaled: bool = False
     _first: list[float] = field(default_factory=list)
     _last: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
-    def look(self, point: Step) -> None:
+    def check(self, point: Step) -> None:
         """Raises TrainingDiverged, with the likely cause, for what cannot get better."""
         if not math.isfinite(point.instance + (point.prior or 0.0)):
             raise TrainingDiverged(f"The loss is {_number(point)} at step {point.step}: {_cause(point)}")
@@ -54,7 +54,7 @@ class Watch:
         """The loss above which a run has exploded."""
         return EXPLODED * max(1.0, median(self._first))
 
-    def allows(self, losses: Losses) -> bool:
+    def accepts(self, losses: Losses) -> bool:
         """Whether one step's losses are those of a model worth keeping."""
         terms = [float(losses.instance), *([] if losses.prior is None else [float(losses.prior)])]
         return all(math.isfinite(term) for term in terms) and (not self._first or terms[0] <= self.limit)

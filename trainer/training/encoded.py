@@ -98,7 +98,7 @@ Encoded = tuple[EncodedPrompts, EncodedImages, EncodedImages | None]
 """Prompts, instance images, and class images or None."""
 
 
-def shared(encoded: Encoded | None, processes: Processes, device: torch.device) -> Encoded:
+def broadcast_encoding(encoded: Encoded | None, processes: Processes, device: torch.device) -> Encoded:
     """The first process's encoding, on `device`; None in the others."""
     if encoded is not None and not processes.several:
         return encoded

@@ -12,7 +12,7 @@ TINY = 1e-6
 """Added to a norm before it divides, as torch does."""
 
 
-def cut_gradients(parameters: Sequence[nn.Parameter], longest: float, optimizer: Optimizer) -> Tensor:
+def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, optimizer: Optimizer) -> Tensor:
     """g ← g · min(1, longest / ‖g‖) over all gradients together, at the latest by the optimizer's next step; ‖g‖.
 
     On a CPU a pass over a model's gradients is a tenth of its step (figures: bench/README.md): the norm comes from dot

@@ -24,7 +24,7 @@ from ..model.noise_process import NoiseProcess
 
 
 @dataclass(frozen=True)
-class Half:
+class Examples:
     """Instance or prior images of one step, all with a first dimension B.
 
     x: latents [B, C, h, w]; noise: the same; timesteps: [B]; mask: [B, 1, h, w] in 0..1 or None.
@@ -69,8 +69,8 @@ def squared_error(answer: Tensor, target: Tensor, mask: Tensor | None) -> Tensor
 def dreambooth_loss(
     predict: Callable[[Tensor, Tensor], Tensor],
     process: NoiseProcess,
-    instance: Half,
-    prior: Half | None,
+    instance: Examples,
+    prior: Examples | None,
     prior_weight: float,
     snr_gamma: float | None = None,
 ) -> Losses:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..events import Resumed, Step, Tell
-from .divergence import Watch
+from .divergence import DivergenceGuard
 from .loss import Losses
 
 SECONDS_BETWEEN_REPORTS = 0.25
@@ -23,7 +23,7 @@ class LossCurve:
     steps: int
     tell: Tell
     device: torch.device
-    watch: Watch = field(default_factory=Watch)
+    watch: DivergenceGuard = field(default_factory=DivergenceGuard)
     points: list[Step] = field(default_factory=list)
     _waiting: list[tuple[Tensor, float]] = field(default_factory=list)
     _began: float = field(default_factory=time.perf_counter)
@@ -63,6 +63,6 @@ class LossCurve:
         for step, ((instance, norm, *prior), rate) in enumerate(zip(rows, rates, strict=True), before + 1):
             left = (self.steps - step) / speed
             point = Step(step, self.steps, instance, prior[0] if prior else None, rate, speed, left, norm)
-            self.watch.look(point)
+            self.watch.check(point)
             self.points.append(point)
         return self.points[before:]

@@ -11,14 +11,14 @@ from ..distributed.sharding import in_one_piece, shard
 from ..memory.prepare_weights import prepare_weights
 from ..methods.protocol import trained_components
 from ..model.base import Base
-from ..model.cpu_kernels import arrange
+from ..model.cpu_kernels import use_cpu_kernels
 from ..model.precision import autocast, forward_dtype
 from ..options import TrainOptions
 from .adafactor import Adafactor
 from .batches import Batch, Batches
 from .encoded import EncodedPrompts
 from .fused_backward import FusedBackward
-from .gradient_clipping import cut_gradients
+from .gradient_clipping import clip_gradients
 from .loss import Losses, dreambooth_loss
 from .optimizer import make_optimizer, make_schedule
 
@@ -44,7 +44,7 @@ class Training:
         self.device = self.base.device
         self.dtype = forward_dtype(self.options.precision, self.device)
         prepare_weights(self.base, self.options, self.dtype)
-        arrange(self.base.denoiser, self.batches[0].instance.x)
+        use_cpu_kernels(self.base.denoiser, self.batches[0].instance.x)
         if self.processes.sharded:
             for module in trained_components(self.base, self.options).values():
                 shard(module, self.device, self.dtype)
@@ -89,7 +89,7 @@ class Training:
 
     def _cut_gradients(self) -> torch.Tensor:
         self.scaler.unscale_(self.optimizer)
-        return in_one_piece(cut_gradients(self.parameters, self.options.max_grad_norm, self.optimizer))
+        return in_one_piece(clip_gradients(self.parameters, self.options.max_grad_norm, self.optimizer))
 
     def next_losses(self, index: int) -> Losses:
         """The losses that the `index`-th step begins with; nothing is trained."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ....trainer.sampling.class_priors import ClassPriors, complete, picture
+from ....trainer.sampling.class_priors import ClassPriors, draw_missing, picture_path
 from ....trainer.sampling.sampler import prior_drawer
 from ..setting import Setting
 from .judging import Verdicts, refused
@@ -28,17 +28,18 @@ def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
     found = [(f"{n}={v}", refused(partial(replace, recipe, **{n: v}), str(v))) for n, v in recipes]
     numbers = [(0, 1), (-1, 1), (1, 0), (1, -1)]
     found += [
-        (f"count and batch {p}", refused(partial(complete, recipe, p[0], root, draw, p[1]), str(p[0]))) for p in numbers
+        (f"count and batch {p}", refused(partial(draw_missing, recipe, p[0], root, draw, p[1]), str(p[0])))
+        for p in numbers
     ]
     others: list[tuple[str, Any]] = [("base", "f" * 64), ("class_noun", "cat"), ("width", 40), ("height", 40)]
     for name, value in others:
         priors = ClassPriors(replace(recipe, **{name: value}), root, 1)
         asked = replace(setting.request, priors=priors)
         found.append((f"another {name}", refused(partial(asked.key, setting.base.fingerprint), str(value)[:12])))
-    made = complete(recipe, 1, root, draw, 1)
-    whole = picture(made.folder, 0).read_bytes()
+    made = draw_missing(recipe, 1, root, draw, 1)
+    whole = picture_path(made.folder, 0).read_bytes()
     for name, content in (("empty", b""), ("torn", whole[:-20]), ("text", b"no picture")):
-        picture(made.folder, 0).write_bytes(content)
+        picture_path(made.folder, 0).write_bytes(content)
         found.append((f"{name} picture", refused(lambda: list(made.photos()), "00000.png")))
-    picture(made.folder, 0).unlink()
+    picture_path(made.folder, 0).unlink()
     return [*found, ("missing picture", refused(lambda: list(made.photos()), "00000.png"))]

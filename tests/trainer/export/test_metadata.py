@@ -18,7 +18,7 @@ from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
 from dreambooth_nodes.trainer.export.metadata import run_metadata
-from dreambooth_nodes.trainer.export.run_info import Said
+from dreambooth_nodes.trainer.export.run_info import RunInfo
 from dreambooth_nodes.trainer.files.hashes import file_sha256, short_hash
 from dreambooth_nodes.trainer.files.safetensors import read_metadata
 from dreambooth_nodes.trainer.model.layers import Layers
@@ -41,23 +41,23 @@ class Told:
 
 
 @pytest.fixture
-def said(tmp_path: Path) -> Said:
+def said(tmp_path: Path) -> RunInfo:
     photos = tuple(Photo(str(i), torch.full((3, 64, 96), i / 4), None, None) for i in range(4))
     folder = tmp_path / getpass.getuser()
     folder.mkdir()
     base = folder / "base_model.safetensors"
     base.write_bytes(bytes(2_000_000))
-    return Said("my dog", "ohwx", Subject(photos, "dog", 96, 64), TrainOptions(steps=7, rank=3), 5, 12, base,
+    return RunInfo("my dog", "ohwx", Subject(photos, "dog", 96, 64), TrainOptions(steps=7, rank=3), 5, 12, base,
                 torch.rand(3, 600, 400))  # fmt: skip
 
 
-def written(said: Said, layers: Layers, path: Path) -> dict[str, str]:
+def written(said: RunInfo, layers: Layers, path: Path) -> dict[str, str]:
     base: Any = Told(layers)
     metadata = {**run_metadata(said, base), "modelspec.architecture": "arch"}
     return read_metadata(write_lora(random_lora(layers), layers, "kohya", path, metadata, torch.float16))
 
 
-def test_the_specifications_fields_are_there(said: Said, layers: Layers, tmp_path: Path) -> None:
+def test_the_specifications_fields_are_there(said: RunInfo, layers: Layers, tmp_path: Path) -> None:
     found = written(said, layers, tmp_path / "a.safetensors")
     assert all(found[f"modelspec.{name}"] for name in MODELSPEC)
     assert found["modelspec.sai_model_spec"] == "1.0.0" and found["modelspec.architecture"] == "arch/lora"
@@ -65,20 +65,20 @@ def test_the_specifications_fields_are_there(said: Said, layers: Layers, tmp_pat
     assert found["modelspec.prediction_type"] == "v"
 
 
-def test_the_hash_is_that_of_all_after_the_header(said: Said, layers: Layers, tmp_path: Path) -> None:
+def test_the_hash_is_that_of_all_after_the_header(said: RunInfo, layers: Layers, tmp_path: Path) -> None:
     found = written(said, layers, tmp_path / "a.safetensors")
     content = (tmp_path / "a.safetensors").read_bytes()
     digest = hashlib.sha256(content[8 + int.from_bytes(content[:8], "little") :]).hexdigest()
     assert found["modelspec.hash_sha256"] == f"0x{digest}" and found["sshs_model_hash"] == digest
 
 
-def test_the_thumbnail_is_a_small_jpeg(said: Said, layers: Layers, tmp_path: Path) -> None:
+def test_the_thumbnail_is_a_small_jpeg(said: RunInfo, layers: Layers, tmp_path: Path) -> None:
     kind, _, data = written(said, layers, tmp_path / "a.safetensors")["modelspec.thumbnail"].partition(",")
     picture = Image.open(io.BytesIO(base64.b64decode(data)))
     assert kind == "data:image/jpeg;base64" and picture.format == "JPEG" and picture.size == (171, 256)
 
 
-def test_the_webui_finds_what_it_shows(said: Said, layers: Layers, tmp_path: Path) -> None:
+def test_the_webui_finds_what_it_shows(said: RunInfo, layers: Layers, tmp_path: Path) -> None:
     found = written(said, layers, tmp_path / "a.safetensors")
     assert found["ss_base_model_version"] == VERSIONS[layers.family.family]
     assert found["ss_v2"] == str(layers.family.family == "sd2") and found["ss_v_parameterization"] == "True"
@@ -93,7 +93,7 @@ def test_the_webui_finds_what_it_shows(said: Said, layers: Layers, tmp_path: Pat
     assert found["ss_sd_model_hash"] == short_hash(said.base_file)
 
 
-def test_nothing_names_the_machine(said: Said, layers: Layers, tmp_path: Path) -> None:
+def test_nothing_names_the_machine(said: RunInfo, layers: Layers, tmp_path: Path) -> None:
     found = written(said, layers, tmp_path / "a.safetensors")
     found.pop("modelspec.thumbnail")
     text = " ".join(value.replace("https://", "") for value in found.values())
@@ -102,7 +102,7 @@ def test_nothing_names_the_machine(said: Said, layers: Layers, tmp_path: Path) -
     assert "\\" not in text
 
 
-def test_another_layout_says_the_same_but_for_the_layout(said: Said, layers: Layers, tmp_path: Path) -> None:
+def test_another_layout_says_the_same_but_for_the_layout(said: RunInfo, layers: Layers, tmp_path: Path) -> None:
     before = written(said, layers, tmp_path / "a.safetensors")
     wanted = Conversion(
         source=tmp_path / "a.safetensors", layout="diffusers", target=tmp_path / "b.safetensors", layers=layers

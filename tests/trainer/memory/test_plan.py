@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.bench.full_size import shapes_of
-from dreambooth_nodes.trainer.memory.footprint import Counted, Work
+from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
 from dreambooth_nodes.trainer.memory.levers import CHANGE_WEIGHTS, IN_ALL
 from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory, nbytes
 from dreambooth_nodes.trainer.memory.plan import make_plan
@@ -64,7 +64,7 @@ def test_a_step_takes_what_was_counted_on_the_meta_device(
     with LiveMemory([*run.base.denoiser.parameters(), *run.base.denoiser.buffers(), *states]) as memory:
         run.step(1)
     work = Work(images=2, width=64, height=64, device="cpu", dtype=run.dtype)
-    counted = Counted(base.source).footprint(asked, work)
+    counted = FootprintEstimator(base.source).footprint(asked, work)
     assert counted is not None
     assert counted.weights == nbytes(run.base.denoiser)
     assert counted.states == nbytes(states)

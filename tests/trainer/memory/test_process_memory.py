@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.bench.full_size import shapes_of
-from dreambooth_nodes.trainer.memory.footprint import Counted, Work
+from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
 from dreambooth_nodes.trainer.methods.registry import METHODS
 from dreambooth_nodes.trainer.model.base import Posterior
 from dreambooth_nodes.trainer.model.families import family_of
@@ -82,7 +82,7 @@ def in_a_process(family: str, changes: dict[str, Any]) -> tuple[int, float]:
 def counted(family: str, changes: dict[str, Any]) -> int:
     options = TrainOptions(precision="bf16", **changes)
     work = Work(images=2, width=SIDE, height=SIDE, device="cpu", dtype=torch.bfloat16)
-    footprint = Counted(Hollow(family, shapes_of(family), {})).footprint(options, work)
+    footprint = FootprintEstimator(Hollow(family, shapes_of(family), {})).footprint(options, work)
     assert footprint is not None
     return footprint.weights + footprint.states + footprint.step
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dreambooth_nodes.trainer.model.base import Base
-from dreambooth_nodes.trainer.model.offload import let_go, on_device
+from dreambooth_nodes.trainer.model.offload import offload_to_file, on_device
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
 
@@ -57,7 +57,7 @@ def test_memory_is_given_back_when_the_work_fails(new_base: Callable[[], Base]) 
 def test_what_is_let_go_is_in_its_file_alone_and_answers_as_before(new_base: Callable[[], Base]) -> None:
     base = new_base()
     before = encode_prompts(base, ["a dog"], False).conditioning
-    let_go(base, base.text_encoders)
+    offload_to_file(base, base.text_encoders)
     assert places(base) == {"denoiser": {"cpu"}, "text_encoder": {"meta"}, "vae": {"cpu"}}
     after = encode_prompts(base, ["a dog"], False).conditioning
     assert before and after and all(torch.equal(after[name], value) for name, value in before.items())
@@ -66,7 +66,7 @@ def test_what_is_let_go_is_in_its_file_alone_and_answers_as_before(new_base: Cal
 
 def test_a_base_is_moved_without_what_was_let_go(new_base: Callable[[], Base]) -> None:
     base = new_base()
-    let_go(base, base.text_encoders)
+    offload_to_file(base, base.text_encoders)
     base.to(torch.device("cpu"))
     assert places(base)["text_encoder"] == {"meta"}
     assert encode_prompts(base, ["a dog"], False).conditioning["context"].device.type == "cpu"  # type: ignore[index]

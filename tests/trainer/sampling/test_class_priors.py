@@ -12,7 +12,7 @@ import torch
 from dreambooth_nodes.trainer.events import never
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.runs.request import Request
-from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors, PriorsError, complete, picture
+from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors, PriorsError, draw_missing, picture_path
 from dreambooth_nodes.trainer.session.setup import encode_request
 
 from ..conftest import SIDE, drawer, recipe
@@ -20,15 +20,15 @@ from ..conftest import SIDE, drawer, recipe
 
 def test_a_complete_set_is_reused_and_a_partial_one_completed(base: Base, tmp_path: Path) -> None:
     drawn: list[int] = []
-    first = complete(recipe(base), 3, tmp_path, drawer(base, drawn), 2)
+    first = draw_missing(recipe(base), 3, tmp_path, drawer(base, drawn), 2)
     whole = [file.read_bytes() for file in sorted(first.folder.glob("*.png"))]
     assert len(drawn) == len(whole) == 3
-    complete(recipe(base), 3, tmp_path, drawer(base, drawn), 2)
+    draw_missing(recipe(base), 3, tmp_path, drawer(base, drawn), 2)
     assert len(drawn) == 3
-    picture(first.folder, 1).unlink()
-    complete(recipe(base), 4, tmp_path, drawer(base, drawn), 2)
+    picture_path(first.folder, 1).unlink()
+    draw_missing(recipe(base), 4, tmp_path, drawer(base, drawn), 2)
     assert len(drawn) == 5 and drawn[3] == drawn[1]
-    assert picture(first.folder, 1).read_bytes() == whole[1]
+    assert picture_path(first.folder, 1).read_bytes() == whole[1]
 
 
 @pytest.mark.parametrize("change", [{"prompt": "a cat"}, {"seed": 1}, {"base": "0" * 64}, {"guidance": 5.0}])
@@ -80,16 +80,16 @@ def test_where_memory_runs_out_the_same_pictures_are_drawn_fewer_at_once(base: B
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] not enough memory: you tried to allocate 64 GB")
         return drawer(base)(seeds)
 
-    whole = complete(recipe(base), 5, tmp_path / "whole", drawer(base), 2)
-    pieces = complete(recipe(base), 5, tmp_path / "pieces", draw, 5)
+    whole = draw_missing(recipe(base), 5, tmp_path / "whole", drawer(base), 2)
+    pieces = draw_missing(recipe(base), 5, tmp_path / "pieces", draw, 5)
     assert at_once == [5, 2, 2, 1]
     for index in range(5):
-        assert picture(pieces.folder, index).read_bytes() == picture(whole.folder, index).read_bytes()
+        assert picture_path(pieces.folder, index).read_bytes() == picture_path(whole.folder, index).read_bytes()
     with pytest.raises(RuntimeError, match="not enough memory"):
-        complete(recipe(base, seed=1), 1, tmp_path, lambda seeds: draw([*seeds] * 3), 1)
+        draw_missing(recipe(base, seed=1), 1, tmp_path, lambda seeds: draw([*seeds] * 3), 1)
 
 
 def test_no_pictures_asked_for_is_refused(base: Base, tmp_path: Path) -> None:
     with pytest.raises(PriorsError, match="count is 0"):
-        complete(recipe(base), 0, tmp_path, drawer(base), 2)
+        draw_missing(recipe(base), 0, tmp_path, drawer(base), 2)
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,13 @@ from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.store import Store
 from dreambooth_nodes.trainer.session.personalize import personalize
 from dreambooth_nodes.trainer.subject.subject import Subject
-from dreambooth_nodes.trainer.training.divergence import EXPLODED, WINDOW, TrainingDiverged, Watch, standing_still
+from dreambooth_nodes.trainer.training.divergence import (
+    EXPLODED,
+    WINDOW,
+    DivergenceGuard,
+    TrainingDiverged,
+    standing_still,
+)
 from dreambooth_nodes.trainer.training.loss import Losses
 
 AT_EVERY_STEP = 1e-9
@@ -34,25 +40,25 @@ def point(step: int, instance: float, prior: float | None = None, norm: float = 
 )
 def test_what_is_no_number_ends_the_run_with_its_likely_cause(bad: Step) -> None:
     with pytest.raises(TrainingDiverged, match=r"at step 1: the learning rate 0\.0001"):
-        Watch().look(bad)
+        DivergenceGuard().check(bad)
 
 
 def test_an_infinite_gradient_is_the_scalers_business_in_fp16() -> None:
-    Watch(scaled=True).look(point(1, 0.1, None, math.inf))
+    DivergenceGuard(scaled=True).check(point(1, 0.1, None, math.inf))
 
 
 @pytest.mark.parametrize("level", [0.01, 0.9, 3.0])
 def test_losses_may_jump_as_they_do_by_timestep_and_may_not_explode(level: float) -> None:
-    watch = Watch()
+    watch = DivergenceGuard()
     for step in range(1, 200):
-        watch.look(point(step, level * (30 if step % 5 == 0 else 1)))
+        watch.check(point(step, level * (30 if step % 5 == 0 else 1)))
     limit = EXPLODED * max(1.0, level)
     with pytest.raises(TrainingDiverged, match="has grown from"):
         for step in range(200, 200 + WINDOW):
-            watch.look(point(step, 1.01 * limit))
-    assert watch.allows(Losses(torch.tensor(0.99 * limit), None, torch.tensor(0.0)))
-    assert not watch.allows(Losses(torch.tensor(1.01 * limit), None, torch.tensor(0.0)))
-    assert not watch.allows(Losses(torch.tensor(math.nan), None, torch.tensor(0.0)))
+            watch.check(point(step, 1.01 * limit))
+    assert watch.accepts(Losses(torch.tensor(0.99 * limit), None, torch.tensor(0.0)))
+    assert not watch.accepts(Losses(torch.tensor(1.01 * limit), None, torch.tensor(0.0)))
+    assert not watch.accepts(Losses(torch.tensor(math.nan), None, torch.tensor(0.0)))
 
 
 def test_a_loss_that_stands_still_is_told_from_one_that_moves() -> None:

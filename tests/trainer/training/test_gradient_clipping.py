@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import AdamW
 
-from dreambooth_nodes.trainer.training.gradient_clipping import cut_gradients
+from dreambooth_nodes.trainer.training.gradient_clipping import clip_gradients
 from dreambooth_nodes.trainer.training.optimizer import fused_adamw_runs
 
 SHAPES = ((4, 3, 3, 3), (5, 7), (6,), ())
@@ -35,7 +35,7 @@ def test_it_is_cut_as_torch_cuts_it(longest: float, dtype: torch.dtype) -> None:
         for step in range(4):
             for weight, like in zip(own, weights(3.0 if step % 2 else 0.1), strict=True):
                 weight.grad = like.grad if like.grad is None else like.grad.to(dtype).float()
-            norms.append(cut_gradients(own, longest, optimizer))
+            norms.append(clip_gradients(own, longest, optimizer))
             optimizer.step()
         after.append(own)
     torch.testing.assert_close(norms[:4], norms[4:])

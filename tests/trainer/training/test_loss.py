@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
 from dreambooth_nodes.trainer.model.noise_process import Diffusion
-from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss, min_snr_weight, squared_error
+from dreambooth_nodes.trainer.training.loss import Examples, dreambooth_loss, min_snr_weight, squared_error
 
 SCHEDULER = DDPMScheduler(**SCHEDULE)
 DIFFUSION = Diffusion(SCHEDULER.alphas_cumprod)
@@ -19,9 +19,9 @@ VELOCITY = Diffusion(SCHEDULER.alphas_cumprod, "v_prediction")
 TIMESTEPS = torch.tensor([0, 250, 600, 999])
 
 
-def half(count: int = 4, mask: Tensor | None = None, seed: int = 0) -> Half:
+def half(count: int = 4, mask: Tensor | None = None, seed: int = 0) -> Examples:
     torch.manual_seed(seed)
-    return Half(torch.randn(count, 4, 8, 8), torch.randn(count, 4, 8, 8), TIMESTEPS[:count], mask)
+    return Examples(torch.randn(count, 4, 8, 8), torch.randn(count, 4, 8, 8), TIMESTEPS[:count], mask)
 
 
 def answer(z: Tensor, t: Tensor) -> Tensor:

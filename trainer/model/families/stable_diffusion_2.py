@@ -52,16 +52,16 @@ class StableDiffusion2(OneTextEncoder):
         return {"text_encoder": "gelu"}
 
     @classmethod
-    def answers(cls, source: Source, asked: str | None) -> Prediction:
+    def prediction_type(cls, source: Source, asked: str | None) -> Prediction:
         """ε or v: as asked, else as the weights show. Raises CheckpointError where they do not."""
         return prediction_of_sd2(source, asked)
 
     @classmethod
-    def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
+    def marker_tensors(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
         """None: hosts look at the weights."""
         return {}
 
     @classmethod
-    def trained_at(cls, source: Source, prediction: str | None) -> int:
+    def native_resolution(cls, source: Source, prediction: str | None) -> int:
         """Pixels a side: 768 for the v models."""
-        return 768 if cls.answers(source, prediction) == "v_prediction" else cls.resolution
+        return 768 if cls.prediction_type(source, prediction) == "v_prediction" else cls.resolution

@@ -14,7 +14,7 @@ from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
 from dreambooth_nodes.trainer.subject.frame import Frame
-from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss
+from dreambooth_nodes.trainer.training.loss import Examples, dreambooth_loss
 
 PROMPTS = ["a olt dog in the snow", "a dog"]
 
@@ -47,7 +47,7 @@ def test_the_loss_of_a_step_is_the_papers(family: str, file: Path, theirs: Any, 
 
     base = load_base(file, prediction)
     told = base.encode_prompts(PROMPTS) | base.frame_conditioning([Frame.whole(SIDE, SIDE)] * 2)
-    halves = [Half(x[i : i + 1], noise[i : i + 1], t[i : i + 1]) for i in (0, 1)]
+    halves = [Examples(x[i : i + 1], noise[i : i + 1], t[i : i + 1]) for i in (0, 1)]
     losses = dreambooth_loss(lambda z, t: base.predict(z, t, told), base.process, *halves, prior_weight=0.7)
     torch.testing.assert_close(losses.instance, instance, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(losses.total, instance + 0.7 * prior, rtol=1e-4, atol=1e-4)

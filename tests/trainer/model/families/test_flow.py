@@ -28,7 +28,7 @@ from dreambooth_nodes.trainer.runs.store import Store
 from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
 from dreambooth_nodes.trainer.session.personalize import personalize
 from dreambooth_nodes.trainer.subject.subject import Subject
-from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss, min_snr_weight
+from dreambooth_nodes.trainer.training.loss import Examples, dreambooth_loss, min_snr_weight
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_loss_is_the_flows(flow: Base) -> None:
         added_cond_kwargs=UNTOLD,
     ).sample  # fmt: skip
     expected = ((answer - (noise - x)) ** 2).mean()
-    half = Half(x, noise, t * TIMES)
+    half = Examples(x, noise, t * TIMES)
     losses = dreambooth_loss(lambda z, t: flow.predict(z, t, told), flow.process, half, None, prior_weight=0)
     torch.testing.assert_close(losses.total, expected)
 

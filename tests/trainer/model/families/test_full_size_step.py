@@ -24,7 +24,7 @@ from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.frame import Frame
 from dreambooth_nodes.trainer.training.batches import Batch, Batches
 from dreambooth_nodes.trainer.training.encoded import EncodedImages, encode_prompts
-from dreambooth_nodes.trainer.training.loss import Half, dreambooth_loss
+from dreambooth_nodes.trainer.training.loss import Examples, dreambooth_loss
 from dreambooth_nodes.trainer.training.step import Training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -69,10 +69,10 @@ def shown() -> Shown:
 
 
 @torch.no_grad()
-def halves(base: Base, step: Shown) -> tuple[Half, Half]:
+def halves(base: Base, step: Shown) -> tuple[Examples, Examples]:
     posterior = base.encode_images(step.pixels)
     x = posterior.mean + posterior.std * step.posterior
-    first, second = (Half(x[i : i + 1], step.noise[i : i + 1], step.t[i : i + 1]) for i in (0, 1))
+    first, second = (Examples(x[i : i + 1], step.noise[i : i + 1], step.t[i : i + 1]) for i in (0, 1))
     return first, second
 
 

@@ -116,9 +116,9 @@ def test_what_the_denoiser_answers_is_marked_in_a_whole_checkpoint(family: str, 
     """Hosts look for the marks alone, but for Stable Diffusion 2, whose weights they look at."""
     kind = type(load_base(file))
     marked = set() if family == "sd2" else {"v_pred"}
-    assert kind.marks(CheckpointFile(file), "v_prediction").keys() == marked
-    assert kind.marks(CheckpointFile(file), "epsilon") == {}
-    assert kind.marks(open_source(folder), None).keys() == (marked and {"v_pred", "ztsnr"})
+    assert kind.marker_tensors(CheckpointFile(file), "v_prediction").keys() == marked
+    assert kind.marker_tensors(CheckpointFile(file), "epsilon") == {}
+    assert kind.marker_tensors(open_source(folder), None).keys() == (marked and {"v_pred", "ztsnr"})
 
 
 def test_a_lone_denoisers_marks_are_seen_and_a_strange_encoder_is_named(

@@ -33,7 +33,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         self.tables = self.key_tables(source.shapes)
         tensors = Components(source, self.tables)
         self.fingerprint = fingerprint(tensors)
-        pixels = self.trained_at(source, prediction)
+        pixels = self.native_resolution(source, prediction)
         config = shape.config(self._heads(shape)) | {"sample_size": pixels // self.pixels_per_latent}
         self.denoiser = build_denoiser(tensors["denoiser"], config, dtype)
         self.text_encoders = {
@@ -41,7 +41,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         }
         self.vae = build_vae(tensors["vae"], self.latent_scale)
         self.tokenizer = clip_tokenizer()
-        self.prediction = self.answers(source, prediction)
+        self.prediction = self.prediction_type(source, prediction)
         self.zero_snr = zero_terminal_snr(source)
         self.process = Diffusion(alphas_cumprod(self.zero_snr), self.prediction)
         self.freeze()

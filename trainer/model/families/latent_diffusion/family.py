@@ -86,16 +86,16 @@ class LatentDiffusionFamily(Family):
         """{text encoder: its names}."""
 
     @classmethod
-    def answers(cls, source: Source, asked: str | None) -> Prediction:
+    def prediction_type(cls, source: Source, asked: str | None) -> Prediction:
         """ε or v: as asked, else as the model shows. Raises CheckpointError where it does not."""
         return prediction_of(source, asked)
 
     @classmethod
-    def marks(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
+    def marker_tensors(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
         """`v_pred` and `ztsnr` where they hold and are not there; EDM's models have marks of their own."""
         if marked(source) == EDM:
             return {}
-        holds = cls.answers(source, asked) == "v_prediction", zero_terminal_snr(source)
+        holds = cls.prediction_type(source, asked) == "v_prediction", zero_terminal_snr(source)
         said = [mark for mark, is_so in zip(MARKS, holds, strict=True) if is_so]
         return {mark: torch.zeros(0) for mark in said if mark not in source.shapes}
 
