@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..trainer.model.families.latent_diffusion.build import clip_tokenizer
+from ..trainer.model.families import clip_tokenizer
 from ..trainer.sampling.identifier_probe import denoiser_answer
 from ..trainer.subject.identifier import Candidate, rank_by_prior, rare_candidates
 from .base_model import BaseModel

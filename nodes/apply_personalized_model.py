@@ -6,7 +6,6 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.export.difference import difference
 from ..trainer.files.safetensors import read_tensors
 from ..trainer.runs.history import card
 from ..trainer.runs.personalized import Personalized
@@ -52,6 +51,8 @@ class ApplyPersonalizedModel(io.ComfyNode):
         cls, model: Any, clip: Any, personalized_model: Personalized, strength_model: float, strength_clip: float
     ) -> io.NodeOutput:
         """Clones with the subject applied, and the words that call it."""
+        from ..trainer.export.difference import difference
+
         strengths = strength_model, strength_clip
         if personalized_model.method == "lora":
             tensors = read_tensors(personalized_model.file)

@@ -13,7 +13,6 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..trainer.model.families import family_of, fingerprint_of
 from ..trainer.model.source import CheckpointFile
 from .comfy_host import WORK
 
@@ -57,6 +56,8 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
 
 
 def _described(path: Path, sampling: tuple[str, ...]) -> BaseFile:
+    from ..trainer.model.families import family_of, fingerprint_of
+
     source = CheckpointFile(path, "the connected model")
     prediction = family_of(source).answer_in_comfyui(sampling)
     return BaseFile(path, fingerprint_of(source), prediction)

@@ -12,7 +12,6 @@ import comfy.sd
 import folder_paths
 import torch
 
-from ..trainer.model.families import FAMILIES
 from ..trainer.runs.store import Store
 from ..trainer.subject.rare_tokens import Vocabulary
 
@@ -93,6 +92,8 @@ def rare_tokens(clip: Any) -> tuple[Any, type[Vocabulary]] | None:
 
     A family names its text encoders, and so their tokenizers, as the host does.
     """
+    from ..trainer.model.families import FAMILIES
+
     for family in FAMILIES:
         for component, prefix in family.comfyui.items():
             found = getattr(clip.tokenizer, prefix.partition(".")[0], None)

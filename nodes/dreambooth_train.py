@@ -10,7 +10,6 @@ from comfy_api.latest import io
 
 from ..trainer.events import StoppedEarly, Warned
 from ..trainer.methods.lora.start import kept_settings
-from ..trainer.model.families import load_base
 from ..trainer.model.precision import layers_dtype
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
@@ -20,7 +19,6 @@ from ..trainer.runs.personalized import Personalized
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, open_run
 from ..trainer.sampling.class_priors import ClassPriors
-from ..trainer.session.personalize import personalize
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.subject import Subject
 from . import sockets
@@ -129,6 +127,9 @@ def _train_on(
     device: torch.device, base: BaseFile, request: Request, progress: NodeProgress
 ) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
+    from ..trainer.model.families import load_base
+    from ..trainer.session.personalize import personalize
+
     live = load_base(base.path, base.prediction, layers_dtype(request.options, device)).compute_on(device)
     try:
         result, run = personalize(live, request, store(), progress, progress.stop)

@@ -9,9 +9,8 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..trainer.export.conversion import DTYPES, LAYOUTS, LORA_LAYOUTS, Conversion, Layout
-from ..trainer.export.convert import convert
 from ..trainer.files.atomic import numbered
-from ..trainer.model.layers import Layers, layers_in
+from ..trainer.model.layers import Layers
 from ..trainer.model.source import KnownShapes
 from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
@@ -63,6 +62,8 @@ class ExportPersonalizedModel(io.ComfyNode):
         vae: Any = None,
     ) -> io.NodeOutput:
         """The path of what was written."""
+        from ..trainer.export.convert import convert
+
         base, prediction = _base(personalized_model, model, clip, vae)
         with _target(layout, checked_name(name)) as target:
             wanted = Conversion(
@@ -95,6 +96,8 @@ def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path |
 
 
 def _known_layers(result: Personalized) -> Layers | None:
+    from ..trainer.model.layers import layers_in
+
     shapes = store().kept_shapes(result.trained_from)
     return None if shapes is None else layers_in(KnownShapes("the base", shapes))
 

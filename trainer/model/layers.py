@@ -11,7 +11,6 @@ import torch
 
 from ..files.safetensors import Shapes
 from .base import Base
-from .families import family_of, source_of
 from .keys import KeyTable, text_encoder_name
 from .source import Source
 
@@ -102,6 +101,9 @@ def layers_in(base: Path | Source) -> Layers:
 
     Raises CheckpointError for what is of no known family.
     """
+    # the families load libraries that a host need not load when it starts
+    from .families import family_of, source_of
+
     source = source_of(base)
     family = family_of(source)
     tables = family.key_tables(source.shapes)

@@ -12,6 +12,7 @@ from ..base import Base
 from ..fingerprint import fingerprint
 from ..keys import Components
 from ..source import CheckpointFile, Part, PartFiles, Parts, Source, file_shapes, folder_files
+from .latent_diffusion.build import clip_tokenizer as clip_tokenizer
 from .stable_diffusion_1 import StableDiffusion1
 from .stable_diffusion_2 import StableDiffusion2
 from .stable_diffusion_xl import StableDiffusionXL

@@ -1,0 +1,147 @@
+"""Arrows between folders point one way: which module may import which, read off every import statement."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+Name = tuple[str, ...]
+
+MAY_IMPORT = {
+    "files": "",
+    "prompts": "",
+    "events": "",
+    "wording": "",
+    "randomness": "",
+    "out_of_memory": "",
+    "openmp": "",
+    "options": "prompts",
+    "presets": "options",
+    "subject": "files prompts wording",
+    "model": "files options subject.frame subject.rare_tokens",
+    "distributed": "events options out_of_memory",
+    "methods": "files model options randomness",
+    "sampling": "files model subject events out_of_memory randomness",
+    "memory": "files methods model options subject.frame",
+    "training": "distributed memory methods model subject options events wording randomness out_of_memory",
+    "runs": "files methods model sampling subject options prompts events wording",
+    "export": "files methods model runs.personalized subject options",
+}
+"""Part of trainer/ -> the parts that it may import; `session` may import all."""
+HOSTS = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "nodes", "modules", "gradio", "fastapi"}
+HEAVY = {"peft", "diffusers", "transformers", "accelerate"}
+"""What no host's start waits for, and the WebUI's process never imports: its own versions may be others."""
+COMMANDS = {"command_line", "a1111", "bench", "demo", "toybase", "tests"}
+
+
+def modules(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path, everywhere: bool = True) -> Iterator[Name]:
+    """What a module imports: ("trainer", "files", "atomic", "write_whole") of ours, ("torch", "nn") of others.
+
+    everywhere: also within functions and under TYPE_CHECKING.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    folder = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(tree) if everywhere else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = folder[: len(folder) - node.level + 1] if node.level else ()
+            start = (*above, *(node.module or "").split(".")) if node.module else above
+            yield from ((*start, alias.name) for alias in node.names)
+
+
+def ours(name: Name) -> Path | None:
+    """The module of this repository that an import reads, if it is one."""
+    for length in range(len(name), 0, -1):
+        file, package = ROOT.joinpath(*name[:length]).with_suffix(".py"), ROOT.joinpath(*name[:length], "__init__.py")
+        if found := next((path for path in (file, package) if path.is_file()), None):
+            return found
+    return None
+
+
+def allowed(part: str, name: Name) -> bool:
+    return any(
+        name[1 : 1 + len(one)] == one for one in (tuple(p.split(".")) for p in (part, *MAY_IMPORT[part].split()))
+    )
+
+
+def test_every_part_of_the_trainer_has_its_rule() -> None:
+    parts = {
+        path.stem for path in (ROOT / "trainer").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert parts - {"__init__", "session"} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_of_the_trainer_imports_what_stands_below_it(part: str) -> None:
+    files = modules(f"trainer/{part}") or [ROOT / "trainer" / f"{part}.py"]
+    wrong = [
+        f"{file.relative_to(ROOT)}: {'.'.join(name)}"
+        for file in files
+        for name in imports(file)
+        if name[0] == "trainer" and not allowed(part, name)
+    ]
+    assert not wrong
+
+
+def test_the_rules_have_no_circle() -> None:
+    below = {part: {one.split(".")[0] for one in names.split()} for part, names in MAY_IMPORT.items()}
+    while below:
+        lowest = {part for part, names in below.items() if not names & below.keys()}
+        assert lowest, f"a circle among {sorted(below)}"
+        below = {part: names for part, names in below.items() if part not in lowest}
+
+
+def test_the_trainer_knows_no_host_and_no_command() -> None:
+    names = [(file, name) for file in modules("trainer") for name in imports(file)]
+    assert names
+    assert not [(str(file), name) for file, name in names if name[0] in HOSTS | COMMANDS]
+
+
+def test_the_bench_is_reached_by_its_commands_alone() -> None:
+    product = modules("trainer", "nodes", "a1111", "command_line", "demo", "toybase")
+    users = {file.name for file in product for name in imports(file) if name[0] == "bench"}
+    assert users and all(user.startswith("bench_") for user in users)
+    assert not [file for file in modules("bench") for name in imports(file) if name[0] == "command_line"]
+
+
+def test_a_family_is_known_to_its_folder_alone() -> None:
+    families = ("trainer", "model", "families")
+    others = [file for file in modules("trainer", "nodes", "a1111", "command_line") if "families" not in file.parts]
+    assert [file for file in others if any(name[:3] == families for name in imports(file))]
+    wrong = [(str(f), n) for f in others for n in imports(f) if n[:3] == families and ours(n) != ours(families)]
+    assert not wrong
+
+
+def light(start: list[Path], everywhere: Callable[[Path], bool]) -> set[Path]:
+    """The modules that these import, those that they import, and so on; fails where one imports a heavy library."""
+    waiting, seen = list(start), set[Path]()
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in imports(file, everywhere(file)):
+            assert name[0] not in HEAVY, f"{file.relative_to(ROOT)} imports {name[0]}"
+            if target := ours(name):
+                waiting.append(target)
+    return seen
+
+
+def test_the_webui_keeps_its_own_libraries() -> None:
+    """From the extension on: whatever its own modules import, now or later, and what that imports in turn."""
+    seen = light([ROOT / "a1111" / "extension.py"], lambda file: file.parent.name == "a1111")
+    assert ROOT / "trainer" / "options.py" in seen
+
+
+def test_comfyui_starts_without_heavy_libraries() -> None:
+    """Whatever the nodes import when ComfyUI loads them: the rest is imported when a node runs."""
+    assert ROOT / "trainer" / "runs" / "run.py" in light(modules("nodes"), lambda file: False)
