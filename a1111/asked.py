@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from ..command_line.option_flags import field_kinds, flag, said_default
+from ..command_line.option_flags import flag, said_default
 from ..trainer.methods.lora.start import kept_settings, require_continuable
 from ..trainer.model.noise_process import Prediction
-from ..trainer.options import OptionError, TrainOptions
+from ..trainer.options import KINDS, OptionError, TrainOptions
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates, checked_class_noun, checked_identifier, filled
 from ..trainer.runs.personalized import checked_name
@@ -49,8 +49,8 @@ class Asked:
         checked_name(self.name)
         if self.identifier:
             filled(self.instance_prompt, checked_identifier(self.identifier), self.class_noun)
-        if unknown := sorted(set(self.options) - set(field_kinds())):
-            raise OptionError(f"there is no option {unknown[0]!r}; there are: {', '.join(field_kinds())}.")
+        if unknown := sorted(set(self.options) - set(KINDS)):
+            raise OptionError(f"there is no option {unknown[0]!r}; there are: {', '.join(KINDS)}.")
         object.__setattr__(self, "options", {n: _typed(n, v) for n, v in self.options.items() if v not in (None, "")})
         templates = PromptTemplates(self.instance_prompt, self.class_prompt)
         said = TrainOptions(**{**self.options, "method": self.method, "templates": templates})
@@ -133,7 +133,7 @@ def _word(name: str, value: Any) -> str:
 
 
 def _typed(name: str, value: Any) -> Any:
-    kind = field_kinds()[name]
+    kind = KINDS[name]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(value, kind) if kind in (str, bool) else number and math.isfinite(value) and value == kind(value):
         return kind(value)

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from ..command_line.option_flags import BY_PRESET, NONE, field_kinds, said_default
-from ..trainer.options import CHOICES, TEXTS
+from ..command_line.option_flags import BY_PRESET, NONE, said_default
+from ..trainer.options import CHOICES, KINDS, TEXTS
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates
 
@@ -29,7 +29,7 @@ def prompt_controls() -> dict[str, Any]:
 
 def option_controls() -> dict[str, Any]:
     """{field: component}, in rows of three."""
-    names = [name for name in field_kinds() if name not in SHOWN_ELSEWHERE]
+    names = [name for name in KINDS if name not in SHOWN_ELSEWHERE]
     made: dict[str, Any] = {}
     for start in range(0, len(names), COLUMNS):
         with gr.Row():
@@ -50,7 +50,7 @@ def said_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _control(name: str) -> Any:
-    kind, default = field_kinds()[name], said_default(name)
+    kind, default = KINDS[name], said_default(name)
     common = {"label": name.replace("_", " ").capitalize(), "elem_id": f"dreambooth_{name}"}
     if name in CHOICES:
         return gr.Dropdown(list(CHOICES[name]), value=default, info=TEXTS[name], **common)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import fields
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
+from ..trainer.options import CHOICES, DEFAULTS, GROUPS, KINDS, SETTINGS, TEXTS, MethodName, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.prompts import PromptTemplates
 from .launcher import launched_precision
@@ -20,21 +18,15 @@ BY_PRESET = tuple(PRESETS[DEFAULT].options("lora"))
 def add_option_flags(parser: argparse.ArgumentParser) -> None:
     """--preset, a flag for each field, and the prompt templates. What is not said stays out of the namespace."""
     several = "Under `accelerate launch` with several processes, --batch-size is that of each."
-    group = parser.add_argument_group("training", several)
+    groups = {name: parser.add_argument_group(name, several if name == "training" else None) for name in GROUPS}
+    group = groups["training"]
     preset = f"steps, learning rate and rank where nothing else says them (default: {DEFAULT})"
     group.add_argument("--preset", choices=list(PRESETS), default=DEFAULT, help=preset)
-    for name, kind in field_kinds().items():
-        group.add_argument(flag(name), default=argparse.SUPPRESS, **_flag_of(name, kind))
+    for name, one in SETTINGS.items():
+        groups[one.group].add_argument(flag(name), default=argparse.SUPPRESS, **_flag_of(name, KINDS[name]))
     templates = PromptTemplates()
     group.add_argument("--instance-prompt", default=templates.instance, help=f"(default: {templates.instance})")
     add_class_prompt(group)
-
-
-def field_kinds() -> dict[str, type]:
-    """{field of `TrainOptions` that has a text: bool, int, float or str}; a choice is a str."""
-    hints = get_type_hints(TrainOptions)
-    kinds = {name: next(iter(set(get_args(hints[name])) - {NoneType}), hints[name]) for name in TEXTS}
-    return {name: kind if isinstance(kind, type) else str for name, kind in kinds.items()}
 
 
 def flag(name: str) -> str:
@@ -44,7 +36,7 @@ def flag(name: str) -> str:
 
 def said_default(name: str) -> Any:
     """What a field is where nobody says it; None where the preset says it."""
-    return None if name in BY_PRESET else next(field.default for field in fields(TrainOptions) if field.name == name)
+    return None if name in BY_PRESET else DEFAULTS[name]
 
 
 def add_class_prompt(parser: argparse._ActionsContainer) -> None:

@@ -6,12 +6,26 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.options import CHOICES, TEXTS, TrainOptions
+from ..trainer.options import CHOICES, DEFAULTS, KINDS, SETTINGS
 from ..trainer.prompts import PromptTemplates
 from . import sockets
 from .comfy_host import lora_names
 
-DEFAULTS = TrainOptions()
+SHOWN_BEFORE_PROMPT = (
+    "prior_weight", "rank", "alpha", "targets", "batch_size", "accumulation", "train_text_encoder",
+    "text_encoder_learning_rate", "precision", "schedule", "warmup_steps", "max_grad_norm", "weight_decay",
+    "snr_gamma", "checkpointing", "base_in_8_bits", "optimizer", "trained_weights", "fused_backward", "sample_every",
+    "sample_prompt", "sample_count",
+)  # fmt: skip
+SHOWN_AFTER_PROMPT = ("save_every", "state_seconds", "fit_memory")
+"""Saved workflows know widgets by their place."""
+TEMPLATES = PromptTemplates()
+UNSET = "0 leaves it unset."
+ZERO = {
+    "rank": "0: that of continue_from, else the preset's.",
+    **dict.fromkeys(("alpha", "text_encoder_learning_rate", "snr_gamma"), UNSET),
+}
+"""Numbers whose widget may say 0, and what that means."""
 
 
 class DreamBoothOptions(io.ComfyNode):
@@ -20,77 +34,44 @@ class DreamBoothOptions(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
-        templates = DEFAULTS.templates
         return io.Schema(
             node_id="DreamBoothOptions",
             display_name="DreamBooth Options",
             category=sockets.CATEGORY,
             description="Settings of the training beside the few that DreamBoothTrain shows.",
             inputs=[
-                _float("prior_weight", 0.0, 10.0),
-                io.Int.Input("rank", default=0, min=0, max=1024, optional=True,
-                             tooltip=f"{TEXTS['rank']} 0: that of continue_from, else the preset's."),
-                io.Float.Input("alpha", default=0.0, min=0.0, max=1024.0, optional=True, tooltip=_or_unset("alpha")),
-                _combo("targets"),
-                _int("batch_size", 1, 64),
-                _int("accumulation", 1, 256),
-                _switch("train_text_encoder"),
-                io.Float.Input("text_encoder_learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, optional=True,
-                               tooltip=_or_unset("text_encoder_learning_rate")),
-                _combo("precision"),
-                _combo("schedule"),
-                _int("warmup_steps", 0, 100_000),
-                _float("max_grad_norm", 0.01, 100.0),
-                _float("weight_decay", 0.0, 1.0),
-                io.Float.Input("snr_gamma", default=0.0, min=0.0, max=100.0, optional=True,
-                               tooltip=_or_unset("snr_gamma")),
-                _switch("checkpointing"),
-                _switch("base_in_8_bits"),
-                _combo("optimizer"),
-                _combo("trained_weights"),
-                _switch("fused_backward"),
-                _int("sample_every", 0, 100_000),
-                io.String.Input("sample_prompt", default="", optional=True, tooltip=TEXTS["sample_prompt"]),
-                _int("sample_count", 0, 16),
-                io.String.Input("instance_prompt", default=templates.instance, optional=True,
+                *(_input(name) for name in SHOWN_BEFORE_PROMPT),
+                io.String.Input("instance_prompt", default=TEMPLATES.instance, optional=True,
                                 tooltip="Of every photo without a caption: [V] is the identifier, {class} the noun."),
                 io.Combo.Input("continue_from", options=["", *lora_names()], default="", optional=True,
                                tooltip="A LoRA to go on from, with its rank and alpha. Empty: begin anew."),
-                _int("save_every", 0, 100_000),
-                io.Float.Input("state_seconds", default=DEFAULTS.state_seconds, min=0.0, max=86_400.0, step=1.0,
-                               optional=True, tooltip=TEXTS["state_seconds"]),
-                _switch("fit_memory"),
+                *(_input(name) for name in SHOWN_AFTER_PROMPT),
             ],
             outputs=[sockets.Options.Output(display_name="DREAMBOOTH_OPTIONS")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, instance_prompt: str = DEFAULTS.templates.instance, **fields: Any) -> io.NodeOutput:
+    def execute(cls, instance_prompt: str = TEMPLATES.instance, **fields: Any) -> io.NodeOutput:
         """Keyword arguments for `TrainOptions`; checked where the training begins."""
-        for name in ("alpha", "text_encoder_learning_rate", "snr_gamma"):
-            fields[name] = fields.get(name) or None
-        if not fields.get("rank"):
-            fields.pop("rank", None)
-        return io.NodeOutput({**fields, "templates": PromptTemplates(instance_prompt)})
+        said = {name: value or None if name in ZERO else value for name, value in fields.items()}
+        if said.get("rank") is None:
+            said.pop("rank", None)
+        return io.NodeOutput({**said, "templates": PromptTemplates(instance_prompt)})
 
 
-def _int(name: str, low: int, high: int) -> io.Input:
-    return io.Int.Input(name, default=getattr(DEFAULTS, name), min=low, max=high, optional=True, tooltip=TEXTS[name])
-
-
-def _float(name: str, low: float, high: float) -> io.Input:
-    default = getattr(DEFAULTS, name)
-    return io.Float.Input(name, default=default, min=low, max=high, step=0.01, optional=True, tooltip=TEXTS[name])
-
-
-def _combo(name: str) -> io.Input:
-    default = getattr(DEFAULTS, name)
-    return io.Combo.Input(name, options=list(CHOICES[name]), default=default, optional=True, tooltip=TEXTS[name])
-
-
-def _switch(name: str) -> io.Input:
-    return io.Boolean.Input(name, default=getattr(DEFAULTS, name), optional=True, tooltip=TEXTS[name])
-
-
-def _or_unset(name: str) -> str:
-    return f"{TEXTS[name]} 0 leaves it unset."
+def _input(name: str) -> io.Input:
+    """The widget of a field of `TrainOptions`; a number without a default is unset at 0."""
+    one, default, kind = SETTINGS[name], DEFAULTS[name], KINDS[name]
+    shown: dict[str, Any] = {"default": default, "optional": True, "tooltip": one.text}
+    if name in CHOICES:
+        return io.Combo.Input(name, options=list(CHOICES[name]), **shown)
+    if kind is bool:
+        return io.Boolean.Input(name, **shown)
+    if kind is str:
+        return io.String.Input(name, **shown)
+    low = 0 if name in ZERO else one.step if one.open_minimum else one.minimum
+    if name in ZERO:
+        shown |= {"default": 0, "tooltip": f"{one.text} {ZERO[name]}"}
+    if kind is int:
+        return io.Int.Input(name, min=int(low or 0), max=int(one.maximum), **shown)
+    return io.Float.Input(name, min=float(low or 0), max=float(one.maximum), step=one.step, **shown)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .prompts import PromptTemplates
 
@@ -18,17 +18,6 @@ def require(holds: bool, name: str, value: Any, allowed: str) -> None:
     """Raises OptionError where it does not hold."""
     if not holds:
         raise OptionError(f"{name} is {value!r}; it must be {allowed}.")
-
-
-def require_number(name: str, value: Any, kind: type, allowed: str, fits: Callable[[float], bool]) -> None:
-    """Hosts hand over what a workflow or a file says: a text or a NaN is as likely as a number out of range."""
-    number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-    require(
-        number and abs(value) <= sys.float_info.max and fits(value),
-        name,
-        value,
-        f"{'a whole number, ' if kind is int else ''}{allowed}",
-    )
 
 
 def require_levers_that_fit(options: TrainOptions) -> None:
@@ -53,8 +42,6 @@ def require_levers_that_fit(options: TrainOptions) -> None:
             raise OptionError(f"{text}.")
 
 
-__all__ = ["CHOICES", "TEXTS", "MethodName", "OptionError", "Precision", "TrainOptions"]
-
 MethodName = Literal["full", "lora"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
@@ -64,9 +51,40 @@ TrainedWeights = Literal["fp32", "bf16"]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
 
 
-def _says(text: str, changes_weights: bool = True) -> dict[str, Any]:
-    """Metadata: `text` says unit and range to a host's tooltips and to the command line's help."""
-    return {"text": text, "changes_weights": changes_weights}
+GROUPS = ("training", "adapter", "optimizer", "memory", "preview")
+"""What a setting belongs to, in the order in which hosts show them."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a field's check, flag and widget are made of, beside its type and default.
+
+    text: unit and range, for people. minimum: the least value, or with `open_minimum` what it must be above; None:
+    any. maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether
+    the trained weights depend on it, so that it is part of a run's key.
+    """
+
+    text: str
+    group: str
+    minimum: float | None = None
+    open_minimum: bool = False
+    maximum: float = 100_000
+    step: float = 0.01
+    changes_weights: bool = True
+
+    @property
+    def allowed(self) -> str:
+        """The range of a number, in words."""
+        return f"above {self.minimum}" if self.open_minimum else f"{self.minimum} or more"
+
+    def fits(self, value: float) -> bool:
+        """Whether a number is in the range."""
+        return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
+
+
+def setting(group: str, text: str, minimum: float | None = None, **more: Any) -> dict[str, Setting]:
+    """A field's metadata: its Setting."""
+    return {"setting": Setting(text, group, minimum, **more)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,98 +92,159 @@ class TrainOptions:
     """Settings of one run. Those that cannot change the trained weights are outside the run's key."""
 
     method: MethodName = field(
-        default="lora", metadata=_says("lora: a small file. full: a whole checkpoint, as in the paper.")
+        default="lora", metadata=setting("training", "lora: a small file. full: a whole checkpoint, as in the paper.")
     )
-    steps: int = field(default=800, metadata=_says("Optimizer steps, 1 or more (the paper: about 1000)."))
+    steps: int = field(
+        default=800, metadata=setting("training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
+    )
     learning_rate: float = field(
-        default=1e-4, metadata=_says("Of the denoiser, above 0: about 1e-4 for lora, 5e-6 for full.")
+        default=1e-4,
+        metadata=setting(
+            "optimizer",
+            "Of the denoiser, above 0: about 1e-4 for lora, 5e-6 for full.",
+            0,
+            open_minimum=True,
+            maximum=1,
+            step=1e-6,
+        ),
     )
-    seed: int = field(default=0, metadata=_says("Of every random draw, 0 or more."))
-    prior_weight: float = field(default=1.0, metadata=_says("λ, 0 or more; 0 trains without the prior term."))
+    seed: int = field(default=0, metadata=setting("training", "Of every random draw, 0 or more.", 0))
+    prior_weight: float = field(
+        default=1.0, metadata=setting("training", "λ, 0 or more; 0 trains without the prior term.", 0, maximum=10)
+    )
     batch_size: int = field(
-        default=1, metadata=_says("Instance images in a forward, 1 or more; as many prior images go with them.")
+        default=1,
+        metadata=setting(
+            "training", "Instance images in a forward, 1 or more; as many prior images go with them.", 1, maximum=64
+        ),
     )
     accumulation: int = field(
-        default=1, metadata=_says("Forwards whose gradients are averaged into one step, 1 or more.")
+        default=1,
+        metadata=setting("training", "Forwards whose gradients are averaged into one step, 1 or more.", 1, maximum=256),
     )
-    rank: int = field(default=16, metadata=_says("Of the LoRA, 1 or more."))
-    alpha: float | None = field(default=None, metadata=_says("LoRA's scale is alpha / rank; unset, alpha is the rank."))
+    rank: int = field(default=16, metadata=setting("adapter", "Of the LoRA, 1 or more.", 1, maximum=1024))
+    alpha: float | None = field(
+        default=None,
+        metadata=setting(
+            "adapter", "LoRA's scale is alpha / rank; unset, alpha is the rank.", 0, open_minimum=True, maximum=1024
+        ),
+    )
     targets: Targets = field(
         default="transformer",
-        metadata=_says("Layers that get a LoRA: attention projections; all of the transformer; residual blocks too."),
+        metadata=setting(
+            "adapter",
+            "Layers that get a LoRA: attention projections; all of the transformer; residual blocks too.",
+        ),
     )
-    train_text_encoder: bool = field(default=False, metadata=_says("Train the text encoder as well."))
-    text_encoder_learning_rate: float | None = field(default=None, metadata=_says("Above 0; unset, the denoiser's."))
-    schedule: Schedule = field(default="constant", metadata=_says("Of the learning rate."))
-    warmup_steps: int = field(default=0, metadata=_says("Steps over which the learning rate rises, 0 or more."))
-    max_grad_norm: float = field(default=1.0, metadata=_says("Gradients longer than this are cut to it; above 0."))
-    weight_decay: float = field(default=1e-2, metadata=_says("Of the optimizer, 0 or more."))
+    train_text_encoder: bool = field(default=False, metadata=setting("training", "Train the text encoder as well."))
+    text_encoder_learning_rate: float | None = field(
+        default=None,
+        metadata=setting("optimizer", "Above 0; unset, the denoiser's.", 0, open_minimum=True, maximum=1, step=1e-6),
+    )
+    schedule: Schedule = field(default="constant", metadata=setting("optimizer", "Of the learning rate."))
+    warmup_steps: int = field(
+        default=0, metadata=setting("optimizer", "Steps over which the learning rate rises, 0 or more.", 0)
+    )
+    max_grad_norm: float = field(
+        default=1.0,
+        metadata=setting(
+            "optimizer", "Gradients longer than this are cut to it; above 0.", 0, open_minimum=True, maximum=100
+        ),
+    )
+    weight_decay: float = field(
+        default=1e-2, metadata=setting("optimizer", "Of the optimizer, 0 or more.", 0, maximum=1)
+    )
     snr_gamma: float | None = field(
-        default=None, metadata=_says("γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.")
+        default=None,
+        metadata=setting(
+            "training",
+            "γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.",
+            0,
+            open_minimum=True,
+            maximum=100,
+        ),
     )
     precision: Precision = field(
         default="auto",
-        metadata=_says(
-            "Of the forward; the optimizer stays float32, and so do trained weights unless they are asked in bf16."
+        metadata=setting(
+            "memory",
+            "Of the forward; the optimizer stays float32, and so do trained weights unless they are asked in bf16.",
         ),
     )
     checkpointing: bool = field(
-        default=False, metadata=_says("Recompute activations, not keep them: less memory, about a third slower.")
+        default=False,
+        metadata=setting("memory", "Recompute activations, not keep them: less memory, about a third slower."),
     )
     memory: Memory = field(
         default="auto",
-        metadata=_says(
+        metadata=setting(
+            "memory",
             "What the training has to fit in: auto is what is free on the device. It then sets checkpointing, "
-            "base_in_8_bits, optimizer, trained_weights and fused_backward by itself; off leaves them as they are."
+            "base_in_8_bits, optimizer, trained_weights and fused_backward by itself; off leaves them as they are.",
         ),
     )
     base_in_8_bits: bool = field(
-        default=False, metadata=_says("LoRA: keep the frozen base in 8 bits, half of bf16; slower.")
+        default=False, metadata=setting("memory", "LoRA: keep the frozen base in 8 bits, half of bf16; slower.")
     )
     optimizer: OptimizerName = field(
-        default="adamw", metadata=_says("adafactor keeps next to nothing beside the weights, adamw twice their size.")
+        default="adamw",
+        metadata=setting("optimizer", "adafactor keeps next to nothing beside the weights, adamw twice their size."),
     )
     trained_weights: TrainedWeights = field(
-        default="fp32", metadata=_says("full: bf16, rounded stochastically, is half of fp32; with adafactor.")
+        default="fp32",
+        metadata=setting("memory", "full: bf16, rounded stochastically, is half of fp32; with adafactor."),
     )
     fused_backward: bool = field(
         default=False,
-        metadata=_says("Use each gradient and free it at once; max_grad_norm is then of each weight's own gradient."),
+        metadata=setting(
+            "memory", "Use each gradient and free it at once; max_grad_norm is then of each weight's own gradient."
+        ),
     )
     fit_memory: bool = field(
         default=False,
-        metadata=_says("Where memory runs out, go on with checkpointing, then with smaller batches.", False),
+        metadata=setting(
+            "memory",
+            "Where memory runs out, go on with checkpointing, then with smaller batches.",
+            changes_weights=False,
+        ),
     )
     templates: PromptTemplates = field(default_factory=PromptTemplates)
     state_seconds: float = field(
-        default=30.0, metadata=_says("Seconds between states that a run can be resumed from; 0 keeps none.", False)
+        default=30.0,
+        metadata=setting(
+            "preview",
+            "Seconds between states that a run can be resumed from; 0 keeps none.",
+            0,
+            maximum=86_400,
+            step=1,
+            changes_weights=False,
+        ),
     )
     save_every: int = field(
-        default=0, metadata=_says("Steps between files to choose the best from; 0 saves the last only.", False)
+        default=0,
+        metadata=setting(
+            "preview", "Steps between files to choose the best from; 0 saves the last only.", 0, changes_weights=False
+        ),
     )
     sample_every: int = field(
-        default=0, metadata=_says("Steps between sample pictures; 0 draws them at the end only.", False)
+        default=0,
+        metadata=setting(
+            "preview", "Steps between sample pictures; 0 draws them at the end only.", 0, changes_weights=False
+        ),
     )
     sample_prompt: str = field(
-        default="", metadata=_says("Empty: the instance prompt. [V] and {class} are filled in.", False)
+        default="",
+        metadata=setting(
+            "preview", "Empty: the instance prompt. [V] and {class} are filled in.", changes_weights=False
+        ),
     )
-    sample_count: int = field(default=2, metadata=_says("Pictures of a sample, 0 or more.", False))
+    sample_count: int = field(
+        default=2, metadata=setting("preview", "Pictures of a sample, 0 or more.", 0, maximum=16, changes_weights=False)
+    )
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
-        for name in ("steps", "batch_size", "accumulation", "rank"):
-            require_number(name, getattr(self, name), int, "1 or more", lambda value: value >= 1)
-        for name in ("seed", "warmup_steps", "sample_every", "save_every", "sample_count"):
-            require_number(name, getattr(self, name), int, "0 or more", lambda value: value >= 0)
-        for name in ("prior_weight", "weight_decay", "state_seconds"):
-            require_number(name, getattr(self, name), float, "0 or more", lambda value: value >= 0)
-        for name in ("learning_rate", "max_grad_norm", "alpha", "text_encoder_learning_rate", "snr_gamma"):
-            if getattr(self, name) is not None or name in ("learning_rate", "max_grad_norm"):
-                require_number(name, getattr(self, name), float, "above 0", lambda value: value > 0)
-        for name in ("train_text_encoder", "checkpointing", "fit_memory", "base_in_8_bits", "fused_backward"):
-            require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
-        require(isinstance(self.sample_prompt, str), "sample_prompt", self.sample_prompt, "a text")
+        for name in SETTINGS:
+            _check(name, getattr(self, name))
         require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
         require_levers_that_fit(self)
 
@@ -187,15 +266,37 @@ class TrainOptions:
         return {**values, "templates": {"instance": templates.instance, "class": templates.class_}}
 
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "method": get_args(MethodName),
-    "precision": get_args(Precision),
-    "schedule": get_args(Schedule),
-    "targets": get_args(Targets),
-    "memory": get_args(Memory),
-    "optimizer": get_args(OptimizerName),
-    "trained_weights": get_args(TrainedWeights),
-}
-TEXTS: dict[str, str] = {f.name: f.metadata["text"] for f in fields(TrainOptions) if "text" in f.metadata}
+SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(TrainOptions) if f.metadata}
+"""{field: its Setting}: every field but `templates`."""
+TEXTS: dict[str, str] = {name: one.text for name, one in SETTINGS.items()}
 """{field: its unit and range}, for people."""
-_IN_KEY = {f.name for f in fields(TrainOptions) if f.metadata.get("changes_weights", True)}
+DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(TrainOptions) if f.name in SETTINGS}
+_HINTS = get_type_hints(TrainOptions)
+CHOICES: dict[str, tuple[str, ...]] = {
+    name: get_args(_HINTS[name]) for name in SETTINGS if get_origin(_HINTS[name]) is Literal
+}
+"""{field: the words that it may be}, of those that are a choice."""
+KINDS: dict[str, type] = {
+    name: str if name in CHOICES else next(iter({*get_args(_HINTS[name])} - {NoneType}), _HINTS[name])
+    for name in SETTINGS
+}
+"""{field: bool, int, float or str}; a choice is a str. A field without a default may be None as well."""
+_IN_KEY = {"templates", *(name for name, one in SETTINGS.items() if one.changes_weights)}
+
+
+def _check(name: str, value: Any) -> None:
+    """Raises OptionError where a field's value is not of its kind or out of its range."""
+    kind, one = KINDS[name], SETTINGS[name]
+    if value is None and DEFAULTS[name] is None:
+        return
+    if name in CHOICES:
+        require(value in CHOICES[name], name, value, f"one of {', '.join(CHOICES[name])}")
+    elif kind is bool:
+        require(isinstance(value, bool), name, value, "true or false")
+    elif kind is str:
+        require(isinstance(value, str), name, value, "a text")
+    else:
+        # Hosts hand over what a workflow or a file says: a text or a NaN is as likely as a number out of range.
+        number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+        allowed = f"{'a whole number, ' if kind is int else ''}{one.allowed}"
+        require(number and abs(value) <= sys.float_info.max and one.fits(value), name, value, allowed)

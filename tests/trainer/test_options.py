@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import GROUPS, KINDS, SETTINGS, OptionError, TrainOptions
 from dreambooth_nodes.trainer.prompts import PromptTemplates
 from dreambooth_nodes.trainer.runs.personalized import FileNameError, checked_name
 
@@ -38,6 +38,20 @@ def test_an_option_out_of_range_is_refused_by_name_and_value(change: dict[str, A
     ((name, value),) = change.items()
     with pytest.raises(OptionError, match=f"{name} is {value!r}"):
         TrainOptions(**change)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind in (int, float)])
+def test_a_number_just_out_of_its_range_is_refused_and_its_least_value_is_taken(name: str) -> None:
+    one, kind = SETTINGS[name], KINDS[name]
+    assert one.minimum is not None and one.maximum > one.minimum
+    least = one.minimum + (one.open_minimum and 1e-9)
+    assert getattr(TrainOptions(**{name: kind(least)}), name) == least
+    with pytest.raises(OptionError, match=f"{name} is .*{one.allowed}"):
+        TrainOptions(**{name: kind(one.minimum) if one.open_minimum else kind(one.minimum - 1)})
+
+
+def test_every_setting_belongs_to_a_group() -> None:
+    assert {one.group for one in SETTINGS.values()} == set(GROUPS)
 
 
 def test_previews_are_outside_the_key_and_the_rest_is_in_it() -> None:
