@@ -24,7 +24,7 @@ def planned(
     """The set as it will be: its folder and number are known before a picture is drawn. Raises PriorsError."""
     width, height = base.size(arguments)
     recipe = PriorRecipe(
-        base=base.fingerprint,
+        base_fingerprint=base.fingerprint,
         class_noun=noun,
         prompt=prompt,
         sampler=base.family.sampler,

@@ -103,7 +103,7 @@ class GenerateClassPriors(io.ComfyNode):
         """The set on disk, and its first few pictures."""
         noun = class_noun.strip() or subject.class_noun
         recipe = PriorRecipe(
-            base=base_file(model, clip, vae).fingerprint,
+            base_fingerprint=base_file(model, clip, vae).fingerprint,
             class_noun=noun,
             prompt=PromptTemplates(class_=class_prompt).class_prompt(noun),
             sampler=sampler_name,

@@ -27,9 +27,9 @@ def uniform(seed: int, stream: str, indices: Sequence[int]) -> Tensor:
     return torch.cat([torch.rand(1, generator=generator(seed, stream, i)) for i in indices])
 
 
-def order(seed: int, stream: str, count: int, visit: int) -> int:
-    """Which of `count` items the `visit`-th draw takes: every epoch is a fresh permutation."""
-    epoch, place = divmod(visit, count)
+def order(seed: int, stream: str, count: int, index: int) -> int:
+    """Which of `count` items the draw number `index` takes: every epoch is a fresh permutation."""
+    epoch, place = divmod(index, count)
     return int(torch.randperm(count, generator=generator(seed, stream, epoch))[place])
 
 

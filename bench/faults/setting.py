@@ -74,8 +74,8 @@ def prepare(folder: Path) -> Setting:
         learning_rate=1e-3, sample_count=1, sample_every=PICTURE, save_every=BETWEEN, state_seconds=1e-9,
     )  # fmt: skip
     recipe = PriorRecipe(
-        base=base.fingerprint, class_noun=NOUN, prompt=f"a {NOUN}", sampler="euler_ancestral", steps=1, guidance=1.0,
-        width=SIDE, height=SIDE, seed=0,
+        base_fingerprint=base.fingerprint, class_noun=NOUN, prompt=f"a {NOUN}", sampler="euler_ancestral", steps=1,
+        guidance=1.0, width=SIDE, height=SIDE, seed=0,
     )  # fmt: skip
     request = Request(subject=subject, identifier=IDENTIFIER, options=options, name=NAME)
     _encode_before(base, request, recipe, folder / "before")

@@ -105,7 +105,7 @@ class Materials:
     def recipe(self, class_noun: str, guidance: float) -> PriorRecipe:
         """How the class images are drawn: by an ancestral sampler, as the paper has it."""
         return PriorRecipe(
-            base=self.fingerprint,
+            base_fingerprint=self.fingerprint,
             class_noun=class_noun,
             prompt=f"a {class_noun}",
             sampler="euler_ancestral",

@@ -55,5 +55,5 @@ def begun(base: Base, request: Request) -> Training:
     """A training as `personalize` begins it."""
     prompts, instance, prior = encode_request(base, request, never)
     METHODS[request.options.method]().attach(base, request.options)
-    batches = Batches(instance, prior, base.process, request.options.seed, request.options.batch_size)
+    batches = Batches(instance, prior, base.noise_process, request.options.seed, request.options.batch_size)
     return Training(base, batches, prompts, request.options)

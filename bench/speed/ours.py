@@ -99,7 +99,7 @@ def class_priors(materials: Materials, task: Task, base: Base, folder: Path) -> 
 def recipe_of(base: Base, settings: SamplerSettings) -> PriorRecipe:
     """How class images of this base are drawn."""
     return PriorRecipe(
-        base=base.fingerprint,
+        base_fingerprint=base.fingerprint,
         class_noun=CLASS_NOUN,
         prompt=f"a {CLASS_NOUN}",
         sampler=settings.sampler,

@@ -17,7 +17,7 @@ def trainer_picture(base: Base) -> np.ndarray:
     assert base.prediction == "epsilon"
     told = base.encode_prompts([PROMPT])
     timesteps = torch.tensor([LAST_TIMESTEP, 0])
-    sigmas = [*base.process.signal_to_noise(timesteps).rsqrt(), torch.tensor(0.0)]
+    sigmas = [*base.noise_process.signal_to_noise(timesteps).rsqrt(), torch.tensor(0.0)]
     side = SIDE // base.pixels_per_latent
     noise = torch.randn(1, base.latent_channels, side, side, generator=torch.Generator().manual_seed(SEED))
     x = noise * (1 + sigmas[0] ** 2).sqrt()

@@ -41,7 +41,7 @@ def subject() -> Subject:
 
 def recipe(drawn_by: Base, **changes: object) -> priors.PriorRecipe:
     fields = {
-        "base": drawn_by.fingerprint,
+        "base_fingerprint": drawn_by.fingerprint,
         "class_noun": "dog",
         "prompt": "a dog",
         "sampler": "euler_ancestral",
@@ -69,7 +69,7 @@ def drawer(base: Base, drawn: list[int] | None = None) -> priors.Draw:
 
 @pytest.fixture(scope="session")
 def class_priors(base: Base, tmp_path_factory: pytest.TempPathFactory) -> priors.ClassPriors:
-    return priors.complete(recipe(base), 3, tmp_path_factory.mktemp("priors"), drawer(base), 3)
+    return priors.draw_missing(recipe(base), 3, tmp_path_factory.mktemp("priors"), drawer(base), 3)
 
 
 @pytest.fixture

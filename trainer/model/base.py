@@ -40,7 +40,7 @@ class Base(Family):
     tokenizer: Any
     text_encoders: dict[str, Any]
     tables: dict[str, KeyTable]
-    process: NoiseProcess
+    noise_process: NoiseProcess
     prediction: str | None = None
     source: Source
     fingerprint: str
@@ -120,7 +120,7 @@ class Base(Family):
         """Compute on `device`, and move each component there when it is needed; see `placement`. Returns self."""
         # With its index: "cuda" is not equal to the "cuda:0" that tensors say they are on.
         self.computes_on = torch.empty(0, device=device).device
-        self.process = self.process.to(device)
+        self.noise_process = self.noise_process.to(device)
         return self
 
     def freeze(self) -> None:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def find_finished(request: Request, base: str, store: Store) -> tuple[Personalized, Run] | None:
+def find_finished(request: Request, base_fingerprint: str, store: Store) -> tuple[Personalized, Run] | None:
     """The finished result of the same run on the base with this fingerprint, if it is on disk.
 
     Its state is removed where a process died before it could.
     """
-    run = open_run(request.key(base), store)
+    run = open_run(request.key(base_fingerprint), store)
     found = run.result()
     if found is None:
         return None
@@ -71,15 +71,15 @@ class ResumeError(ValueError):
     """There is no such run to go on with; the message says what differs from the one that there is."""
 
 
-def require_resumable(request: Request, base: str, store: Store) -> Run:
+def require_resumable(request: Request, base_fingerprint: str, store: Store) -> Run:
     """The unfinished or finished run of this very request. Raises ResumeError where there is none."""
-    run = open_run(request.key(base), store)
+    run = open_run(request.key(base_fingerprint), store)
     if run.state.is_file() or run.result():
         return run
     unfinished = [other for other in runs(store) if other.state.is_file() and other.record["name"] == request.name]
     if not unfinished:
         raise ResumeError(f"There is no unfinished run of {request.name!r} in {store.work}.")
-    differing = "; ".join(differences(unfinished[0].record["asked"], request.asked(base)))
+    differing = "; ".join(differences(unfinished[0].record["asked"], request.asked(base_fingerprint)))
     raise ResumeError(f"The unfinished run of {request.name!r} was asked for otherwise: {differing}.")
 
 

@@ -43,21 +43,21 @@ class Request:
         if self.continue_from is not None:
             require_continuable(self.continue_from, self.options)
 
-    def key(self, base: str) -> str:
+    def key(self, base_fingerprint: str) -> str:
         """The run's key on the base with this fingerprint: SHA-256 (hex) of all that decides the trained weights.
 
         A name or a preview is not among it. Raises PriorsError if the priors do not fit the base.
         """
-        return hashlib.sha256(json.dumps(self.asked(base), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.asked(base_fingerprint), sort_keys=True).encode()).hexdigest()
 
-    def asked(self, base: str) -> dict[str, Any]:
+    def asked(self, base_fingerprint: str) -> dict[str, Any]:
         """All that decides the trained weights, ready for JSON. Raises PriorsError if the priors do not fit."""
         subject = self.subject
         if self.priors is not None:
-            self.priors.require_match(base, subject.class_noun, subject.width, subject.height)
+            self.priors.require_match(base_fingerprint, subject.class_noun, subject.width, subject.height)
         return {
             "format": FORMAT,
-            "base": base,
+            "base": base_fingerprint,
             "prediction": self.prediction,
             "subject": subject.fingerprint,
             "identifier": self.identifier,
@@ -66,7 +66,7 @@ class Request:
             "continue_from": None if self.continue_from is None else file_sha256(self.continue_from),
         }
 
-    def record(self, base: str) -> dict[str, Any]:
+    def record(self, base_fingerprint: str) -> dict[str, Any]:
         """What the run's record says of it, ready for JSON."""
         noun = self.subject.class_noun
         return {
@@ -75,9 +75,9 @@ class Request:
             "identifier": self.identifier,
             "class_noun": noun,
             "method": self.options.method,
-            "base": base,
+            "base": base_fingerprint,
             "photos": len(self.subject.photos),
             "priors": 0 if self.priors is None else self.priors.count,
             "settings": self.options.settings,
-            "asked": self.asked(base),
+            "asked": self.asked(base_fingerprint),
         }

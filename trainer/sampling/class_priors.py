@@ -36,7 +36,7 @@ class PriorsError(ValueError):
 class PriorRecipe:
     """Everything that decides the pictures of a set, their number aside. Sizes in pixels."""
 
-    base: str
+    base_fingerprint: str
     class_noun: str
     prompt: str
     sampler: str
@@ -71,9 +71,9 @@ class ClassPriors:
         for index in range(min(self.count, at_most or self.count)):
             yield read_photo(picture_path(self.folder, index), self.recipe.width, self.recipe.height)
 
-    def require_match(self, base: str, class_noun: str, width: int, height: int) -> None:
+    def require_match(self, base_fingerprint: str, class_noun: str, width: int, height: int) -> None:
         """Raises PriorsError when these pictures are of another base, class or size."""
-        expected = {"base": base, "class_noun": class_noun, "width": width, "height": height}
+        expected = {"base_fingerprint": base_fingerprint, "class_noun": class_noun, "width": width, "height": height}
         for name, value in expected.items():
             found = getattr(self.recipe, name)
             if found != value:
@@ -83,7 +83,7 @@ class ClassPriors:
                 )
 
 
-NAMES = {"base": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
+NAMES = {"base_fingerprint": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
 
 
 def draw_missing(

@@ -19,8 +19,8 @@ def denoiser_answer(base: Base) -> Answer:
     """ε of `base` for prompts, on one fixed batch of noise at four noise levels: [prompts, 4, C, h, w]."""
     side = _latent_side(base)
     noise = randomness.normal(0, "probe", range(len(PROBED)), (base.latent_channels, side, side)).to(base.device)
-    timesteps = base.process.draw_timesteps(torch.tensor(PROBED, device=base.device))
-    noisy = base.process.add_noise(torch.zeros_like(noise), noise, timesteps)
+    timesteps = base.noise_process.draw_timesteps(torch.tensor(PROBED, device=base.device))
+    noisy = base.noise_process.add_noise(torch.zeros_like(noise), noise, timesteps)
 
     @torch.no_grad()
     def answer(prompts: Sequence[str]) -> Tensor:
@@ -36,10 +36,10 @@ def _epsilon(base: Base, noisy: Tensor, timesteps: Tensor, conditioning: Conditi
     side = noisy.shape[-1] * base.pixels_per_latent
     told = rows | base.frame_conditioning([Frame.whole(side, side)] * len(noisy))
     answer = base.predict(noisy, timesteps, told).float().cpu()
-    if getattr(base.process, "prediction", "epsilon") == "epsilon":
+    if getattr(base.noise_process, "prediction", "epsilon") == "epsilon":
         return answer
     # ε = α_t·v + σ_t·z_t, and α_t² = snr / (1 + snr).
-    snr = base.process.signal_to_noise(timesteps).cpu().view(-1, 1, 1, 1)
+    snr = base.noise_process.signal_to_noise(timesteps).cpu().view(-1, 1, 1, 1)
     return (snr.sqrt() * answer + noisy.cpu()) / (1 + snr).sqrt()
 
 

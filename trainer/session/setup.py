@@ -45,7 +45,7 @@ def build_training(base: Base, options: TrainOptions, encoded: Encoded | None, p
     prompts, instance, prior = broadcast_encoding(encoded, processes, base.device)
     own = own_options(options, processes)
     place = (own.batch_size, processes.rank, processes.count)
-    batches = Batches(instance, prior, base.process, options.seed, *place)
+    batches = Batches(instance, prior, base.noise_process, options.seed, *place)
     return Training(base, batches, prompts, own, processes)
 
 

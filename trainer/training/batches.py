@@ -1,4 +1,4 @@
-"""Which images, noise and timesteps a visit takes: a pure function of (seed, visit)."""
+"""Which images, noise and timesteps a index takes: a pure function of (seed, index)."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ class Batch:
 class Batches:
     """All batches of a run. Timesteps and noise are independent for each image of either half.
 
-    batch_size: in each of `processes`, which take what one process with all of it would; rank: of this one.
+    batch_size: of each of `world_size` processes, which take what one process with all of it would; rank: of this one.
     """
 
     instance: EncodedImages
     prior: EncodedImages | None
-    process: NoiseProcess
+    noise_process: NoiseProcess
     seed: int
     batch_size: int
     rank: int = 0
-    processes: int = 1
+    world_size: int = 1
 
-    def __getitem__(self, visit: int) -> Batch:
-        """The `visit`-th batch, 0 or more."""
-        instance, prompts, frames = self._half("instance", self.instance, visit)
+    def __getitem__(self, index: int) -> Batch:
+        """Batch number `index`, 0 or more."""
+        instance, prompts, frames = self._half("instance", self.instance, index)
         if self.prior is None:
             return Batch(instance, None, prompts, frames)
-        prior, prior_prompts, prior_frames = self._half("prior", self.prior, visit)
+        prior, prior_prompts, prior_frames = self._half("prior", self.prior, index)
         both = {name: torch.cat([rows, prior_frames[name]]) for name, rows in frames.items()}
         return Batch(instance, prior, prompts + prior_prompts, both)
 
-    def _half(self, stream: str, images: EncodedImages, visit: int) -> tuple[Examples, tuple[int, ...], Conditioning]:
-        first = (visit * self.processes + self.rank) * self.batch_size
+    def _half(self, stream: str, images: EncodedImages, index: int) -> tuple[Examples, tuple[int, ...], Conditioning]:
+        first = (index * self.world_size + self.rank) * self.batch_size
         samples = range(first, first + self.batch_size)
         rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
         mean, std = take_rows(images.posterior.mean, rows), take_rows(images.posterior.std, rows)
         x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
         noise = self._normal(f"{stream}.noise", samples, mean)
         uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
-        timesteps = self.process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
+        timesteps = self.noise_process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
         mask = None if images.masks is None else take_rows(images.masks, rows)
         frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
         return Examples(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames

@@ -116,7 +116,7 @@ class Training:
             conditioning = self.prompts.rows(self.base, batch.prompts) | batch.frames
             return dreambooth_loss(
                 lambda z, t: self.base.predict(z, t, conditioning),
-                self.base.process,
+                self.base.noise_process,
                 batch.instance,
                 batch.prior,
                 self.options.prior_weight,

@@ -61,7 +61,7 @@ def _begun(setting: Setting) -> tuple[Training, Lora]:
     prompts, instance, prior = encode_request(setting.base, setting.request, never)
     method = Lora()
     method.attach(setting.base, setting.request.options)
-    batches = Batches(instance, prior, setting.base.process, 0, 1)
+    batches = Batches(instance, prior, setting.base.noise_process, 0, 1)
     training = Training(setting.base, batches, prompts, setting.request.options)
     training.step(0)
     return training, method

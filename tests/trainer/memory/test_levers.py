@@ -73,7 +73,7 @@ def training(base: Base, encoded: Encoded) -> Callable[..., Training]:
         METHODS[options.method]().attach(own, options)
         prompts, *images = encoded
         instance, prior = map(cropped, images) if options.precision == "bf16" else images
-        return Training(own, Batches(instance, prior, own.process, 0, options.batch_size), prompts, options)
+        return Training(own, Batches(instance, prior, own.noise_process, 0, options.batch_size), prompts, options)
 
     return new
 

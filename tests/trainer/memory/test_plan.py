@@ -37,7 +37,7 @@ def real_training(base: Base, subject: Subject, options: TrainOptions) -> Traini
     prompts = encode_prompts(own, ["a olt dog"], False)
     instance = encode_images(own, subject.photos[:2], [0, 0])
     METHODS[options.method]().attach(own, options)
-    return Training(own, Batches(instance, None, own.process, 0, options.batch_size), prompts, options)
+    return Training(own, Batches(instance, None, own.noise_process, 0, options.batch_size), prompts, options)
 
 
 @pytest.mark.parametrize(

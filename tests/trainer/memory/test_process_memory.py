@@ -66,7 +66,7 @@ def one_step(family: str, changes: dict[str, Any]) -> tuple[int, float]:
     latents = torch.randn(1, 4, SIDE // 8, SIDE // 8)
     frames = base.frame_conditioning([Frame.whole(SIDE, SIDE)])
     halves = [EncodedImages(Posterior(latents, latents.abs()), None, (row,), frames) for row in (0, 1)]
-    training = Training(base, Batches(*halves, base.process, 0, 1), prompts, options)
+    training = Training(base, Batches(*halves, base.noise_process, 0, 1), prompts, options)
     # What was freed when the weights were made smaller goes back to the system.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")

@@ -51,7 +51,7 @@ def train(toybase: Path) -> float:
     METHODS["lora"]().attach(base, options)
     photos = read_folder(ROOT / "toybase" / "subjects" / "spotted_dog", SIZE, SIZE)[:2]
     prompts, images = encode_prompts(base, ["a olt dog"], False), encode_images(base, photos, [0, 0])
-    run = Training(base, Batches(images, None, base.process, 0, 1), prompts, options)
+    run = Training(base, Batches(images, None, base.noise_process, 0, 1), prompts, options)
     return [float(run.step(index).total) for index in range(options.steps)][-1]
 
 

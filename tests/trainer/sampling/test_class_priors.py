@@ -31,7 +31,9 @@ def test_a_complete_set_is_reused_and_a_partial_one_completed(base: Base, tmp_pa
     assert picture_path(first.folder, 1).read_bytes() == whole[1]
 
 
-@pytest.mark.parametrize("change", [{"prompt": "a cat"}, {"seed": 1}, {"base": "0" * 64}, {"guidance": 5.0}])
+@pytest.mark.parametrize(
+    "change", [{"prompt": "a cat"}, {"seed": 1}, {"base_fingerprint": "0" * 64}, {"guidance": 5.0}]
+)
 def test_a_changed_recipe_never_meets_another_sets_files(base: Base, change: dict[str, object]) -> None:
     assert recipe(base).fingerprint != recipe(base, **change).fingerprint
 

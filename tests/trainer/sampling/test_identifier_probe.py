@@ -34,8 +34,8 @@ def test_layers_in_bf16_answer_nearly_the_same(base: Base, toybase_file: Path) -
 def test_a_prediction_of_v_is_turned_into_noise(new_base: Callable[[], Base]) -> None:
     """The ε and the x that z_t was made of must give the model's v back."""
     base = new_base()
-    assert isinstance(base.process, Diffusion)
-    process = base.process = Diffusion(base.process.alphas_cumprod, "v_prediction")
+    assert isinstance(base.noise_process, Diffusion)
+    process = base.noise_process = Diffusion(base.noise_process.alphas_cumprod, "v_prediction")
     epsilon = denoiser_answer(base)(["a dog"])[0]
     t = process.draw_timesteps(torch.tensor(PROBED))
     z = process.add_noise(

@@ -1,4 +1,4 @@
-"""Batches: a pure function of (seed, visit), whatever the batch size."""
+"""Batches: a pure function of (seed, index), whatever the batch size."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_two_small_batches_are_one_large() -> None:
 
 @pytest.mark.parametrize(("processes", "each"), [(2, 1), (2, 3), (3, 2)])
 def test_processes_take_what_one_takes_with_all_of_the_batch(processes: int, each: int) -> None:
-    together = [replace(batches(each, spread=0.5), rank=rank, processes=processes) for rank in range(processes)]
-    for visit in (0, 4):
-        whole, shares = batches(each * processes, spread=0.5)[visit], [own[visit] for own in together]
+    together = [replace(batches(each, spread=0.5), rank=rank, world_size=processes) for rank in range(processes)]
+    for index in (0, 4):
+        whole, shares = batches(each * processes, spread=0.5)[index], [own[index] for own in together]
         for half in ("instance", "prior"):
             for part in ("x", "noise", "timesteps"):
                 joined = torch.cat([getattr(getattr(share, half), part) for share in shares])
@@ -55,22 +55,22 @@ def test_a_visit_is_the_same_whenever_it_is_asked_for() -> None:
 
 
 def test_every_photo_is_seen_once_an_epoch_with_its_own_mask() -> None:
-    seen = [batches()[visit].instance for visit in range(5)]
+    seen = [batches()[index].instance for index in range(5)]
     assert sorted(float(half.x[0, 0, 0, 0]) for half in seen) == [0, 1, 2, 3, 4]
     assert all(half.mask is not None and float(half.mask.mean()) == float(half.x.mean()) for half in seen)
 
 
 def test_the_halves_draw_timesteps_and_noise_independently() -> None:
-    drawn = [batches()[visit] for visit in range(64)]
+    drawn = [batches()[index] for index in range(64)]
     pairs = torch.stack([torch.stack([b.instance.timesteps[0], b.prior.timesteps[0]]) for b in drawn if b.prior])
     assert abs(float(torch.corrcoef(pairs.float().t())[0, 1])) < 0.35
     assert all(b.prior and not torch.equal(b.instance.noise, b.prior.noise) for b in drawn)
 
 
 def test_the_posterior_is_drawn_anew_at_each_visit() -> None:
-    visits = [batches(spread=0.5)[visit].instance.x for visit in range(500)]
+    visits = [batches(spread=0.5)[index].instance.x for index in range(500)]
     drawn = torch.stack(visits).flatten()
-    exact = torch.stack([batches()[visit].instance.x for visit in range(500)]).flatten()
+    exact = torch.stack([batches()[index].instance.x for index in range(500)]).flatten()
     assert abs(float((drawn - exact).std()) - 0.5) < 0.03
     assert abs(float((drawn - exact).mean())) < 0.03
 

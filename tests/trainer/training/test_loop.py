@@ -27,7 +27,7 @@ def training(base: Base, subject: Subject, **changes: Any) -> Training:
     instance = encode_images(base, subject.photos, [0] * len(subject.photos))
     prior = encode_images(base, subject.photos[:3], [1] * 3)
     Lora().attach(base, options)
-    return Training(base, Batches(instance, prior, base.process, 0, options.batch_size), prompts, options)
+    return Training(base, Batches(instance, prior, base.noise_process, 0, options.batch_size), prompts, options)
 
 
 def weights_after(step: Training) -> torch.Tensor:

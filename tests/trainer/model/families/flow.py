@@ -74,7 +74,7 @@ class TinyFlow(Base):
         self.denoiser, self.vae = modules["denoiser"], modules["vae"]
         self.text_encoders = {"text_encoder": modules["text_encoder"]}
         self.tokenizer = ByT5Tokenizer()
-        self.process = Flow()
+        self.noise_process = Flow()
         self.freeze()
 
     @classmethod

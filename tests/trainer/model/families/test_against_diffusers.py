@@ -48,7 +48,7 @@ def test_the_loss_of_a_step_is_the_papers(family: str, file: Path, theirs: Any, 
     base = load_base(file, prediction)
     told = base.encode_prompts(PROMPTS) | base.frame_conditioning([Frame.whole(SIDE, SIDE)] * 2)
     halves = [Examples(x[i : i + 1], noise[i : i + 1], t[i : i + 1]) for i in (0, 1)]
-    losses = dreambooth_loss(lambda z, t: base.predict(z, t, told), base.process, *halves, prior_weight=0.7)
+    losses = dreambooth_loss(lambda z, t: base.predict(z, t, told), base.noise_process, *halves, prior_weight=0.7)
     torch.testing.assert_close(losses.instance, instance, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(losses.total, instance + 0.7 * prior, rtol=1e-4, atol=1e-4)
 

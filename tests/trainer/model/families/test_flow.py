@@ -63,19 +63,19 @@ def test_the_loss_is_the_flows(flow: Base) -> None:
     ).sample  # fmt: skip
     expected = ((answer - (noise - x)) ** 2).mean()
     half = Examples(x, noise, t * TIMES)
-    losses = dreambooth_loss(lambda z, t: flow.predict(z, t, told), flow.process, half, None, prior_weight=0)
+    losses = dreambooth_loss(lambda z, t: flow.predict(z, t, told), flow.noise_process, half, None, prior_weight=0)
     torch.testing.assert_close(losses.total, expected)
 
 
 def test_min_snr_weighs_the_error_of_the_image_in_every_process(flow: Base, base: Base) -> None:
     """w·‖answer − target‖² = min(SNR, γ)·‖x̂ − x‖², by what x̂ is: z − t·u for a flow, (z − σ·ε)/α for ε."""
     x, noise, wrong = (torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(i)) for i in range(3))
-    for process, t in ((flow.process, torch.tensor([300.0])), (base.process, torch.tensor([300]))):
+    for process, t in ((flow.noise_process, torch.tensor([300.0])), (base.noise_process, torch.tensor([300]))):
         z, target = process.add_noise(x, noise, t), process.target(x, noise, t)
-        if process is flow.process:
+        if process is flow.noise_process:
             guess = z - 0.3 * (target + wrong)
         else:
-            alpha_squared = base.process.signal_to_noise(t) / (1 + base.process.signal_to_noise(t))
+            alpha_squared = base.noise_process.signal_to_noise(t) / (1 + base.noise_process.signal_to_noise(t))
             guess = (z - (1 - alpha_squared).sqrt() * (target + wrong)) / alpha_squared.sqrt()
         weighed = min_snr_weight(process, t, 5.0) * (wrong**2).mean()
         snr = process.signal_to_noise(t).clamp(max=5.0)

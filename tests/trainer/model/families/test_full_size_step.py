@@ -52,11 +52,11 @@ def file(family: tuple[str, str], tmp_path: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class AlwaysThis(Batches):
-    """The same batch at every visit."""
+    """The same batch at every index."""
 
     batch: Batch | None = None
 
-    def __getitem__(self, visit: int) -> Batch:
+    def __getitem__(self, index: int) -> Batch:
         assert self.batch is not None
         return self.batch
 
@@ -93,7 +93,7 @@ def test_a_step_of_a_lora_has_the_papers_loss(family: tuple[str, str], file: Pat
     frames = base.frame_conditioning([Frame.whole(SIDE, SIDE)] * 2)
     batch = Batch(*halves(base, step), (0, 1), frames)
     seen = EncodedImages(Posterior(batch.instance.x, torch.zeros_like(batch.instance.x)), None, (0,))
-    batches = AlwaysThis(seen, None, base.process, options.seed, 1, batch=batch)
+    batches = AlwaysThis(seen, None, base.noise_process, options.seed, 1, batch=batch)
     training = Training(base, batches, encode_prompts(base, step.prompts, False), options)
     losses = training.step(0)
     tolerance = 1e-3 if dtype == torch.bfloat16 else 1e-4
@@ -116,7 +116,7 @@ def test_a_step_of_all_weights_has_the_papers_loss_and_gradients(family: tuple[s
     Full().attach(base, TrainOptions(method="full", prior_weight=PRIOR_WEIGHT))
     conditioning = base.encode_prompts(step.prompts)
     losses = dreambooth_loss(
-        lambda z, t: base.predict(z, t, conditioning), base.process, *halves(base, step), PRIOR_WEIGHT
+        lambda z, t: base.predict(z, t, conditioning), base.noise_process, *halves(base, step), PRIOR_WEIGHT
     )
     losses.total.backward()
     torch.testing.assert_close(losses.instance, instance, rtol=1e-4, atol=0)

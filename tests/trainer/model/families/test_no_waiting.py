@@ -89,7 +89,7 @@ def test_a_step_never_waits_for_the_device(family: str, method: str, tmp_path: P
     base.to(META)
     assert prompts.conditioning is not None
     prompts.conditioning.update({name: rows.to(META) for name, rows in prompts.conditioning.items()})
-    batches = Batches(on_meta(base, 5, 0), on_meta(base, 3, 1), base.process, 0, options.batch_size)
+    batches = Batches(on_meta(base, 5, 0), on_meta(base, 3, 1), base.noise_process, 0, options.batch_size)
     training = Training(base, batches, prompts, options)
     with waits() as seen, checkpoints_on_meta():
         training.step(0)

@@ -47,10 +47,10 @@ def test_a_diffusers_folder_is_the_same_model(model: Base, folder: Path) -> None
 
 def test_a_folders_scheduler_tells_the_noise_process(folder: Path) -> None:
     base = load_base(folder)
-    snr = base.process.signal_to_noise(torch.tensor([0, 999]))
+    snr = base.noise_process.signal_to_noise(torch.tensor([0, 999]))
     assert snr[1] < 1e-6 < snr[0]
     x, noise = torch.ones(1, 4, 8, 8), torch.zeros(1, 4, 8, 8)
-    assert base.process.target(x, noise, torch.tensor([999])).mean() == pytest.approx(-1, abs=1e-3)
+    assert base.noise_process.target(x, noise, torch.tensor([999])).mean() == pytest.approx(-1, abs=1e-3)
 
 
 def test_separate_files_in_either_layout_are_the_same_model(family: str, model: Base, tmp_path: Path) -> None:

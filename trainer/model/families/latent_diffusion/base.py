@@ -43,7 +43,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         self.tokenizer = clip_tokenizer()
         self.prediction = self.prediction_type(source, prediction)
         self.zero_snr = zero_terminal_snr(source)
-        self.process = Diffusion(alphas_cumprod(self.zero_snr), self.prediction)
+        self.noise_process = Diffusion(alphas_cumprod(self.zero_snr), self.prediction)
         self.freeze()
 
     @abstractmethod
