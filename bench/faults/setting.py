@@ -21,8 +21,7 @@ from ...trainer.runs.request import Request
 from ...trainer.runs.store import Store
 from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing
 from ...trainer.sampling.sampler import prior_drawer
-from ...trainer.session import drawing as sample
-from ...trainer.session import resume_state as state_keeper
+from ...trainer.session import drawing, resume_state
 from ...trainer.session.personalize import personalize
 from ...trainer.session.setup import encode_request
 from ...trainer.subject.photos import read_folder
@@ -110,8 +109,8 @@ def train(setting: Setting, store: Store, points: Points | None = None, on_event
     """The whole run, class images too, in a child; its file and its losses."""
     points = points or Points()
     # A state after every step, however long it takes, and pictures of one denoising step.
-    state_keeper.SHARE = 0
-    sample.SamplerSettings = partial(sample.SamplerSettings, steps=1, guidance=1.0)  # type: ignore[misc, assignment]
+    resume_state.SHARE = 0
+    drawing.SamplerSettings = partial(drawing.SamplerSettings, steps=1, guidance=1.0)  # type: ignore[misc, assignment]
 
     def tell(event: Event) -> None:
         if isinstance(event, Phase):

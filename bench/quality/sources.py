@@ -31,7 +31,7 @@ def looking_digest() -> str:
     bench = [file for file in (ROOT / "bench" / "quality").glob("*.py") if file.name not in REPORTING]
     judges = (ROOT / "toybase").glob("judge*.py")
     versions = " ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    return f"{digest([*bench, *judges, ROOT / 'trainer' / 'sampling.py'])} {versions}"
+    return f"{digest([*bench, *judges, ROOT / 'trainer' / 'sampling' / 'sampler.py'])} {versions}"
 
 
 def trainer_digest() -> str:

@@ -31,7 +31,9 @@ def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
         (f"count and batch {p}", refused(partial(draw_missing, recipe, p[0], root, draw, p[1]), str(p[0])))
         for p in numbers
     ]
-    others: list[tuple[str, Any]] = [("base_fingerprint", "f" * 64), ("class_noun", "cat"), ("width", 40), ("height", 40)]
+    others: list[tuple[str, Any]] = [
+        ("base_fingerprint", "f" * 64), ("class_noun", "cat"), ("width", 40), ("height", 40),
+    ]  # fmt: skip
     for name, value in others:
         priors = ClassPriors(replace(recipe, **{name: value}), root, 1)
         asked = replace(setting.request, priors=priors)

@@ -11,7 +11,7 @@ from peft.tuners.lora import LoraLayer
 from torch.profiler import ProfilerActivity, profile
 
 from dreambooth_nodes.trainer.methods.registry import Lora
-from dreambooth_nodes.trainer.model import cpu_kernels as few_positions
+from dreambooth_nodes.trainer.model import cpu_kernels
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.precision import forward_dtype
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
@@ -62,7 +62,7 @@ def test_few_positions_on_a_cpu_are_arranged_otherwise_and_say_the_same(
     new_base: Callable[[], Base], subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arranged = training(new_base(), subject)
-    monkeypatch.setattr(few_positions, "MOST", 0)
+    monkeypatch.setattr(cpu_kernels, "MOST", 0)
     plain = training(new_base(), subject)
     assert _attention(arranged) != _attention(plain)
     torch.testing.assert_close(weights_after(arranged), weights_after(plain), rtol=1e-4, atol=1e-6)
