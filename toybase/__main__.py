@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("evaluate", "judge_report", "quantize", "subjects", "train_denoiser", "train_judge", "train_vae")
+SCRIPTS = (
+    "evaluate",
+    "judge_report",
+    "quantize",
+    "subjects",
+    "train_all",
+    "train_denoiser",
+    "train_judge",
+    "train_vae",
+)
 
 if __name__ == "__main__":
     if sys.argv[1:2] == [] or sys.argv[1] not in SCRIPTS:
