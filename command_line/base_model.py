@@ -37,7 +37,9 @@ class BaseModel:
         """The model on its device, loaded once."""
         if self._loaded is None:
             say(f"loading {self.source.name} on {self.device}")
-            self._loaded = load_base(self.source, self.prediction, self.dtype).compute_on(self.device)
+            known = vars(self).get("fingerprint")
+            loaded = load_base(self.source, self.prediction, self.dtype, known)
+            self._loaded = loaded.compute_on(self.device)
         return self._loaded
 
     def size(self, arguments: argparse.Namespace) -> tuple[int, int]:

@@ -130,7 +130,8 @@ def _train_on(
     from ..trainer.model.families import load_base
     from ..trainer.session.personalize import personalize
 
-    live = load_base(base.path, base.prediction, layers_dtype(request.options, device)).compute_on(device)
+    dtype = layers_dtype(request.options, device)
+    live = load_base(base.path, base.prediction, dtype, base.fingerprint).compute_on(device)
     try:
         result, run = personalize(live, request, store(), progress, progress.stop)
     except StoppedEarly:

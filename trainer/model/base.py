@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..subject.frame import Frame
 from .family import Family
+from .fingerprint import fingerprint
 from .keys import Components, KeyTable
 from .noise_process import NoiseProcess
 from .source import Source
@@ -47,12 +48,28 @@ class Base(Family):
     computes_on: torch.device | None = None
     """Where components are brought when they work; None: all are where the denoiser is."""
 
-    @abstractmethod
-    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        source: Source,
+        prediction: str | None = None,
+        dtype: torch.dtype = torch.float32,
+        known_fingerprint: str | None = None,
+    ) -> None:
         """Read the model. prediction: what its denoiser answers, where the weights do not tell.
 
         dtype: of the denoiser's linear layers and convolutions, float32 where they are to be trained.
+        known_fingerprint: of this source, where it was computed before; all weights are read for it.
         """
+        self.source = source
+        self.tables = self.key_tables(source.shapes)
+        tensors = Components(source, self.tables)
+        self.fingerprint = known_fingerprint or fingerprint(tensors)
+        self._build(tensors, prediction, dtype)
+        self.freeze()
+
+    @abstractmethod
+    def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
+        """Make denoiser, VAE, text encoders, tokenizer and noise process of a source's tensors, by component."""
 
     @abstractmethod
     def tokenize(self, prompts: Sequence[str]) -> Tensor:

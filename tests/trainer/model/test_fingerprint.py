@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.model.families.small import new_vae
+from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base
 from dreambooth_nodes.trainer.model.fingerprint import fingerprint
 
 Model = dict[str, dict[str, Tensor]]
@@ -56,3 +58,8 @@ def test_another_vae_a_finetuned_one_or_a_changed_weight_is_another_model() -> N
     changed = {"conv.weight": found["denoiser"]["conv.weight"].index_fill(0, torch.tensor([500]), 7.0)}
     models = [found, {**found, "vae": other["vae"]}, {**found, "vae": tuned}, {**found, "denoiser": changed}]
     assert len({fingerprint(each) for each in models}) == len(models)
+
+
+def test_a_fingerprint_that_is_known_is_taken(toybase_file: Path) -> None:
+    assert load_base(toybase_file, known_fingerprint="f" * 64).fingerprint == "f" * 64
+    assert load_base(toybase_file).fingerprint == fingerprint_of(toybase_file)

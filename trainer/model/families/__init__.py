@@ -52,14 +52,20 @@ def family_of(source: Source) -> type[Base]:
     raise _of_no_family(source.name, source.shapes)
 
 
-def load_base(path: Path | Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> Base:
+def load_base(
+    path: Path | Source,
+    prediction: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    known_fingerprint: str | None = None,
+) -> Base:
     """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
 
     prediction: "epsilon" or "v_prediction", where the model does not tell. dtype: of the denoiser's layers; see
-    `precision.layers_dtype`. Raises CheckpointError, naming what was found, when no family recognises it.
+    `precision.layers_dtype`. known_fingerprint: see `Base`. Raises CheckpointError, naming what was found, when no
+    family recognises it.
     """
     source = source_of(path)
-    return family_of(source)(source, prediction, dtype)
+    return family_of(source)(source, prediction, dtype, known_fingerprint)
 
 
 def fingerprint_of(path: Path | Source) -> str:

@@ -16,9 +16,8 @@ from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 from dreambooth_nodes.tests.trainer.model.families.small import new_vae
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.model.base import Base, Conditioning, Posterior
-from dreambooth_nodes.trainer.model.fingerprint import fingerprint
 from dreambooth_nodes.trainer.model.keys import Components, KeyTable
-from dreambooth_nodes.trainer.model.source import Part, PartFiles, Source, file_shapes
+from dreambooth_nodes.trainer.model.source import Part, PartFiles, file_shapes
 
 PREFIXES = {"denoiser": "model.diffusion_model.", "text_encoder": "text_encoders.t5.", "vae": "vae."}
 TIMES = 1000
@@ -63,11 +62,7 @@ class TinyFlow(Base):
     comfyui_sampling: ClassVar[dict[tuple[str, str], str]] = {("ModelSamplingDiscreteFlow", "CONST"): "flow"}
     embeddings: ClassVar[tuple[str, ...]] = ("shared", "embed_tokens", "relative_attention_bias")
 
-    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
-        self.source = source
-        self.tables = self.key_tables(source.shapes)
-        tensors = Components(source, self.tables)
-        self.fingerprint = fingerprint(tensors)
+    def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
         modules = new_modules()
         for name, module in modules.items():
             module.load_state_dict({key: tensor.float() for key, tensor in tensors[name].items()})
@@ -75,7 +70,6 @@ class TinyFlow(Base):
         self.text_encoders = {"text_encoder": modules["text_encoder"]}
         self.tokenizer = ByT5Tokenizer()
         self.noise_process = Flow()
-        self.freeze()
 
     @classmethod
     def architecture_of(cls, prediction: str | None) -> str:

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 
 from ...base import Base, Conditioning, Posterior
-from ...fingerprint import fingerprint
 from ...keys import Components
 from ...noise_process import Diffusion
-from ...source import Source
 from .build import build_clip, build_denoiser, build_vae, clip_tokenizer, write_clip_tokenizer
 from .clip_prompts import ROW, token_rows
 from .family import LatentDiffusionFamily
@@ -27,12 +25,9 @@ from .unet_shape import UNetShape, unet_shape
 class LatentDiffusion(LatentDiffusionFamily, Base):
     """A Stable Diffusion of any version, with any number of levels and blocks."""
 
-    def __init__(self, source: Source, prediction: str | None = None, dtype: torch.dtype = torch.float32) -> None:
+    def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
+        source = self.source
         shape = unet_shape(source.shapes, DENOISER)
-        self.source = source
-        self.tables = self.key_tables(source.shapes)
-        tensors = Components(source, self.tables)
-        self.fingerprint = fingerprint(tensors)
         pixels = self.native_resolution(source, prediction)
         config = shape.config(self._heads(shape)) | {"sample_size": pixels // self.pixels_per_latent}
         self.denoiser = build_denoiser(tensors["denoiser"], config, dtype)
@@ -44,7 +39,6 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         self.prediction = self.prediction_type(source, prediction)
         self.zero_snr = zero_terminal_snr(source)
         self.noise_process = Diffusion(alphas_cumprod(self.zero_snr), self.prediction)
-        self.freeze()
 
     @abstractmethod
     def _text_activations(self) -> dict[str, str]:
