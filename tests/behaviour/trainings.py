@@ -17,7 +17,7 @@ from dreambooth_nodes.trainer.subject.photos import Photo
 
 SIDE, NOUN, IDENTIFIER, PRIORS = 64, "car", "olt", 16
 STEPS, RATE = 150, 2e-3
-SAMPLER = SamplerSettings(width=SIDE, height=SIDE, sampler="euler", steps=14, guidance=4.5)
+SAMPLER = SamplerSettings(width=SIDE, height=SIDE, sampler="euler", steps=8, guidance=4.5)
 PLACES = ("in the forest", "in the snow", "on the moon", "in a room")
 SEEDS, OF_CLASS = 3, 12
 CPU = torch.device("cpu")
