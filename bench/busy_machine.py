@@ -1,8 +1,9 @@
 """`python -m bench.busy_machine`, in the repository's root: a training beside busy processes, and alone.
 
 Pairs of one training of the command line, with OpenMP as torch leaves it and as `trainer/openmp.py` sets it, in turn;
-the order turns with each pair. The busy processes are there when the settings are chosen, and again from the third
-step on: what comes before is not measured.
+the order turns with each pair. With --before FOLDER the left side is another checkout of this repository, as it was.
+The busy processes are there when the settings are chosen, and again from the third step on: what comes before is not
+measured.
 """
 
 from __future__ import annotations
@@ -32,23 +33,25 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 10], help="how many processes are beside it")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=30, help="that each training is measured for")
+    parser.add_argument("--before", type=Path, default=ROOT, help="a checkout that is measured as it was")
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="busy-machine-") as name:
         base = Path(name, "toybase.safetensors")
         subprocess.run([sys.executable, ROOT, "toybase", base], check=True, stdout=subprocess.DEVNULL)
         for count in arguments.busy:
-            _report(count, [_pair(base, count, number, arguments.seconds) for number in range(arguments.pairs)])
+            pairs = [_pair(arguments.before, base, count, n, arguments.seconds) for n in range(arguments.pairs)]
+            _report(count, pairs)
     return 0
 
 
-def _pair(base: Path, count: int, number: int, seconds: float) -> tuple[float, float]:
-    """Steps a second, as torch leaves OpenMP and as we set it."""
+def _pair(before: Path, base: Path, count: int, number: int, seconds: float) -> tuple[float, float]:
+    """Steps a second: of the checkout `before` as torch leaves OpenMP, and of this one as we set it."""
     with busy_processes(count):
         time.sleep(BEFORE_LOADING)
         ours = _settings()
-    sides = [{}, ours]
+    sides: list[tuple[Path, dict[str, str]]] = [(before, {}), (ROOT, ours)]
     order = (0, 1) if number % 2 == 0 else (1, 0)
-    speed = {side: steps_per_second(base, sides[side], count, seconds) for side in order}
+    speed = {side: steps_per_second(*sides[side], base, count, seconds) for side in order}
     print(f"beside {count}: {speed[0]:.3f} as torch leaves it, {speed[1]:.3f} with {ours}", flush=True)
     return speed[0], speed[1]
 
@@ -86,8 +89,8 @@ def busy_processes(count: int) -> Iterator[None]:
             process.wait()
 
 
-def steps_per_second(base: Path, settings: Mapping[str, str], busy: int, seconds: float) -> float:
-    """Of a LoRA on the embedded base, for so many seconds from its third step on.
+def steps_per_second(checkout: Path, settings: Mapping[str, str], base: Path, busy: int, seconds: float) -> float:
+    """Of a LoRA on the embedded base, by the command line of a checkout, for so many seconds from its third step on.
 
     settings: of OpenMP; torch's own defaults where there are none.
     """
@@ -109,7 +112,7 @@ def steps_per_second(base: Path, settings: Mapping[str, str], busy: int, seconds
         # Said outright, for the command line would else choose for itself.
         environment = {**_without_settings(), **(settings or {"GOMP_SPINCOUNT": "300000"}), "HF_HUB_OFFLINE": "1"}
         process = subprocess.Popen(
-            [sys.executable, str(ROOT), *map(str, words)],
+            [sys.executable, str(checkout), *map(str, words)],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         try:
