@@ -83,7 +83,7 @@ class Setting:
 
 
 def setting(group: str, text: str, minimum: float | None = None, **more: Any) -> dict[str, Setting]:
-    """A field's metadata: its Setting."""
+    """The metadata of a field of TrainOptions: its Setting, of these and `more` of its fields."""
     return {"setting": Setting(text, group, minimum, **more)}
 
 

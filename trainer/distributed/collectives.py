@@ -57,14 +57,14 @@ def receive_object() -> dict[str, Any]:
     return dict(json.loads(bytes(text.tolist())))
 
 
-def send(tensors: Mapping[str, Tensor]) -> None:
-    """Send the others these tensors, of any dtype and device."""
+def broadcast_tensors(tensors: Mapping[str, Tensor]) -> None:
+    """Send the first rank's named tensors, of any dtype and device, to all others, who call `receive_tensors`."""
     broadcast_object({name: [str(t.dtype).removeprefix("torch."), list(t.shape)] for name, t in tensors.items()})
     for tensor in tensors.values():
         _broadcast(tensor.detach().cpu().reshape(-1).view(torch.uint8))
 
 
-def receive() -> dict[str, Tensor]:
+def receive_tensors() -> dict[str, Tensor]:
     """What the first process sends, on the CPU."""
     tensors = {
         name: torch.empty(shape, dtype=getattr(torch, dtype)) for name, (dtype, shape) in receive_object().items()
@@ -97,8 +97,8 @@ def add_up(flat: Tensor, group: Any) -> None:
         dist.all_reduce(flat, group=group)
 
 
-def group_of_gpus() -> Any:
-    """Of all processes, for tensors on GPUs."""
+def nccl_group() -> Any:
+    """A new process group of all ranks for tensors on GPUs. All ranks call it together."""
     return dist.new_group(backend="nccl")
 
 

@@ -114,10 +114,10 @@ class Processes:
     def share(self, tensors: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
         """The first process's tensors, whatever the others hand over; on the CPU in the others."""
         if not self.first:
-            return collectives.receive()
+            return collectives.receive_tensors()
         own = dict(tensors or {})
         if self.several:
-            collectives.send(own)
+            collectives.broadcast_tensors(own)
         return own
 
     def collect(self, own: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -129,7 +129,7 @@ class Processes:
 
     def _group(self, device: torch.device) -> Any:
         if device.type == "cuda" and self._gpus is None:
-            self._gpus = collectives.group_of_gpus()
+            self._gpus = collectives.nccl_group()
         return self._gpus if device.type == "cuda" else None
 
 

@@ -57,8 +57,11 @@ def _and_accumulate(options: TrainOptions) -> str:
     return "" if options.fused_backward else f" (and accumulation to {2 * options.accumulation})"
 
 
-def what_would_fit(options: TrainOptions, width: int, height: int) -> str:
-    """What the user can change, cheapest first. width, height: pixels."""
+def memory_advice(options: TrainOptions, width: int, height: int) -> str:
+    """What the user can change so that a training needs less memory, first what costs least time and quality.
+
+    width, height: of the training images in pixels.
+    """
     ways = []
     if not options.checkpointing:
         ways.append("switch checkpointing on")

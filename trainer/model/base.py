@@ -127,7 +127,7 @@ class Base(Family):
         return Components(self.source, self.tables)[component]
 
     def to(self, device: torch.device) -> Base:
-        """Move every component to `device`, but for those that were let go (`placement`); returns self."""
+        """Move every component to `device`, but for those in their file alone (see `offload`); returns self."""
         for module in self.components().values():
             if not any(parameter.is_meta for parameter in module.parameters()):
                 module.to(device)

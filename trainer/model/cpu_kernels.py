@@ -38,9 +38,9 @@ def pack(layer: nn.Module, sizes: Collection[Size]) -> None:
         return
     # Set as an attribute: it stands before the class's own.
     if layer.weight.dtype == torch.bfloat16 and _packs(torch.bfloat16):
-        vars(layer)["forward"] = partial(_answer, PackedConvolution(layer))
+        vars(layer)["forward"] = partial(_forward, PackedConvolution(layer))
     elif layer.weight.dtype == torch.float32 and layer.kernel_size == (3, 3) and _packs(torch.float32):
-        vars(layer)["forward"] = partial(_answer_by_size, layer, {}, frozenset(sizes))
+        vars(layer)["forward"] = partial(_forward_by_size, layer, {}, frozenset(sizes))
 
 
 class PackedConvolution:
@@ -62,45 +62,48 @@ class PackedConvolution:
         shape = () if size is None else ([1, weight.shape[1], *size],)
         return ONE_DNN._reorder_convolution_weight(weight, *self._places, *shape)
 
-    def answer(self, shown: Tensor) -> Tensor:
-        """[B, in, H, W] → [B, out, H, W]."""
-        return self._convolved(shown, self._weight, self._bias)
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution's output for x: [B, in, H, W] → [B, out, H, W], the same height and width."""
+        return self._convolved(x, self._weight, self._bias)
 
-    def gradient(self, told: Tensor) -> Tensor:
-        """[B, out, H, W] → [B, in, H, W]."""
-        return self._convolved(told, self._turned, None)
+    def backward(self, gradient: Tensor) -> Tensor:
+        """The gradient of x from that of the output: [B, out, H, W] → [B, in, H, W]."""
+        return self._convolved(gradient, self._turned, None)
 
-    def _convolved(self, shown: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        answer: Tensor = ONE_DNN._convolution_pointwise(shown, weight, bias, *self._places, *PLAIN)
+    def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        output: Tensor = ONE_DNN._convolution_pointwise(x, weight, bias, *self._places, *PLAIN)
         # It comes channels last, which what follows is slower with.
-        return answer.contiguous()
+        return output.contiguous()
 
 
-def _answer(packed: PackedConvolution, shown: Tensor) -> Any:
-    return _Convolution.apply(shown.to(packed.dtype), packed)
+def _forward(packed: PackedConvolution, x: Tensor) -> Any:
+    return _Convolution.apply(x.to(packed.dtype), packed)
 
 
-def _answer_by_size(
-    layer: nn.Conv2d, packed: dict[Size, PackedConvolution], sizes: Collection[Size], shown: Tensor
+def _forward_by_size(
+    layer: nn.Conv2d, packed: dict[Size, PackedConvolution], sizes: Collection[Size], x: Tensor
 ) -> Any:
-    """Packed when a size first comes. Which sizes are is no matter of their order: a resumed run gets the same bits."""
-    size: Size = (shown.shape[-2], shown.shape[-1])
-    if size not in sizes or shown.dtype != torch.float32 or _autocasts():
-        return nn.Conv2d.forward(layer, shown)
+    """The layer's output, by weights that are packed when one of `sizes` first comes.
+
+    Which sizes are packed does not depend on their order: a resumed run gets the same bits.
+    """
+    size: Size = (x.shape[-2], x.shape[-1])
+    if size not in sizes or x.dtype != torch.float32 or _autocasts():
+        return nn.Conv2d.forward(layer, x)
     if size not in packed:
         packed[size] = PackedConvolution(layer, size)
-    return _answer(packed[size], shown)
+    return _forward(packed[size], x)
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, shown: Tensor, packed: PackedConvolution) -> Tensor:
+    def forward(context: Any, x: Tensor, packed: PackedConvolution) -> Tensor:
         context.packed = packed
-        return packed.answer(shown)
+        return packed.forward(x)
 
     @staticmethod
-    def backward(context: Any, told: Tensor) -> tuple[Tensor, None]:
-        return context.packed.gradient(told), None
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return context.packed.backward(gradient), None
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
@@ -113,7 +116,7 @@ def _packs(dtype: torch.dtype) -> bool:
     """Whether this torch has these operations, on this processor: they are tried."""
     size = None if dtype == torch.bfloat16 else (2, 2)
     try:
-        PackedConvolution(nn.Conv2d(2, 2, 1).to(dtype), size).answer(torch.zeros(1, 2, 2, 2, dtype=dtype))
+        PackedConvolution(nn.Conv2d(2, 2, 1).to(dtype), size).forward(torch.zeros(1, 2, 2, 2, dtype=dtype))
     except (AttributeError, RuntimeError, TypeError):
         return False
     return True

@@ -58,8 +58,11 @@ Sample = dict[str, list[float]]
 """{the original layout's name without the denoiser's prefix: 16 values, evenly spaced}."""
 
 
-def base_sample(source: Source) -> Sample:
-    """Of a model on disk; empty for one whose denoiser has other names."""
+def weight_sample(source: Source) -> Sample:
+    """A few values of a few of a model's denoiser weights, by which hosts tell later whether it is the same model.
+
+    Empty where the denoiser's tensors have no names of the original layout.
+    """
     # Matrices only: a norm's weights are all near 1, whatever the model.
     names = [name for name, shape in source.shapes.items() if name.startswith(DENOISER) and len(shape) > 1]
     chosen = _evenly(sorted(names), _TENSORS)

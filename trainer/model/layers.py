@@ -97,7 +97,7 @@ def layers_of(base: Base) -> Layers:
 
 
 def layers_in(base: Path | Source) -> Layers:
-    """The layers of a checkpoint, a diffusers folder or any source that knows its shapes, from headers alone.
+    """The layers of every component of a model, by name and shape, from the headers of its files alone.
 
     Raises CheckpointError for what is of no known family.
     """

@@ -46,13 +46,13 @@ class LiveRun:
             case Phase():
                 self.phase = event.name
             case Step():
-                self._step(event)
+                self._show_step(event)
             case Sample():
                 self.samples.append({"step": event.step, "text": event.prompt, "count": len(event.images)})
             case Resumed():
                 self.resumed = len(event.points)
                 for point in event.points:
-                    self._step(point)
+                    self._show_step(point)
             case Saved():
                 self.file = event.path.name
                 if event.last:
@@ -79,7 +79,8 @@ class LiveRun:
         else:
             self.warnings.append(sentence_and_values(event.text))
 
-    def _step(self, event: Step) -> None:
+    def _show_step(self, event: Step) -> None:
+        """Progress, and a point of the loss curve; every other point goes where they become too many."""
         self.phase, self.step, self.steps = "training", event.step, event.steps
         self.steps_per_second, self.seconds_left = event.steps_per_second, event.seconds_left
         if (event.step - 1) % self._every:

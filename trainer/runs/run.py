@@ -45,7 +45,7 @@ class Run:
 
     @property
     def samples(self) -> SamplePictures:
-        """The pictures that were drawn while it trained."""
+        """The sample pictures that were drawn while this run trained."""
         return SamplePictures(self.folder / "samples")
 
     @contextmanager
@@ -129,7 +129,7 @@ def open_run(key: str, store: Store) -> Run:
 
 
 def relative(file: Path, store: Store) -> str:
-    """The file's path as seen from the folder above ours, with forward slashes; whole where that is another drive."""
+    """A file's path relative to the host's output folder, with forward slashes; absolute on another drive."""
     if file.resolve().anchor != store.work.resolve().anchor:
         return file.resolve().as_posix()
     return Path(os.path.relpath(file, store.work.parent)).as_posix()

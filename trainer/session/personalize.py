@@ -8,7 +8,7 @@ from typing import Any
 from ..distributed.processes import ALONE, Processes
 from ..distributed.sharding import require_shardable
 from ..events import PhaseSeconds, Planned, Stop, Tell, Warned, never, tell_nobody
-from ..memory.levers import what_would_fit
+from ..memory.levers import memory_advice
 from ..memory.plan import make_plan
 from ..model.base import Base
 from ..out_of_memory import OutOfMemory, is_out_of_memory
@@ -57,7 +57,7 @@ def personalize(
         said = str(error).partition("\n")[0]
     # Outside the handler: the error's traceback keeps what filled the memory.
     subject, options = request.subject, own_options(request.options, processes)
-    raise OutOfMemory(f"{what_would_fit(options, subject.width, subject.height)} ({said})")
+    raise OutOfMemory(f"{memory_advice(options, subject.width, subject.height)} ({said})")
 
 
 @dataclass

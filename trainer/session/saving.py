@@ -20,7 +20,7 @@ from ..files.safetensors import CheckpointError, read_metadata
 from ..memory.levers import levers_of
 from ..methods.registry import Lora, Method
 from ..model.base import Base
-from ..model.fingerprint import FIELD, base_sample
+from ..model.fingerprint import FIELD, weight_sample
 from ..model.layers import layers_of
 from ..options import TrainOptions
 from ..runs.personalized import Personalized, read_personalized
@@ -95,7 +95,7 @@ def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunI
 def _write(base: Base, method: Method, result: Personalized, said: RunInfo, run: Run) -> None:
     """Write `result.file`: a LoRA under kohya's names, or the whole checkpoint. Raises CheckpointError if it is bad."""
     named = {"modelspec.architecture": base.architecture, RUN: run.key}
-    sample = {FIELD: json.dumps(base_sample(base.source))}
+    sample = {FIELD: json.dumps(weight_sample(base.source))}
     metadata = {**run_metadata(said, base), **result.metadata(), **named, **sample}
     run.store.keep_shapes(base.source, base.fingerprint)
     if isinstance(method, Lora):

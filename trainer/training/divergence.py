@@ -37,7 +37,7 @@ class DivergenceGuard:
     def check(self, point: Step) -> None:
         """Raises TrainingDiverged, with the likely cause, for what cannot get better."""
         if not math.isfinite(point.instance + (point.prior or 0.0)):
-            raise TrainingDiverged(f"The loss is {_number(point)} at step {point.step}: {_cause(point)}")
+            raise TrainingDiverged(f"The loss is {_bad_loss(point)} at step {point.step}: {_cause(point)}")
         if not self.scaled and not math.isfinite(point.gradient_norm):
             raise TrainingDiverged(f"The gradient is {point.gradient_norm} at step {point.step}: {_cause(point)}")
         if len(self._first) < WINDOW:
@@ -74,7 +74,8 @@ def standing_still(before: float, after: float, steps: int, learning_rate: float
     )
 
 
-def _number(point: Step) -> float:
+def _bad_loss(point: Step) -> float:
+    """The term of a step's loss that is not finite."""
     return point.instance if not math.isfinite(point.instance) else float(point.prior or 0.0)
 
 

@@ -58,9 +58,9 @@ def min_snr_weight(process: NoiseProcess, timesteps: Tensor, gamma: float) -> Te
     return process.signal_to_noise(timesteps).clamp(max=gamma) * process.image_error(timesteps)
 
 
-def squared_error(answer: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean squared error of each image [B], in float32; a mask weights it and is divided out."""
-    error = (answer.float() - target.float()).pow(2)
+def squared_error(prediction: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean squared error of each image [B], in float32; with a mask [B, 1, h, w] its weighted mean over pixels."""
+    error = (prediction.float() - target.float()).pow(2)
     if mask is None:
         return error.mean(dim=(1, 2, 3))
     return (error * mask).sum(dim=(1, 2, 3)) / (mask.sum(dim=(1, 2, 3)) * error.shape[1])

@@ -23,7 +23,7 @@ def make_optimizer(base: Base, options: TrainOptions) -> Optimizer:
         groups.append({"params": text, "lr": text_rate})
     if options.optimizer == "adafactor":
         return Adafactor(groups, options.weight_decay, options.seed)
-    fused = base.device.type in ("cuda", "cpu", "mps") and fused_adamw_runs(denoiser[0])
+    fused = base.device.type in ("cuda", "cpu", "mps") and fused_adamw_works(denoiser[0])
     return AdamW(groups, weight_decay=options.weight_decay, fused=fused)
 
 
@@ -41,8 +41,11 @@ def _trainable(module: nn.Module) -> list[nn.Parameter]:
     return [p for p in module.parameters() if p.requires_grad]
 
 
-def fused_adamw_runs(like: nn.Parameter) -> bool:
-    """Older torch accepts fused=True on a CPU and fails at the first step; so a step is tried."""
+def fused_adamw_works(like: nn.Parameter) -> bool:
+    """Whether fused AdamW works for a parameter of this device and dtype: a step on another one is tried.
+
+    Older torch accepts fused=True on a CPU and fails at the first step.
+    """
     probe = nn.Parameter(like.detach().new_zeros(1))
     probe.grad = like.detach().new_ones(1)
     try:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from dreambooth_nodes.trainer.training.gradient_clipping import clip_gradients
-from dreambooth_nodes.trainer.training.optimizer import fused_adamw_runs
+from dreambooth_nodes.trainer.training.optimizer import fused_adamw_works
 
 SHAPES = ((4, 3, 3, 3), (5, 7), (6,), ())
 
@@ -26,7 +26,7 @@ def weights(scale: float) -> list[nn.Parameter]:
 @pytest.mark.parametrize("longest", [0.01, 1.0, 1e4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_it_is_cut_as_torch_cuts_it(longest: float, dtype: torch.dtype) -> None:
-    if not fused_adamw_runs(nn.Parameter(torch.zeros(1))):
+    if not fused_adamw_works(nn.Parameter(torch.zeros(1))):
         pytest.skip("this torch has no fused AdamW for a CPU")
     norms, after = [], []
     for fused in (True, False):

@@ -68,7 +68,10 @@ def build_vae(tensors: Tensors, scaling: float) -> Any:
 
 
 def build_clip(tensors: Tensors, activation: str) -> Any:
-    """transformers' CLIPTextModel with these weights (our names), 64 channels a head; with its projection, if any."""
+    """A CLIP text encoder of transformers with these weights, by our names: of 64 channels a head.
+
+    CLIPTextModelWithProjection where the weights have a text projection, else CLIPTextModel. activation: of the MLP.
+    """
     projection = tensors.get("text_projection.weight")
     kind = CLIPTextModel if projection is None else CLIPTextModelWithProjection
     width = tensors["embeddings.token_embedding.weight"].shape[1]

@@ -16,7 +16,7 @@ from ...noise_process import Prediction
 from ...source import Part, PartFiles, Source
 from .keys import DENOISER, MARKS, VAE, denoiser_table, vae_table
 from .parts import latent_diffusion_parts
-from .prediction import EDM, marked, prediction_of, zero_terminal_snr
+from .prediction import EDM, declared_prediction, prediction_of, zero_terminal_snr
 from .unet_shape import unet_shape
 
 ATTENTION = r"to_[qkv]|to_out\.0"
@@ -93,7 +93,7 @@ class LatentDiffusionFamily(Family):
     @classmethod
     def marker_tensors(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
         """`v_pred` and `ztsnr` where they hold and are not there; EDM's models have marks of their own."""
-        if marked(source) == EDM:
+        if declared_prediction(source) == EDM:
             return {}
         holds = cls.prediction_type(source, asked) == "v_prediction", zero_terminal_snr(source)
         said = [mark for mark, is_so in zip(MARKS, holds, strict=True) if is_so]

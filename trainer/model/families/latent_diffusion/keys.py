@@ -118,6 +118,7 @@ def _resnet(original: str, ours: str) -> Pairs:
 
 
 def _vae_pairs(blocks: int, levels: int) -> Pairs:
+    """(original name, our name) of the VAE's modules. blocks: of an encoder level; a decoder's has one more."""
     yield from (("quant_conv", "quant_conv"), ("post_quant_conv", "post_quant_conv"))
     for half in HALVES:
         yield f"{half}.conv_in", f"{half}.conv_in"

@@ -19,7 +19,7 @@ def prediction_of(source: Source, asked: str | None) -> Prediction:
 
     Raises CheckpointError for an answer that is neither, and for EDM's whatever is asked.
     """
-    found = marked(source)
+    found = declared_prediction(source)
     said = found if found == EDM else asked or found or "epsilon"
     if said not in NAMES:
         raise CheckpointError(f"{source.name!r} answers with {said!r}; only {_choices()} can be trained.")
@@ -28,7 +28,7 @@ def prediction_of(source: Source, asked: str | None) -> Prediction:
 
 def prediction_of_sd2(source: Source, asked: str | None) -> Prediction:
     """The same for Stable Diffusion 2, whose v models are not marked. Raises CheckpointError where it must be asked."""
-    if asked or marked(source):
+    if asked or declared_prediction(source):
         return prediction_of(source, asked)
     if DEEP_NORM not in source.shapes:
         raise CheckpointError(f"{source.name!r} does not show what it predicts: say {_choices()}.")
@@ -36,8 +36,8 @@ def prediction_of_sd2(source: Source, asked: str | None) -> Prediction:
     return "v_prediction" if spread > SPREAD_OF_V else "epsilon"
 
 
-def marked(source: Source) -> str | None:
-    """What the file says of itself: an empty tensor `v_pred`, or the modelspec or scheduler field."""
+def declared_prediction(source: Source) -> str | None:
+    """The prediction type that a model's files declare by a tensor, a modelspec or a scheduler field, or None."""
     if any(key.startswith("edm_") for key in source.shapes):
         return EDM
     if "v_pred" in source.shapes:
