@@ -1,1 +1,1 @@
-"""Files on disk: written whole or not at all, read without trust."""
+"""File input and output: files are written completely or not at all, and the files that are read are not trusted."""

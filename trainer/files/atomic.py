@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and never over another: a temporary name, then a rename."""
+"""Atomic file writes: a file is written under a temporary name and renamed, so it is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -13,26 +13,32 @@ from typing import Any
 
 
 def write_json(value: Any, path: Path) -> Path:
-    """Write JSON as a whole or not at all, keys in the order given."""
+    """Write a value as JSON, atomically, with the keys in the order given."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     return write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
-    """`folder/name_00001suffix`, or the next number that no file has: nothing is overwritten."""
+    """The path `folder/name_00001suffix`, with the number after the highest one in use, so no file is overwritten.
+
+    Creates the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     taken = numbered_files(folder, name, suffix)
     return folder / f"{name}_{max(taken, default=0) + 1:05d}{suffix}"
 
 
 def numbered_files(folder: Path, name: str, suffix: str = ".safetensors") -> dict[int, Path]:
-    """{number: file} of all that `numbered` has named so."""
+    """{number: file} of the files in `folder` that are named as `numbered` names them."""
     pattern = re.compile(rf"{re.escape(name)}_(\d{{5}}){re.escape(suffix)}", re.IGNORECASE)
     return {int(hit[1]): file for file in folder.iterdir() if (hit := pattern.fullmatch(file.name))}
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
-    """Let `write` fill a temporary file beside `path`, then rename it; where `write` raises, nothing is left."""
+    """Write `path` atomically: `write` fills a temporary file beside it, which is then synced to disk and renamed.
+
+    Where `write` raises, the temporary file is removed and `path` is unchanged. An existing `path` is replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
@@ -47,10 +53,11 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
 
 
 def remove_parts(folder: Path, name: str = ".+", at_least: float = 0.0) -> None:
-    """Remove what writers that were killed have left of files with this name (a pattern) in `folder`.
+    """Remove the temporary files that killed writers of `write_whole` have left in `folder`.
 
-    Only where nobody writes such files at the time: the caller holds the lock under which they are written, or says
-    that they are at_least so many seconds old.
+    name: a pattern of the names of the files that were being written. Call it only where nobody writes such files at
+    the time: either the caller holds the lock under which they are written, or it passes at_least, an age in seconds
+    that no file still being written has.
     """
     left = re.compile(rf"\.{name}\.[a-z0-9_]{{8}}\.part", re.IGNORECASE)
     for file in folder.iterdir() if folder.is_dir() else ():
@@ -59,6 +66,6 @@ def remove_parts(folder: Path, name: str = ".+", at_least: float = 0.0) -> None:
 
 
 def _force_to_disk(file: Path) -> None:
-    """Or a power failure may leave the new name with none of its contents."""
+    """Sync the file to disk (fsync); otherwise a power failure may leave the new name with none of its contents."""
     with file.open("rb+") as stream:
         os.fsync(stream.fileno())

@@ -1,7 +1,8 @@
-"""What a .safetensors file is to hold, and its writing a piece at a time: a model need never be in memory whole.
+"""The contents of a .safetensors file, written in parts so that a model need never be in memory as a whole.
 
-The library writes only what it is given at once. The format, https://github.com/huggingface/safetensors#format: the
-header's length in 8 bytes, a header in JSON, and then all numbers, the widest first, in the header's order.
+The safetensors library takes all tensors at once. The format, https://github.com/huggingface/safetensors#format: the
+header's length in 8 bytes, a JSON header, and then the data of all tensors in the header's order, the widest dtypes
+first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 PIECE = 128 << 20
-"""Bytes that are read together."""
+"""Bytes of tensor data that are read and written together, at most; a larger tensor is read by itself."""
 DTYPES = {
     torch.uint64: "U64",
     torch.int64: "I64",
@@ -35,43 +36,47 @@ DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
-"""Their names in a header, in the order in which the library writes them."""
+"""{dtype: its name in a safetensors header}, in the order in which the safetensors library writes the dtypes."""
 ORDER = list(DTYPES)
+"""The dtypes in that order, to sort by."""
 
 
 class Kind(NamedTuple):
-    """Of a tensor that is not read yet."""
+    """The dtype and the shape of a tensor that has not been read yet."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
 
     @property
     def bytes(self) -> int:
-        """In a file."""
+        """The tensor's size in a file."""
         return self.dtype.itemsize * prod(self.shape)
 
 
 def kind_of(tensor: Tensor) -> Kind:
-    """Of a tensor whose numbers need not be there."""
+    """The dtype and the shape of a tensor, which may be on the meta device."""
     return Kind(tensor.dtype, tuple(tensor.shape))
 
 
 @dataclass(frozen=True)
 class Contents(Mapping[str, Tensor]):
-    """{key: tensor}, read whenever it is looked at. read: gives the tensors of some of the keys, and may give more."""
+    """A {key: tensor} mapping that reads a tensor every time it is accessed.
+
+    kinds: each tensor's dtype and shape. read: returns the tensors of the given keys, and may return more.
+    """
 
     kinds: Mapping[str, Kind]
     read: Callable[[Sequence[str]], Mapping[str, Tensor]]
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Contents:
-        """Tensors that are there; those of a `Contents` are left unread."""
+        """Contents made from tensors in memory; a mapping that already is a `Contents` is returned as it is, unread."""
         if isinstance(tensors, Contents):
             return tensors
         return cls({key: kind_of(tensor) for key, tensor in tensors.items()}, lambda keys: tensors)
 
     def beside(self, more: Mapping[str, Tensor]) -> Contents:
-        """These and more."""
+        """The union of these contents and `more`, whose tensors take the place of those with the same keys."""
         added = Contents.of(more)
 
         def read(keys: Sequence[str]) -> dict[str, Tensor]:
@@ -94,7 +99,11 @@ class Contents(Mapping[str, Tensor]):
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a .safetensors file in place, of tensors anywhere. Raises OSError, ValueError, TypeError for metadata."""
+    """Write a .safetensors file to `path` directly (not under a temporary name), from tensors on any device.
+
+    Raises OSError; ValueError for a dtype that the format lacks, or a tensor that is not of its declared kind;
+    TypeError for metadata that are not strings.
+    """
     contents = Contents.of(tensors)
     for key, kind in contents.kinds.items():
         if kind.dtype not in DTYPES:
@@ -107,6 +116,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
 
 
 def _header(kinds: Mapping[str, Kind], metadata: Mapping[str, str]) -> bytes:
+    """The header's length in 8 bytes and the JSON header, padded with spaces to a multiple of 8 bytes."""
     if not all(isinstance(value, str) for pair in metadata.items() for value in pair):
         raise TypeError(f"The metadata of a .safetensors file are texts, not {dict(metadata)!r}.")
     said: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
@@ -120,6 +130,7 @@ def _header(kinds: Mapping[str, Kind], metadata: Mapping[str, str]) -> bytes:
 
 
 def _pieces(order: Sequence[str], kinds: Mapping[str, Kind]) -> Iterator[list[str]]:
+    """The keys in groups of at most PIECE bytes each, in order; a tensor larger than that is a group by itself."""
     piece, size = list[str](), 0
     for key in order:
         if piece and size + kinds[key].bytes > PIECE:
@@ -132,6 +143,7 @@ def _pieces(order: Sequence[str], kinds: Mapping[str, Kind]) -> Iterator[list[st
 
 
 def _write_piece(piece: Sequence[str], contents: Contents, stream: BinaryIO) -> None:
+    """Append the tensors of these keys to the file. Raises ValueError where a tensor is not of its declared kind."""
     tensors = contents.read(piece)
     for key in piece:
         tensor = tensors[key].detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""Hashes by which other tools know a model file."""
+"""The two hashes by which other programs (kohya's scripts, the WebUI) identify a model file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def file_sha256(file: Path) -> str:
-    """SHA-256 (hex) of a file's bytes: kohya's ss_new_sd_model_hash."""
+    """The SHA-256 (hex) of all bytes of a file: kohya's ss_new_sd_model_hash."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -16,7 +16,7 @@ def file_sha256(file: Path) -> str:
 
 
 def short_hash(file: Path) -> str:
-    """The older short hash, ss_sd_model_hash: SHA-256 of 64 KiB from 1 MiB on, its first eight digits."""
+    """The first eight hex digits of the SHA-256 of the 64 KiB that begin at byte 1 MiB: the older ss_sd_model_hash."""
     with file.open("rb") as stream:
         stream.seek(0x100000)
         return hashlib.sha256(stream.read(0x10000)).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Pictures as files, and a small one within a text."""
+"""Image files, and small images embedded in text as data URLs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .atomic import write_whole
 
 
 def write_picture(image: Tensor, path: Path) -> Path:
-    """Write [3, H, W] in 0..1 as PNG, whole or not at all."""
+    """Write an RGB image [3, H, W] in 0..1 to `path` as PNG. The file is complete or does not exist."""
     pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
     return write_whole(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
 
 
 THUMBNAIL = 256
-"""Pixels of its longer side."""
+"""Pixels of a thumbnail's longer side, at most."""
 
 
 def thumbnail_url(picture: Tensor) -> str:
-    """A picture [3, H, W] in 0..1 as the data URL of a small JPEG."""
+    """A small JPEG of the RGB image [3, H, W] in 0..1, as a base64 data URL."""
     pixels = (picture.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL, THUMBNAIL))

@@ -1,4 +1,4 @@
-"""Safetensors in and out: headers read without the weights, files written whole or not at all."""
+"""Reading and writing .safetensors files: headers without the weights, tensors, and atomic writes."""
 
 from __future__ import annotations
 
@@ -14,43 +14,46 @@ from . import contents
 from .atomic import write_whole
 
 Shapes = Mapping[str, tuple[int, ...]]
+"""{tensor name: shape}."""
 
 
 class CheckpointError(ValueError):
-    """A file that is not what it should be; the message names the file and the way out."""
+    """A file that is missing, damaged or of another kind than expected; the message names the file and what to do."""
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors in a .safetensors file; no weight is read.
+    """The names and shapes of all tensors in a .safetensors file; no weight is read.
 
-    Raises CheckpointError when the file is missing, torn, or not safetensors.
+    Raises CheckpointError when the file is missing, truncated, or not safetensors.
     """
     with _open(path) as file:
         return {key: tuple(file.get_slice(key).get_shape()) for key in _names(file)}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The text metadata of a .safetensors file; empty where it has none."""
+    """The text metadata in the header of a .safetensors file; empty where it has none. Raises CheckpointError."""
     with _open(path) as file:
         return dict(file.metadata() or {})
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors whose name starts with `prefix`, on the CPU, in the file's own dtype."""
+    """All tensors whose name starts with `prefix`, on the CPU, in the file's own dtype. Raises CheckpointError."""
     with _open(path) as file:
         return {key: file.get_tensor(key) for key in _names(file) if key.startswith(prefix)}
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
-    """Write a .safetensors file under a temporary name in the same folder, then rename it."""
+    """Write a .safetensors file atomically: under a temporary name in the same folder, then renamed."""
     return write_whole(path, lambda part: contents.save_tensors(tensors, part, metadata))
 
 
 def _names(file: Any) -> list[str]:
+    """The names of all tensors in an open file, in a list: `safe_open`'s handle cannot be iterated over."""
     return list(file.keys())
 
 
 def _open(path: Path) -> Any:
+    """The file opened by `safe_open`, on the CPU. Raises CheckpointError."""
     if not path.is_file():
         raise CheckpointError(f"There is no file {path.name!r} in {path.parent}.")
     try:
@@ -63,5 +66,5 @@ def _open(path: Path) -> Any:
 
 
 def to_dtype(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The floating tensors cast to `dtype`; integer tensors as they are."""
+    """The tensors with floating-point ones cast to `dtype`, and all others unchanged."""
     return {key: t.to(dtype) if t.is_floating_point() else t for key, t in tensors.items()}
