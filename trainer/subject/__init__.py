@@ -1,1 +1,1 @@
-"""What the user gives: photos, captions, the class noun and the identifier."""
+"""The user's inputs: instance photos with captions and masks, the class noun and the identifier."""

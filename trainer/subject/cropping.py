@@ -1,4 +1,6 @@
-"""Centre crop and resize in one step: no distortion, no random crop, no rounding in between."""
+"""Centre crop and resize in one resampling step: the aspect ratio is kept, and no crop is random or rounded
+to pixels.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +15,23 @@ from .frame import Frame
 
 Floats = NDArray[np.float32]
 Size = tuple[int, int]
-"""Width and height."""
+"""Width and height in pixels."""
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
 
 _HALF_A_LEVEL = 0.5 / 255
+"""Half a step of an 8-bit value in 0..1: a weight that is closer to 1 counts as 1."""
 
 
 def cropped_pixels(raster: Raster, size: Size) -> Floats:
-    """[3, H, W] in 0..1: Lanczos, antialiased, what is transparent over white."""
+    """The cropped and resized image, RGB [3, H, W] in 0..1: Lanczos, antialiased, transparency composed over white."""
     box = centre_box(raster.bands[0].shape, size)
     bands = [_resized(band, box, size, Image.Resampling.LANCZOS) for band in _over_white(raster)]
     return np.stack(bands)
 
 
 def cropped_mask(raster: Raster, mask: Band | None, size: Size) -> Floats | None:
-    """[H, W] in 0..1: alpha times mask, bilinear. None if nothing of the crop is weighted down."""
+    """The cropped and resized loss weights [H, W] in 0..1: alpha times mask, bilinear. None where every weight is 1."""
     if raster.alpha is None and mask is None:
         return None
     weight: Floats = np.ones(raster.bands[0].shape, np.float32) if mask is None else mask
@@ -48,14 +51,18 @@ def centre_box(shape: tuple[int, ...], size: Size) -> Box:
 
 
 def frame_of(shape: tuple[int, ...], size: Size) -> Frame:
-    """How `centre_box` cuts an image [H, W] out; the crop's corner in pixels of the resized image."""
+    """The `Frame` of the centre crop of an image [H, W]: its original size, the crop's corner in pixels of the resized
+    image, and the crop's size.
+    """
     left, top, right, _ = centre_box(shape, size)
     scale = size[0] / (right - left)
     return Frame((shape[0], shape[1]), (round(top * scale), round(left * scale)), (size[1], size[0]))
 
 
 def _over_white(raster: Raster) -> Iterator[Floats]:
-    """Bands in 0..1; composed before resizing, so that hidden colours do not bleed from alpha 0."""
+    """The colour bands in 0..1, composed over white. This precedes resizing, so that the hidden colours of transparent
+    pixels do not bleed into visible ones.
+    """
     peak = np.float32(raster.peak)
     for band in raster.bands:
         colour = band.astype(np.float32) / peak
@@ -65,6 +72,7 @@ def _over_white(raster: Raster) -> Iterator[Floats]:
 
 
 def _resized(band: Floats, box: Box, size: Size, resampling: Image.Resampling) -> Floats:
+    """The part of a band [H, W] inside `box`, resampled to `size` and clipped to 0..1."""
     image = Image.fromarray(np.ascontiguousarray(band)).resize(size, resampling, box=box)
     resized: Floats = np.clip(np.asarray(image), 0, 1)
     return resized

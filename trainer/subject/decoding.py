@@ -1,7 +1,6 @@
-"""One image file into three colour bands and alpha, whatever its mode, turn and container.
+"""Decoding of one image file into three colour bands and an alpha band, for any mode, EXIF orientation and format.
 
-Pillow decodes; its global settings are neither trusted (other packs of a host change them) nor
-changed.
+Pillow decodes. Its global settings are neither relied on (other extensions of a host change them) nor changed.
 """
 
 from __future__ import annotations
@@ -16,11 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Band = NDArray[Any]
+"""One channel of an image, [H, W]."""
 
 MAX_PIXELS = 120_000_000
-"""Above the 108-megapixel cameras of telephones, below what fills a computer's memory."""
+"""The most pixels of an image that is decoded: more than 108-megapixel phone cameras have, and less than fills a
+computer's memory.
+"""
 
-# Pillow also reads EPS, by running Ghostscript, and dozens of formats nobody photographs in.
+# Pillow also reads EPS, by running Ghostscript, and dozens of formats that no camera writes.
 _FORMATS = (
     *("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "TGA"),
     *("AVIF", "HEIF"),
@@ -30,12 +32,12 @@ _ALPHA_MODES = {"RGBA", "LA", "PA", "La", "RGBa"}
 
 
 class PhotoError(ValueError):
-    """A photo, mask or caption that cannot be used; the message names it and the way out."""
+    """A photo, mask or caption that cannot be used; the message names it and says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """A decoded image. bands: red, green, blue, each [H, W] in 0..peak; alpha alike."""
+    """A decoded image. bands: red, green and blue, each [H, W] in 0..peak. alpha: [H, W] in 0..peak; None: opaque."""
 
     bands: tuple[Band, Band, Band]
     alpha: Band | None
@@ -43,7 +45,7 @@ class Raster:
 
 
 class _PhotoFile(io.BufferedReader):
-    """Notes a read past the end: a sign of truncation that no global switch of Pillow hides."""
+    """A file that records a read past its end: a sign of truncation that none of Pillow's global settings hides."""
 
     ran_out = False
 
@@ -54,7 +56,7 @@ class _PhotoFile(io.BufferedReader):
 
 
 def decode(path: Path) -> Raster:
-    """Decodes the first frame of an image file, upright. Raises PhotoError."""
+    """The first frame of an image file, turned upright by its EXIF orientation. Raises PhotoError."""
     if not path.is_file():
         raise PhotoError(f"photo '{path}' is not there or is no file: check its path")
     try:
@@ -71,7 +73,7 @@ def decode(path: Path) -> Raster:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(path, str(error)) from error
-    # Pillow's decoders raise whatever their parser happens to stumble over, struct.error included.
+    # Pillow's decoders raise exceptions of any kind on damaged data, struct.error included.
     except Exception as error:
         raise PhotoError(
             f"photo '{path}' cannot be decoded ({error}): it is damaged or truncated; copy "
@@ -80,6 +82,7 @@ def decode(path: Path) -> Raster:
 
 
 def _opened(file: _PhotoFile, path: Path) -> Image.Image:
+    """The image file opened by Pillow, not yet decoded. Raises PhotoError for a format that is not read."""
     Image.init()
     try:
         return Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
@@ -95,6 +98,7 @@ def _opened(file: _PhotoFile, path: Path) -> Image.Image:
 
 
 def _opened_heic(file: _PhotoFile, path: Path) -> Image.Image:
+    """The HEIC image, decoded by the optional package pillow_heif. Raises PhotoError where it is not installed."""
     try:
         import pillow_heif
     except ImportError as error:
@@ -110,11 +114,13 @@ def _opened_heic(file: _PhotoFile, path: Path) -> Image.Image:
 
 
 def _check_pixel_count(size: tuple[int, int], path: Path) -> None:
+    """Raises PhotoError above MAX_PIXELS."""
     if size[0] * size[1] > MAX_PIXELS:
         raise _too_large(path, f"{size[0]} x {size[1]} pixels")
 
 
 def _too_large(path: Path, what: str) -> PhotoError:
+    """The PhotoError for an image with too many pixels. what: its size, for the message."""
     return PhotoError(
         f"photo '{path}' is too large ({what}; at most {MAX_PIXELS:,} pixels are decoded): "
         "scale it down, training needs far fewer"
@@ -122,6 +128,7 @@ def _too_large(path: Path, what: str) -> PhotoError:
 
 
 def _raster(image: Image.Image, path: Path) -> Raster:
+    """The bands and alpha of a decoded image. Raises PhotoError for values of a 32-bit mode that are out of range."""
     if image.mode[0] in "IF":
         grey = np.asarray(image)
         peak = 1.0 if image.mode == "F" else 65535.0
@@ -137,6 +144,7 @@ def _raster(image: Image.Image, path: Path) -> Raster:
 
 
 def _has_alpha(image: Image.Image) -> bool:
+    """Whether an image has transparency: an alpha channel, a transparent colour, or a palette with alpha."""
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         return True
     return image.palette is not None and image.palette.mode.endswith("A")

@@ -1,4 +1,4 @@
-"""How an image was cut out of its original: SDXL is told it (Podell et al., 2023, section 2.2)."""
+"""The crop that an image was made by, which SDXL is conditioned on (Podell et al., 2023, section 2.2)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ Pixels = tuple[int, int]
 
 @dataclass(frozen=True)
 class Frame:
-    """original: size before anything was done. top_left: where the crop begins, in pixels of the resized image.
-
-    size: of the crop.
+    """The geometry of a crop. original: the image's size before any resizing. top_left: the crop's corner, in pixels of
+    the resized image. size: of the crop. Each pair is (vertical, horizontal).
     """
 
     original: Pixels
@@ -21,10 +20,10 @@ class Frame:
 
     @classmethod
     def whole(cls, width: int, height: int) -> Frame:
-        """An image that was never resized nor cropped."""
+        """The frame of an image that was neither resized nor cropped."""
         return cls((height, width), (0, 0), (height, width))
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The six numbers in SDXL's order."""
+        """The six numbers in the order of SDXL's time_ids: original size, top left corner, crop size."""
         return (*self.original, *self.top_left, *self.size)

@@ -1,4 +1,4 @@
-"""A host's image and mask tensors, checked and split into single pictures."""
+"""A host's image and mask tensors, checked and split into single images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from torch import Tensor
 from .decoding import Band, PhotoError, Raster
 
 _SLACK = 0.1
+"""How far outside 0..1 a value may be; it is then clipped."""
 
 
 def rasters(images: Sequence[Tensor] | Tensor) -> list[Raster]:
-    """[B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such. Raises PhotoError."""
+    """The images as rasters, from [B, H, W, C] or [H, W, C] with C 3 or 4 in 0..1, or a list of such. Raises
+    PhotoError.
+    """
     found = [_raster(image, i) for i, image in enumerate(_singles(images, 3, "image"), start=1)]
     if not found:
         raise PhotoError("no image was given: connect 3 to 5 photos of the subject")
@@ -21,7 +24,9 @@ def rasters(images: Sequence[Tensor] | Tensor) -> list[Raster]:
 
 
 def weights(masks: Sequence[Tensor] | Tensor | None, images: Sequence[Raster]) -> list[Band | None]:
-    """One mask for each image: [B, H, W], [H, W] in 0..1, or a list of such. Raises PhotoError."""
+    """One mask [H, W] for each image, from [B, H, W] or [H, W] in 0..1, or a list of such. None for each image where
+    `masks` is None. Raises PhotoError.
+    """
     if masks is None:
         return [None] * len(images)
     singles = enumerate(_singles(masks, 2, "mask"), start=1)
@@ -44,6 +49,9 @@ def weights(masks: Sequence[Tensor] | Tensor | None, images: Sequence[Raster]) -
 
 
 def _singles(tensors: Sequence[Tensor] | Tensor, dimensions: int, what: str) -> list[Tensor]:
+    """The single tensors with `dimensions` dimensions in `tensors`, whose batches are split. what: their noun, for
+    errors.
+    """
     singles: list[Tensor] = []
     for tensor in [tensors] if isinstance(tensors, Tensor) else tensors:
         if tensor.ndim not in (dimensions, dimensions + 1):
@@ -56,6 +64,7 @@ def _singles(tensors: Sequence[Tensor] | Tensor, dimensions: int, what: str) -> 
 
 
 def _raster(image: Tensor, number: int) -> Raster:
+    """One RGB or RGBA image tensor [H, W, C] as a raster with peak 1. Raises PhotoError."""
     pixels = _checked(image, f"image {number}")
     if pixels.shape[2] not in (3, 4):
         raise PhotoError(
@@ -66,6 +75,9 @@ def _raster(image: Tensor, number: int) -> Raster:
 
 
 def _checked(tensor: Tensor, name: str) -> Band:
+    """The tensor as a float32 array, clipped to 0..1. Raises PhotoError for another kind, no values, or values out of
+    range.
+    """
     if not tensor.is_floating_point():
         raise PhotoError(f"{name} holds {tensor.dtype} values: expected floating point in 0..1")
     if not tensor.numel():

@@ -1,8 +1,8 @@
-"""The identifier [V]: rare-token lookup (DreamBooth, section 3.2) and a ranking by its prior.
+"""The identifier [V]: rare-token lookup (DreamBooth, section 3.2), and a ranking of candidates by their prior.
 
-A common word brings a strong prior of its own, and a random string of letters falls apart into
-letters which the model can draw. So token ids are drawn from a rare range of the model's own
-vocabulary, turned back into text, and kept only if that text tokenizes to exactly those ids.
+A common word has a strong prior of its own, and a random string of letters is tokenized into single letters, which the
+model can draw. So token ids are sampled from a rare range of the model's own vocabulary, decoded to text, and kept only
+if that text tokenizes to exactly those ids.
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["PROBED", "Answer", "Candidate", "rank_by_prior", "rare_candidates", "report", "warnings_for"]
 
 Answer = Callable[[Sequence[str]], "Tensor"]
-"""The denoiser's ε for prompts, all on one batch of N noises and timesteps: [prompts, N, ...]."""
+"""A function from prompts to the denoiser's ε prediction, [prompts, N, ...], for all prompts at the same N noises and
+timesteps.
+"""
 PROBED = (0.15, 0.4, 0.6, 0.85)
-"""The batch's noise levels, as shares of the schedule: 0 clean, 1 pure noise."""
+"""The noise levels of that batch, as fractions of the schedule: 0 is clean, 1 is pure noise."""
 
 _REFUSED_DRAWS_IN_A_ROW = 2_000
+"""After so many rejected samples in a row, the vocabulary counts as exhausted."""
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One possible identifier.
 
-    ranks: merge ranks of `token_ids`, 0 is the most common merge. prior: see `rank_by_prior`;
-    None where it was not measured.
+    ranks: the merge ranks of `token_ids`; 0 is the most common merge. prior: the model's prior for it, see
+    `rank_by_prior`; None where it was not measured.
     """
 
     text: str
@@ -45,14 +48,14 @@ class Candidate:
 def rare_candidates(
     tokenizer: Tokenizer, length: int, seed: int, count: int = 16, kind: type[Vocabulary] = ClipVocabulary
 ) -> tuple[Candidate, ...]:
-    """Draws `count` identifiers of `length` rare tokens each.
+    """`count` identifiers of `length` rare tokens each, sampled from the tokenizer's vocabulary.
 
-    Ids are drawn uniformly without replacement: none comes twice in one call. A draw that does not
-    tokenize back to its ids, alone and inside "a [V] dog", or that spells a word goes back into the
-    urn. The same tokenizer, length, seed and count give the same candidates on every platform.
+    Ids are sampled uniformly without replacement, so no id occurs twice in one call. A sample that does not tokenize
+    back to its ids, alone and inside "a [V] dog", or that spells a word is rejected, and its ids may be sampled again.
+    The same tokenizer, length, seed and count give the same candidates on every platform.
 
-    Raises ValueError for a length outside 1..3 (the paper's k), a negative seed, a count below 1 or
-    above what the vocabulary yields, and a tokenizer of another kind than `kind`.
+    Raises ValueError for a length outside 1..3 (the paper's k), a negative seed, a count below 1 or above what the
+    vocabulary yields, and a tokenizer of another kind than `kind`.
     """
     _check(length, seed, count)
     vocabulary = kind(tokenizer)
@@ -79,6 +82,7 @@ def rare_candidates(
 
 
 def _check(length: int, seed: int, count: int) -> None:
+    """Raises ValueError for a length, seed or count out of range."""
     if length not in (1, 2, 3):
         raise ValueError(f"identifier length {length}: choose 1, 2 or 3 tokens")
     if seed < 0:
@@ -88,9 +92,10 @@ def _check(length: int, seed: int, count: int) -> None:
 
 
 def _draw_ids(urns: Sequence[list[int]], draw: random.Random) -> tuple[int, ...]:
-    """Takes one id from each urn; () once one is empty (the first urns may be one and the same).
+    """One id sampled and removed from each list; () once a list may be too short (the first lists may be the same
+    object).
 
-    Only `Random.random` is used: Python promises the same sequence in every version for no other.
+    Only `Random.random` is used: Python guarantees the same sequence in every version for no other method.
     """
     if min(map(len, urns)) < len(urns):
         return ()
@@ -98,7 +103,7 @@ def _draw_ids(urns: Sequence[list[int]], draw: random.Random) -> tuple[int, ...]
 
 
 def _spelled(ids: tuple[int, ...], vocabulary: Vocabulary, tokenizer: Tokenizer) -> str:
-    """The ids as text, or "" where that text spells a word or tokenizes differently."""
+    """The text of the token ids, or "" where that text spells a word or tokenizes differently."""
     text = "".join(map(vocabulary.piece, ids))
     if vocabulary.is_word(text) or encode(tokenizer, text) != ids:
         return ""
@@ -107,12 +112,12 @@ def _spelled(ids: tuple[int, ...], vocabulary: Vocabulary, tokenizer: Tokenizer)
 
 
 def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: Answer) -> tuple[Candidate, ...]:
-    """Sorts candidates by the prior they carry in this very model, the weakest first.
+    """The candidates sorted by the prior that each has in this model, the weakest prior first.
 
-    The prior of X is ‖ε("a X dog") − ε("a dog")‖, the L2 norm over one answer, averaged over the
-    batch's noise and timesteps: an identifier that already means something moves the answer. It
-    compares candidates of one call; it grows with the size of the answers. Raises ValueError if
-    `answer` gives another number of answers than prompts, or a number that is not finite.
+    The prior of X is the L2 norm ‖ε("a X dog") − ε("a dog")‖, averaged over the batch's noises and timesteps: an
+    identifier that already means something changes the prediction. Priors compare candidates of one call only: they
+    grow with the size of the predictions. Raises ValueError if `answer` returns another number of predictions than
+    prompts, or a value that is not finite.
     """
     prompts = [f"a {class_noun}", *(f"a {candidate.text} {class_noun}" for candidate in candidates)]
     answers = answer(prompts)
@@ -127,9 +132,10 @@ def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: Answ
 
 
 def report(candidates: Sequence[Candidate], chosen: Candidate | None = None, class_noun: str = "[class]") -> str:
-    """A table for people: candidates as given, their ids, ranks and priors, and which was chosen.
+    """A text table of the candidates in the order given, with their ids, ranks and priors, and a mark at the chosen
+    one.
 
-    chosen: None stands for the first one. Raises ValueError without candidates.
+    chosen: None means the first candidate. Raises ValueError without candidates.
     """
     if not candidates:
         raise ValueError("no candidate to report: draw one or more")

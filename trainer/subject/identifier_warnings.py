@@ -1,4 +1,4 @@
-"""What speaks against an identifier that somebody chose by hand."""
+"""Warnings about an identifier that the user chose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from .rare_tokens import ClipVocabulary, Tokenizer, Vocabulary, encode
 
 _MOST_TOKENS = 3
+"""The longest identifier that is not warned about; the paper's k is 1 to 3."""
 _SHORTEST_HASHTAG = 4
+"""A single token of so many letters is likely a word or a hashtag."""
 _WEAPONS = {
     "sks": "SKS is a rifle, and weapons turn up in the pictures",
     "fal": "the FAL is a rifle, and weapons turn up in the pictures",
@@ -16,6 +18,7 @@ _WEAPONS = {
     "awp": "AWP is a rifle, and weapons turn up in the pictures",
     "smg": "SMG is short for submachine gun, and weapons turn up in the pictures",
 }
+"""{identifier in common use: the reason against it}."""
 _WAY_OUT = "the rare-token lookup draws one that means nothing"
 
 
@@ -24,8 +27,9 @@ def warnings_for(
 ) -> tuple[str, ...]:
     """Reasons to choose another identifier, each one sentence; () if none is known.
 
-    Only advice: an identifier warned about trains all the same. Raises ValueError for an empty
-    identifier and for a tokenizer of another kind than `kind`; None knows no reasons.
+    They are advice only: training with such an identifier works. kind: None means that nothing is known about the
+    tokenizer, so there are no warnings. Raises ValueError for an empty identifier, and for a tokenizer of another kind
+    than `kind`.
     """
     words = identifier.split()
     if not words:
@@ -41,6 +45,7 @@ def warnings_for(
 
 
 def _spelling(identifier: str, words: list[str]) -> Iterator[str]:
+    """Reasons that follow from the identifier's characters."""
     if len(words) > 1:
         yield f"it holds spaces, so it is read as {len(words)} words"
     if any(character.isdigit() for character in identifier):
@@ -54,6 +59,7 @@ def _spelling(identifier: str, words: list[str]) -> Iterator[str]:
 
 
 def _meaning(word: str, vocabulary: Vocabulary, ids: tuple[int, ...]) -> Iterator[str]:
+    """Reasons that follow from one word's meaning and tokens. ids: its token ids."""
     pieces = [vocabulary.piece(index) for index in ids]
     if word in _WEAPONS:
         yield _WEAPONS[word]

@@ -1,7 +1,7 @@
-"""What hurts a training in the photos themselves: too small, blurred, nearly alike, all on one background.
+"""Faults of training photos: too small, blurred, near-duplicate, all on the same background.
 
-Advice, never a refusal. Thresholds were set on the 12 subjects of the pack and on nine of the paper's dataset at 512
-pixels; the figures stand beside each.
+They are advice and never stop a training. The thresholds were set on this package's 12 subjects and on nine of the
+paper's dataset, at 512 pixels; the measured values stand beside each threshold.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ from ..wording import Wording
 from .photos import Photo
 
 Grey = NDArray[np.float32]
-"""[H, W] in 0..1."""
+"""A grey image [H, W], float32 in 0..1."""
 
 
 _BLOCKS = 4
+"""Blocks per side into which `blur` divides an image."""
 
 
 _LOOKED_AT = 4
+"""How many of the most detailed blocks `blur` measures."""
 
 
 _WINDOW = 9
+"""Pixels of the moving average that `blur` compares with."""
 
 
 def blur(grey: Grey) -> float:
-    """0 (sharp) to 1 (nothing but smooth), of the sharpest of the 4 blocks of 16 that hold the most detail.
+    """The blur of an image, from 0 (sharp) to 1 (entirely smooth). Sides must be 32 pixels or more.
 
-    A blurred background is no fault, and a plain wall says nothing of the lens: the best of the detailed
-    parts decides. Sides of 32 pixels or more.
+    It is the blur of the sharpest among the 4 most detailed of 16 blocks: a blurred background is no fault, and a plain
+    wall tells nothing about the focus.
     """
     height, width = grey.shape
     rows = [slice(i * height // _BLOCKS, (i + 1) * height // _BLOCKS) for i in range(_BLOCKS)]
@@ -44,7 +47,7 @@ def blur(grey: Grey) -> float:
 
 
 def smoothed(grey: Grey, axis: int, window: int = _WINDOW) -> Grey:
-    """Means over `window` (odd) places along an axis, edges repeated."""
+    """The image's moving average over `window` (an odd number) pixels along one axis, with edges repeated."""
     lengths = [(window // 2 + 1, window // 2) if i == axis else (0, 0) for i in range(2)]
     sums = np.cumsum(np.pad(grey, lengths, mode="edge").astype(np.float64), axis=axis)
     count = grey.shape[axis]
@@ -54,14 +57,19 @@ def smoothed(grey: Grey, axis: int, window: int = _WINDOW) -> Grey:
 
 
 def _detail(block: Grey) -> float:
+    """The sum of absolute differences between neighbouring pixels, in both directions."""
     return float(sum(np.abs(np.diff(block, axis=axis)).sum() for axis in (0, 1)))
 
 
 def _blur_effect(block: Grey) -> float:
+    """The blur of a block, 0..1, in the direction where it is greater."""
     return max(_blur_along(block, axis) for axis in (0, 1))
 
 
 def _blur_along(block: Grey, axis: int) -> float:
+    """The blur of a block along one axis, 0..1: the share of the pixel differences that remains after smoothing (the
+    blur effect of Crete et al., 2007). 1 for a block without differences.
+    """
     before = np.abs(np.diff(block, axis=axis))
     after = np.abs(np.diff(smoothed(block, axis), axis=axis))
     total = float(before.sum())
@@ -73,30 +81,41 @@ def _blur_along(block: Grey, axis: int) -> float:
 FaultName = Literal["too small", "blurred", "near-duplicate", "same background"]
 
 BLURRED = 0.45
-"""Sharp photos measured 0.20 to 0.36, the same blurred by 2 to 3 pixels 0.46 to 0.77."""
+"""Blur above which a photo is reported. Sharp photos measured 0.20 to 0.36, the same blurred by 2 to 3 pixels 0.46 to
+0.77.
+"""
 ALIKE = 0.8
-"""Correlation of fine structure: different photos of a subject 0.17 to 0.77, one photo cut anew 0.66 to 0.91."""
+"""Correlation of fine structure from which two photos are near-duplicates. Different photos of a subject measured 0.17
+to 0.77, two crops of one photo 0.66 to 0.91.
+"""
 SAME_BACKGROUND = 0.06
-"""Mean difference of the borders, of 1: photos of the paper's subjects in different places 0.11 to 0.69."""
+"""Mean absolute difference of the borders, in 0..1, below which backgrounds are the same. Photos of the paper's
+subjects in different places measured 0.11 to 0.69.
+"""
 
 _SIDE = 32
+"""Pixels per side of the small images that near-duplicates are compared in."""
 _SHIFT = 2
+"""The largest shift in that comparison, in pixels of the small images."""
 _BORDER_SIDE = 16
+"""Pixels per side of the small images that backgrounds are compared in."""
 _BORDER = 3
+"""The width of the border in them that counts as background."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that speaks against a photo. why: a sentence with its consequence and the way out."""
+    """One fault of a photo. why: a sentence for the user with its consequence and what to do."""
 
     name: FaultName
     why: Wording
 
 
 def faults(photos: Sequence[Photo], side: int | None = None) -> list[tuple[Fault, ...]]:
-    """What speaks against each photo, in their order; all photos must have one size.
+    """The faults of each photo, in the photos' order; all photos must have the same size.
 
-    side: pixels that will be trained on; None: the photos' own. 512 are enough to see the other faults by.
+    side: the training resolution in pixels, None for the photos' own. Photos of 512 pixels are enough to find the other
+    faults.
     """
     found: list[list[Fault]] = [_too_small(photo, side) or _blurred(photo) for photo in photos]
     for index, twin in _twins(photos):
@@ -114,7 +133,7 @@ def faults(photos: Sequence[Photo], side: int | None = None) -> list[tuple[Fault
 
 
 def _too_small(photo: Photo, side: int | None) -> list[Fault]:
-    """Where cutting out has to enlarge: the model would learn the softness of the enlargement."""
+    """The fault of a photo that cropping has to enlarge: the model would learn the softness of the enlargement."""
     frame = photo.cut_out
     original, size = frame.original, frame.size if side is None else (side, side)
     if original[0] >= size[0] and original[1] >= size[1]:
@@ -125,6 +144,7 @@ def _too_small(photo: Photo, side: int | None) -> list[Fault]:
 
 
 def _blurred(photo: Photo) -> list[Fault]:
+    """The fault of a photo whose blur is above BLURRED."""
     measured = blur(_grey(photo))
     if measured <= BLURRED:
         return []
@@ -138,7 +158,7 @@ def _blurred(photo: Photo) -> list[Fault]:
 
 
 def _twins(photos: Sequence[Photo]) -> list[tuple[int, str]]:
-    """(index, name of the earlier photo that it repeats), of every photo that repeats one."""
+    """(index, name of the earlier photo that it repeats), for every near-duplicate of an earlier photo."""
     structures = [_structure(photo) for photo in photos]
     found = []
     for index, own in enumerate(structures):
@@ -150,6 +170,7 @@ def _twins(photos: Sequence[Photo]) -> list[tuple[int, str]]:
 
 
 def _one_background(photos: Sequence[Photo]) -> bool:
+    """Whether all photos, two or more, have the same background."""
     borders = [_border(photo) for photo in photos]
     return len(borders) > 1 and all(
         np.abs(one - other).mean() < SAME_BACKGROUND for i, one in enumerate(borders) for other in borders[:i]
@@ -157,19 +178,20 @@ def _one_background(photos: Sequence[Photo]) -> bool:
 
 
 def _grey(photo: Photo) -> Grey:
+    """The photo's luma (ITU-R BT.601 weights)."""
     red, green, blue = photo.pixels.numpy()
     grey: Grey = (0.299 * red + 0.587 * green + 0.114 * blue).astype(np.float32)
     return grey
 
 
 def _structure(photo: Photo) -> Grey:
-    """[32, 32], what is left of the picture without its slow changes: a shared background or light counts little."""
+    """The photo's fine structure [32, 32], a high-pass image: a shared background or light counts little."""
     small = _small(_grey(photo), _SIDE)
     return small - smoothed(smoothed(small, 0, 7), 1, 7)
 
 
 def _likeness(one: Grey, other: Grey) -> float:
-    """The best correlation over shifts by up to 2 places of 32, -1..1; 0 for a picture without structure."""
+    """The highest correlation over shifts of up to 2 of 32 pixels, -1..1; 0 for an image without structure."""
     inner = one[_SHIFT:-_SHIFT, _SHIFT:-_SHIFT]
     steps = range(2 * _SHIFT + 1)
     height, width = inner.shape
@@ -178,13 +200,16 @@ def _likeness(one: Grey, other: Grey) -> float:
 
 
 def _correlation(one: Grey, other: Grey) -> float:
+    """The Pearson correlation of two images, -1..1; 0 where one of them is constant."""
     one, other = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((one * one).sum() * (other * other).sum()))
     return float((one * other).sum()) / scale if scale else 0.0
 
 
 def _border(photo: Photo) -> NDArray[np.float32]:
-    """[3, N]: the outer three of 16 rows and columns, in 0..1."""
+    """The pixels of the border [3, N] in 0..1: the outer three of 16 rows and columns of the photo reduced
+    to 16 x 16.
+    """
     bands = [_small(band, _BORDER_SIDE) for band in photo.pixels.numpy()]
     inside = slice(_BORDER, _BORDER_SIDE - _BORDER)
     outer = np.ones((_BORDER_SIDE, _BORDER_SIDE), bool)
@@ -193,4 +218,5 @@ def _border(photo: Photo) -> NDArray[np.float32]:
 
 
 def _small(band: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """A band [H, W] reduced to side x side by box averaging."""
     return np.asarray(Image.fromarray(band).resize((side, side), Image.Resampling.BOX))

@@ -1,4 +1,4 @@
-"""A folder of photos as a page shows it: each as it will be cropped, and what speaks against it."""
+"""A report on a folder of photos for a web page: each photo as it will be cropped, and its faults."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from .photo_faults import Fault, faults
 from .photos import Photo, PhotoError, check_size, photo_files, read_photo
 
 SHOWN = 40
-"""Photos looked at; a folder of more is no DreamBooth subject, and a page would wait."""
+"""The number of photos that are read at most: a larger folder is no DreamBooth subject, and the page would wait."""
 LOOKED_AT = 512
-"""Pixels at most of the side that photos are looked at in: faults show there, and the memory is bounded."""
+"""The largest resolution, in pixels a side, at which photos are examined: faults show there, and memory is bounded."""
 
 
 def photo_report(folder: Path, side: int) -> dict[str, Any]:
-    """{"count": photos in all, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}]}]}.
+    """The report: {"count": all photos, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}]}]}.
 
-    why: as `wording.parts` gives it. A file that cannot be used has no thumbnail and the fault "unreadable".
+    side: the training resolution in pixels. why: as `wording.sentence_and_values` returns it. A file that cannot be
+    read has no thumbnail, and the fault "unreadable".
 
-    Raises PhotoError for a folder without photos, ValueError for a side that cannot be trained.
+    Raises PhotoError for a folder without photos, ValueError for a side that cannot be trained at.
     """
     check_size(side, side)
     files = photo_files(folder)
@@ -32,6 +33,9 @@ def photo_report(folder: Path, side: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _report(state: tuple[tuple[str, int, int], ...], side: int) -> list[dict[str, Any]]:
+    """The entries of "photos". state: (path, modification time, bytes) of each file, so that the cache
+    notices changes.
+    """
     looked_at = min(side, LOOKED_AT)
     read = {path: _read(Path(path), looked_at) for path, _, _ in state}
     usable = [photo for photo in read.values() if isinstance(photo, Photo)]
@@ -40,6 +44,7 @@ def _report(state: tuple[tuple[str, int, int], ...], side: int) -> list[dict[str
 
 
 def _read(path: Path, side: int) -> Photo | str:
+    """The photo, or the error message with the file's name instead of its path."""
     try:
         return read_photo(path, side, side)
     except PhotoError as error:
@@ -47,6 +52,7 @@ def _read(path: Path, side: int) -> Photo | str:
 
 
 def _shown(name: str, photo: Photo | str, found: dict[str, tuple[Fault, ...]]) -> dict[str, Any]:
+    """One entry of "photos". found: {name of a photo: its faults}."""
     if isinstance(photo, str):
         return {"name": name, "thumbnail": None, "faults": [{"name": "unreadable", "why": sentence_and_values(photo)}]}
     own = [{"name": fault.name, "why": sentence_and_values(fault.why)} for fault in found[name]]

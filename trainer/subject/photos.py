@@ -1,4 +1,4 @@
-"""Instance photos, from files or from a host's tensors, checked and at the training size."""
+"""Instance photos from files or from a host's tensors, checked, cropped and resized to the training resolution."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from .frame import Frame
 from .host_images import rasters, weights
 
 _MAX_BYTES = 10_000
+"""The size of a caption file at most."""
 
 
 def read_caption(photo: Path) -> str | None:
-    """The caption beside a photo, on one line; None without one or if it is empty.
+    """The caption in the .txt file beside a photo, on one line; None where there is none or it is empty.
 
-    UTF-8, with or without a byte order mark. Raises PhotoError for another encoding, for more than
-    10,000 bytes, and for a link that leads out of the folder.
+    UTF-8, with or without a byte order mark. Raises PhotoError for another encoding, for more than 10,000 bytes, and
+    for a link that leads out of the folder.
     """
     path = photo.with_suffix(".txt")
     if not path.is_file():
@@ -45,10 +46,10 @@ def read_caption(photo: Path) -> str | None:
 
 
 def require_inside(path: Path, folder: Path) -> None:
-    """Raises PhotoError if `path` is a link that leads out of `folder`."""
+    """Raises PhotoError if `path` is a link that leads out of `folder`, or nowhere."""
     try:
         inside = path.resolve().is_relative_to(folder.resolve())
-    # Before Python 3.13 links that lead in a circle are a RuntimeError.
+    # Before Python 3.13, a loop of links raises RuntimeError.
     except (OSError, RuntimeError) as error:
         raise PhotoError(f"photo '{path}' is a link that leads nowhere ({error}): put a copy there") from error
     if not inside:
@@ -65,11 +66,11 @@ _LEFT_BY_WINDOWS = {"thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One instance image as it will be trained on.
+    """One instance image at the training resolution.
 
-    name: file name without folder. pixels: [3, H, W] float32, RGB in 0..1. mask: [H, W] float32 in
-    0..1, the weight of each place in the instance loss; None: every place counts. caption: what
-    `photo.txt` beside `photo.png` says, on one line; None without it. frame: how it was cut out; None: not at all.
+    name: the file name without its folder. pixels: [3, H, W] float32, RGB in 0..1. mask: [H, W] float32 in 0..1, the
+    weight of each position in the instance loss; None: all are 1. caption: the text of `photo.txt` beside `photo.png`,
+    on one line; None without it. frame: the crop that it was made by; None: not cropped or resized.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Photo:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of all but the name."""
+        """The SHA-256 of pixels, mask, caption and frame; the name is not included."""
         whole = hashlib.sha256(repr((tuple(self.pixels.shape), self.caption, self.cut_out)).encode())
         whole.update(self.pixels.numpy().tobytes())
         if self.mask is not None:
@@ -89,22 +90,22 @@ class Photo:
 
     @property
     def cut_out(self) -> Frame:
-        """`frame`, said in full."""
+        """The crop that the photo was made by; without a `frame`, that of an uncropped image."""
         return self.frame or Frame.whole(self.pixels.shape[2], self.pixels.shape[1])
 
 
 def check_size(width: int, height: int) -> None:
-    """Raises ValueError unless both sides are multiples of 8 (the VAE's reduction), 32 or more."""
+    """Raises ValueError unless both sides are multiples of 8 (the VAE's downsampling factor) and at least 32 pixels."""
     for side, value in (("width", width), ("height", height)):
         if value < _SMALLEST_SIDE or value % _SIDE_STEP:
             raise ValueError(f"training {side} {value}: choose a multiple of {_SIDE_STEP}, {_SMALLEST_SIDE} or more")
 
 
 def read_photo(path: Path, width: int, height: int) -> Photo:
-    """Reads one photo, upright, centre-cropped and resized to `width` x `height`, with its caption.
+    """One photo with its caption, turned upright, centre-cropped and resized to `width` x `height` pixels.
 
-    Transparency becomes the mask, and what shows through it is white. Raises PhotoError for a file
-    that cannot be used, ValueError for a size that cannot be trained.
+    Alpha becomes the mask, and transparent parts are composed over white. Raises PhotoError for a file that cannot be
+    used, ValueError for a size that cannot be trained at.
     """
     check_size(width, height)
     raster, caption = decode(path), read_caption(path)
@@ -112,17 +113,19 @@ def read_photo(path: Path, width: int, height: int) -> Photo:
 
 
 def read_folder(folder: Path, width: int, height: int) -> tuple[Photo, ...]:
-    """Reads every photo of a folder, sorted by name; see `read_photo`.
+    """All photos of a folder, sorted by name; see `read_photo`.
 
-    Subfolders, hidden files, .txt, .json and what Windows leaves behind are passed over; anything
-    else must be an image. Raises PhotoError also if there is no photo, or a link leads elsewhere.
+    Subfolders, hidden files, .txt, .json and Windows' Thumbs.db and desktop.ini are skipped; anything else must be an
+    image. Raises PhotoError also if there is no photo, or a link leads out of the folder.
     """
     check_size(width, height)
     return tuple(read_photo(path, width, height) for path in photo_files(folder))
 
 
 def photo_files(folder: Path) -> list[Path]:
-    """What `read_folder` reads, sorted by name. Raises PhotoError if there is none, or a link leads elsewhere."""
+    """The paths that `read_folder` reads, sorted by name. Raises PhotoError if there is none, or a link leads out of
+    the folder.
+    """
     if not folder.is_dir():
         raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path")
     paths = sorted(filter(_should_be_photo, folder.iterdir()), key=lambda path: path.name)
@@ -142,11 +145,11 @@ def photos_from_tensors(
     width: int,
     height: int,
 ) -> tuple[Photo, ...]:
-    """Takes a host's images: [B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such.
+    """Photos from a host's image tensors: [B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such.
 
-    masks: [B, H, W] or [H, W] in 0..1, or a list of such, as many as images and each of its image's
-    size; 1 counts in the loss, 0 does not. A fourth channel is transparency, as in a file, and
-    multiplies the mask. No memory is shared with the tensors. Raises PhotoError, ValueError.
+    masks: [B, H, W] or [H, W] in 0..1, or a list of such, one per image and of its size; 1 counts in the loss, 0 does
+    not. A fourth channel is alpha, as in a file, and multiplies the mask. No memory is shared with the tensors. Raises
+    PhotoError, ValueError.
     """
     check_size(width, height)
     found = rasters(images)
@@ -157,6 +160,7 @@ def photos_from_tensors(
 
 
 def _should_be_photo(path: Path) -> bool:
+    """Whether a folder's entry is read as a photo: not hidden, no sidecar file, no folder."""
     name = path.name.casefold()
     if name.startswith(".") or name in _LEFT_BY_WINDOWS or path.suffix.casefold() in _SIDECARS:
         return False
@@ -171,13 +175,16 @@ def _photo(
     caption: str | None,
     size: tuple[int, int],
 ) -> Photo:
+    """The photo cropped from a raster. shown: its name in errors. Raises PhotoError where its mask is zero
+    everywhere.
+    """
     pixels, weight = cropped_pixels(raster, size), cropped_mask(raster, mask, size)
     if weight is not None and not weight.any():
         raise PhotoError(
             f"the mask of {shown} is zero everywhere in the centre crop to {size[0]} x {size[1]}, "
             "so nothing would be trained: give no mask, or one that covers the subject"
         )
-    # A host may run this under inference mode, whose tensors could never be trained on.
+    # A host may call this in inference mode, whose tensors autograd cannot use.
     with torch.inference_mode(False):
         mask_tensor = None if weight is None else torch.from_numpy(weight)
         return Photo(name, torch.from_numpy(pixels), mask_tensor, caption, frame_of(raster.bands[0].shape, size))

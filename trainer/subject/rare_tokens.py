@@ -1,14 +1,13 @@
-"""Which of CLIP's tokens are rare and mean nothing: the raw material of identifiers.
+"""CLIP's rare tokens without a meaning, which identifiers are made of.
 
-CLIP's vocabulary holds 512 single characters (256 bytes, each also with the end-of-word mark
-`</w>`) and then its merges, the most frequent first, so `id - 512` is a merge rank. The rank is a
-count of pairs at the time of merging in the tokenizer's own corpus, not a word frequency: near the
-end it mixes whole words ("fumble", 48,861) with strings nobody means ("olt", 45,740).
-Tokens of at most three letters do get rarer with the rank: their median frequency in everyday
-English (Zipf scale of the `wordfreq` data: 3 is once in a million words) falls 3.98, 3.61, 3.39,
-3.25, 3.03, 2.88, 2.83, 2.75, 2.65 over the first nine blocks of 4,000 ranks and is level (2.46 to
-2.58) from 36,000 on, where no such token reaches 3.5. Hence `RARE_FROM`, CLIP's counterpart of the
-paper's range 5,000 to 10,000 of T5-XXL (DreamBooth, section 3.2).
+CLIP's vocabulary holds 512 single characters (256 bytes, each also with the end-of-word mark `</w>`) and then its
+merges, the most frequent first, so `id - 512` is a merge rank. The rank follows from pair counts at the time of merging
+in the tokenizer's own corpus, not from word frequencies: near the end it mixes whole words ("fumble", 48,861) with
+meaningless strings ("olt", 45,740). Tokens of at most three letters do get rarer with the rank: their median frequency
+in everyday English (Zipf scale of the `wordfreq` data: 3 is once in a million words) falls 3.98, 3.61, 3.39, 3.25,
+3.03, 2.88, 2.83, 2.75, 2.65 over the first nine blocks of 4,000 ranks and is level (2.46 to 2.58) from 36,000 on, where
+no such token reaches 3.5. Hence `RARE_FROM`, CLIP's counterpart of the paper's range 5,000 to 10,000 of T5-XXL
+(DreamBooth, section 3.2).
 """
 
 from __future__ import annotations
@@ -19,14 +18,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 RARE_FROM = 36_000
+"""The merge rank from which a token is rare."""
 FIRST_MERGE_ID = 512
+"""The id of the first merge, whose rank is 0."""
 END_OF_WORD = "</w>"
 
 _RARE_LETTERS = re.compile(r"[a-z]{2,3}")
 
 
 class Tokenizer(Protocol):
-    """CLIP's tokenizer as `transformers` 4.46 to 5 make it, and so the host's own."""
+    """The interface of CLIP's tokenizer in `transformers` 4.46 to 5, and so of the host's own."""
 
     def get_vocab(self) -> dict[str, int]: ...
 
@@ -34,38 +35,40 @@ class Tokenizer(Protocol):
 
 
 class Vocabulary(Protocol):
-    """The tokens of one kind of tokenizer, by how common they are."""
+    """The tokens of one kind of tokenizer, ranked by how common they are."""
 
     def __init__(self, tokenizer: Tokenizer) -> None: ...
 
     def rank(self, token_id: int) -> int:
-        """0 for the most common token."""
+        """The token's rank; 0 for the most common token."""
 
     def piece(self, token_id: int) -> str:
-        """The token's text, without marks."""
+        """The token's text, without end-of-word marks."""
 
     def is_word(self, text: str) -> bool:
-        """Whether `text` means something."""
+        """Whether `text` is a word or has another meaning."""
 
     def rare_ids(self, *, ends_word: bool) -> list[int]:
-        """Ids, ascending, of rare tokens that mean nothing, and that end a word or must be continued."""
+        """The ids, ascending, of rare tokens without a meaning: those that end a word, or else those that must be
+        continued.
+        """
 
 
 @lru_cache(maxsize=1)
 def known_words() -> frozenset[str]:
-    """Short strings with a meaning that their merge rank does not give away."""
+    """Short strings that have a meaning although their merge rank is rare."""
     text = Path(__file__).with_name("known_words.txt").read_text(encoding="utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     return frozenset(word for line in lines for word in line.split())
 
 
 def encode(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
-    """Token ids of `text`, without the start and end marks."""
+    """The token ids of `text`, without the start and end tokens."""
     return tuple(tokenizer(text, add_special_tokens=False).input_ids)
 
 
 class ClipVocabulary:
-    """Ranks, pieces and words of one CLIP tokenizer. Raises ValueError for any other kind."""
+    """The ranks, token texts and words of one CLIP tokenizer. Raises ValueError for any other kind of tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._ids = tokenizer.get_vocab()
@@ -77,7 +80,7 @@ class ClipVocabulary:
             )
 
     def rank(self, token_id: int) -> int:
-        """Merge rank, 0 for the first merge; negative for a single character."""
+        """The merge rank: 0 for the first merge, negative for a single character."""
         return token_id - FIRST_MERGE_ID
 
     def piece(self, token_id: int) -> str:
@@ -85,18 +88,19 @@ class ClipVocabulary:
         return self._tokens[token_id].removesuffix(END_OF_WORD)
 
     def is_common(self, word: str) -> bool:
-        """Whether `word` is one whole token of a common rank: a word, a name, an abbreviation."""
+        """Whether `word` is a single token of a common rank: a word, a name or an abbreviation."""
         whole = self._ids.get(word + END_OF_WORD)
         return whole is not None and self.rank(whole) < RARE_FROM
 
     def is_word(self, text: str) -> bool:
+        """Whether `text` is a common token or one of `known_words`."""
         return self.is_common(text) or text in known_words()
 
     def rare_ids(self, *, ends_word: bool) -> list[int]:
-        """Ids, ascending, of rare tokens of two or three letters a to z which are no word.
+        """The ids, ascending, of tokens from `RARE_FROM` on that are two or three letters a to z and no word.
 
-        A token is rare from `RARE_FROM` on. `ends_word` asks for tokens that close a word, the
-        only ones an identifier may end with, or for those that must be continued.
+        ends_word: True for tokens that close a word, the only ones an identifier may end with; False for those that
+        must be continued.
         """
         return sorted(
             index

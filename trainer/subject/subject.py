@@ -1,4 +1,4 @@
-"""The subject: its photos and its class noun."""
+"""The subject: its instance photos and its class noun."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .photos import Photo, check_size
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A few photos of one thing and the noun of its kind ("dog", "backpack").
+    """A few photos of one subject and its class noun ("dog", "backpack").
 
-    width, height: pixels, the size of every photo. Raises ValueError for no photo, photos of
-    another size, or a class noun that is empty, above 100 characters, or not one line.
+    width, height: the size of every photo in pixels. Raises ValueError for no photo, photos of another size, or a class
+    noun that is empty, above 100 characters, or not one line.
     """
 
     photos: tuple[Photo, ...]
@@ -37,12 +37,14 @@ class Subject:
 
     @cached_property
     def in_training_order(self) -> tuple[Photo, ...]:
-        """The photos in an order that renaming them does not change."""
+        """The photos sorted by digest, so that renaming files does not change the order."""
         return tuple(sorted(self.photos, key=lambda photo: photo.digest))
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of pixels, masks, captions, class noun and size; not of names or order."""
+        """The SHA-256 (hex) of pixels, masks, captions, crops, class noun and size; names and order do not
+        change it.
+        """
         whole = hashlib.sha256(repr((self.class_noun, self.width, self.height)).encode())
         for photo in self.in_training_order:
             whole.update(photo.digest)
