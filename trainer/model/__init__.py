@@ -1,1 +1,1 @@
-"""A base model: its files, its modules, its conditioning and its noise process."""
+"""Pretrained base models: their files, modules, conditioning and noise process."""

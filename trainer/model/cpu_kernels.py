@@ -1,9 +1,9 @@
-"""A frozen convolution on a CPU, its weights laid out once as its kernels read them; torch does so at every call.
+"""Frozen convolutions on a CPU whose weights are packed once into oneDNN's layout; torch packs them at every call.
 
-oneDNN's own order, for the forward pass and for the gradient of the input. In bf16 one order is for all sizes of input,
-and the answers are the convolution's, bit for bit. In float32 a kernel is chosen by the input's size, and weights laid
-out for another kernel are reordered at every call by slow code: they are packed for the sizes of the run alone, and the
-answers differ by rounding (figures: bench/README.md).
+The packed layout serves the forward pass and the gradient of the input. In bf16 one layout serves all input sizes, and
+outputs equal the convolution's bit for bit. In float32 a kernel is chosen by the input's size, and weights packed for
+another kernel are reordered at every call by slow code: so they are packed for the sizes of the run only, and outputs
+differ by rounding (figures: bench/README.md).
 """
 
 from __future__ import annotations
@@ -17,26 +17,28 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 ONE_DNN: Any = torch.ops.mkldnn
+"""Torch's namespace of oneDNN (formerly MKL-DNN) operations."""
 PLAIN: tuple[str, list[float], str] = ("none", [], "")
-"""No activation after the product, in oneDNN's operations."""
+"""oneDNN's arguments for no activation after the convolution."""
 Size = tuple[int, int]
 """Height and width of an input."""
 _autocasts: Any = (
-    # Torch 2.3 asks it of a CPU by another name.
+    # The function has another name in torch 2.3.
     partial(torch.is_autocast_enabled, "cpu") if hasattr(torch, "get_autocast_dtype") else torch.is_autocast_cpu_enabled
 )
+"""A function: whether autocast is enabled on the CPU."""
 
 
 def pack(layer: nn.Module, sizes: Collection[Size]) -> None:
-    """Let a frozen, plain convolution answer by packed weights from now on; any other layer stays as it is.
+    """Replace the forward of a frozen, plain convolution by one with packed weights; any other layer is left unchanged.
 
-    sizes: of inputs in float32 that it is packed for. Of any other size the layer itself is asked, and a 1 x 1
-    convolution always, which is no faster so.
+    sizes: the input sizes that it is packed for in float32. For any other size the layer's own forward runs, and so it
+    does for 1 x 1 convolutions, which packing makes no faster.
     """
     frozen = not any(parameter.requires_grad for parameter in layer.parameters(recurse=False))
     if type(layer) is not nn.Conv2d or not frozen or not _is_plain(layer):
         return
-    # Set as an attribute: it stands before the class's own.
+    # An instance attribute takes precedence over the class's method.
     if layer.weight.dtype == torch.bfloat16 and _packs(torch.bfloat16):
         vars(layer)["forward"] = partial(_forward, PackedConvolution(layer))
     elif layer.weight.dtype == torch.float32 and layer.kernel_size == (3, 3) and _packs(torch.float32):
@@ -44,9 +46,9 @@ def pack(layer: nn.Module, sizes: Collection[Size]) -> None:
 
 
 class PackedConvolution:
-    """One of stride 1; with its weights turned round it gives its input's gradient.
+    """A convolution of stride 1 with packed weights. Its input gradient is a convolution with the weights flipped.
 
-    size: of the input, for float32.
+    size: of the input, needed in float32 only.
     """
 
     def __init__(self, layer: nn.Conv2d, size: Size | None = None) -> None:
@@ -59,33 +61,36 @@ class PackedConvolution:
         self._weight, self._turned = (self._packed(each, size) for each in (weight, turned))
 
     def _packed(self, weight: Tensor, size: Size | None) -> Any:
+        """The weights [out, in, kh, kw] in oneDNN's layout, for inputs of this size."""
         shape = () if size is None else ([1, weight.shape[1], *size],)
         return ONE_DNN._reorder_convolution_weight(weight, *self._places, *shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The convolution's output for x: [B, in, H, W] → [B, out, H, W], the same height and width."""
+        """The convolution's output for x: [B, in, H, W] → [B, out, H, W], with the same height and width."""
         return self._convolved(x, self._weight, self._bias)
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """The gradient of x from that of the output: [B, out, H, W] → [B, in, H, W]."""
+        """The gradient of the input from the gradient of the output: [B, out, H, W] → [B, in, H, W]."""
         return self._convolved(gradient, self._turned, None)
 
     def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """oneDNN's convolution of x with packed weights, in torch's default memory layout."""
         output: Tensor = ONE_DNN._convolution_pointwise(x, weight, bias, *self._places, *PLAIN)
-        # It comes channels last, which what follows is slower with.
+        # oneDNN returns channels last, which slows the following layers down.
         return output.contiguous()
 
 
 def _forward(packed: PackedConvolution, x: Tensor) -> Any:
+    """The differentiable output of a packed convolution."""
     return _Convolution.apply(x.to(packed.dtype), packed)
 
 
 def _forward_by_size(
     layer: nn.Conv2d, packed: dict[Size, PackedConvolution], sizes: Collection[Size], x: Tensor
 ) -> Any:
-    """The layer's output, by weights that are packed when one of `sizes` first comes.
+    """The layer's output; weights are packed when an input of one of `sizes` first occurs.
 
-    Which sizes are packed does not depend on their order: a resumed run gets the same bits.
+    Which sizes are packed does not depend on the order in which they occur, so a resumed run computes the same bits.
     """
     size: Size = (x.shape[-2], x.shape[-1])
     if size not in sizes or x.dtype != torch.float32 or _autocasts():
@@ -96,6 +101,8 @@ def _forward_by_size(
 
 
 class _Convolution(torch.autograd.Function):
+    """The autograd function of a packed convolution; only the input has a gradient."""
+
     @staticmethod
     def forward(context: Any, x: Tensor, packed: PackedConvolution) -> Tensor:
         context.packed = packed
@@ -107,13 +114,14 @@ class _Convolution(torch.autograd.Function):
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
+    """Whether a convolution is 1x1 or 3x3 with stride 1, padding that keeps the size, zero padding and no groups."""
     same = layer.kernel_size in ((1, 1), (3, 3)) and layer.padding == tuple(side // 2 for side in layer.kernel_size)
     return same and layer.stride == layer.dilation == (1, 1) and layer.groups == 1 and layer.padding_mode == "zeros"
 
 
 @cache
 def _packs(dtype: torch.dtype) -> bool:
-    """Whether this torch has these operations, on this processor: they are tried."""
+    """Whether this torch on this processor supports the packed operations in `dtype`, found out by calling them."""
     size = None if dtype == torch.bfloat16 else (2, 2)
     try:
         PackedConvolution(nn.Conv2d(2, 2, 1).to(dtype), size).forward(torch.zeros(1, 2, 2, 2, dtype=dtype))
@@ -123,13 +131,15 @@ def _packs(dtype: torch.dtype) -> bool:
 
 
 MOST = 256
-"""Above this, convolutions want their channels last, and plain attention's memory grows with the square."""
+"""Latent pixels (h·w) up to which these kernels are used. Above, convolutions are faster channels last, and plain
+attention's memory grows with the square.
+"""
 
 
 def use_cpu_kernels(denoiser: Any, latents: Tensor) -> None:
-    """Where latents [N, C, h, w] are small: attention plainly, as two products; frozen convolutions packed.
+    """Switch a denoiser on a CPU to faster kernels where its latents [N, C, h, w] are small; changes `denoiser`.
 
-    The answers are the same but for rounding. Changes `denoiser`.
+    Attention becomes two plain matrix products, and frozen convolutions are packed. Outputs differ by rounding only.
     """
     if latents.device.type != "cpu" or latents.shape[-2] * latents.shape[-1] > MOST:
         return
@@ -142,7 +152,7 @@ def use_cpu_kernels(denoiser: Any, latents: Tensor) -> None:
 
 
 def _sizes(height: int, width: int) -> set[tuple[int, int]]:
-    """What the levels of a UNet are shown: half of the level before."""
+    """The input sizes of a UNet's levels: each level halves the one before, rounding up."""
     sizes = {(height, width)}
     while max(height, width) > 1:
         height, width = (height + 1) // 2, (width + 1) // 2

@@ -1,4 +1,4 @@
-"""What a family tells of a model before it is loaded: by names, shapes and a few numbers."""
+"""The class-level facts of a model family, available before a model is loaded: names, shapes and a few numbers."""
 
 from __future__ import annotations
 
@@ -15,40 +15,45 @@ from .source import Part, PartFiles, Source
 
 
 class ExternalNames:
-    """Components are "denoiser", "vae" and the text encoders; only what can be trained has names for LoRAs."""
+    """The names of a family's components and weights in other programs' files.
+
+    Components are "denoiser", "vae" and the text encoders; only those that can be trained have names in LoRA files.
+    "Our names" are this package's names of weights, diffusers' and transformers' (see `keys`).
+    """
 
     kohya: ClassVar[dict[str, str]]
-    """{trained component: what stands before its layers' names in kohya's LoRA files}."""
+    """{trained component: the prefix of its layers' names in kohya's LoRA files}."""
     kohya_by_original: ClassVar[bool] = False
-    """Whether the denoiser's layers have the original layout's names there, or ours."""
+    """Whether kohya's LoRA files name the denoiser's layers by the original layout rather than by diffusers'."""
     kohya_version: ClassVar[str] = ""
-    """kohya's ss_base_model_version, without the `_v` of v-prediction."""
+    """kohya's ss_base_model_version, without the suffix `_v` of v-prediction."""
     diffusers: ClassVar[dict[str, str]]
-    """{component: its folder and LoRA prefix in diffusers}."""
+    """{component: its folder in a diffusers model, which is also its prefix in diffusers' LoRA files}."""
     pipeline: ClassVar[str] = ""
-    """The class of diffusers that runs the family, where its folder can be written."""
+    """diffusers' pipeline class of the family; empty where no diffusers folder can be written."""
     pipeline_index: ClassVar[dict[str, Any]] = {}
-    """What that folder's model_index.json says beside its components."""
+    """The entries of that folder's model_index.json besides the components."""
     comfyui: ClassVar[dict[str, str]]
-    """{trained component: what stands before its weights' names in ComfyUI, and first the text encoder's own name}.
+    """{trained component: the prefix of its weights' names in ComfyUI, which starts with the text encoder's own name}.
 
-    The denoiser's names there are the original ones.
+    After the prefix, the denoiser's names are those of the original layout.
     """
     comfyui_sampling: ClassVar[dict[tuple[str, str], str]] = {}
-    """{ComfyUI's classes of (noise schedule, answer): what the denoiser answers}, for all that can be trained."""
+    """{ComfyUI's classes of (noise schedule, prediction): the prediction type}, for all that can be trained."""
     embeddings: ClassVar[tuple[str, ...]] = ()
-    """How the names of tables end that are looked up in: no LoRA changes them."""
+    """The ends of the names of embedding tables, which no LoRA changes."""
 
     @classmethod
     def shared_name(cls, component: str, name: str) -> str:
-        """What kohya, diffusers and ComfyUI all call a layer or weight inside a component; ours, where that is it."""
+        """The name of a layer or weight that kohya, diffusers and ComfyUI share; by default our name."""
         return name
 
     @classmethod
     def answer_in_comfyui(cls, sampling: tuple[str, ...]) -> str:
-        """What the denoiser answers where ComfyUI samples by these classes: noise schedule, answer.
+        """The prediction type of a model that ComfyUI samples by these classes: (noise schedule, prediction).
 
-        No weight carries it, and a graph may have changed it. Raises ValueError for what the family is not trained by.
+        The weights do not show it, and a ComfyUI graph may have changed it. Raises ValueError for classes that the
+        family cannot be trained for.
         """
         for known, answer in cls.comfyui_sampling.items():
             if known == sampling:
@@ -60,62 +65,71 @@ class ExternalNames:
         )
 
     def save_tokenizer(self, component: str, folder: Path) -> str:
-        """Write a text encoder's tokenizer as transformers reads it; its class. For a family with a pipeline."""
+        """Write a text encoder's tokenizer into `folder` as transformers reads it; returns its class in transformers.
+
+        To be implemented by a family with a pipeline.
+        """
         raise NotImplementedError(f"{type(self).__name__} names a pipeline, and has no tokenizer for {component!r}")
 
 
 class Family(ExternalNames, ABC):
-    """The half of `Base` that needs no weights in memory."""
+    """The part of `Base` that needs no weights in memory.
+
+    family: the family's short name.
+    """
 
     family: ClassVar[str]
     sampler: ClassVar[str] = "euler_ancestral"
-    """What pictures are drawn with where nobody says it; ancestral, as the paper draws its class images."""
+    """The default sampler; ancestral, like the one that the paper samples its class images with."""
     vocabulary: ClassVar[type[Vocabulary] | None] = None
-    """Where rare tokens are looked up; None: identifiers are given by hand."""
+    """The vocabulary for the rare-token lookup; None: the user has to choose the identifier."""
     latent_channels: ClassVar[int] = 4
     pixels_per_latent: ClassVar[int] = 8
     resolution: ClassVar[int] = 512
-    """Pixels a side that the family was trained at."""
+    """The resolution of the family's pretraining, in pixels a side."""
 
     @classmethod
     @abstractmethod
     def recognises(cls, shapes: Shapes) -> bool:
-        """Whether a file with these tensors is of this family."""
+        """Whether a model with these tensors belongs to this family."""
 
     @classmethod
     @abstractmethod
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        """{component: KeyTable} for a file with these tensors."""
+        """{component: KeyTable} for a checkpoint with these tensors."""
 
     @classmethod
     def parts(cls, files: PartFiles) -> tuple[Part, ...] | None:
-        """What a model in several files is made of; None where the denoiser is of another kind, or only whole.
+        """The components of a model in several files; None where the denoiser is of another kind, or a family is only
+        read from whole checkpoints.
 
-        Raises CheckpointError for a text encoder or a VAE of another kind beside it.
+        Raises CheckpointError for a text encoder or VAE of another kind.
         """
         return None
 
     @classmethod
     def prediction_type(cls, source: Source, asked: str | None) -> str | None:
-        """What the denoiser answers, where a family has a choice: as asked, else as the model shows."""
+        """The denoiser's prediction type in a family that has a choice: the requested one, else the one that the model
+        shows.
+        """
         return asked
 
     @classmethod
     def marker_tensors(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
-        """What a whole checkpoint needs beside the source's tensors, so that hosts know what the denoiser answers."""
+        """The tensors that a whole checkpoint needs besides the source's, so that hosts know its prediction type."""
         return {}
 
     @classmethod
     def native_resolution(cls, source: Source, prediction: str | None) -> int:
-        """Pixels a side that the model was trained at."""
+        """The resolution of the model's pretraining, in pixels a side."""
         return cls.resolution
 
     @classmethod
     @abstractmethod
     def lora_targets(cls, component: str, targets: str) -> str:
-        """A regular expression for the modules of a component that get a LoRA."""
+        """A regular expression for the names of a component's modules that get a LoRA."""
 
     @classmethod
     @abstractmethod
     def architecture_of(cls, prediction: str | None) -> str:
-        """The name in the modelspec specification, for what the denoiser answers."""
+        """The architecture in the modelspec specification, for a prediction type."""

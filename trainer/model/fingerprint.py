@@ -1,4 +1,4 @@
-"""By what a pretrained model is known again, whoever cast it."""
+"""The identity of a pretrained model, which does not change when the model is cast to another dtype."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ VAE = "vae"
 
 
 def fingerprint(components: Mapping[str, Mapping[str, Tensor]]) -> str:
-    """SHA-256 (hex) over names, shapes and values: a model has the same one in fp32, fp16, or with its VAE in bf16.
+    """SHA-256 (hex) over names, shapes and values of a model: the same in fp32, in fp16, or with its VAE in bf16.
 
-    Values are taken in fp16; of a bf16 file that is exact, a bf16 cast of another is another model. Only hosts cast
-    the VAE to bf16 on their own (ComfyUI on many GPUs), and no rounding makes fp32, fp16 and bf16 of one value alike:
-    so of the VAE the signs are taken, which no cast changes. Another VAE has others; one that differs by the size of
-    a few weights alone has not. A base without numbers has that of its names and shapes.
+    Values are rounded to fp16. That is exact for a bf16 file; the bf16 cast of another file counts as another model.
+    Only the VAE is cast to bf16 by hosts on their own (ComfyUI on many GPUs), and no rounding maps fp32, fp16 and bf16
+    of a value to one number: so only the VAE's signs are hashed, which no cast changes. Another VAE has other signs; a
+    VAE that differs in the magnitude of a few weights only has not. Tensors on the meta device contribute their names
+    and shapes.
     """
     digest = hashlib.sha256()
     for component in sorted(components):
@@ -34,18 +35,21 @@ def fingerprint(components: Mapping[str, Mapping[str, Tensor]]) -> str:
 
 
 FIELD = "dreambooth.base_sample"
+"""The field of a result's metadata that holds the `weight_sample` of its base."""
 
 
 DENOISER = "model.diffusion_model."
-"""What stands before the denoiser's names in the original layout."""
+"""The prefix of the denoiser's names in the original layout."""
 
 
 SAME = 0.01
-"""Relative distance, a mean over the tensors: rounding to bfloat16 is about 0.002, finetuning some hundredths."""
+"""The mean relative distance of sampled weights up to which a model is the same: rounding to bfloat16 makes about
+0.002, fine-tuning some hundredths.
+"""
 
 
 SAME_IN_A_BYTE = 0.05
-"""The same where a host keeps the weights as 8-bit floats, whose rounding is about 0.03."""
+"""The same limit where a host keeps the weights as 8-bit floats, whose rounding makes about 0.03."""
 
 
 _TENSORS = 8
@@ -55,11 +59,11 @@ _VALUES = 16
 
 
 Sample = dict[str, list[float]]
-"""{the original layout's name without the denoiser's prefix: 16 values, evenly spaced}."""
+"""{name in the original layout without the denoiser's prefix: 16 evenly spaced values}."""
 
 
 def weight_sample(source: Source) -> Sample:
-    """A few values of a few of a model's denoiser weights, by which hosts tell later whether it is the same model.
+    """A few values of a few of the denoiser's weights, by which hosts recognise the model later.
 
     Empty where the denoiser's tensors have no names of the original layout.
     """
@@ -70,7 +74,7 @@ def weight_sample(source: Source) -> Sample:
 
 
 def values_of(weight: Tensor) -> list[float]:
-    """16 evenly spaced values of a weight, or all of a smaller one, to 6 digits."""
+    """16 evenly spaced values of a weight, or all values of a smaller one, rounded to 6 digits."""
     flat = weight.detach().flatten()
     places = torch.linspace(0, flat.numel() - 1, min(_VALUES, flat.numel())).long().tolist()
     # One by one: torch 2.3 cannot gather 8-bit floats.
@@ -79,7 +83,9 @@ def values_of(weight: Tensor) -> list[float]:
 
 
 def has_the_sampled_weights(sample: Sample, weight: Callable[[str], Tensor | None]) -> bool:
-    """Whether a model, asked for its weights by name, is the one that was sampled. weight: None where it has none."""
+    """Whether a model is the one that was sampled, up to rounding. weight: returns a weight by name, None where it has
+    none.
+    """
     distances, limit = [], SAME
     for name, values in sample.items():
         tensor = weight(name)
@@ -92,5 +98,6 @@ def has_the_sampled_weights(sample: Sample, weight: Callable[[str], Tensor | Non
 
 
 def _evenly(items: list[Any], count: int) -> Iterable[Any]:
+    """At most `count` items, evenly spaced."""
     step = max(1, len(items) // count)
     return items[::step][:count]

@@ -1,7 +1,7 @@
-"""Names of weights: the original layout ↔ ours, one table, both ways.
+"""Names of weights: tables that map the original layout's names to this package's names ("our names") and back.
 
-Ours are diffusers' names for denoiser and VAE, and transformers 5's for CLIP (no `text_model.`
-prefix). A table holds module names; what follows a module's name (`.weight`, `.bias`) is kept.
+Our names are diffusers' for denoiser and VAE, and transformers 5's for CLIP (without the prefix `text_model.`). A table
+holds module names; what follows a module's name (`.weight`, `.bias`) is kept.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .source import Source
 
 @dataclass(frozen=True)
 class KeyTable:
-    """One component's names and shapes. `prefix` stands before every original name.
+    """One component's names and shapes in the original layout and in ours. prefix: of every original name.
 
-    pairs: (original module, our module). fused: (original tensor, our tensors that it holds, one below the other).
-    transposed: our tensors [a, b] that the original keeps as [b, a]. convolutions: our linear layers [a, b] that the
-    original keeps as 1x1 convolutions [a, b, 1, 1].
+    pairs: (original module, our module). fused: (original tensor, the tensors of ours that it holds, concatenated along
+    the first dimension). transposed: our tensors [a, b] that are [b, a] in the original layout. convolutions: our
+    linear layers [a, b] that are 1x1 convolutions [a, b, 1, 1] there.
     """
 
     prefix: str
@@ -33,23 +33,25 @@ class KeyTable:
     convolutions: frozenset[str] = frozenset()
 
     def our_name(self, original: str) -> str | None:
-        """Our name for an original module or tensor that is one of ours, else None."""
+        """Our name for an original module or tensor of this component; None where it has none."""
         return _rename(original[len(self.prefix) :], self._to_ours) if original.startswith(self.prefix) else None
 
     def our_names(self, original: str) -> tuple[str, ...]:
-        """Our names for what an original tensor holds; empty where no module of ours owns it."""
+        """Our names for the tensors that an original tensor holds; empty where it belongs to no module of this
+        component.
+        """
         if original.startswith(self.prefix) and (held := self._fused.get(original[len(self.prefix) :])):
             return held
         name = self.our_name(original)
         return () if name is None else (name,)
 
     def original_name(self, ours: str) -> str | None:
-        """The original name for one of ours, or None where the layout has no tensor of its own for it."""
+        """The original name for one of our names; None where the original layout has no separate tensor for it."""
         name = _rename(ours, self._to_original)
         return None if name is None else self.prefix + name
 
     def ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """{our name: tensor} of the original tensors that this component owns."""
+        """{our name: tensor}, in our shapes, of those original tensors that belong to this component."""
         found: dict[str, Tensor] = {}
         for key, tensor in tensors.items():
             names = self.our_names(key)
@@ -58,7 +60,10 @@ class KeyTable:
         return found
 
     def original(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """{original name: tensor} of our tensors. Raises KeyError for one without a place, or half of a fused one."""
+        """{original name: tensor}, in the original shapes, of tensors by our names.
+
+        Raises KeyError for a tensor that the original layout lacks, or an incomplete set of fused ones.
+        """
         rest = dict(tensors)
         found: dict[str, Tensor] = {}
         for key, names in self.fused:
@@ -72,7 +77,7 @@ class KeyTable:
         return found
 
     def without(self, ours: str) -> KeyTable:
-        """The same table for a component that does not have one of its parts."""
+        """The same table without one of our modules."""
         return replace(self, pairs=tuple(pair for pair in self.pairs if pair[1] != ours))
 
     @cached_property
@@ -88,17 +93,20 @@ class KeyTable:
         return dict(self.fused)
 
     def _our_shape(self, name: str, tensor: Tensor) -> Tensor:
+        """An original tensor in the shape that it has under our name."""
         if name in self.transposed:
             return tensor.t()
         return tensor.flatten(1) if name in self.convolutions else tensor
 
     def _original_shape(self, name: str, tensor: Tensor) -> Tensor:
+        """A tensor of ours in the shape that it has in the original layout."""
         if name in self.transposed:
             return tensor.t()
         return tensor[..., None, None] if name in self.convolutions and tensor.ndim == 2 else tensor
 
 
 def _rename(key: str, table: Mapping[str, str]) -> str | None:
+    """The key with the longest module name that is in the table replaced; None where none is."""
     module = key
     while module and module not in table:
         module = module.rpartition(".")[0]
@@ -106,20 +114,20 @@ def _rename(key: str, table: Mapping[str, str]) -> str | None:
 
 
 def counted(names: Container[str], pattern: str) -> int:
-    """How many of `pattern` with 0, 1, 2 … for its {} are among the names."""
+    """The number of names that are `pattern` with 0, 1, 2 … in place of its {}, up to the first one missing."""
     return next(count for count in itertools.count() if pattern.format(count) not in names)
 
 
 def text_encoder_name(module_key: str) -> str:
-    """Our name for a text encoder's weight: transformers 4 puts `text_model.` before it, 5 does not."""
+    """Our name for a text encoder's weight: the name without the prefix `text_model.` of transformers 4."""
     return module_key.removeprefix("text_model.")
 
 
 @dataclass(frozen=True)
 class Components(Mapping[str, dict[str, Tensor]]):
-    """{component: {our name: tensor}}: each read whenever it is looked at, and kept by who looked alone.
+    """{component: {our name: tensor}}, where a component is read again at every access and not cached.
 
-    What no component owns is left out.
+    Tensors that belong to no component are left out.
     """
 
     source: Source

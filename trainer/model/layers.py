@@ -1,4 +1,4 @@
-"""The layers of a base that a LoRA can change, and what each layout calls them."""
+"""The layers of a base that a LoRA can change, and their names in kohya's and diffusers' files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from .keys import KeyTable, text_encoder_name
 from .source import Source
 
 Place = tuple[str, str]
-"""(component, our name of a layer)."""
+"""(component, our name of a layer), where our names are diffusers' and transformers' (see `keys`)."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """shapes: {component: {our name of a weight: its shape}}. source: of the base."""
+    """The layers of one base model. shapes: {component: {our name of a weight: its shape}}. source: the
+    base's files.
+    """
 
     family: type[Base]
     shapes: Mapping[str, Shapes]
@@ -29,7 +31,7 @@ class Layers:
 
     @cached_property
     def places(self) -> dict[Place, tuple[int, ...]]:
-        """{place: shape of the weight} of every linear layer and convolution that can be trained."""
+        """{place: shape of the weight} of every linear layer and convolution that a LoRA can change."""
         found: dict[Place, tuple[int, ...]] = {}
         for component in self.family.kohya:
             for name, shape in self.shapes[component].items():
@@ -39,29 +41,29 @@ class Layers:
         return found
 
     def kohya_name(self, place: Place) -> str:
-        """What stands before `.lora_down.weight` in kohya's files."""
+        """The layer's name in kohya's files, before `.lora_down.weight`."""
         component, layer = place
         by_original = component == "denoiser" and self.family.kohya_by_original
         return self._flat(component, self._original(place) if by_original else layer)
 
     def diffusers_name(self, place: Place) -> str:
-        """What stands before `.lora_A.weight` in diffusers' files."""
+        """The layer's name in diffusers' files, before `.lora_A.weight`."""
         component, layer = place
         return f"{self.family.diffusers[component]}.{self.family.shared_name(component, layer)}"
 
     @cached_property
     def kohya_names(self) -> dict[str, Place]:
-        """{name: place}, as they are written."""
+        """{kohya's name: place}, as files are written."""
         return {self.kohya_name(place): place for place in self.places}
 
     @cached_property
     def diffusers_names(self) -> dict[str, Place]:
-        """{name: place}, as they are written."""
+        """{diffusers' name: place}, as files are written."""
         return {self.diffusers_name(place): place for place in self.places}
 
     @cached_property
     def known_names(self) -> dict[str, Place]:
-        """{name: place} of all names that are read: other tools mix them."""
+        """{name: place} for all names that are accepted in files, because other programs mix layouts."""
         ours = {self._flat(component, layer): (component, layer) for component, layer in self.places}
         dotted = {f"{self.family.diffusers[place[0]]}.{place[1]}": place for place in self.places}
         denoiser = [place for place in self.places if place[0] == "denoiser"]
@@ -72,9 +74,11 @@ class Layers:
         return {**flat, **comfy, **bare, **dotted, **ours, **self.diffusers_names, **self.kohya_names}
 
     def _flat(self, component: str, layer: str) -> str:
+        """kohya's name of a layer: a prefix, and dots replaced by underscores."""
         return self.family.kohya[component] + self.family.shared_name(component, layer).replace(".", "_")
 
     def _original(self, place: Place) -> str:
+        """The layer's original name without the component's prefix; our name where the original layout lacks it."""
         component, layer = place
         table = self.tables.get(component)
         name = None if table is None else table.original_name(f"{layer}.weight")
@@ -84,7 +88,7 @@ class Layers:
 
 
 def layers_of(base: Base) -> Layers:
-    """The layers of a live base; adapters that hang on it are not among them."""
+    """The layers of a base in memory, without the adapters that are attached to it."""
     shapes = {
         component: {
             text_encoder_name(name).replace(".base_layer.", "."): tuple(tensor.shape)
@@ -97,11 +101,11 @@ def layers_of(base: Base) -> Layers:
 
 
 def layers_in(base: Path | Source) -> Layers:
-    """The layers of every component of a model, by name and shape, from the headers of its files alone.
+    """The layers of a model's components, by name and shape, read from the headers of its files alone.
 
-    Raises CheckpointError for what is of no known family.
+    Raises CheckpointError for a model of no known family.
     """
-    # the families load libraries that a host need not load when it starts
+    # Imported late: the families import libraries that a host need not load at its start.
     from .families import family_of, source_of
 
     source = source_of(base)

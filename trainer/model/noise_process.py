@@ -1,4 +1,4 @@
-"""How an image is destroyed: z_t, what the denoiser should answer for it, and at which timesteps."""
+"""The forward noising process: z_t, the denoiser's training target for it, and the distribution of timesteps."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Prediction = Literal["epsilon", "v_prediction"]
 
 
 class NoiseProcess(Protocol):
-    """How a family destroys an image: diffusion here, a flow elsewhere."""
+    """The noising process of a model family: a diffusion in this package's families, a flow in others."""
 
     def draw_timesteps(self, uniform: Tensor) -> Tensor:
-        """Timesteps [B] from u ~ U[0, 1) [B]."""
+        """Timesteps [B] sampled for training, from u ~ U[0, 1) [B]."""
 
     def add_noise(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """z_t, the shape of x [B, C, h, w]."""
+        """The noisy latents z_t, in the shape of x [B, C, h, w]."""
 
     def target(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """What the denoiser should answer for z_t, the shape of x."""
+        """The denoiser's training target for z_t, in the shape of x."""
 
     def signal_to_noise(self, timesteps: Tensor) -> Tensor:
-        """α_t²/σ_t² [B]."""
+        """The signal-to-noise ratio α_t²/σ_t² [B]."""
 
     def image_error(self, timesteps: Tensor) -> Tensor:
-        """‖x̂ − x‖² of an answer whose squared error is 1 [B]."""
+        """The squared error ‖x̂ − x‖² of a prediction whose own squared error is 1 [B]."""
 
     def to(self, device: torch.device) -> NoiseProcess:
         """The same process with its tables on `device`."""
@@ -35,7 +35,7 @@ class NoiseProcess(Protocol):
 
 @dataclass(frozen=True)
 class Diffusion:
-    """A variance-preserving diffusion in discrete time. `alphas_cumprod`: α_t² [T], float32."""
+    """A variance-preserving diffusion in discrete time. alphas_cumprod: α_t² [T], float32."""
 
     alphas_cumprod: Tensor
     prediction: Prediction = "epsilon"
@@ -45,32 +45,35 @@ class Diffusion:
         return Diffusion(self.alphas_cumprod.to(device), self.prediction)
 
     def draw_timesteps(self, uniform: Tensor) -> Tensor:
-        """t uniform over 0..T−1, int64 [B], from u ~ U[0, 1) [B]."""
+        """Timesteps t int64 [B], uniform over 0..T−1, from u ~ U[0, 1) [B]."""
         return (uniform * len(self.alphas_cumprod)).long()
 
     def add_noise(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """z_t = α_t·x + σ_t·ε."""
+        """The noisy latents z_t = α_t·x + σ_t·ε, in the shape of x [B, C, h, w]."""
         alpha, sigma = self._alpha_sigma(timesteps)
         return alpha * x + sigma * noise
 
     def target(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """ε, or v = α_t·ε − σ_t·x."""
+        """The training target: ε, or v = α_t·ε − σ_t·x for v-prediction."""
         if self.prediction == "epsilon":
             return noise
         alpha, sigma = self._alpha_sigma(timesteps)
         return alpha * noise - sigma * x
 
     def signal_to_noise(self, timesteps: Tensor) -> Tensor:
-        """α_t²/σ_t² [B]."""
+        """The signal-to-noise ratio α_t²/σ_t² [B]."""
         alpha_squared = self.alphas_cumprod[timesteps]
         return alpha_squared / (1 - alpha_squared)
 
     def image_error(self, timesteps: Tensor) -> Tensor:
-        """σ_t²/α_t² for ε, σ_t² for v [B]: x̂ = (z − σ·ε)/α = α·z − σ·v."""
+        """The squared error of x̂ for a unit squared error of the prediction [B]: σ_t²/α_t² for ε, σ_t² for v, because
+        x̂ = (z − σ·ε)/α = α·z − σ·v.
+        """
         if self.prediction == "epsilon":
             return 1 / self.signal_to_noise(timesteps)
         return 1 - self.alphas_cumprod[timesteps]
 
     def _alpha_sigma(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        """α_t and σ_t, each [B, 1, 1, 1]."""
         alpha_squared = self.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
         return alpha_squared.sqrt(), (1 - alpha_squared).sqrt()

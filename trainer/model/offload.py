@@ -1,6 +1,6 @@
-"""Components are on the device while they work, and no longer: text encoders, VAE, a denoiser that draws.
+"""Offloading: text encoders, VAE and a sampling denoiser are on the device only while they compute.
 
-One that is let go is in its file alone, and is read again when it works.
+A component that is offloaded to its file has no weights in memory, and is read from the file again when it computes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from .keys import text_encoder_name
 
 @contextmanager
 def on_device(base: Base, components: Iterable[str]) -> Iterator[None]:
-    """Bring these to where `base` computes, and give the memory back afterwards; those that are there stay there.
+    """Move these components to the device where `base` computes, and release the memory afterwards.
 
-    What is frozen is not copied back: where it was, it still is.
+    Components that already are there stay there. Frozen weights are not copied back: the tensors at their former place
+    were kept.
     """
     with ExitStack() as stack:
         for component in components:
@@ -30,7 +31,7 @@ def on_device(base: Base, components: Iterable[str]) -> Iterator[None]:
 
 
 def offload_to_file(base: Base, components: Iterable[str]) -> None:
-    """Keep these, which are frozen and as they were read, in their file alone."""
+    """Release the weights of these components, which must be frozen and unchanged: they remain in their file only."""
     for component in components:
         places = [place for place in _places(base.components()[component]) if isinstance(place.tensor, nn.Parameter)]
         empty = {id(p.tensor): nn.Parameter(p.tensor.detach().to("meta"), requires_grad=False) for p in places}
@@ -40,7 +41,7 @@ def offload_to_file(base: Base, components: Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class _Place:
-    """One tensor of a module: under `key` in `holder`, by our `name`."""
+    """One tensor of a module: where it is stored, `holder[key]`, and our name for it (see `keys`)."""
 
     holder: dict[str, Any]
     key: str
@@ -48,10 +49,12 @@ class _Place:
     tensor: Tensor
 
     def put(self, tensor: Tensor) -> None:
+        """Replace the module's tensor."""
         self.holder[self.key] = tensor
 
 
 def _places(module: nn.Module) -> list[_Place]:
+    """All parameters and buffers of a module."""
     return [
         _Place(holder, key, text_encoder_name(f"{prefix}.{key}".removeprefix(".")), tensor)
         for prefix, layer in module.named_modules()
@@ -63,6 +66,9 @@ def _places(module: nn.Module) -> list[_Place]:
 
 @contextmanager
 def _borrowed(base: Base, component: str) -> Iterator[None]:
+    """Move one component to the device, reading it from its file where it is offloaded, and put its former tensors
+    back.
+    """
     home = [place for place in _places(base.components()[component]) if place.tensor.device != base.device]
     file = base.read(component) if any(place.tensor.is_meta for place in home) else {}
     # By identity: tied weights stay tied.
@@ -82,6 +88,8 @@ def _borrowed(base: Base, component: str) -> Iterator[None]:
 
 
 def _copy(tensor: Tensor, like: Tensor, device: torch.device) -> Tensor:
-    """A parameter cannot take data of another kind of device, so it is another one for the while."""
+    """A copy of the tensor on the device, in the dtype of `like`, and a parameter where `like` is one: a parameter's
+    data cannot be replaced by that of another device type.
+    """
     copy = tensor.detach().to(device).to(like.dtype)
     return nn.Parameter(copy, requires_grad=False) if isinstance(like, nn.Parameter) else copy

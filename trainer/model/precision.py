@@ -1,6 +1,6 @@
-"""The dtype of the forward pass, and of the weights.
+"""The dtypes of the forward pass and of the weights.
 
-Trained weights and their gradients are float32, or bf16 where asked; optimizer states are float32.
+Trained weights and their gradients are float32, or bf16 where requested; optimizer states are float32.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from torch import nn
 from ..options import OptionError, Precision, TrainOptions
 
 AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""{precision: autocast's dtype}; None: float32 without autocast."""
 
 
 def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The autocast dtype, or None for float32. "auto" takes `fastest_dtype`.
+    """The autocast dtype of a precision, or None for float32. "auto" is `fastest_dtype`.
 
-    Raises OptionError where the device cannot do what was asked.
+    Raises OptionError for a precision that the device does not support.
     """
     if precision == "auto":
         return fastest_dtype(device)
@@ -29,13 +30,15 @@ def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | N
 
 
 def layers_dtype(options: TrainOptions, device: torch.device) -> torch.dtype:
-    """What a denoiser's layers are best loaded in: the forward's dtype, unless they are to be trained in float32."""
+    """The dtype to load a denoiser's layers in: the forward's dtype, or float32 where they are to be trained in
+    float32.
+    """
     in_float32 = options.method == "full" and options.trained_weights == "fp32"
     return torch.float32 if in_float32 else forward_dtype(options.precision, device) or torch.float32
 
 
 def require_bf16_forward(dtype: torch.dtype | None) -> None:
-    """Raises OptionError where weights in bf16 would meet a forward in another dtype."""
+    """Raises OptionError where weights in bf16 would be used in a forward of another dtype."""
     if dtype != torch.bfloat16:
         forward = str(dtype or torch.float32).removeprefix("torch.")
         raise OptionError(
@@ -45,33 +48,37 @@ def require_bf16_forward(dtype: torch.dtype | None) -> None:
 
 
 def cast_trained(module: nn.Module, dtype: torch.dtype) -> None:
-    """Cast the trained weights of linear layers and convolutions; norms and embeddings are next to nothing."""
+    """Cast the trained linear layers and convolutions to `dtype`; norms and embeddings are left as they are, being
+    small.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d) and any(p.requires_grad for p in layer.parameters()):
             layer.to(dtype)
 
 
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
-    """A forward in `dtype`; nothing for None."""
+    """A context for a forward pass in `dtype`; without effect for None."""
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
 def fastest_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """A forward in `fastest_dtype`."""
+    """A context for a forward pass in `fastest_dtype`."""
     return autocast(fastest_dtype(device), device)
 
 
 def cast_frozen(module: nn.Module, dtype: torch.dtype) -> None:
-    """Cast what autocast would cast anew at every forward: the frozen weights of linear layers and convolutions."""
+    """Cast the frozen linear layers and convolutions to `dtype`, so that autocast need not cast them at
+    every forward.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d) and not any(p.requires_grad for p in layer.parameters()):
             layer.to(dtype)
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype | None:
-    """The dtype that matrix products of this device are fastest in, or None for float32.
+    """The dtype in which the device computes matrix products fastest, or None for float32.
 
-    Whatever trains, samples or measures without a precision of the user's own takes this one.
+    It is used for training, sampling and measuring wherever the user chose no precision.
     """
     if device.type == "cuda":
         return torch.bfloat16 if _gpu_multiplies_bf16(device) else torch.float16
@@ -81,18 +88,20 @@ def fastest_dtype(device: torch.device) -> torch.dtype | None:
 
 
 def _gpu_multiplies_bf16(device: torch.device) -> bool:
-    """Ampere or newer, or ROCm; what `is_bf16_supported` says counts emulation in."""
+    """Whether a GPU computes bf16 natively: Ampere or newer, or ROCm. `is_bf16_supported` also counts emulation."""
     return torch.version.hip is not None or torch.cuda.get_device_capability(device)[0] >= 8
 
 
 def _cpu_multiplies_bf16() -> bool:
-    """Only a CPU with matrix tiles (AMX) multiplies bf16 faster than float32; others emulate it, many times slower."""
+    """Whether the CPU multiplies bf16 faster than float32: only with matrix tiles (AMX); others emulate it, many times
+    slower.
+    """
     has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(has_tiles and has_tiles()) and _kernels_may_use_tiles()
 
 
 def _kernels_may_use_tiles() -> bool:
-    """Whether the user leaves oneDNN and torch the instructions that the CPU has.
+    """Whether the environment allows oneDNN and torch the CPU's matrix tile instructions.
 
     https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html; torch reads ATEN_CPU_CAPABILITY.
     """

@@ -1,4 +1,4 @@
-"""Where a pretrained model's tensors come from. Whatever its form on disk, it speaks in the original layout."""
+"""The files of a pretrained model. In whatever form, their tensors are accessed by the original layout's names."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from ..files.contents import Contents, kind_of
 from ..files.safetensors import CheckpointError, Shapes, read_metadata, read_shapes, read_tensors
 
 EDM = "edm"
-"""The hint "prediction_type" of Karras et al.'s noise levels (CosXL, Playground 2.5): another process than ours."""
+"""The value of the hint "prediction_type" for EDM models (Karras et al.'s noise levels: CosXL, Playground 2.5), whose
+noise process this package does not train.
+"""
 
 
 class Source(Protocol):
-    """A model on disk, under the names of a checkpoint in the original layout."""
+    """A model on disk whose tensors have the names of a checkpoint in the original layout."""
 
     @property
     def name(self) -> str:
-        """For errors and metadata."""
+        """The model's name in error messages and metadata."""
 
     @property
     def shapes(self) -> Shapes:
-        """Names and shapes of all tensors."""
+        """{name: shape} of all tensors."""
 
     @property
     def hints(self) -> Mapping[str, str]:
@@ -40,7 +42,7 @@ class Source(Protocol):
 
 
 class CheckpointFile:
-    """One .safetensors file in the original layout. Raises CheckpointError for one that is not whole."""
+    """A model in one .safetensors file in the original layout. Raises CheckpointError for a damaged file."""
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
@@ -48,41 +50,42 @@ class CheckpointFile:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """From the file's header."""
+        """{name: shape} of all tensors, from the file's header."""
         return read_shapes(self.path)
 
     @cached_property
     def hints(self) -> Mapping[str, str]:
-        """The modelspec fields of its header, without their prefix."""
+        """The modelspec fields of the file's header, without their prefix."""
         found = read_metadata(self.path)
         return {key.removeprefix("modelspec."): value for key, value in found.items() if key.startswith("modelspec.")}
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """From the file."""
+        """The tensors whose name starts with `prefix`, in the file's own dtype."""
         return read_tensors(self.path, prefix)
 
 
 def contents_of(source: Source) -> Contents:
-    """All tensors of a source, of which no more is in memory than is being looked at.
+    """All tensors of a source, read when they are accessed, so that no more is in memory than is in use.
 
-    Tensors that a part's files have in another form are made anew for every look at that part.
+    Where a component's files have another layout, its tensors are converted again at every access to that component.
     """
-    # Of a tensor in a mapped file only what is touched is read.
+    # The file is memory-mapped: of a tensor, only the pages that are accessed are read.
     kinds = {key: kind_of(tensor) for key, tensor in source.tensors().items()}
     return Contents(kinds, lambda keys: source.tensors(_shared_start(min(keys), max(keys))))
 
 
 def _shared_start(one: str, other: str) -> str:
+    """The longest common prefix of two strings."""
     return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 Files = tuple[Path, ...]
-"""One component's weights, in one file or in several."""
+"""The weights of one component, in one file or several."""
 
 
 @dataclass(frozen=True)
 class PartFiles:
-    """A model's files, each as what it was given."""
+    """A model's files by component, as the user named them."""
 
     denoiser: Files
     text_encoders: tuple[Files, ...]
@@ -91,7 +94,9 @@ class PartFiles:
 
 @dataclass(frozen=True)
 class Part:
-    """One component. prefix: of its original names. original: brings what the files hold under these names."""
+    """One component of a model in several files. prefix: of its original names. original: renames the files' tensors to
+    original names.
+    """
 
     files: Files
     prefix: str
@@ -99,26 +104,29 @@ class Part:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """By original name, from the files' headers."""
+        """{original name: shape}, from the files' headers."""
         empty = {key: torch.empty(shape, device="meta") for key, shape in file_shapes(self.files).items()}
         return {key: tuple(tensor.shape) for key, tensor in self.original(empty).items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """By original name."""
+        """{original name: tensor}."""
         return self.original({key: tensor for file in self.files for key, tensor in read_tensors(file).items()})
 
 
 def file_shapes(files: Files) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors, as the files have them."""
+    """{name: shape} of all tensors, under the files' own names."""
     return {key: shape for file in files for key, shape in read_shapes(file).items()}
 
 
 WEIGHTS = ("diffusion_pytorch_model", "model")
+"""The names of a diffusers component's weight files, without variant and ending."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A `Source` made of parts: one denoiser, one VAE, and as many text encoders as its family has."""
+    """A `Source` made of components in separate files: one denoiser, one VAE, and its family's number of
+    text encoders.
+    """
 
     name: str
     parts: tuple[Part, ...]
@@ -126,20 +134,20 @@ class Parts:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """By original name."""
+        """{original name: shape} of all components."""
         return {key: shape for part in self.parts for key, shape in part.shapes.items()}
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """By original name, those that start with `prefix`."""
-        # Not by the parts' own prefixes: a mark, such as v_pred, has none.
+        """{original name: tensor} for the names that start with `prefix`."""
+        # Not by the parts' own prefixes: marker tensors such as v_pred have none.
         wanted = [part for part in self.parts if any(key.startswith(prefix) for key in part.shapes)]
         return {key: t for part in wanted for key, t in part.tensors().items() if key.startswith(prefix)}
 
 
 def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dict[str, str]]:
-    """The files of a folder as diffusers' `save_pretrained` writes it, with safetensors; its scheduler's hints.
+    """The files of a diffusers folder (written by `save_pretrained` with safetensors), and the hints of its scheduler.
 
-    denoisers: what the denoiser's folder may be called. Raises CheckpointError for any other folder.
+    denoisers: the possible names of the denoiser's folder. Raises CheckpointError for any other folder.
     """
     names = list(dict.fromkeys(denoisers))
     config = folder / "scheduler" / "scheduler_config.json"
@@ -160,7 +168,7 @@ def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dic
 
 
 def _weights(folder: Path) -> Files:
-    """The weights of a component, in one file or in several by their index; fp32 before fp16."""
+    """The weight files of a component, one or several listed by an index; fp32 before fp16. Raises CheckpointError."""
     for stem in (f"{name}{variant}" for variant in ("", ".fp16") for name in WEIGHTS):
         if (folder / f"{stem}.safetensors").is_file():
             return (folder / f"{stem}.safetensors",)
@@ -176,25 +184,25 @@ META = torch.device("meta")
 
 @dataclass(frozen=True)
 class Hollow:
-    """A source whose tensors take no memory."""
+    """A source whose tensors are on the meta device and take no memory."""
 
     name: str
     shapes: Shapes
     hints: Mapping[str, str]
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """On the meta device, in float32."""
+        """The tensors whose name starts with `prefix`, on the meta device, in float32."""
         return {key: torch.empty(s, device=META) for key, s in self.shapes.items() if key.startswith(prefix)}
 
 
 @dataclass(frozen=True)
 class KnownShapes:
-    """A source whose names and shapes alone are kept."""
+    """A source of which only names and shapes are known."""
 
     name: str
     shapes: Shapes
     hints: Mapping[str, str] = field(default_factory=dict)
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """Raises CheckpointError: there are none."""
+        """Raises CheckpointError: the weights are not available."""
         raise CheckpointError(f"The weights of {self.name!r} are not kept; give the base.")

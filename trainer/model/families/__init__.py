@@ -1,4 +1,4 @@
-"""Model families. A new one is a new file and a line here."""
+"""The model families. A new family is a new file and an entry in FAMILIES."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from .stable_diffusion_2 import StableDiffusion2
 from .stable_diffusion_xl import StableDiffusionXL
 
 DENOISER = "model.diffusion_model"
-"""What most tools put before a denoiser's weights in a whole checkpoint."""
+"""The prefix, without its dot, of the denoiser's weights in a checkpoint of the original layout."""
 FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusionXL]
 
 
 def open_source(path: Path) -> Source:
-    """A checkpoint in the original layout, or a diffusers folder. Raises CheckpointError for anything else."""
+    """The model at a path: a checkpoint file in the original layout, or a diffusers folder.
+
+    Raises CheckpointError for anything else.
+    """
     if not path.is_dir():
         return CheckpointFile(path)
     files, hints = folder_files(path, (family.diffusers["denoiser"] for family in FAMILIES))
@@ -31,21 +34,23 @@ def open_source(path: Path) -> Source:
 
 
 def source_of(base: Path | Source) -> Source:
-    """A path opened, see `open_source`; a source as it is."""
+    """The source at a path (see `open_source`); a source is returned as it is."""
     return open_source(base) if isinstance(base, Path) else base
 
 
 def separate_files(denoiser: Path, text_encoders: Sequence[Path], vae: Path) -> Parts:
-    """A denoiser's file, its text encoders' and its VAE's, each in any layout that its family reads.
+    """The model made of a denoiser's file, its text encoders' and its VAE's, each in any layout that its family reads.
 
-    Raises CheckpointError for a file that is not what it is given as.
+    Raises CheckpointError for a file that does not hold the component that it is given for.
     """
     files = PartFiles((denoiser,), tuple((file,) for file in text_encoders), (vae,))
     return Parts(denoiser.name, _parts(denoiser.name, files), CheckpointFile(denoiser).hints)
 
 
 def family_of(source: Source) -> type[Base]:
-    """The family that recognises a model. Raises CheckpointError, naming what was found."""
+    """The family of a model, recognised by its tensors' names and shapes. Raises CheckpointError, describing the
+    tensors.
+    """
     for family in FAMILIES:
         if family.recognises(source.shapes):
             return family
@@ -60,8 +65,8 @@ def load_base(
 ) -> Base:
     """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
 
-    prediction: "epsilon" or "v_prediction", where the model does not tell. dtype: of the denoiser's layers; see
-    `precision.layers_dtype`. known_fingerprint: see `Base`. Raises CheckpointError, naming what was found, when no
+    prediction: "epsilon" or "v_prediction", needed where the model does not tell. dtype: of the denoiser's layers; see
+    `precision.layers_dtype`. known_fingerprint: see `Base`. Raises CheckpointError, describing the tensors, when no
     family recognises it.
     """
     source = source_of(path)
@@ -69,12 +74,15 @@ def load_base(
 
 
 def fingerprint_of(path: Path | Source) -> str:
-    """The fingerprint of a model, without building it. Raises CheckpointError for one of no known family."""
+    """The fingerprint of a model, computed without building it. Raises CheckpointError for a model of no
+    known family.
+    """
     source = source_of(path)
     return fingerprint(Components(source, family_of(source).key_tables(source.shapes)))
 
 
 def _parts(name: str, files: PartFiles) -> tuple[Part, ...]:
+    """The components of a model in several files, by the first family that recognises them. Raises CheckpointError."""
     for family in FAMILIES:
         if (parts := family.parts(files)) is not None:
             return parts
@@ -82,6 +90,7 @@ def _parts(name: str, files: PartFiles) -> tuple[Part, ...]:
 
 
 def _of_no_family(name: str, shapes: Shapes) -> CheckpointError:
+    """The error for a model that no family recognises, with a description of its tensors."""
     return CheckpointError(
         f"{name!r} is of no family that can be trained here (so far: "
         f"{', '.join(family.family for family in FAMILIES)}). {_described(shapes)}"
@@ -89,6 +98,7 @@ def _of_no_family(name: str, shapes: Shapes) -> CheckpointError:
 
 
 def _described(shapes: Shapes) -> str:
+    """A description of an unknown model's tensors, for the error message."""
     if any(".lora_" in key for key in shapes):
         return "It is a LoRA: name the checkpoint that it changes."
     contexts = sorted({shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")})

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x: CLIP ViT-L's last layer, ε- or v-prediction."""
+"""Stable Diffusion 1.x: conditioned on the last layer of CLIP ViT-L; ε- or v-prediction."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from .latent_diffusion.keys import CLIP_L_PREFIXES, clip_table, present
 from .latent_diffusion.unet_shape import UNetShape
 
 HEADS = 8
+"""Attention heads at every level."""
 
 
 class StableDiffusion1(OneTextEncoder):
-    """Stable Diffusion 1.4, 1.5 and what was trained from them."""
+    """Stable Diffusion 1.4, 1.5 and models fine-tuned from them."""
 
     family: ClassVar[str] = "sd1"
     context: ClassVar[int] = 768
@@ -27,11 +28,11 @@ class StableDiffusion1(OneTextEncoder):
 
     @classmethod
     def architecture_of(cls, prediction: str | None) -> str:
-        """The name in the modelspec specification."""
+        """The architecture in the modelspec specification."""
         return "stable-diffusion-v1"
 
     def encode_tokens(self, token_ids: Tensor) -> Conditioning:
-        """{"context": [B, 77·k, 768]}: CLIP's last layer, normalised."""
+        """{"context": [B, 77·k, 768]}: the output of CLIP's last layer, after its final layer norm."""
         rows = self._encoded("text_encoder", token_ids).last_hidden_state
         return {"context": side_by_side(rows, token_ids)}
 

@@ -1,4 +1,4 @@
-"""Stable Diffusion 2.x: OpenCLIP ViT-H's last but one layer, ε-prediction at 512 pixels, v-prediction at 768."""
+"""Stable Diffusion 2.x: conditioned on OpenCLIP ViT-H's penultimate layer; ε-prediction at 512 pixels, v at 768."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from .latent_diffusion.keys import OPEN_CLIP_PREFIXES, open_clip_table, present
 from .latent_diffusion.prediction import prediction_of_sd2
 
 LAYERS = 23
-"""The checkpoint has a 24th, which the denoiser never sees: it is carried through."""
+"""The text encoder's layers in use. The checkpoint has a 24th, whose output the denoiser does not use; it is copied
+unchanged into results.
+"""
 PAD = 0
+"""The token id that pads prompts ("!")."""
 
 
 class StableDiffusion2(OneTextEncoder):
-    """Stable Diffusion 2.0, 2.1 and what was trained from them."""
+    """Stable Diffusion 2.0, 2.1 and models fine-tuned from them."""
 
     family: ClassVar[str] = "sd2"
     context: ClassVar[int] = 1024
@@ -32,11 +35,11 @@ class StableDiffusion2(OneTextEncoder):
 
     @classmethod
     def architecture_of(cls, prediction: str | None) -> str:
-        """The name in the modelspec specification."""
+        """The architecture in the modelspec specification."""
         return "stable-diffusion-v2-768-v" if prediction == "v_prediction" else "stable-diffusion-v2-512"
 
     def encode_tokens(self, token_ids: Tensor) -> Conditioning:
-        """{"context": [B, 77·k, 1024]}: the 23rd layer, normalised."""
+        """{"context": [B, 77·k, 1024]}: the output of OpenCLIP's 23rd layer, after the final layer norm."""
         ids = padded_with(token_ids.reshape(-1, ROW), PAD)
         return {"context": side_by_side(self._encoded("text_encoder", ids).last_hidden_state, token_ids)}
 
@@ -45,7 +48,7 @@ class StableDiffusion2(OneTextEncoder):
         prefix = present(OPEN_CLIP_PREFIXES, shapes)
         blocks = counted(shapes, prefix + "transformer.resblocks.{}.ln_1.weight")
         table = open_clip_table(prefix, min(blocks, LAYERS))
-        # The projection is for comparing texts with pictures, which no Stable Diffusion 2 does.
+        # The projection serves text-image similarity, which Stable Diffusion 2 does not use.
         return {"text_encoder": table.without("text_projection.weight")}
 
     def _text_activations(self) -> dict[str, str]:
@@ -53,15 +56,18 @@ class StableDiffusion2(OneTextEncoder):
 
     @classmethod
     def prediction_type(cls, source: Source, asked: str | None) -> Prediction:
-        """ε or v: as asked, else as the weights show. Raises CheckpointError where they do not."""
+        """The prediction type: the requested or declared one, else the one that the weights show.
+
+        Raises CheckpointError where they do not show it.
+        """
         return prediction_of_sd2(source, asked)
 
     @classmethod
     def marker_tensors(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
-        """None: hosts look at the weights."""
+        """No tensors: hosts recognise the prediction type by the weights."""
         return {}
 
     @classmethod
     def native_resolution(cls, source: Source, prediction: str | None) -> int:
-        """Pixels a side: 768 for the v models."""
+        """The resolution of the pretraining in pixels a side: 768 for v models, else 512."""
         return 768 if cls.prediction_type(source, prediction) == "v_prediction" else cls.resolution

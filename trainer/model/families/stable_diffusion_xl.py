@@ -1,4 +1,4 @@
-"""SDXL: the last but one layers of CLIP ViT-L and OpenCLIP ViT-bigG side by side, and the sizes of the image."""
+"""SDXL: conditioned on the concatenated penultimate layers of CLIP ViT-L and OpenCLIP ViT-bigG, and on image sizes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from .latent_diffusion.clip_prompts import ROW, padded_with
 from .latent_diffusion.keys import CLIP_L_OF_TWO, OPEN_CLIP_OF_TWO, clip_table, open_clip_table
 
 PAD_OF_SECOND = 0
+"""The token id that pads prompts for the second text encoder ("!")."""
 
 
 class StableDiffusionXL(LatentDiffusion):
-    """SDXL 1.0's base model and what was trained from it. It has no refiner."""
+    """SDXL 1.0's base model and models fine-tuned from it; the refiner is another model."""
 
     family: ClassVar[str] = "sdxl"
     context: ClassVar[int] = 2048
@@ -51,11 +52,13 @@ class StableDiffusionXL(LatentDiffusion):
 
     @classmethod
     def architecture_of(cls, prediction: str | None) -> str:
-        """The name in the modelspec specification."""
+        """The architecture in the modelspec specification."""
         return "stable-diffusion-xl-v1-base"
 
     def encode_tokens(self, token_ids: Tensor) -> Conditioning:
-        """{"context": [B, 77·k, 2048], "pooled": [B, 1280]}: the second encoder's summary of the first row."""
+        """{"context": [B, 77·k, 2048], "pooled": [B, 1280]}; pooled: the second encoder's projected text embedding of
+        the first row of 77 tokens.
+        """
         second = self._encoded("text_encoder_2", padded_with(token_ids.reshape(-1, ROW), PAD_OF_SECOND))
         first = self._encoded("text_encoder", token_ids)
         rows = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
@@ -63,18 +66,18 @@ class StableDiffusionXL(LatentDiffusion):
         return {"context": side_by_side(rows, token_ids), "pooled": pooled[:, 0]}
 
     def frame_conditioning(self, frames: Sequence[Frame]) -> Conditioning:
-        """{"sizes": [B, 6]}: original size, crop and size of each image."""
+        """{"sizes": [B, 6]}: original size, crop corner and crop size of each image."""
         return {"sizes": torch.tensor([frame.numbers for frame in frames], device=self.device)}
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        """The UNet's answer, the shape of `noisy`."""
+        """The UNet's prediction, in the shape of `noisy`."""
         told = {"text_embeds": conditioning["pooled"], "time_ids": conditioning["sizes"]}
         return self.denoiser(
             noisy, timesteps, conditioning["context"], added_cond_kwargs=told, return_dict=False
         )[0]  # fmt: skip
 
     def decode_latents(self, latents: Tensor) -> Tensor:
-        """Pixels [B, 3, H, W] in 0..1, in float32: SDXL's VAE overflows in fp16."""
+        """Pixels [B, 3, H, W] in 0..1, computed in float32, because SDXL's VAE overflows in fp16."""
         if latents.device.type in ("mps", "meta"):
             return super().decode_latents(latents)
         with torch.autocast(latents.device.type, enabled=False):

@@ -1,1 +1,1 @@
-"""What Stable Diffusion 1, 2 and XL share."""
+"""The code that Stable Diffusion 1, 2 and XL share."""

@@ -1,4 +1,6 @@
-"""What all Stable Diffusion models share: a UNet over the latents of a KL autoencoder, CLIP beside it."""
+"""The model that all Stable Diffusion versions share: a UNet on the latents of a KL autoencoder, with CLIP text
+encoders.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from .unet_shape import UNetShape, unet_shape
 
 
 class LatentDiffusion(LatentDiffusionFamily, Base):
-    """A Stable Diffusion of any version, with any number of levels and blocks."""
+    """A Stable Diffusion model of any version, with any number of levels and blocks."""
 
     def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
         source = self.source
@@ -42,49 +44,59 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
 
     @abstractmethod
     def _text_activations(self) -> dict[str, str]:
-        """{text encoder: its activation}, which no weight shows."""
+        """{text encoder: the activation of its MLPs}, which the weights do not show."""
 
     def _heads(self, shape: UNetShape) -> int | tuple[int, ...]:
+        """The number of attention heads per level; by default heads of 64 channels."""
         return shape.heads_of_64
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
-        """Token ids int64 [B, 77·k]: k rows of 75 tokens for the longest prompt; see `token_rows`."""
+        """Token ids int64 [B, 77·k]: k rows of 75 tokens each, for the longest prompt; see `token_rows`."""
         return token_rows(self.tokenizer, prompts)
 
     def _encoded(self, name: str, token_ids: Tensor) -> Any:
-        """transformers' answer for ids [B, 77·k], as [B·k, 77], with all hidden states."""
+        """The output of a transformers text encoder for ids [B, 77·k], computed as [B·k, 77], with all
+        hidden states.
+        """
         return self.text_encoders[name](token_ids.reshape(-1, ROW), output_hidden_states=True)
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        """The UNet's answer, the shape of `noisy`."""
+        """The UNet's prediction, in the shape of `noisy`."""
         return self.denoiser(noisy, timesteps, conditioning["context"], return_dict=False)[0]
 
     def encode_images(self, pixels: Tensor) -> Posterior:
-        """The KL posterior of pixels [B, 3, H, W] in 0..1, times the latents' scale."""
+        """The KL posterior of pixels [B, 3, H, W] in 0..1, multiplied by the latent scale."""
         posterior = self.vae.encode(pixels * 2 - 1).latent_dist
         return Posterior(posterior.mean * self.latent_scale, posterior.std * self.latent_scale)
 
     def decode_latents(self, latents: Tensor) -> Tensor:
-        """Pixels [B, 3, H, W] in 0..1."""
+        """Pixels [B, 3, H, W] in 0..1 for latents in the denoiser's scale."""
         return (self.vae.decode(latents / self.latent_scale).sample / 2 + 0.5).clamp(0, 1)
 
     def scheduler(self, sampler: str) -> Any:
-        """Stable Diffusion's schedule, with this model's prediction type."""
+        """A diffusers scheduler with Stable Diffusion's noise schedule and this model's prediction type. Raises
+        KeyError.
+        """
         return new_scheduler(sampler, self.prediction, self.zero_snr)
 
     def save_tokenizer(self, component: str, folder: Path) -> str:
-        """CLIP's, with this text encoder's padding."""
+        """Write CLIP's tokenizer with this text encoder's padding into `folder`; returns its class in transformers."""
         length = self.text_encoders[component].config.max_position_embeddings
         return write_clip_tokenizer(folder, length, self.pad_tokens[component])
 
 
 def side_by_side(rows: Tensor, like: Tensor) -> Tensor:
-    """Answers [B·k, 77, C] as [B, 77·k, C], for token ids [B, 77·k]."""
+    """Text encoder outputs [B·k, 77, C] of the k rows of a prompt, concatenated to [B, 77·k, C].
+
+    like: the token ids [B, 77·k].
+    """
     return rows.reshape(len(like), -1, rows.shape[-1])
 
 
 class OneTextEncoder(LatentDiffusion):
-    """The names of its parts in kohya's files and diffusers' folders."""
+    """A Stable Diffusion with a single text encoder (1.x, 2.x): its components' names in kohya's files and diffusers'
+    folders.
+    """
 
     kohya: ClassVar[dict[str, str]] = {"denoiser": "lora_unet_", "text_encoder": "lora_te_"}
     diffusers: ClassVar[dict[str, str]] = {"denoiser": "unet", "text_encoder": "text_encoder", "vae": "vae"}

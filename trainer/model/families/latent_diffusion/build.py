@@ -1,4 +1,7 @@
-"""Modules built empty from shapes and filled with the file's tensors, without a second copy."""
+"""Modules created without memory from tensor shapes, and filled with the file's tensors without a second copy.
+
+"Our names" are the weights' names in this package: diffusers' for UNet and VAE, transformers' for CLIP.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from ...keys import counted, text_encoder_name
 
 Tensors = Mapping[str, Tensor]
 VOCABULARY = Path(__file__).with_name("clip_vocabulary")
+"""The folder of CLIP's vocabulary, which ships with this package."""
 END = "<|endoftext|>"
 TOKENIZER_CLASS = "CLIPTokenizer"
 TOKENIZER = {
@@ -33,9 +37,10 @@ TOKENIZER = {
 
 
 def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype) -> Any:
-    """diffusers' UNet with these weights (our names), channels last: the layout that convolutions like best.
+    """diffusers' UNet with these weights (by our names), in channels-last memory format, which convolutions are fastest
+    in.
 
-    config: of its architecture. dtype: of its linear layers and convolutions; the rest is float32.
+    config: the UNet's architecture. dtype: of its linear layers and convolutions; all else is float32.
     """
     with init_empty_weights():
         module = UNet2DConditionModel(**config)
@@ -43,9 +48,9 @@ def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype)
 
 
 def build_vae(tensors: Tensors, scaling: float) -> Any:
-    """diffusers' AutoencoderKL with these weights (our names); widths from their shapes.
+    """diffusers' AutoencoderKL with these weights (by our names), in float32; its widths come from their shapes.
 
-    Raises CheckpointError where half of it or all is missing.
+    scaling: the latent scale. Raises CheckpointError where the encoder, the decoder or both are missing.
     """
     levels = counted(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
     if not levels or "post_quant_conv.weight" not in tensors:
@@ -68,9 +73,10 @@ def build_vae(tensors: Tensors, scaling: float) -> Any:
 
 
 def build_clip(tensors: Tensors, activation: str) -> Any:
-    """A CLIP text encoder of transformers with these weights, by our names: of 64 channels a head.
+    """transformers' CLIP text encoder with these weights (by our names), in float32, with 64 channels per attention
+    head.
 
-    CLIPTextModelWithProjection where the weights have a text projection, else CLIPTextModel. activation: of the MLP.
+    CLIPTextModelWithProjection where the weights have a text projection, else CLIPTextModel. activation: of the MLPs.
     """
     projection = tensors.get("text_projection.weight")
     kind = CLIPTextModel if projection is None else CLIPTextModelWithProjection
@@ -91,7 +97,7 @@ def build_clip(tensors: Tensors, activation: str) -> Any:
 
 
 def clip_tokenizer() -> Any:
-    """CLIP's tokenizer from the shipped vocabulary; pads with <|endoftext|> as SD 1.x does."""
+    """CLIP's tokenizer with the shipped vocabulary; it pads with <|endoftext|>, as Stable Diffusion 1.x does."""
     return CLIPTokenizer(
         str(VOCABULARY / "vocab.json"),
         str(VOCABULARY / "merges.txt"),
@@ -101,7 +107,10 @@ def clip_tokenizer() -> Any:
 
 
 def write_clip_tokenizer(folder: Path, length: int, pad_token: str) -> str:
-    """CLIP's tokenizer: the shipped vocabulary, `length` tokens a prompt. Returns its class in transformers."""
+    """Write CLIP's tokenizer with the shipped vocabulary into a new `folder`; returns its class in transformers.
+
+    length: tokens per prompt.
+    """
     folder.mkdir()
     for name in ("vocab.json", "merges.txt"):
         shutil.copyfile(VOCABULARY / name, folder / name)
@@ -110,6 +119,11 @@ def write_clip_tokenizer(folder: Path, length: int, pad_token: str) -> str:
 
 
 def _filled(module: Any, tensors: Tensors, what: str, dtype: torch.dtype = torch.float32) -> Any:
+    """The empty module with its weights assigned from `tensors`. what: the component's noun, for errors.
+
+    dtype: of linear layers and convolutions; all else is float32. Raises CheckpointError for missing or misshapen
+    weights.
+    """
     state = module.state_dict()
     mine = {text_encoder_name(key): key for key in state}
     faults = [name for name, key in mine.items() if name not in tensors or tensors[name].shape != state[key].shape]

@@ -1,4 +1,4 @@
-"""Prompts as CLIP takes them: 75 tokens between a start and an end, longer ones in several such rows."""
+"""CLIP's token ids for prompts: 75 tokens between a start and an end token; longer prompts take several such rows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 
 ROW = 77
+"""Tokens of a row, with its start and end tokens."""
 START, END = 49406, 49407
 WORDS = ROW - 2
+"""Tokens of a row that the prompt fills."""
 
 
 def token_rows(tokenizer: Any, prompts: Sequence[str]) -> Tensor:
     """Token ids int64 [B, 77·k], padded with the end token; k is the same for all prompts.
 
-    A prompt of more than 75 tokens is encoded 75 at a time and the answers stand side by side, as ComfyUI does it.
-    Shorter prompts beside it are repeated to its length: attention over repeated keys is attention over them once,
-    so every prompt means what it means alone.
+    A prompt of more than 75 tokens is encoded 75 tokens at a time, and the encoders' outputs are concatenated, as
+    ComfyUI does it. Shorter prompts in the same batch are repeated to that length: cross-attention over repeated keys
+    equals attention over them once, so every prompt has the same effect as alone.
     """
     cut = [_rows(tokenizer(prompt, add_special_tokens=False).input_ids) for prompt in prompts]
     common = math.lcm(*(len(rows) for rows in cut))
@@ -27,11 +29,12 @@ def token_rows(tokenizer: Any, prompts: Sequence[str]) -> Tensor:
 
 
 def padded_with(token_ids: Tensor, pad: int) -> Tensor:
-    """The same ids [..., 77], with another token behind each row's first end token."""
+    """The ids [..., 77] with all tokens after each row's first end token replaced by `pad`."""
     behind = (token_ids == END).cumsum(-1) > 1
     return token_ids.masked_fill(behind, pad)
 
 
 def _rows(ids: list[int]) -> list[list[int]]:
+    """The ids split into rows of 77: start token, up to 75 ids, end tokens."""
     parts = [ids[i : i + WORDS] for i in range(0, len(ids), WORDS)] or [[]]
     return [[START, *part, *[END] * (ROW - 1 - len(part))] for part in parts]

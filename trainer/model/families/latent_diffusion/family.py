@@ -1,4 +1,4 @@
-"""How a Stable Diffusion of any version is told by its weights, and what its parts are called."""
+"""What identifies a Stable Diffusion model of any version by its weights' shapes, and its components' names."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .prediction import EDM, declared_prediction, prediction_of, zero_terminal_s
 from .unet_shape import unet_shape
 
 ATTENTION = r"to_[qkv]|to_out\.0"
+"""The layers that get a LoRA, by their names' ends, as regular expressions."""
 TRANSFORMER = rf"{ATTENTION}|attentions\.\d+\.proj_(?:in|out)|ff\.net\.0\.proj|ff\.net\.2"
 RESNET = r"conv1|conv2|conv_shortcut|time_emb_proj|samplers\.0\.conv"
 DENOISER_TARGETS = {
@@ -31,7 +32,7 @@ TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
 
 
 class LatentDiffusionFamily(Family):
-    """What needs no weights in memory."""
+    """The class-level facts of Stable Diffusion models, which need no weights in memory."""
 
     vocabulary: ClassVar[type[Vocabulary] | None] = ClipVocabulary
     embeddings: ClassVar[tuple[str, ...]] = ("token_embedding", "position_embedding")
@@ -40,21 +41,24 @@ class LatentDiffusionFamily(Family):
         ("ModelSamplingDiscrete", "V_PREDICTION"): "v_prediction",
     }
     pad_tokens: ClassVar[dict[str, str]]
-    """{text encoder: what its tokenizer pads with}."""
+    """{text encoder: the token that its tokenizer pads with}."""
     context: ClassVar[int]
-    """Width of the text encoders' answer."""
+    """The width of the text conditioning: cross-attention's input channels."""
     latent_scale: ClassVar[float] = 0.18215
+    """The factor between the VAE's latents and the denoiser's."""
     told_sizes: ClassVar[bool] = False
-    """Whether the denoiser is told a vector beside the prompt."""
+    """Whether the denoiser is conditioned on a vector besides the prompt, as SDXL is on image sizes."""
 
     @classmethod
     def parts(cls, files: PartFiles) -> tuple[Part, ...] | None:
-        """Either layout of each part; None where the denoiser is no UNet."""
+        """The components in several files, each in either layout; None where the denoiser is not a UNet."""
         return latent_diffusion_parts(files)
 
     @classmethod
     def recognises(cls, shapes: Shapes) -> bool:
-        """A UNet with this family's context over four latent channels, and its text encoders under their names."""
+        """Whether these are the tensors of a UNet on four latent channels with this family's context width, and of its
+        text encoders under their names.
+        """
         contexts = {shape[1] for key, shape in shapes.items() if _is_context(key)}
         told = any(key.startswith(f"{DENOISER}label_emb.") for key in shapes)
         texts = [table.prefix for table in cls._text_tables(shapes).values()]
@@ -63,14 +67,17 @@ class LatentDiffusionFamily(Family):
 
     @classmethod
     def _is_plain(cls, shapes: Shapes) -> bool:
-        """A denoiser that is shown more than its latents (a mask, a depth, a picture to edit) has more channels."""
+        """Whether the denoiser's inputs and outputs are the latents alone.
+
+        An inpainting, depth or editing model has more input channels.
+        """
         shown = shapes.get(f"{DENOISER}input_blocks.0.0.weight", (0, 0))[1]
         answered = shapes.get(f"{DENOISER}out.2.weight", (0,))[0]
         return shown == answered == cls.latent_channels
 
     @classmethod
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        """The names of a file with these tensors."""
+        """{component: KeyTable} for a checkpoint with these tensors."""
         shape = unet_shape(shapes, DENOISER)
         levels = {key.split(".")[3] for key in shapes if key.startswith(f"{VAE}encoder.down.")}
         blocks = {key.split(".")[5] for key in shapes if key.startswith(f"{VAE}encoder.down.0.block.")}
@@ -83,16 +90,22 @@ class LatentDiffusionFamily(Family):
     @classmethod
     @abstractmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        """{text encoder: its names}."""
+        """{text encoder: KeyTable}."""
 
     @classmethod
     def prediction_type(cls, source: Source, asked: str | None) -> Prediction:
-        """ε or v: as asked, else as the model shows. Raises CheckpointError where it does not."""
+        """The prediction type: the requested one, else the one that the model declares, else ε.
+
+        Raises CheckpointError for a type that cannot be trained.
+        """
         return prediction_of(source, asked)
 
     @classmethod
     def marker_tensors(cls, source: Source, asked: str | None) -> dict[str, Tensor]:
-        """`v_pred` and `ztsnr` where they hold and are not there; EDM's models have marks of their own."""
+        """The empty tensors `v_pred` and `ztsnr`, as far as they apply to the model and its source lacks them.
+
+        None for EDM models, which have markers of their own.
+        """
         if declared_prediction(source) == EDM:
             return {}
         holds = cls.prediction_type(source, asked) == "v_prediction", zero_terminal_snr(source)
@@ -101,15 +114,20 @@ class LatentDiffusionFamily(Family):
 
     @classmethod
     def shared_name(cls, component: str, name: str) -> str:
-        """transformers 4's, which says `text_model.` of all but the projection."""
+        """A weight's name in transformers 4, which puts `text_model.` before all of a text encoder except the
+        projection.
+        """
         bare = component in ("denoiser", "vae") or name.startswith("text_projection")
         return name if bare else f"text_model.{name}"
 
     @classmethod
     def lora_targets(cls, component: str, targets: str) -> str:
-        """Layers by the words of `TrainOptions.targets`; in a text encoder, all linear layers of its blocks."""
+        """A regular expression for the layers that get a LoRA. targets: a value of `TrainOptions.targets`, which
+        applies to the denoiser; in a text encoder it is all linear layers of its blocks.
+        """
         return DENOISER_TARGETS[targets] if component == "denoiser" else TEXT_TARGETS
 
 
 def _is_context(key: str) -> bool:
+    """Whether a key is the weight that projects the text conditioning to attention keys."""
     return key.startswith(DENOISER) and key.endswith("attn2.to_k.weight")

@@ -1,4 +1,6 @@
-"""The original layouts, component by component: which of its modules is which of ours."""
+"""The original layouts' module names and this package's module names ("ours": diffusers' and transformers'), by
+component.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,19 @@ from ...keys import KeyTable
 DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
 CLIP_L, CLIP_L_OF_TWO = "cond_stage_model.transformer.text_model.", "conditioner.embedders.0.transformer.text_model."
 OPEN_CLIP, OPEN_CLIP_OF_TWO = "cond_stage_model.model.", "conditioner.embedders.1.model."
-"""What stands before a component's original names; a text encoder's depends on whether it is one of two."""
+"""The prefixes of the components' original names. A text encoder's depends on whether it is the only one or
+one of two.
+"""
 CLIP_L_PREFIXES = (CLIP_L, "cond_stage_model.transformer.")
 OPEN_CLIP_PREFIXES = (OPEN_CLIP, "conditioner.embedders.0.model.")
-"""Some files have others; hosts read them all."""
+"""The prefixes by which a text encoder is looked for: some files have other ones, and all hosts read them."""
 
 MARKS = ("v_pred", "ztsnr")
-"""Empty tensors that say of a whole checkpoint: it answers v; its last timestep is pure noise."""
+"""Names of empty tensors that declare facts about a checkpoint: it predicts v; its last timestep is pure noise (zero
+terminal SNR).
+"""
 Pairs = Iterator[tuple[str, str]]
+"""(original module name, our module name)."""
 
 RESNET = {
     "in_layers.0": "norm1",
@@ -44,30 +51,34 @@ VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "p
 
 
 def present(prefixes: Sequence[str], names: Iterable[str]) -> str:
-    """The first prefix that any name has; the first of all where none has any."""
+    """The first prefix that any name starts with; where there is none, the first prefix."""
     names = list(names)
     return next((p for p in prefixes if any(name.startswith(p) for name in names)), prefixes[0])
 
 
 def denoiser_table(prefix: str, blocks: int, attention: tuple[int, ...]) -> KeyTable:
-    """The UNet's names. `blocks` per level; `attention`: transformer depth of each level (0: none)."""
+    """The UNet's key table. blocks: residual blocks per level; attention: transformer depth of each level,
+    0 for none.
+    """
     return KeyTable(prefix, tuple(_denoiser_pairs(blocks, attention)))
 
 
 def vae_table(prefix: str, blocks: int, levels: int) -> KeyTable:
-    """The KL autoencoder's names, `blocks` residual blocks per encoder level."""
+    """The KL autoencoder's key table. blocks: residual blocks per encoder level."""
     linear = {f"{half}.mid_block.attentions.0.{b}.weight" for half in HALVES for b in list(VAE_ATTENTION.values())[1:]}
     return KeyTable(prefix, tuple(_vae_pairs(blocks, levels)), convolutions=frozenset(linear))
 
 
 def clip_table(prefix: str) -> KeyTable:
-    """OpenAI's CLIP as transformers names it: the same names after the prefix."""
+    """The key table of OpenAI's CLIP text encoder, whose original names are transformers' after the prefix."""
     names = ("embeddings.token_embedding", "embeddings.position_embedding", "encoder", "final_layer_norm")
     return KeyTable(prefix, tuple((name, name) for name in names))
 
 
 def open_clip_table(prefix: str, layers: int) -> KeyTable:
-    """OpenCLIP's text encoder, its first `layers` blocks; each block's q, k and v are one tensor there."""
+    """The key table of the first `layers` blocks of OpenCLIP's text encoder, where each block's q, k and v are one
+    tensor.
+    """
     pairs = dict(OPEN_CLIP_MODULES)
     fused = []
     for layer in range(layers):
@@ -80,6 +91,7 @@ def open_clip_table(prefix: str, layers: int) -> KeyTable:
 
 
 def _denoiser_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
+    """The UNet's module names. attention: transformer depth of each level."""
     for original, ours in (("time_embed", "time_embedding"), ("label_emb.0", "add_embedding")):
         yield f"{original}.0", f"{ours}.linear_1"
         yield f"{original}.2", f"{ours}.linear_2"
@@ -92,6 +104,7 @@ def _denoiser_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
 
 
 def _down_pairs(blocks: int, levels: int) -> Pairs:
+    """The names of the UNet's encoder levels."""
     index = 1
     for level in range(levels):
         for block in range(blocks):
@@ -103,6 +116,7 @@ def _down_pairs(blocks: int, levels: int) -> Pairs:
 
 
 def _up_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
+    """The names of the UNet's decoder levels. attention: transformer depth of each, innermost first."""
     for level, depth in enumerate(attention):
         for block in range(blocks):
             index = level * blocks + block
@@ -114,11 +128,12 @@ def _up_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
 
 
 def _resnet(original: str, ours: str) -> Pairs:
+    """The names in one of the UNet's residual blocks."""
     return ((f"{original}.{a}", f"{ours}.{b}") for a, b in RESNET.items())
 
 
 def _vae_pairs(blocks: int, levels: int) -> Pairs:
-    """(original name, our name) of the VAE's modules. blocks: of an encoder level; a decoder's has one more."""
+    """The VAE's module names. blocks: of an encoder level; a decoder level has one more."""
     yield from (("quant_conv", "quant_conv"), ("post_quant_conv", "post_quant_conv"))
     for half in HALVES:
         yield f"{half}.conv_in", f"{half}.conv_in"
@@ -139,5 +154,6 @@ def _vae_pairs(blocks: int, levels: int) -> Pairs:
 
 
 def _vae_resnet(original: str, ours: str) -> Pairs:
+    """The names of one of the VAE's residual blocks, whose modules have the same names but for the shortcut."""
     yield f"{original}.nin_shortcut", f"{ours}.conv_shortcut"
     yield original, ours

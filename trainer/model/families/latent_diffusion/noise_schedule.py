@@ -1,4 +1,4 @@
-"""Stable Diffusion's noise schedule, for the loss and for the samplers that draw with it."""
+"""Stable Diffusion's noise schedule, for the training loss and for sampling."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ SCHEDULERS: dict[str, Any] = {
     "euler": EulerDiscreteScheduler,
     "ddim": DDIMScheduler,
 }
+"""{sampler: diffusers' scheduler class}."""
 SCHEDULE = {
     "num_train_timesteps": 1000,
     "beta_schedule": "scaled_linear",
@@ -21,12 +22,12 @@ SCHEDULE = {
 
 
 def alphas_cumprod(zero_snr: bool) -> Tensor:
-    """α_t² [1000]; zero_snr: the last timestep is pure noise (Lin et al., 2023)."""
+    """α_t² [1000], float32. zero_snr: rescaled so that the last timestep is pure noise (Lin et al., 2023)."""
     return DDPMScheduler(**SCHEDULE, rescale_betas_zero_snr=zero_snr).alphas_cumprod
 
 
 def new_scheduler(sampler: str, prediction: str | None, zero_snr: bool) -> Any:
-    """diffusers' scheduler. Raises KeyError for a sampler that is not among `SCHEDULERS`."""
+    """A new diffusers scheduler with this noise schedule. Raises KeyError for a sampler that is not in `SCHEDULERS`."""
     told = {
         "prediction_type": prediction,
         "steps_offset": 1,

@@ -1,4 +1,7 @@
-"""A Stable Diffusion in several files, each in the original or in diffusers' layout."""
+"""A Stable Diffusion in several files, each in the original or in diffusers' layout.
+
+"Our names" are the weights' names in this package: diffusers' for UNet and VAE, transformers' for CLIP.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +28,26 @@ from .keys import (
 )
 
 OPENAI_WIDTH = 768
+"""The width of CLIP ViT-L, by which it is told apart from OpenCLIP's text encoders."""
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+"""{diffusers' earlier name of a VAE attention layer: its name today}."""
 UNUSED = ("position_ids", "logit_scale", "text_projection.weight")
-"""What a text encoder's own file may bring along and no Stable Diffusion asks for."""
+"""The ends of tensor names that a text encoder's own file may hold and that no Stable Diffusion uses."""
 
 
 @dataclass(frozen=True)
 class OriginalNames:
-    """What a part's files hold → the same under original names, by `table`; None: by the prefix alone."""
+    """A function that renames the tensors of one component's files to original names.
+
+    table: the component's names; None where the names are original already and may lack the prefix only.
+    """
 
     file: str
     prefix: str
     table: KeyTable | None
 
     def __call__(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Raises CheckpointError for a tensor that no Stable Diffusion has."""
+        """{original name: tensor}. Raises CheckpointError for a tensor that no Stable Diffusion has."""
         marks = {key: found[key] for key in MARKS if key in found}
         found = {key: tensor for key, tensor in found.items() if key not in MARKS}
         if self.table is None:
@@ -53,9 +61,9 @@ class OriginalNames:
 
 
 def latent_diffusion_parts(files: PartFiles) -> tuple[Part, ...] | None:
-    """The parts of a Stable Diffusion; CLIP-L stands under another name where a second text encoder is beside it.
+    """The components of a Stable Diffusion; CLIP-L has another prefix where there is a second text encoder.
 
-    None where the denoiser is no UNet. Raises CheckpointError for another kind of text encoder or VAE.
+    None where the denoiser is not a UNet. Raises CheckpointError for a text encoder or VAE of another kind.
     """
     denoiser = _denoiser_part(files.denoiser)
     if denoiser is None:
@@ -65,10 +73,12 @@ def latent_diffusion_parts(files: PartFiles) -> tuple[Part, ...] | None:
 
 
 def _part(files: Files, prefix: str, table: KeyTable | None) -> Part:
+    """One component of these files."""
     return Part(files, prefix, OriginalNames(files[0].name, prefix, table))
 
 
 def _denoiser_part(files: Files) -> Part | None:
+    """The UNet; None where the files hold another denoiser."""
     shapes = file_shapes(files)
     if any(key.removeprefix(DENOISER).startswith("input_blocks.") for key in shapes):
         return _part(files, DENOISER, None)
@@ -82,6 +92,7 @@ def _denoiser_part(files: Files) -> Part | None:
 
 
 def _vae_part(files: Files) -> Part:
+    """The VAE. Raises CheckpointError for files that hold no VAE with an encoder."""
     shapes = file_shapes(files)
     if any(key.removeprefix(VAE).startswith("encoder.down.") for key in shapes):
         return _part(files, VAE, None)
@@ -93,6 +104,7 @@ def _vae_part(files: Files) -> Part:
 
 
 def _text_part(files: Files, one_of_two: bool) -> Part:
+    """A CLIP or OpenCLIP text encoder. one_of_two: whether the model has two. Raises CheckpointError."""
     shapes = {_our_name(key): shape for key, shape in file_shapes(files).items()}
     if "transformer.resblocks.0.ln_1.weight" in shapes:
         return _part(files, OPEN_CLIP_OF_TWO if one_of_two else OPEN_CLIP, None)
@@ -107,7 +119,7 @@ def _text_part(files: Files, one_of_two: bool) -> Part:
 
 
 def _our_name(key: str) -> str:
-    """Without transformers 4's `text_model.`; the VAE's attention under its present names."""
+    """A tensor's name without transformers 4's `text_model.`, and with today's names of the VAE's attention layers."""
     head, _, module = key.removeprefix("text_model.").rpartition(".attentions.0.")
     name, _, kind = module.partition(".")
     if head.endswith("mid_block") and name in OLD_ATTENTION:

@@ -1,4 +1,4 @@
-"""What a denoiser answers with, ε or v: by the signs that the hosts go by too."""
+"""The prediction type of a denoiser, ε or v, determined by the same signs as in the hosts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from ...noise_process import Prediction
 from ...source import EDM, Source
 
 DEEP_NORM = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
+"""The bias that tells Stable Diffusion 2's prediction type."""
 SPREAD_OF_V = 0.09
-"""Stable Diffusion 2's weights carry no mark; ComfyUI tells its 768-v models by the spread of this bias."""
+"""The standard deviation of that bias above which the model predicts v: Stable Diffusion 2's files do not declare the
+type, and ComfyUI recognises its 768-v models so.
+"""
 NAMES = {"epsilon": "epsilon", "eps": "epsilon", "v": "v_prediction", "v_prediction": "v_prediction"}
+"""{name of a prediction type in files: its name here}."""
 
 
 def prediction_of(source: Source, asked: str | None) -> Prediction:
-    """As asked, else as the file says, else ε, which every Stable Diffusion without a mark answers with.
+    """The prediction type: `asked` if given, else the one that the file declares, else ε, the default of Stable
+    Diffusion.
 
-    Raises CheckpointError for an answer that is neither, and for EDM's whatever is asked.
+    Raises CheckpointError for a type that is neither ε nor v, and for an EDM model whatever is asked.
     """
     found = declared_prediction(source)
     said = found if found == EDM else asked or found or "epsilon"
@@ -27,7 +32,10 @@ def prediction_of(source: Source, asked: str | None) -> Prediction:
 
 
 def prediction_of_sd2(source: Source, asked: str | None) -> Prediction:
-    """The same for Stable Diffusion 2, whose v models are not marked. Raises CheckpointError where it must be asked."""
+    """The prediction type of a Stable Diffusion 2, determined by its weights where it is neither asked nor declared.
+
+    Raises CheckpointError where the weights do not tell either.
+    """
     if asked or declared_prediction(source):
         return prediction_of(source, asked)
     if DEEP_NORM not in source.shapes:
@@ -37,7 +45,9 @@ def prediction_of_sd2(source: Source, asked: str | None) -> Prediction:
 
 
 def declared_prediction(source: Source) -> str | None:
-    """The prediction type that a model's files declare by a tensor, a modelspec or a scheduler field, or None."""
+    """The prediction type that a model's files declare by a tensor, a modelspec field or a scheduler field; None
+    without one.
+    """
     if any(key.startswith("edm_") for key in source.shapes):
         return EDM
     if "v_pred" in source.shapes:
@@ -46,9 +56,10 @@ def declared_prediction(source: Source) -> str | None:
 
 
 def zero_terminal_snr(source: Source) -> bool:
-    """Whether the last timestep is pure noise (Lin et al., 2023)."""
+    """Whether the last timestep is pure noise (zero terminal SNR; Lin et al., 2023)."""
     return "ztsnr" in source.shapes or source.hints.get("zero_snr") == "true"
 
 
 def _choices() -> str:
+    """The prediction types that can be trained, for error messages."""
     return " or ".join(get_args(Prediction))

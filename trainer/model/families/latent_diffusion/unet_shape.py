@@ -1,4 +1,4 @@
-"""What a UNet's weights tell of its architecture: no configuration file is needed."""
+"""A UNet's architecture, inferred from its weights' shapes: no configuration file is needed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from ....files.safetensors import CheckpointError, Shapes
 from ...keys import counted
 
 DEPTH = "input_blocks.{}.1.transformer_blocks.{{}}.norm1.weight"
-"""One of a level's transformer blocks, by the level's first block."""
+"""The key of a level's transformer blocks, by the index of the level's first block."""
 
 
 @dataclass(frozen=True)
 class UNetShape:
-    """A UNet of the Stable Diffusion kind. Per level, outermost first: channels, transformer depth."""
+    """The architecture of a Stable Diffusion UNet.
+
+    Per level, outermost first: channels; attention, the transformer depth (0: none). blocks: residual blocks per level.
+    context: width of the text conditioning. linear_projection: whether transformers project by linear layers rather
+    than by 1x1 convolutions.
+    """
 
     in_channels: int
     out_channels: int
@@ -25,15 +30,17 @@ class UNetShape:
     context: int
     linear_projection: bool
     vector: int = 0
-    """Width of the vector that SDXL is told beside the prompt; 0: none."""
+    """The width of the vector that SDXL is conditioned on besides the prompt; 0: none."""
 
     @property
     def heads_of_64(self) -> tuple[int, ...]:
-        """Heads of 64 channels, per level."""
+        """The number of attention heads of 64 channels, per level."""
         return tuple(width // 64 for width in self.channels)
 
     def config(self, heads: int | tuple[int, ...]) -> dict[str, Any]:
-        """Arguments for diffusers' UNet2DConditionModel."""
+        """The arguments of diffusers' UNet2DConditionModel. heads: attention heads, one number for all levels or one
+        per level.
+        """
         told = {
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": 256,
@@ -54,13 +61,14 @@ class UNetShape:
 
 
 def _block(way: str, depth: int) -> str:
+    """diffusers' class of a level. way: "Down" or "Up"."""
     return f"CrossAttn{way}Block2D" if depth else f"{way}Block2D"
 
 
 def unet_shape(shapes: Shapes, prefix: str) -> UNetShape:
-    """Read the architecture off the original layout's tensor shapes under `prefix`.
+    """The architecture of the UNet whose tensors in the original layout stand under `prefix`.
 
-    Raises CheckpointError when the tensors are not those of such a UNet.
+    Raises CheckpointError when they are not the tensors of such a UNet.
     """
     own = {key[len(prefix) :]: shape for key, shape in shapes.items() if key.startswith(prefix)}
     try:
@@ -80,6 +88,7 @@ def unet_shape(shapes: Shapes, prefix: str) -> UNetShape:
 
 
 def _levels(own: Mapping[str, tuple[int, ...]]) -> list[list[int]]:
+    """The indices of each level's `input_blocks`, without the downsampling ones."""
     levels: list[list[int]] = [[]]
     index = 1
     while any(key.startswith(f"input_blocks.{index}.") for key in own):
@@ -92,4 +101,5 @@ def _levels(own: Mapping[str, tuple[int, ...]]) -> list[list[int]]:
 
 
 def _first(own: Mapping[str, tuple[int, ...]], ending: str) -> tuple[int, ...]:
+    """The shape of the first tensor whose name ends so. Raises StopIteration without one."""
     return next(shape for key, shape in own.items() if key.endswith(ending))
