@@ -1,4 +1,8 @@
-"""What processes that train together send each other: words, orders and tensors, between CPUs by gloo."""
+"""Collective operations between the ranks of a training: status codes, JSON objects and tensors, on CPUs by gloo.
+
+Every function that names a rank is called by all ranks together. Each raises ProcessLost where the connection to
+another rank is lost.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +17,35 @@ import torch.distributed as dist
 from torch import Tensor
 
 PATIENCE = timedelta(days=7)
-"""The others wait while the first encodes, samples and saves; a process that died is noticed by its connection."""
+"""The timeout of an operation: the other ranks wait while the first one encodes, samples and saves. A rank that died is
+noticed earlier, by its closed connection.
+"""
 
 
 class FailedElsewhere(RuntimeError):
-    """Another process could not do its share."""
+    """Another rank failed in its part of an operation."""
 
 
 class ProcessLost(FailedElsewhere):
-    """Another process has ended, or cannot be reached."""
+    """Another rank has ended or cannot be reached."""
 
 
 def init_group(rank: int, count: int) -> None:
-    """Wait for the others where MASTER_ADDR and MASTER_PORT say. Raises ProcessLost where they are not there."""
+    """Join the default process group of all ranks, at MASTER_ADDR and MASTER_PORT; waits for the other ranks.
+
+    Raises ProcessLost where they do not come.
+    """
     with _connection():
         dist.init_process_group("gloo", rank=rank, world_size=count, timeout=PATIENCE)
 
 
 def destroy_group() -> None:
-    """Wait for nobody any more."""
+    """Leave the default process group."""
     dist.destroy_process_group()
 
 
 def max_over_ranks(word: int) -> int:
-    """The highest word of all processes."""
+    """The maximum of an integer over all ranks."""
     told = torch.tensor([word])
     with _connection():
         dist.all_reduce(told, dist.ReduceOp.MAX)
@@ -44,28 +53,28 @@ def max_over_ranks(word: int) -> int:
 
 
 def broadcast_object(fields: Mapping[str, Any]) -> None:
-    """Tell the others something that JSON can hold."""
+    """Send an object that JSON can hold from the first rank to all others, which call `receive_object`."""
     text = torch.tensor(list(json.dumps(fields).encode()), dtype=torch.uint8)
     _broadcast(torch.tensor([len(text)]))
     _broadcast(text)
 
 
 def receive_object() -> dict[str, Any]:
-    """What the first process says."""
+    """The object that the first rank broadcasts."""
     length = _broadcast(torch.zeros(1, dtype=torch.int64))
     text = _broadcast(torch.zeros(int(length), dtype=torch.uint8))
     return dict(json.loads(bytes(text.tolist())))
 
 
 def broadcast_tensors(tensors: Mapping[str, Tensor]) -> None:
-    """Send the first rank's named tensors, of any dtype and device, to all others, who call `receive_tensors`."""
+    """Send the first rank's named tensors, of any dtype and device, to all others, which call `receive_tensors`."""
     broadcast_object({name: [str(t.dtype).removeprefix("torch."), list(t.shape)] for name, t in tensors.items()})
     for tensor in tensors.values():
         _broadcast(tensor.detach().cpu().reshape(-1).view(torch.uint8))
 
 
 def receive_tensors() -> dict[str, Tensor]:
-    """What the first process sends, on the CPU."""
+    """{name: tensor} that the first rank broadcasts, on the CPU."""
     tensors = {
         name: torch.empty(shape, dtype=getattr(torch, dtype)) for name, (dtype, shape) in receive_object().items()
     }
@@ -75,14 +84,16 @@ def receive_tensors() -> dict[str, Tensor]:
 
 
 def send_rows(rows: Tensor) -> None:
-    """Send the first process rows on the CPU, or nothing where there are none."""
+    """Send rows on the CPU to the first rank, which calls `receive_rows`; nothing is sent where there are none."""
     if len(rows):
         with _connection():
             dist.send(rows.contiguous(), 0)
 
 
 def receive_rows(like: Tensor, lengths: Sequence[int]) -> list[Tensor]:
-    """The rows of the other processes; `lengths`: of each, from the second on."""
+    """The rows that each other rank sends, in the dtype and row shape of `like`. lengths: their numbers, from the
+    second rank on.
+    """
     parts = [like.new_empty((length, *like.shape[1:])) for length in lengths]
     with _connection():
         for rank, part in enumerate(parts, 1):
@@ -92,7 +103,7 @@ def receive_rows(like: Tensor, lengths: Sequence[int]) -> list[Tensor]:
 
 
 def add_up(flat: Tensor, group: Any) -> None:
-    """Put the sum over all processes into a tensor, by the group of its device; None is that of CPUs."""
+    """Replace a tensor by its sum over all ranks, in place. group: the process group for its device, None for CPUs."""
     with _connection():
         dist.all_reduce(flat, group=group)
 
@@ -103,6 +114,7 @@ def nccl_group() -> Any:
 
 
 def _broadcast(tensor: Tensor) -> Tensor:
+    """The first rank's tensor in all ranks, in place; empty tensors are not sent."""
     if tensor.numel():
         with _connection():
             dist.broadcast(tensor, 0)
@@ -111,6 +123,7 @@ def _broadcast(tensor: Tensor) -> Tensor:
 
 @contextmanager
 def _connection() -> Iterator[None]:
+    """A context that turns torch's RuntimeError for a lost connection into ProcessLost."""
     try:
         yield
     except RuntimeError as error:
@@ -118,10 +131,13 @@ def _connection() -> Iterator[None]:
 
 
 BYTES = 64 << 20
+"""The default size of a bucket."""
 
 
 def buckets(tensors: Sequence[Tensor], size: int = BYTES) -> Iterator[list[Tensor]]:
-    """The tensors in their order, in groups of one dtype and device and of about `size` bytes at most."""
+    """The tensors in their order, grouped by equal dtype and device into buckets of at most `size` bytes each; a larger
+    tensor is a bucket by itself.
+    """
     bucket: list[Tensor] = []
     for tensor in tensors:
         if bucket and (_unlike(tensor, bucket[0]) or sum(t.nbytes for t in bucket) + tensor.nbytes > size):
@@ -139,4 +155,5 @@ def spread(flat: Tensor, bucket: Sequence[Tensor]) -> None:
 
 
 def _unlike(tensor: Tensor, other: Tensor) -> bool:
+    """Whether two tensors differ in dtype or device."""
     return (tensor.dtype, tensor.device) != (other.dtype, other.device)

@@ -1,7 +1,7 @@
-"""Several processes that train one run together. The first says what is done; the others do it on their share.
+"""The processes (ranks) that train one run together: the first one sends orders, and the others carry out their share.
 
-Every exchange begins with an order of the first process, so that all take part in the same ones in the same order.
-Gradients travel between GPUs by NCCL, everything else between CPUs.
+Every collective operation follows an order of the first rank, so that all ranks take part in the same operations in the
+same order. Gradients are exchanged between GPUs by NCCL, everything else between CPUs by gloo.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ __all__ = ["ALONE", "FailedElsewhere", "ProcessLost", "Processes"]
 T = TypeVar("T")
 
 WELL, STOPPING, TOO_LITTLE_MEMORY, FAILED = range(4)
+"""Status codes of a rank after its share of an order; the highest one decides for all ranks."""
 
 
 @dataclass(eq=False)
 class Processes:
-    """rank: of this process, 0 is the first. count: of all. stop: asked at every word, in every process.
+    """The process group of a run, as seen by one of its ranks.
 
-    sharded: each holds a part of the model, so that none can do a thing alone. stopping: whether any was asked to stop.
-    failure: this process's own, which the others were told. broken: a sharded one, which nobody can be told.
+    rank: of this process; 0 is the first. count: number of processes. stop: asked in every process after each share.
+    sharded: each process holds a part of the model, so that none can compute alone. stopping: whether any process was
+    asked to stop. failure: the error of this process that the other ranks know of. broken: whether a sharded process
+    failed, which the others cannot be told.
     """
 
     rank: int = 0
@@ -45,40 +48,44 @@ class Processes:
 
     @classmethod
     def connected(cls, rank: int, count: int, stop: Stop, sharded: bool) -> Processes:
-        """Meet the others where MASTER_ADDR and MASTER_PORT say. Raises ProcessLost where they are not there."""
+        """The process group of `count` ranks that meet at MASTER_ADDR and MASTER_PORT. Raises ProcessLost where they do
+        not come.
+        """
         collectives.init_group(rank, count)
         return cls(rank, count, stop, sharded)
 
     @property
     def several(self) -> bool:
-        """Whether there are others."""
+        """Whether there is more than one process."""
         return self.count > 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files, tells events and gives the orders."""
+        """Whether this is the first rank, which writes files, reports events and sends orders."""
         return self.rank == 0
 
     def order(self, name: str, **fields: Any) -> None:
-        """Have the others do something, too; for JSON. In the others, and where there are none, nothing."""
+        """Send an order, with fields that JSON can hold, to the other ranks. Does nothing in any rank but the first, or
+        without other ranks.
+        """
         if self.several and self.first:
             collectives.broadcast_object({**fields, "order": name})
 
     def received(self) -> dict[str, Any]:
-        """The first process's next order, and its fields."""
+        """The next order of the first rank, with its fields; its name is under "order"."""
         return collectives.receive_object()
 
     def leave(self) -> None:
-        """The last order; afterwards nobody waits for anybody. Those that died need none."""
+        """Send the last order, "end", and leave the process group. Ranks that have died are ignored."""
         if self.several:
             with suppress(ProcessLost):
                 self.order("end")
             collectives.destroy_group()
 
     def attempt(self, share: Callable[[], T]) -> T:
-        """This process's share of what was ordered. Where any process fails, no process has it.
+        """The result of this rank's share of an order; where any rank fails, the call raises in all ranks.
 
-        Raises what `share` raises, and FailedElsewhere, also for memory that ran out elsewhere.
+        Raises what `share` raises, and FailedElsewhere where another rank failed or ran out of memory.
         """
         if not self.several:
             return share()
@@ -87,7 +94,7 @@ class Processes:
             result = share()
         except Exception as error:
             if self.sharded:
-                # The others wait in the middle of their share, and hear of it when this process ends.
+                # The other ranks wait within their share, and notice only when this process ends.
                 self.broken = True
                 raise
             self.failure = error
@@ -103,7 +110,7 @@ class Processes:
 
     @torch.no_grad()
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over all processes into each tensor, in place; the same bits in every process."""
+        """Replace each tensor by its mean over all ranks, in place; the result has the same bits in every rank."""
         if not self.several:
             return
         for bucket in buckets(tensors):
@@ -112,7 +119,7 @@ class Processes:
             spread(flat.div_(self.count), bucket)
 
     def share(self, tensors: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-        """The first process's tensors, whatever the others hand over; on the CPU in the others."""
+        """The first rank's tensors in all ranks, whatever the other ranks pass; on the CPU in the other ranks."""
         if not self.first:
             return collectives.receive_tensors()
         own = dict(tensors or {})
@@ -121,16 +128,22 @@ class Processes:
         return own
 
     def collect(self, own: Tensor, lengths: Sequence[int]) -> Tensor:
-        """The rows of all processes, one process after the other, in the first; `lengths`: rows of each."""
+        """The rows of all ranks, concatenated in rank order, in the first rank; in any other its own rows. lengths:
+        rows of each rank.
+        """
         if not self.first:
             collectives.send_rows(own)
             return own
         return torch.cat([own, *collectives.receive_rows(own, lengths[1:])])
 
     def _group(self, device: torch.device) -> Any:
+        """The process group for tensors on a device: NCCL's for GPUs, created at its first use; None, the default
+        group, for CPUs.
+        """
         if device.type == "cuda" and self._gpus is None:
             self._gpus = collectives.nccl_group()
         return self._gpus if device.type == "cuda" else None
 
 
 ALONE = Processes()
+"""The process group of a training in one process."""

@@ -1,6 +1,6 @@
-"""A model that is trained whole, spread over processes: weights, gradients and moments in N parts (FSDP).
+"""Fully sharded data parallel training (FSDP): weights, gradients and optimizer moments are sharded over all processes.
 
-Zhao et al., 2023, by torch's `fully_shard`: a block's weights are together only while it computes.
+Zhao et al., 2023, by torch's `fully_shard`: a block's weights are gathered only while it computes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from ..options import OptionError, TrainOptions
 from .processes import Processes
 
 SMALLEST_BLOCK = 1 << 18
-"""Weights; a smaller block goes with the one around it."""
+"""The number of weights from which a block is sharded by itself; a smaller one is sharded with the block around it."""
 WHOLE = "full_tensor"
-"""What a tensor in parts has; its class is slow to import, and older torch has it elsewhere."""
+"""The method that only a sharded tensor (DTensor) has. Its class is slow to import, and older torch has it
+elsewhere.
+"""
 
 
 def require_shardable(options: TrainOptions) -> None:
-    """Raises OptionError for a training that cannot be spread."""
+    """Raises OptionError for options that sharded training does not support."""
     if options.method != "full":
         raise OptionError("FSDP spreads a model that is trained whole; start a LoRA without --use_fsdp.")
     if options.optimizer != "adamw":
@@ -33,7 +35,7 @@ def require_shardable(options: TrainOptions) -> None:
 
 
 def shard(module: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
-    """Spread a module over all processes, block by block. dtype: of the forward; raises OptionError for float16."""
+    """Shard a module over all processes, block by block. dtype: of the forward. Raises OptionError for float16."""
     if dtype == torch.float16:
         raise OptionError("precision is fp16, whose scaling FSDP does not do; use bf16 or fp32.")
     from torch.distributed.device_mesh import init_device_mesh
@@ -42,29 +44,29 @@ def shard(module: nn.Module, device: torch.device, dtype: torch.dtype | None) ->
     fully_shard = _fully_shard()
     assert fully_shard is not None
     for weight in module.parameters():
-        # Convolutions are loaded channels last, which it refuses to cut.
+        # Convolutions are loaded channels last, which `fully_shard` refuses to split.
         weight.data = weight.data.contiguous()
     for block in (*_blocks(module), module):
         fully_shard(block, mesh=mesh)
 
 
 def gathered(tensors: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
-    """The tensors in one piece, on the CPU where there were parts; none where they are not to be kept.
+    """The tensors gathered from all processes, on the CPU where they were sharded; empty where `keep` is False.
 
-    All processes take part, with the same names in the same order.
+    All processes call it together, with the same names in the same order.
     """
     whole = ((name, in_one_piece(tensor.detach())) for name, tensor in tensors.items())
     return {name: tensor.cpu() for name, tensor in whole if keep}
 
 
 def in_one_piece(tensor: Tensor) -> Tensor:
-    """The whole of a tensor whose parts lie in several processes, in all of them; any other as it is."""
+    """The full tensor of a sharded one, gathered in all processes; any other tensor unchanged."""
     whole: Tensor = getattr(tensor, WHOLE, lambda: tensor)()
     return whole
 
 
 def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """This process's part of a whole tensor, where `like` is in parts; else the tensor as it is."""
+    """This process's shard of a full tensor, where `like` is sharded; else the tensor unchanged."""
     if not hasattr(like, WHOLE):
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor
@@ -74,13 +76,13 @@ def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def whole_component(processes: Processes, component: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A trained component's weights in one piece, in the first process."""
+    """A trained component's full weights, gathered in the first process; empty in the others."""
     processes.order("component", component=component)
     return gathered(tensors, processes.first)
 
 
 def _blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """The elements of module lists, inner ones first."""
+    """The blocks that are sharded by themselves: large enough elements of module lists, inner ones first."""
     for child in module.children():
         yield from _blocks(child)
     if isinstance(module, nn.ModuleList):
@@ -88,6 +90,7 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _fully_shard() -> Any:
+    """torch's `fully_shard`, or None in a version of torch that lacks it."""
     try:
         from torch.distributed.fsdp import fully_shard
     except ImportError:
