@@ -1,1 +1,1 @@
-"""What can be trained: a method is what is trained and how it is saved."""
+"""Training methods: which weights are trained, and how they are saved."""

@@ -1,4 +1,4 @@
-"""A method decides what is trained. A new one is a new file."""
+"""The interface of a training method. A new method is a new file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from ..options import TrainOptions
 
 
 class Method(Protocol):
-    """What is trained on a base, and how that is named."""
+    """A training method: which weights of a base are trained, and under which names they are returned."""
 
     name: ClassVar[str]
 
     def attach(self, base: Base, options: TrainOptions) -> None:
-        """Make the trained parameters of `base` require gradients; everything else stays frozen."""
+        """Make the trained parameters of `base` require gradients; all others stay frozen."""
 
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
-        """{component: {our name: tensor}} of what was trained, detached, on its device."""
+        """{component: {our name: tensor}} of the trained weights, detached, on their device; our names are diffusers'
+        and transformers' (see `model.keys`).
+        """
 
 
 def trained_components(base: Base, options: TrainOptions) -> dict[str, nn.Module]:
-    """The denoiser and, when asked, the text encoders, by component name."""
+    """{component name: module} of the denoiser and, when requested, the text encoders."""
     encoders = base.text_encoders if options.train_text_encoder else {}
     return {"denoiser": base.denoiser, **encoders}

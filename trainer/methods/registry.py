@@ -1,4 +1,4 @@
-"""What can be trained, by name."""
+"""The training methods by name."""
 
 from .full import Full
 from .lora.adapter import Lora

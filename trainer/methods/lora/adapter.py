@@ -1,4 +1,4 @@
-"""A low-rank update beside the frozen weights, W + (alpha/r)·B·A (Hu et al., 2021), by peft."""
+"""The LoRA training method: a low-rank update of frozen weights, W + (alpha/r)·B·A (Hu et al., 2021), by peft."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from .weights import LoraLayer, LoraWeights, all_layers, from_peft
 
 
 class Lora:
-    """LoRA of the denoiser's layers and, when asked, of the text encoder's."""
+    """The training method LoRA, on the denoiser's layers and, when requested, on the text encoders'."""
 
     name: ClassVar[str] = "lora"
 
     def __init__(self, start: LoraWeights | None = None) -> None:
-        """start: weights to go on from, with their ranks and alphas; None begins anew.
+        """start: the LoRA to continue from, with its ranks and alphas; None starts a new one.
 
-        Layers that `start` has not get its alpha too, at its highest rank, where the options name none.
+        Layers that `start` lacks get a new LoRA, with the alpha that `start` has at the options' rank where the options
+        leave alpha unset.
         """
         self._components: tuple[str, ...] = ()
         self._start = start or {}
 
     def attach(self, base: Base, options: TrainOptions) -> None:
-        """Add the adapters, drawn from the run's seed; B starts at zero, so only `start` changes anything yet."""
+        """Add the adapters to the base. A is initialised from the run's seed and B with zeros, so only `start` changes
+        outputs.
+        """
         components = trained_components(base, options)
         self._components = tuple(components)
         alpha = options.lora_alpha if options.alpha is not None else _alpha_of(self._start, options.rank)
@@ -48,7 +51,11 @@ class Lora:
                 module.train()
 
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
-        """{component: {"layer.lora_A.weight": A [r, in], "layer.lora_B.weight": B [out, r]}}."""
+        """The adapters' weights: {component: {"layer.lora_A.weight": A [r, in], "layer.lora_B.weight": B [out, r]}},
+        detached.
+
+        A convolution's are [r, in, k, k] and [out, r, 1, 1].
+        """
         modules = base.components()
         return {
             component: {
@@ -59,14 +66,16 @@ class Lora:
         }
 
     def weights(self, base: Base) -> LoraWeights:
-        """What was trained, with each layer's own alpha."""
+        """The trained LoRA, with each layer's own alpha."""
         modules = base.components()
         alphas = {component: _alphas(modules[component]) for component in self._components}
         return from_peft(self.trained(base), alphas)
 
 
 def _begin(module: nn.Module, seed: int, component: str) -> None:
-    """A is drawn, and B is zero, in float32 and alike on every device: peft draws in the frozen layer's own dtype."""
+    """Initialise the adapters in float32: A from the seed, and alike on every device, B left at zero. peft would sample
+    A in the frozen layer's dtype.
+    """
     for name, weight in module.named_parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
@@ -75,18 +84,21 @@ def _begin(module: nn.Module, seed: int, component: str) -> None:
 
 
 def _uniform(shape: torch.Size, source: torch.Generator) -> Tensor:
-    """peft's and torch's own start of a linear layer: uniform within 1 / sqrt(inputs)."""
+    """The initial values that peft and torch give a linear layer: uniform within ±1 / sqrt(inputs)."""
     bound = 1 / math.sqrt(math.prod(shape[1:]))
     return (torch.rand(shape, generator=source) * 2 - 1) * bound
 
 
 def _alpha_of(start: LoraWeights, rank: int) -> float:
-    """That of the layers of this rank, where they have one; the rank without any, as in a new LoRA."""
+    """The alpha that all layers of this rank in `start` share; the rank itself where there is none, as in a
+    new LoRA.
+    """
     alphas = {layer.alpha for _, _, layer in all_layers(start) if layer.rank == rank}
     return alphas.pop() if len(alphas) == 1 else float(rank)
 
 
 def _config(rank: int, alpha: float, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
+    """peft's configuration. targets: a regular expression for the layers; start: the layers to continue from."""
     names = {text_encoder_name(name): name for name, _ in module.named_modules()}
     own = {names[layer]: weights for layer, weights in start.items()}
     return LoraConfig(
@@ -100,6 +112,7 @@ def _config(rank: int, alpha: float, targets: str, module: nn.Module, start: Map
 
 @torch.no_grad()
 def _fill(module: nn.Module, start: Mapping[str, LoraLayer]) -> None:
+    """Copy the weights of `start` into the adapters."""
     adapted = dict(_adapted(module))
     for name, layer in start.items():
         adapted[name].lora_A["default"].weight.copy_(layer.down)
@@ -107,12 +120,15 @@ def _fill(module: nn.Module, start: Mapping[str, LoraLayer]) -> None:
 
 
 def _cast_nothing(module: nn.Module) -> None:
-    """peft casts a layer's input to its weights' float32, which autocast casts back: the same numbers, later."""
+    """Switch off peft's cast of a layer's input to the adapter's float32, which autocast would undo: the outputs are
+    the same, and two casts are saved.
+    """
     for _, layer in _adapted(module):
         layer.cast_input_dtype_enabled = False
 
 
 def _alphas(module: nn.Module) -> dict[str, float]:
+    """{our name of an adapted layer: its alpha}."""
     return {name: float(layer.lora_alpha["default"]) for name, layer in _adapted(module)}
 
 

@@ -1,4 +1,4 @@
-"""LoRA files of ours, kohya's and diffusers', read into memory."""
+"""Reading of LoRA files written by this package, kohya's scripts or diffusers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from .keys import sort_keys
 from .weights import ALPHA, DOWN, UP, LoraLayer, LoraWeights
 
 ADAPTER_METADATA = "lora_adapter_metadata"
-"""Where diffusers 0.34 and later write peft's settings, as JSON: "unet.lora_alpha" and the like."""
+"""The metadata field in which diffusers 0.34 and later write peft's settings as JSON: "unet.lora_alpha" and
+the like.
+"""
 
 
 def read_lora(file: Path, layers: Layers) -> LoraWeights:
-    """The LoRA in a .safetensors file, as it changes the layers of a base.
+    """The LoRA in a .safetensors file, by the layers of a base.
 
-    Without an alpha in the file it is the rank. Raises CheckpointError, naming the keys, for layers that the base
-    does not have, halves that do not fit, and adapters that are no plain LoRA.
+    Where the file has no alpha, it is the rank. Raises CheckpointError, naming the keys, for layers that the base does
+    not have, matrices of a wrong shape, and adapters other than plain LoRAs.
     """
     keys = sort_keys(read_shapes(file), layers.known_names, layers.places)
     keys.require_good(file.name)
@@ -37,6 +39,7 @@ def read_lora(file: Path, layers: Layers) -> LoraWeights:
 
 
 def _alpha(tensors: Mapping[str, Tensor], key: str, file: Path) -> float:
+    """The alpha under a key. Raises CheckpointError where it is not one number."""
     if tensors[key].numel() != 1:
         raise CheckpointError(
             f"{file.name!r} does not fit the base: {key} is {list(tensors[key].shape)}, not a number."
@@ -47,6 +50,7 @@ def _alpha(tensors: Mapping[str, Tensor], key: str, file: Path) -> float:
 def _layer(
     tensors: Mapping[str, Tensor], parts: Mapping[str, str], weight: tuple[int, ...], alpha: float | None
 ) -> LoraLayer:
+    """One layer's LoRA, in the layout of its weight, a tensor of shape `weight`. alpha: None means the rank."""
     down, up = tensors[parts[DOWN]], tensors[parts[UP]]
     rank = down.shape[0]
     ones = (1,) * (len(weight) - 2)
@@ -55,6 +59,9 @@ def _layer(
 
 
 def _adapter_settings(file: Path) -> dict[str, object]:
+    """peft's settings in the file's metadata; empty where there are none. Raises CheckpointError where they are no
+    JSON.
+    """
     text = read_metadata(file).get(ADAPTER_METADATA, "{}")
     try:
         settings = json.loads(text)
@@ -66,7 +73,9 @@ def _adapter_settings(file: Path) -> dict[str, object]:
 
 
 def _said_alpha(settings: Mapping[str, object], layers: Layers, place: Place) -> float | None:
-    """peft's alpha of a layer: that of the pattern that its name ends with, else the component's."""
+    """The alpha of a layer in peft's settings: that of the first pattern which the layer's name ends with, else the
+    component's; None where the settings have neither.
+    """
     name = layers.diffusers_name(place)
     component, _, inside = name.partition(".")
     patterns = settings.get(f"{component}.alpha_pattern")

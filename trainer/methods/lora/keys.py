@@ -1,4 +1,4 @@
-"""The keys of a LoRA file, whoever wrote it, sorted by the layers of a base."""
+"""The keys of a LoRA file, in the style of any program, assigned to the layers of a base."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from ...files.safetensors import CheckpointError, Shapes
 from .weights import ALPHA, DOWN, PEFT, UP
 
 if TYPE_CHECKING:
-    # A host that trains in another process may lack what it takes to train.
+    # A host that trains in another process may lack the libraries for training.
     from ...model.layers import Place
 
 Split = Callable[[str], tuple[str, str]]
+"""A function from a key to (name of the layer, part of the LoRA)."""
 KOHYA = {".lora_down.weight": DOWN, ".lora_up.weight": UP, ".alpha": ALPHA}
+"""{end of a kohya key: part of the LoRA}."""
 ENDINGS = {**KOHYA, **PEFT}
 OTHER_KINDS = {
     "LoHa": r"\.hada_",
@@ -26,7 +28,7 @@ OTHER_KINDS = {
     "GLoRA": r"\.[ab][12]\.weight$",
     "whole difference": r"\.diff(?:_b)?$",
 }
-"""Kinds of adapters that are no plain LoRA, and what their keys say."""
+"""{kind of adapter that is no plain LoRA: a pattern that its keys match}."""
 OLDER = (
     (re.compile(r"\.processor\."), "."),
     (re.compile(r"\.lora_([AB])\.default\.weight$"), r".lora_\1.weight"),
@@ -37,12 +39,14 @@ OLDER = (
     (re.compile(r"(attn\d+\.to_out)\.lora"), r"\1.0.lora"),
     (re.compile(r"^base_model\.model\."), ""),
 )
-"""diffusers' earlier ways of writing → today's."""
+"""Replacements that turn the key styles of earlier diffusers and of peft into diffusers' style of today."""
 
 
 @dataclass
 class LoraKeys:
-    """parts: {place: {"down", "up", "alpha": key}}. The lists hold keys that are wrong, and why is their name."""
+    """The keys of a LoRA file. parts: {place: {"down", "up", "alpha": key}}, where a place is (component, layer). The
+    lists hold the faulty keys, by fault.
+    """
 
     parts: dict[Place, dict[str, str]] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
@@ -50,31 +54,31 @@ class LoraKeys:
     misshapen: list[str] = field(default_factory=list)
 
     def require_good(self, file: str) -> None:
-        """Raises CheckpointError, listing the keys, unless every one has its place and shape."""
+        """Raises CheckpointError, listing the faulty keys, unless every key belongs to a layer and has its shape."""
         faults = {"of no layer of the base": self.unmatched, "missing": self.missing, "misshapen": self.misshapen}
         if found := [f"{what}: {', '.join(sorted(keys))}" for what, keys in faults.items() if keys]:
             raise CheckpointError(f"{file!r} does not fit the base. Keys {'; '.join(found)}")
 
 
 def any_style(key: str) -> tuple[str, str]:
-    """(name of the layer, part) of a key in any style; part is empty where it is none of a LoRA's."""
+    """(name of the layer, part) of a key in any style; the part is empty for a key that is no part of a LoRA."""
     for pattern, today in OLDER:
         key = pattern.sub(today, key)
     return _split(key, ENDINGS)
 
 
 def is_adapter(keys: Iterable[str]) -> bool:
-    """Whether these are the keys of a LoRA, or of another adapter, rather than of a whole model."""
+    """Whether these are the keys of a LoRA or a related adapter, rather than of a whole model."""
     return any("lora" in key for key in keys)
 
 
 def kohya_style(key: str) -> tuple[str, str]:
-    """The same for kohya's own keys."""
+    """(name of the layer, part) of a key in kohya's style only; the part is empty for any other key."""
     return _split(key, KOHYA)
 
 
 def diffusers_style(key: str) -> tuple[str, str]:
-    """The same for diffusers' keys of today."""
+    """(name of the layer, part) of a key in diffusers' style of today only; the part is empty for any other key."""
     return _split(key, PEFT)
 
 
@@ -84,10 +88,10 @@ def sort_keys(
     places: Mapping[Place, tuple[int, ...]],
     split: Split = any_style,
 ) -> LoraKeys:
-    """The keys of a file with these tensors, checked against the base's layers.
+    """The keys of a LoRA file with these tensors, assigned to the base's layers and checked against their shapes.
 
-    names: {name of a layer in the file: place}. split: what is a layer's name in a key. Raises CheckpointError for
-    an adapter that is no plain LoRA, naming its kind.
+    names: {name of a layer in the file: place}. places: {place: shape of its weight}. split: finds the layer's name in
+    a key. Raises CheckpointError, naming the kind, for an adapter that is no plain LoRA.
     """
     _refuse_other_kinds(shapes)
     found = LoraKeys()
@@ -103,6 +107,9 @@ def sort_keys(
 
 
 def _check_parts(found: LoraKeys, shapes: Shapes, parts: Mapping[str, str], weight: tuple[int, ...]) -> None:
+    """Record in `found` which of one layer's two matrices is missing or misshapen. weight: shape of the
+    layer's weight.
+    """
     lacking = [half for half in (DOWN, UP) if half not in parts]
     if lacking:
         found.missing += [f"the {half} half beside {next(iter(parts.values()))}" for half in lacking]
@@ -118,15 +125,19 @@ def _check_parts(found: LoraKeys, shapes: Shapes, parts: Mapping[str, str], weig
 
 
 def _same(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Equal but for ones at the end: a 1x1 convolution is also written as a linear layer, and the other way round."""
+    """Whether two shapes are equal except for trailing ones: a 1x1 convolution is also saved as a linear layer, and a
+    linear layer as a 1x1 convolution.
+    """
     return _without_ones(shape) == _without_ones(wanted)
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape without trailing ones after its first two dimensions."""
     return shape[:2] if all(side == 1 for side in shape[2:]) else shape
 
 
 def _split(key: str, endings: Mapping[str, str]) -> tuple[str, str]:
+    """(the key without its ending, part), for these endings; (key, "") where it has none of them."""
     for ending, part in endings.items():
         if key.endswith(ending):
             return key.removesuffix(ending), part
@@ -134,6 +145,7 @@ def _split(key: str, endings: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _refuse_other_kinds(keys: Iterable[str]) -> None:
+    """Raises CheckpointError where a key belongs to an adapter that is no plain LoRA."""
     for key in keys:
         for kind, mark in OTHER_KINDS.items():
             if re.search(mark, key):

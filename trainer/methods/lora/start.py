@@ -1,4 +1,4 @@
-"""Going on from a LoRA that exists: ours, kohya's or diffusers'."""
+"""Continuing the training of an existing LoRA, written by this package, kohya's scripts or diffusers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .keys import any_style
 from .weights import DOWN, LoraWeights, all_layers, ranks
 
 if TYPE_CHECKING:
-    # A host that trains in another process may lack what it takes to train.
+    # A host that trains in another process may lack the libraries for training.
     from ...model.base import Base
 
 
 def require_continuable(file: Path, options: TrainOptions) -> None:
-    """Raises OptionError where there is nothing to go on from, or the method trains no LoRA."""
+    """Raises OptionError where the file does not exist, or the method trains no LoRA."""
     if not file.is_file():
         raise OptionError(f"There is no LoRA {file.name!r} to continue from.")
     if options.method != "lora":
@@ -25,9 +25,10 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
 
 
 def kept_settings(file: Path | None) -> dict[str, Any]:
-    """What a run takes over from the LoRA that it goes on from, where nobody says otherwise: {"rank": its rank}.
+    """The settings that a run takes over from the LoRA that it continues, unless the user chooses others: {"rank": its
+    highest rank}. Empty without a file.
 
-    Nothing without one. Raises CheckpointError for a file that is no LoRA.
+    Raises CheckpointError for a file that is no LoRA.
     """
     if file is None:
         return {}
@@ -38,9 +39,9 @@ def kept_settings(file: Path | None) -> dict[str, Any]:
 
 
 def starting_weights(file: Path, base: Base, options: TrainOptions) -> LoraWeights:
-    """The LoRA in a file, if a run with these options can go on from it.
+    """The LoRA in a file, checked that a run with these options can continue it.
 
-    Raises OptionError for another rank or alpha than the file's and for layers that would not be trained,
+    Raises OptionError for a rank or alpha other than the file's and for layers that the options do not train,
     CheckpointError for a file that is no LoRA of this base.
     """
     from ...model.layers import layers_of
@@ -59,6 +60,7 @@ def starting_weights(file: Path, base: Base, options: TrainOptions) -> LoraWeigh
 
 
 def _require_targets(file: Path, lora: LoraWeights, base: Base, options: TrainOptions) -> None:
+    """Raises OptionError where the LoRA has components or layers that the options do not train."""
     encoders = {component for component in lora if component != "denoiser"}
     if encoders and not options.train_text_encoder:
         raise OptionError(f"{file.name!r} changes {', '.join(sorted(encoders))} too: switch train_text_encoder on.")

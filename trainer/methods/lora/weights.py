@@ -1,4 +1,4 @@
-"""A LoRA in memory, free of any file's names: W + (alpha/rank)·up·down for each layer."""
+"""A LoRA in memory, independent of the names in files: W + (alpha/rank)·up·down for each layer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 DOWN, UP, ALPHA = "down", "up", "alpha"
+"""The parts of a layer's LoRA."""
 PEFT = {".lora_A.weight": DOWN, ".lora_B.weight": UP}
+"""{end of a peft key: part of the LoRA}."""
 
 
 @dataclass(frozen=True)
 class LoraLayer:
-    """down: [rank, in] or [rank, in, k, k]; up: [out, rank] or [out, rank, 1, 1]."""
+    """One layer's LoRA. down: A, [rank, in] or [rank, in, k, k]; up: B, [out, rank] or [out, rank, 1, 1]."""
 
     down: Tensor
     up: Tensor
@@ -23,21 +25,21 @@ class LoraLayer:
 
     @property
     def rank(self) -> int:
-        """Rows of `down`."""
+        """The rank: rows of `down`."""
         return self.down.shape[0]
 
     def change(self) -> Tensor:
-        """(alpha/rank)·up·down, float32, flat: [out, in·k·k]."""
+        """The update of the weight, (alpha/rank)·up·down, in float32, flattened to [out, in·k·k]."""
         return (self.alpha / self.rank) * (self.up.float().flatten(1) @ self.down.float().flatten(1))
 
     def folded(self) -> LoraLayer:
-        """The same change with alpha = rank, for layouts that have no place for an alpha."""
+        """An equivalent LoRA with alpha = rank, for layouts that do not store alphas."""
         if self.alpha == self.rank:
             return self
         return LoraLayer(self.down, self.up.float() * (self.alpha / self.rank), float(self.rank))
 
     def padded(self, rank: int) -> LoraLayer:
-        """The same change at a higher rank, by zeros."""
+        """An equivalent LoRA of a higher rank, padded with zeros."""
         more = rank - self.rank
         if not more:
             return self
@@ -47,27 +49,27 @@ class LoraLayer:
 
 
 LoraWeights = Mapping[str, Mapping[str, LoraLayer]]
-"""{component: {our name of a layer: its LoRA}}."""
+"""{component: {our name of a layer: its LoRA}}; our names are diffusers' and transformers' (see `model.keys`)."""
 
 
 def all_layers(lora: LoraWeights) -> Iterator[tuple[str, str, LoraLayer]]:
-    """(component, layer, its LoRA), one after another."""
+    """(component, name of the layer, its LoRA) of every layer."""
     for component, layers in lora.items():
         for name, layer in layers.items():
             yield component, name, layer
 
 
 def ranks(lora: LoraWeights) -> set[int]:
-    """The ranks that occur."""
+    """The distinct ranks of all layers."""
     return {layer.rank for _, _, layer in all_layers(lora)}
 
 
 def from_peft(
     trained: Mapping[str, Mapping[str, Tensor]], alphas: float | Mapping[str, Mapping[str, float]]
 ) -> LoraWeights:
-    """A LoRA of {component: {"layer.lora_A.weight" or "layer.lora_B.weight": tensor}}.
+    """The LoRA with peft's tensors {component: {"layer.lora_A.weight" or "layer.lora_B.weight": tensor}}.
 
-    alphas: one for all, or {component: {layer: alpha}}. Raises KeyError for a tensor that is no part of a LoRA.
+    alphas: one for all layers, or {component: {layer: alpha}}. Raises KeyError for a tensor that is no part of a LoRA.
     """
     return {
         component: {name: _layer(weights, name, alphas, component) for name in _names(weights)}
@@ -76,13 +78,14 @@ def from_peft(
 
 
 def finite(tensor: Tensor, key: str) -> Tensor:
-    """The tensor, if all its values are numbers. Raises ValueError, naming the weight."""
+    """The tensor, checked that all values are finite. Raises ValueError, naming the weight `key`."""
     if not torch.isfinite(tensor).all():
         raise ValueError(f"The trained weight {key!r} holds values that are no numbers; nothing was saved.")
     return tensor
 
 
 def _names(weights: Mapping[str, Tensor]) -> list[str]:
+    """The distinct names of the layers. Raises KeyError for a key that is no part of a LoRA."""
     names: dict[str, None] = {}
     for key in weights:
         ending = next((ending for ending in PEFT if key.endswith(ending)), None)
@@ -95,5 +98,6 @@ def _names(weights: Mapping[str, Tensor]) -> list[str]:
 def _layer(
     weights: Mapping[str, Tensor], name: str, alphas: float | Mapping[str, Mapping[str, float]], component: str
 ) -> LoraLayer:
+    """The LoRA of one layer, from peft's tensors."""
     alpha = alphas[component][name] if isinstance(alphas, Mapping) else alphas
     return LoraLayer(weights[f"{name}.lora_A.weight"], weights[f"{name}.lora_B.weight"], float(alpha))
