@@ -1,1 +1,1 @@
-"""Pictures from a model: class images, samples, and what they tell of a prompt."""
+"""Sampling from a model: class images, sample images during training, and predictions that rank identifiers."""

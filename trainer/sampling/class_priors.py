@@ -1,8 +1,8 @@
-"""Class priors: pictures of the class, drawn by the frozen base itself, kept on disk (the paper, section 3.3).
+"""Class priors: images of the class, sampled from the frozen base itself and kept on disk (the paper, section 3.3).
 
-A set's folder is named by a fingerprint of everything that decides its pictures: base weights, prompt,
-sampler, steps, guidance, size and seed. So a complete set is reused, a partial one completed, and a
-changed recipe never meets a file of another.
+A set's folder is named by a fingerprint of everything that determines its images: base weights, prompt, sampler, steps,
+guidance, size and seed. So a complete set is reused, a partial one is completed, and sets of different recipes never
+share a folder.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from ..out_of_memory import is_out_of_memory
 from ..subject.photos import Photo, read_photo
 
 Draw = Callable[[Sequence[int]], Tensor]
-"""Pictures for these seeds: [len(seeds), 3, H, W] in 0..1, from the frozen base and the class prompt."""
+"""A function from seeds to images [len(seeds), 3, H, W] in 0..1, sampled from the frozen base with the class prompt."""
 STALE = 3600.0
-"""Seconds after which a picture that is not whole is nobody's: two processes may complete one set together."""
+"""The age in seconds from which a temporary image file is deleted: a younger one may be written by another process that
+completes the same set.
+"""
 
 
 class PriorsError(ValueError):
-    """Priors that do not fit the run; the message says what differs."""
+    """Class priors that do not fit the run; the message says what differs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriorRecipe:
-    """Everything that decides the pictures of a set, their number aside. Sizes in pixels."""
+    """Everything that determines the images of a set, except their number. Sizes in pixels."""
 
     base_fingerprint: str
     class_noun: str
@@ -54,25 +56,25 @@ class PriorRecipe:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the recipe."""
+        """The SHA-256 (hex) of the recipe."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class ClassPriors:
-    """`count` pictures on disk, 00000.png and on, with their recipe."""
+    """A set of `count` class images on disk, from 00000.png on, with their recipe."""
 
     recipe: PriorRecipe
     folder: Path
     count: int
 
     def photos(self, at_most: int | None = None) -> Iterator[Photo]:
-        """The pictures, or the first few, read one by one, as photos without mask or caption."""
+        """The images, or the first `at_most`, as photos without mask or caption, read one by one."""
         for index in range(min(self.count, at_most or self.count)):
             yield read_photo(picture_path(self.folder, index), self.recipe.width, self.recipe.height)
 
     def require_match(self, base_fingerprint: str, class_noun: str, width: int, height: int) -> None:
-        """Raises PriorsError when these pictures are of another base, class or size."""
+        """Raises PriorsError when the images were sampled from another base, for another class or at another size."""
         expected = {"base_fingerprint": base_fingerprint, "class_noun": class_noun, "width": width, "height": height}
         for name, value in expected.items():
             found = getattr(self.recipe, name)
@@ -84,15 +86,16 @@ class ClassPriors:
 
 
 NAMES = {"base_fingerprint": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
+"""{field of the recipe: its name in messages}."""
 
 
 def draw_missing(
     recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size: int, tell: Tell = tell_nobody
 ) -> ClassPriors:
-    """The set of this recipe under `root`, with at least `count` pictures: only missing ones are drawn.
+    """The set of this recipe under `root`, with at least `count` images; only missing images are sampled.
 
-    A picture's seed follows from the recipe's seed and its number. Where memory runs out, fewer are drawn at once.
-    Raises PriorsError for count < 1.
+    An image's seed follows from the recipe's seed and its number. Where memory runs out, fewer images are sampled at a
+    time. Raises PriorsError for a count or batch_size below 1.
     """
     if count < 1 or batch_size < 1:
         raise PriorsError(f"count is {count} and batch_size {batch_size}; both must be 1 or more.")
@@ -114,7 +117,7 @@ def draw_missing(
 
 
 def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tuple[Sequence[int], Tensor]:
-    """The first of these pictures: all, or half as often as memory runs out."""
+    """The first images of a chunk, and their indices: all of them, or half as many each time that memory runs out."""
     while True:
         try:
             return chunk, draw([_seed(recipe.seed, index) for index in chunk])
@@ -128,14 +131,16 @@ def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tu
 
 
 def picture_path(folder: Path, index: int) -> Path:
-    """Where a set's picture lies."""
+    """The path of a set's image."""
     return folder / f"{index:05d}.png"
 
 
 def _seed(seed: int, index: int) -> int:
+    """An image's seed: 48 bits of a hash of the recipe's seed and the image's index."""
     digest = hashlib.blake2b(f"{seed}/prior/{index}".encode(), digest_size=6).digest()
     return int.from_bytes(digest, "little")
 
 
 def _short(value: object) -> str:
+    """A value for messages, with long texts such as fingerprints abbreviated."""
     return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else repr(value)

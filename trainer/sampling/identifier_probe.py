@@ -1,4 +1,4 @@
-"""What class priors and the identifier lookup ask of a model, answered by a `Base`."""
+"""The denoiser's predictions for prompts, by which identifiers are ranked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ..subject.identifier import PROBED, Answer
 
 
 def denoiser_answer(base: Base) -> Answer:
-    """ε of `base` for prompts, on one fixed batch of noise at four noise levels: [prompts, 4, C, h, w]."""
+    """A function from prompts to the ε prediction of `base`, [prompts, 4, C, h, w], on one fixed batch of noise at four
+    noise levels.
+    """
     side = _latent_side(base)
     noise = randomness.normal(0, "probe", range(len(PROBED)), (base.latent_channels, side, side)).to(base.device)
     timesteps = base.noise_process.draw_timesteps(torch.tensor(PROBED, device=base.device))
@@ -32,6 +34,7 @@ def denoiser_answer(base: Base) -> Answer:
 
 
 def _epsilon(base: Base, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+    """The ε prediction, in float32 on the CPU; a v prediction is converted. conditioning: of one prompt."""
     rows = {name: value.expand(len(noisy), *value.shape[1:]) for name, value in conditioning.items()}
     side = noisy.shape[-1] * base.pixels_per_latent
     told = rows | base.frame_conditioning([Frame.whole(side, side)] * len(noisy))
@@ -44,6 +47,8 @@ def _epsilon(base: Base, noisy: Tensor, timesteps: Tensor, conditioning: Conditi
 
 
 def _latent_side(base: Base) -> int:
-    """Four positions a side at a UNet's deepest level, 32 latents for SD 1.5: enough to compare words by."""
+    """The side of the latents that are predicted for: four positions a side at the UNet's deepest level (32 latents for
+    SD 1.5), which is enough to compare words.
+    """
     levels = len(getattr(base.denoiser.config, "block_out_channels", (0,)))
     return max(8, 4 << (levels - 1))

@@ -1,6 +1,6 @@
-"""Pictures from the live model: class priors for the command line, samples while a run goes on.
+"""Sampling of images from the model in memory: class priors on the command line, sample images during training.
 
-Sampling is passed in where it is needed, so that a host may draw with its own sampler instead.
+Functions that need sampling take it as an argument, so that a host may use its own sampler instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from .class_priors import Draw, PriorRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSettings:
-    """How pictures are drawn. sampler: empty means the base's own. guidance: 1 means none; sizes in pixels."""
+    """Settings of sampling. sampler: empty means the base's default. guidance: the scale of classifier-free guidance, 1
+    for none. Sizes in pixels.
+    """
 
     width: int
     height: int
@@ -31,7 +33,9 @@ class SamplerSettings:
 
 @torch.no_grad()
 def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: SamplerSettings) -> Tensor:
-    """One picture per prompt and seed, [B, 3, H, W] in 0..1 on the CPU; each depends on its seed alone."""
+    """Sampled images, one per prompt and seed, [B, 3, H, W] in 0..1 on the CPU; an image's noise depends on its seed
+    alone.
+    """
     sampler = settings.sampler or base.sampler
     scheduler = base.scheduler(sampler)
     scheduler.set_timesteps(settings.steps)
@@ -39,7 +43,7 @@ def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: Sam
     shape = (base.latent_channels, settings.height // side, settings.width // side)
     starts = [randomness.generator(seed, "sample", 0) for seed in seeds]
     latents = torch.stack([torch.randn(shape, generator=g) for g in starts]).to(base.device)
-    # A flow's schedulers neither scale their start nor what the denoiser is shown.
+    # A flow's schedulers scale neither the initial noise nor the denoiser's input.
     latents = latents * getattr(scheduler, "init_noise_sigma", 1.0)
     shown = getattr(scheduler, "scale_model_input", lambda z, t: z)
     conditioning = _guided(base, prompts, settings)
@@ -53,6 +57,7 @@ def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: Sam
 
 
 def _guided(base: Base, prompts: Sequence[str], settings: SamplerSettings) -> Conditioning:
+    """The conditioning for the prompts, followed by that for as many empty prompts where there is guidance."""
     told = [*prompts, *([""] * len(prompts) if settings.guidance != 1 else [])]
     frames = [Frame.whole(settings.width, settings.height)] * len(told)
     with on_device(base, base.text_encoders):
@@ -61,6 +66,9 @@ def _guided(base: Base, prompts: Sequence[str], settings: SamplerSettings) -> Co
 
 
 def _answer(base: Base, z: Tensor, t: Tensor, conditioning: Conditioning, guidance: float) -> Tensor:
+    """The denoiser's prediction for z at t, with classifier-free guidance where `conditioning` holds empty
+    prompts too.
+    """
     times = len(next(iter(conditioning.values()))) // len(z)
     z = torch.cat([z] * times)
     answer = base.predict(z, t.to(z.device).expand(len(z)), conditioning).float()
@@ -71,7 +79,7 @@ def _answer(base: Base, z: Tensor, t: Tensor, conditioning: Conditioning, guidan
 
 
 def prior_drawer(base: Base, recipe: PriorRecipe) -> Draw:
-    """Draws a recipe's pictures with the trainer's own sampler."""
+    """A function that samples the images of a recipe for given seeds, with this package's own sampler; see `Draw`."""
     settings = SamplerSettings(
         width=recipe.width,
         height=recipe.height,
