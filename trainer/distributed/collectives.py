@@ -1,7 +1,6 @@
 """Collective operations between the ranks of a training: status codes, JSON objects and tensors, on CPUs by gloo.
 
-Every function that names a rank is called by all ranks together. Each raises ProcessLost where the connection to
-another rank is lost.
+Sending and receiving raises ProcessLost where the connection to another rank is lost.
 """
 
 from __future__ import annotations

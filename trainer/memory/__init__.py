@@ -1,1 +1,1 @@
-"""What a training needs of memory, and what makes it need less."""
+"""The memory that a training needs, and the options that reduce it."""

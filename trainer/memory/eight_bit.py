@@ -1,7 +1,7 @@
-"""Frozen weights in 8 bits: half of what bf16 takes. They are given back in the forward's dtype where they are used.
+"""Frozen weights in 8 bits, half the size of bf16, which are dequantised to the forward's dtype wherever they are used.
 
-A weight W [out, …] is kept as q = round(W / s) in -127..127 with one s = max|W| / 127 an output channel, so that no
-weight is further than s/2 from its own: about 1% of a layer's answer, where bf16 rounds to 0.2%.
+A weight W [out, …] is stored as q = round(W / s) in -127..127 with one scale s = max|W| / 127 per output channel, so
+that no weight is off by more than s/2: about 1% of a layer's output, where bf16 rounds to 0.2%.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 LEAST = 2**16
-"""Weights of a layer that is worth it; the smaller ones are next to nothing, the first and the last among them."""
+"""The number of weights from which a layer is quantised. Smaller layers, the first and the last among them, take little
+memory.
+"""
 
 
 def quantise(module: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
-    """Put every frozen linear layer and convolution of `module` in 8 bits, on `device`, where no more than one of
-    them is whole at a time. dtype: what they compute in.
+    """Replace every large enough frozen linear layer and convolution of `module` by its 8-bit version on `device`.
+
+    No more than one layer at a time is there in its former dtype. dtype: in which the layers compute.
     """
     for name, layer in list(module.named_modules()):
         if _is_plain(layer) and layer.weight.numel() >= LEAST and not layer.weight.requires_grad:
@@ -29,7 +32,7 @@ def quantise(module: nn.Module, dtype: torch.dtype, device: torch.device) -> Non
 
 
 class EightBitLinear(nn.Linear):
-    """A frozen linear layer. weight: int8 [out, in]; scale: [out, 1], in the dtype of the forward."""
+    """A frozen linear layer in 8 bits. weight: int8 [out, in]; scale: [out, 1], in the dtype of the forward."""
 
     scale: Tensor
 
@@ -38,31 +41,33 @@ class EightBitLinear(nn.Linear):
         _fill(self, layer, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[…, in] → […, out]."""
+        """The layer's output: […, in] → […, out]."""
         answer: Tensor = _Linear.apply(x.to(self.scale.dtype), self.weight, self.scale, self.bias)
         return answer
 
 
 class EightBitConv2d(nn.Conv2d):
-    """A frozen convolution. weight: int8 [out, in, kh, kw]; scale: [out, 1, 1, 1], in the dtype of the forward."""
+    """A frozen convolution in 8 bits. weight: int8 [out, in, kh, kw]; scale: [out, 1, 1, 1], in the dtype of the
+    forward.
+    """
 
     scale: Tensor
 
     def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__(1, 1, 1, bias=False, device="meta")
-        # All that a convolution says of itself: channels, stride, padding and the rest.
+        # A convolution's own attributes: channels, stride, padding and the rest.
         self.__dict__.update({name: value for name, value in vars(layer).items() if not name.startswith("_")})
         _fill(self, layer, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in, H, W] → [B, out, h, w]."""
+        """The layer's output: [B, in, H, W] → [B, out, h, w]."""
         how = (self.stride, self.padding, self.dilation, self.groups)
         answer: Tensor = _Convolution.apply(x.to(self.scale.dtype), self.weight, self.scale, self.bias, how)
         return answer
 
 
 class _Linear(torch.autograd.Function):
-    """F.linear, which keeps the 8 bits for its backward and not the weight that it multiplied with."""
+    """F.linear with 8-bit weights; it saves these for the backward pass, and not the dequantised ones."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
@@ -76,7 +81,7 @@ class _Linear(torch.autograd.Function):
 
 
 class _Convolution(torch.autograd.Function):
-    """F.conv2d, the same way. how: stride, padding, dilation, groups."""
+    """F.conv2d with 8-bit weights, which it saves as `_Linear` does. how: stride, padding, dilation, groups."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None, how: Any) -> Tensor:
@@ -93,16 +98,18 @@ class _Convolution(torch.autograd.Function):
 
 
 def restored(weight: Tensor, scale: Tensor) -> Tensor:
-    """The weight as it is multiplied with, in the scale's dtype."""
+    """The dequantised weights, in the scale's dtype."""
     return weight.to(scale.dtype).mul_(scale)
 
 
 def _is_plain(layer: nn.Module) -> bool:
+    """Whether a layer is of exactly the classes that have an 8-bit version."""
     return type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.padding_mode == "zeros")
 
 
 @torch.no_grad()
 def _fill(into: nn.Linear | nn.Conv2d, layer: nn.Linear | nn.Conv2d, dtype: torch.dtype) -> None:
+    """Quantise the weights of `layer` into the 8-bit layer `into`. dtype: of the forward."""
     weight = layer.weight.float()
     dims = tuple(range(1, weight.ndim))
     # Rounded to bf16 before it is divided by, so that it is the same number in every dtype of the forward.

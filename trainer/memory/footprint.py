@@ -1,6 +1,6 @@
-"""How much memory a run takes on its device, phase by phase: the real modules are run on the meta device, and counted.
+"""The memory that a run takes on its device, by phase, counted by running the real modules on the meta device.
 
-Nothing is computed and no weight is read: it takes a second or a few, and no memory.
+No values are computed and no weights are read: it takes a few seconds and hardly any memory.
 """
 
 from __future__ import annotations
@@ -26,15 +26,19 @@ from .prepare_weights import prepare_weights
 
 
 def hollow_base(source: Source, dtype: torch.dtype) -> Base:
-    """A base as it is loaded from `source`, but for its numbers. dtype: of the denoiser's layers."""
+    """A base like the one loaded from `source`, with all tensors on the meta device. dtype: of the
+    denoiser's layers.
+    """
     empty = Hollow(source.name, source.shapes, source.hints)
-    # What it answers changes no size, and a family may look at numbers to tell.
+    # The prediction type changes no size, and a family may need the weights' values to determine it.
     return family_of(source)(empty, "epsilon", dtype).to(META)
 
 
 @contextmanager
 def checkpoints_on_meta() -> Iterator[None]:
-    """Torch 2.3 looks for a module of the device's name when it checkpoints, and has none for the meta device."""
+    """A context in which gradient checkpointing works on the meta device: torch 2.3 looks up a torch module of the
+    device's name, and has none for "meta".
+    """
     torch.meta = ModuleType("meta")  # type: ignore[attr-defined]
     try:
         yield
@@ -43,14 +47,16 @@ def checkpoints_on_meta() -> Iterator[None]:
 
 
 ADAFACTOR_STEP = 10
-"""Bytes for each weight while Adafactor steps on it: a float32 gradient, its square or random bits, the answer."""
+"""Bytes per weight during Adafactor's step on it: a float32 gradient, its square or random bits, the bf16 result."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes. weights, states: of what trains, and of its optimizer. step: the most that is alive in a step beside them:
-    activations, gradients, temporaries. encoding: text encoders, then the VAE with one image. decoding: the VAE's part
-    of drawing a sample.
+    """The bytes that a run takes, by phase. weights: of the trained components. states: of the optimizer.
+
+    step: the peak of a training step beside these two: activations, gradients, temporaries. encoding: the peak while
+    text encoders and then the VAE encode, one image at a time. decoding: the peak of the VAE's part in sampling an
+    image.
     """
 
     weights: int
@@ -61,15 +67,15 @@ class Footprint:
 
     @property
     def peak(self) -> int:
-        """Of the whole run."""
+        """The peak of the whole run in bytes."""
         return max(self.weights + self.states + max(self.step, self.decoding), self.encoding)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one forward has before it. images: instance and prior images together; width, height: pixels.
+    """The size of one forward pass. images: instance and prior images together; width, height: of an image in pixels.
 
-    device: type of the device. dtype: of autocast, None for float32.
+    device: the device's type. dtype: of autocast, None for float32.
     """
 
     images: int
@@ -80,14 +86,16 @@ class Work:
 
 
 class FootprintEstimator:
-    """A model, and what each way of running it has been counted to take."""
+    """An estimator of a model's footprints; phases that depend on the image size only are counted once."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._image: tuple[int, int] | None = None
 
     def footprint(self, options: TrainOptions, work: Work, at_most: int | None = None) -> Footprint | None:
-        """Of a run with these options; None where weights and states alone, quickly counted, are more than at_most."""
+        """The footprint of a run with these options; None where weights and states alone, which are counted quickly,
+        exceed `at_most` bytes.
+        """
         base = _attached(self._source, options, work)
         trained = _trained(base)
         weights, states = _static(base, options), _states(trained, options)
@@ -99,7 +107,7 @@ class FootprintEstimator:
 
 
 def _image_phases(base: Base, work: Work) -> tuple[int, int]:
-    """What encodes and what decodes one image, the text encoders before it."""
+    """(peak of encoding, peak of decoding) one image, in bytes, text encoders included."""
     side, vae = base.pixels_per_latent, [*base.vae.parameters()]
     latents = torch.empty(1, base.latent_channels, work.height // side, work.width // side, device=META)
     with torch.no_grad(), CountedForward(None, work.device):
@@ -112,7 +120,7 @@ def _image_phases(base: Base, work: Work) -> tuple[int, int]:
 
 
 def _attached(source: Source, options: TrainOptions, work: Work) -> Base:
-    """With its method attached and its weights prepared, as it trains."""
+    """A base on the meta device with its method attached and its weights prepared for training."""
     base = hollow_base(source, torch.float32 if options.method == "full" else work.dtype or torch.float32)
     METHODS[options.method]().attach(base, options)
     prepare_weights(base, options, work.dtype)
@@ -120,20 +128,24 @@ def _attached(source: Source, options: TrainOptions, work: Work) -> Base:
 
 
 def _trained(base: Base) -> list[nn.Parameter]:
+    """The parameters that are trained."""
     return [p for module in base.components().values() for p in module.parameters() if p.requires_grad]
 
 
 def _static(base: Base, options: TrainOptions) -> int:
+    """The bytes of the trained components."""
     return sum(nbytes(module) for module in trained_components(base, options).values())
 
 
 def _states(trained: list[nn.Parameter], options: TrainOptions) -> int:
+    """The bytes of the optimizer's states."""
     if options.optimizer == "adamw":
         return 2 * sum(p.nbytes for p in trained)
     return sum(4 * (p.shape[0] + p[0].numel() if p.ndim > 1 else p.numel()) for p in trained)
 
 
 def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parameter]) -> int:
+    """The peak of one training step in bytes, beside weights and states."""
     if options.checkpointing:
         base.denoiser.enable_gradient_checkpointing()
     if options.fused_backward:
@@ -150,7 +162,7 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
         forward.forget()
         loss = answer.float().square().mean()
         del answer
-        # As loss.backward() does, inside of which torch would leave the mode, where checkpoints run forwards.
+        # Like loss.backward(), in which torch would leave the mode while checkpoints run their forwards.
         Variable._execution_engine.run_backward(
             (loss,), (torch.ones_like(loss),), False, False, (), allow_unreachable=True, accumulate_grad=True
         )
@@ -161,6 +173,7 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
 
 
 def _shown(base: Base, work: Work) -> tuple[Tensor, Tensor]:
+    """The denoiser's input and the token ids of one forward pass, on the meta device."""
     side = base.pixels_per_latent
     shape = (work.images, base.latent_channels, work.height // side, work.width // side)
     return torch.empty(shape, device=META), base.tokenize(["a dog"] * work.images).to(META)
@@ -168,9 +181,11 @@ def _shown(base: Base, work: Work) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def _conditioning(base: Base, tokens: Tensor) -> dict[str, Tensor]:
+    """The conditioning for these token ids, without gradients."""
     return base.encode_tokens(tokens)
 
 
 def _use(parameter: nn.Parameter) -> None:
+    """The memory of a fused backward's step on one parameter: temporaries, then the gradient is released."""
     torch.empty(ADAFACTOR_STEP * parameter.numel(), dtype=torch.uint8, device=META)
     parameter.grad = None

@@ -1,4 +1,4 @@
-"""What saves memory: which options, what each changes, and how they are told."""
+"""The memory levers: options that save memory, their order, and their descriptions for users."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 from ..options import TrainOptions
 
 CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
+"""The levers that change the trained weights."""
 
 
 IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
+"""All levers."""
 
 
 def levers_of(options: TrainOptions) -> dict[str, Any]:
-    """All levers, as they are in these options."""
+    """{lever: its value} in these options."""
     return {name: getattr(options, name) for name in IN_ALL}
 
 
 def in_words(options: TrainOptions) -> str:
-    """The levers that are pulled."""
+    """The levers that are in use, for messages."""
     said = {
         "checkpointing": options.checkpointing,
         "base in 8 bits": options.base_in_8_bits,
@@ -31,9 +33,10 @@ def in_words(options: TrainOptions) -> str:
 
 
 def smaller(options: TrainOptions) -> TrainOptions | None:
-    """The same training in less memory: activations recomputed, then batches halved and accumulated; None at the end.
+    """Options for the same training in less memory: first checkpointing, then smaller batches with more accumulation;
+    None where neither helps further.
 
-    The gradients are the same but for rounding. A fused backward cannot accumulate.
+    The gradients are the same except for rounding. A fused backward cannot accumulate.
     """
     if not options.checkpointing:
         return replace(options, checkpointing=True)
@@ -47,18 +50,19 @@ def smaller(options: TrainOptions) -> TrainOptions | None:
 
 
 def difference_in_words(before: TrainOptions, after: TrainOptions) -> str:
-    """What `smaller` has changed, for a warning."""
+    """The change that `smaller` made, for a warning."""
     if after.checkpointing and not before.checkpointing:
         return "checkpointing is switched on: activations are computed twice, about a third slower"
     return f"batch_size is {after.batch_size} and accumulation {after.accumulation}: the same step in smaller pieces"
 
 
 def _and_accumulate(options: TrainOptions) -> str:
+    """The advice on accumulation that goes with halving the batch."""
     return "" if options.fused_backward else f" (and accumulation to {2 * options.accumulation})"
 
 
 def memory_advice(options: TrainOptions, width: int, height: int) -> str:
-    """What the user can change so that a training needs less memory, first what costs least time and quality.
+    """The user's ways to make a training need less memory, those that cost least time and quality first.
 
     width, height: of the training images in pixels.
     """

@@ -1,4 +1,4 @@
-"""What a forward does to dtypes and attention on a real device, done on the meta device, which has neither."""
+"""Emulation of a real device's dtypes and attention kernels on the meta device, to count memory."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from torch.utils._pytree import tree_flatten
 from ..model.cpu_kernels import MOST
 
 MULTIPLIED = {F.linear, F.conv2d, F.scaled_dot_product_attention, torch.matmul, torch.bmm, torch.baddbmm}
+"""The functions that autocast computes in its dtype."""
 IN_FLOAT32 = {F.group_norm, F.layer_norm, F.softmax, torch.softmax}
-"""What autocast does in float32 on a GPU."""
+"""The functions that autocast computes in float32 on a GPU."""
 
 
 class CountedForward(TorchFunctionMode):
-    """A context. dtype: of autocast, None for float32. device: type of the device that it stands for.
+    """A context in which a forward on the meta device allocates as autocast on a real device does.
 
-    Casts of trained float32 weights are kept until `forget`, as autocast keeps them.
+    dtype: of autocast, None for float32. device: the type of the emulated device. Casts of trained float32 weights are
+    kept until `forget`, as autocast caches them.
     """
 
     def __init__(self, dtype: torch.dtype | None, device: str) -> None:
@@ -32,7 +34,9 @@ class CountedForward(TorchFunctionMode):
         self._kept: dict[int, Tensor] | None = {}
 
     def forget(self) -> None:
-        """The forward is over; what a checkpointed backward computes again is kept by its graph alone."""
+        """End the forward pass: the cached casts are released, and casts in a checkpointed recomputation are not
+        cached.
+        """
         self._kept = None
 
     def __torch_function__(
@@ -49,9 +53,11 @@ class CountedForward(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _is_fused(self, args: Sequence[Any]) -> bool:
+        """Whether the device computes this attention by a fused kernel."""
         return len(args) >= 3 and (self._gpu or args[0].shape[-2] > MOST)
 
     def _cast(self, value: Any, dtype: torch.dtype) -> Any:
+        """The value in `dtype`, from the cache where autocast would cache it."""
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == dtype:
             return value
         if self._kept is None or not (value.is_leaf and value.requires_grad):
@@ -62,7 +68,9 @@ class CountedForward(TorchFunctionMode):
 
 
 class _FusedAttention(torch.autograd.Function):
-    """The memory of a fused kernel: it keeps its inputs, its answer and a number a row, and no matrix of weights."""
+    """Attention with the memory of a fused kernel: it keeps its inputs, its output and one number per row, and no
+    attention matrix.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -77,10 +85,10 @@ class _FusedAttention(torch.autograd.Function):
 
 
 class LiveMemory(TorchDispatchMode):
-    """A context. now, peak: bytes in storages that were made inside, on any device, the meta device too."""
+    """A context that counts memory. now, peak: bytes of the storages created inside, on any device including meta."""
 
     def __init__(self, known: Sequence[Tensor] = ()) -> None:
-        """known: what was there before; views of it are no new memory."""
+        """known: tensors that existed before; views of them are no new memory."""
         super().__init__()
         self.now = self.peak = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet(tensor.untyped_storage() for tensor in known)
@@ -95,6 +103,7 @@ class LiveMemory(TorchDispatchMode):
         return made
 
     def _count(self, storage: torch.UntypedStorage) -> None:
+        """Add a new storage's bytes, to be subtracted when it is freed."""
         if storage in self._known:
             return
         size = storage.nbytes()
@@ -104,11 +113,12 @@ class LiveMemory(TorchDispatchMode):
         self.peak = max(self.peak, self.now)
 
     def _free(self, size: int) -> None:
+        """Subtract a freed storage's bytes."""
         self.now -= size
 
 
 def nbytes(value: Any) -> int:
-    """Of all tensors in a module, or in nested containers."""
+    """The bytes of all tensors in a module or in nested containers."""
     if isinstance(value, torch.nn.Module):
         return sum(tensor.nbytes for tensor in (*value.parameters(), *value.buffers()))
     return sum(leaf.nbytes for leaf in tree_flatten(value)[0] if isinstance(leaf, Tensor))

@@ -1,7 +1,8 @@
-"""Which levers for memory a run pulls, so that it fits: from the model, the options, the device and what is free.
+"""The memory plan of a run: the levers that make it fit, chosen by model, options, device and free memory.
 
-The order is that of what a lever costs: recomputing activations changes no weight but for rounding; 8 bits and
-Adafactor do. So a run keeps the plan that it began with, which its record holds, and its key only holds what was asked.
+Levers are tried in the order of their cost: recomputing activations changes the trained weights only by rounding, 8
+bits and Adafactor change them more. So a run keeps the plan that it began with, which is in its record; its key depends
+on the requested options alone.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from .footprint import Footprint, FootprintEstimator, Work
 from .levers import CHANGE_WEIGHTS, in_words, levers_of
 
 CONTEXT = 0.6e9
-"""Bytes of a card that a named budget leaves to the driver, the libraries' workspaces and the screen."""
+"""Bytes of a GPU that a named budget reserves for the driver, the libraries' workspaces and the screen."""
 
 
 def budget_of(options: TrainOptions, device: torch.device) -> int:
-    """Bytes that a run may take: of a card of the size that was named, or what is free."""
+    """The bytes that a run may take: those of a GPU of the named size, or the free ones."""
     if options.memory in ("auto", "off"):
         return free_memory(device)
     return int(float(options.memory.split()[0]) * 1e9 - CONTEXT)
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a training can take on `device` now."""
+    """The bytes that a training can take on `device` now."""
     if device.type == "cuda":
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + idle
@@ -40,18 +41,22 @@ def free_memory(device: torch.device) -> int:
 
 
 ALLOCATOR_OVERHEAD = 1.08
-"""Times what was counted: blocks of memory are not cut to measure."""
+"""The ratio of allocated to counted bytes: the allocator's blocks are larger than the tensors in them."""
 MOST_FOR_WEIGHTS = 4.5
-"""Times the whole model in float32: weights, gradients and AdamW's two moments, and a forward's copies in bf16."""
+"""An upper bound of the memory for weights, as a multiple of the model in float32: weights, gradients, AdamW's two
+moments, and a forward's copies in bf16.
+"""
 BYTES_PER_PIXEL_BOUND = 16_000
-"""Bytes of activations: what SDXL needs in float32. Where this fits, on a CPU, nothing is counted."""
+"""An upper bound of the activations' bytes per pixel: SDXL's in float32. Where both bounds fit on a CPU, no footprint
+is counted.
+"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """options: as they were asked, with the levers that are pulled. text: for people, "" where nothing was counted.
+    """The options of a run with the chosen levers. text: a description for the user, "" where nothing was counted.
 
-    fits: whether the run is expected to.
+    fits: whether the run is expected to fit.
     """
 
     options: TrainOptions
@@ -60,12 +65,12 @@ class Plan:
 
     @property
     def levers(self) -> dict[str, Any]:
-        """What decides the trained weights, for the run's record."""
+        """{lever: its value} of those that change the trained weights, for the run's record."""
         return {name: getattr(self.options, name) for name in CHANGE_WEIGHTS}
 
     @property
     def pulled(self) -> dict[str, Any]:
-        """All levers, as they are to be."""
+        """{lever: its value} of all levers."""
         return levers_of(self.options)
 
 
@@ -78,10 +83,10 @@ def make_plan(
     kept: Mapping[str, Any] | None = None,
     alone: bool = True,
 ) -> Plan:
-    """The first way to train that fits. options: of one process. size: width, height in pixels.
+    """The first plan that fits, or the one that needs least where none does.
 
-    What the options pull themselves stays pulled; where nothing fits, everything is pulled. kept: `levers` that the
-    run began with. alone: False where several processes train it, which a fused backward cannot.
+    options: of one process; levers that they use stay in use. size: width and height in pixels. kept: the `levers` that
+    a resumed run began with. alone: False where several processes train, which rules out a fused backward.
     """
     work = Work(
         images=options.batch_size * (2 if with_priors and options.prior_weight else 1),
@@ -100,7 +105,7 @@ def make_plan(
 
 
 def _ladder(options: TrainOptions, work: Work, alone: bool) -> Iterator[dict[str, Any]]:
-    """The same training in less and less memory."""
+    """Levers that make the same training need less and less memory, beginning with none."""
     yield {}
     yield {"checkpointing": True}
     if options.method == "lora":
@@ -111,6 +116,7 @@ def _ladder(options: TrainOptions, work: Work, alone: bool) -> Iterator[dict[str
 
 
 def _first_that_fits(source: Source, every: Sequence[TrainOptions], work: Work, budget: int) -> Plan:
+    """The plan for the first of these options that fits the budget in bytes, else for the last."""
     counted, found = FootprintEstimator(source), None
     for way in every:
         footprint = counted.footprint(way, work, None if way == every[-1] else budget)
@@ -123,11 +129,12 @@ def _first_that_fits(source: Source, every: Sequence[TrainOptions], work: Work, 
 
 
 def needed(footprint: Footprint) -> int:
-    """Bytes to be free for a run with this footprint."""
+    """The bytes that have to be free for a run with this footprint."""
     return int(footprint.peak * ALLOCATOR_OVERHEAD)
 
 
 def _described(options: TrainOptions, footprint: Footprint, source: Source, work: Work, budget: int) -> Plan:
+    """The plan for these options, with its description."""
     name = family_of(source).family.upper()
     method = "LoRA" if options.method == "lora" else "full"
     free = "" if options.memory == "auto" else f" that a card of {options.memory} leaves"
@@ -140,6 +147,7 @@ def _described(options: TrainOptions, footprint: Footprint, source: Source, work
 
 
 def _way_out(options: TrainOptions, work: Work) -> str:
+    """Advice for a run that may not fit."""
     smaller = [f"photos smaller than {work.width}x{work.height}"]
     if options.batch_size > 1:
         smaller.append(f"a batch_size below {options.batch_size}")
@@ -151,5 +159,6 @@ def _way_out(options: TrainOptions, work: Work) -> str:
 
 
 def _is_no_question(source: Source, work: Work, free: int) -> bool:
+    """Whether the run fits for certain by the upper bounds, so that nothing need be counted. free: in bytes."""
     weights = sum(4 * torch.Size(shape).numel() for shape in source.shapes.values())
     return free > MOST_FOR_WEIGHTS * weights + BYTES_PER_PIXEL_BOUND * work.images * work.width * work.height

@@ -1,4 +1,4 @@
-"""The weights of a base whose method is attached: in the dtypes that its training keeps them in, on its device."""
+"""Preparation of a base's weights for training, after its method is attached: their dtypes and device."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .eight_bit import quantise
 
 
 def prepare_weights(base: Base, options: TrainOptions, dtype: torch.dtype | None) -> None:
-    """Frozen layers of the denoiser in the forward's dtype or in 8 bits, trained ones in theirs; what trains is moved.
+    """Cast the denoiser's frozen layers to the forward's dtype or to 8 bits and trained layers to their own dtype, and
+    move the trained components to the device.
 
-    dtype: of the forward, None for float32. Raises OptionError where that cannot work with what was asked.
+    dtype: of the forward, None for float32. Raises OptionError for options that this dtype does not allow.
     """
     if options.fused_backward and dtype == torch.float16:
         raise OptionError(
