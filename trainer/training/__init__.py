@@ -1,1 +1,1 @@
-"""The optimization: batches, loss, step, loop."""
+"""The optimization: encoded images and prompts, batches, loss, optimizer step, training loop, snapshots."""

@@ -1,7 +1,7 @@
-"""Adafactor (Shazeer and Stern, 2018) without momentum: a second moment of a row and a column, not of every weight.
+"""Adafactor (Shazeer and Stern, 2018) without momentum: second moments per row and per column, not per weight.
 
-A weight in bf16 is rounded stochastically, up or down by the share of the way that it is: an update smaller than its
-last bit is then right on average, where rounding to the nearest would drop it every time.
+Weights in bf16 are rounded stochastically: up or down with a probability by the distance, so that updates smaller than
+the last bit are right on average, where rounding to nearest would drop every one of them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from torch import Tensor, nn
 from .. import randomness
 
 SMALLEST = 1e-30
-"""Added to squared gradients."""
+"""Added to squared gradients (ε1 of the paper)."""
 DECAY = 0.8
-"""The second moment forgets by 1 - step^-0.8."""
+"""The exponent of the second moment's decay rate, 1 - step^-0.8."""
 LONGEST = 1.0
-"""Root mean square of an update, in learning rates; longer ones are cut to it."""
+"""The root mean square of an update, before the learning rate, that longer updates are scaled down to (the
+paper's d).
+"""
 
 
 class Adafactor(torch.optim.Optimizer):
-    """Steps on all weights by `step`, or on one by `update`. Weight decay is decoupled, as AdamW's.
+    """The optimizer: `step` updates all weights, `update` a single one. Weight decay is decoupled, as in AdamW.
 
-    seed: of stochastic rounding, a function of the weight's place, its step and this.
+    seed: of stochastic rounding, whose random bits are a function of it, the weight's index and the step.
     """
 
     def __init__(self, groups: list[dict[str, Any]], weight_decay: float, seed: int) -> None:
@@ -42,7 +44,7 @@ class Adafactor(torch.optim.Optimizer):
 
     @torch.no_grad()
     def update(self, parameter: nn.Parameter) -> None:
-        """One step on this weight, whose gradient stays as it is."""
+        """One step on this weight; its gradient is kept unchanged."""
         assert parameter.grad is not None
         place, group = self._place[parameter]
         rate, decay = self.param_groups[group]["lr"], self.param_groups[group]["weight_decay"]
@@ -58,7 +60,7 @@ class Adafactor(torch.optim.Optimizer):
         parameter.copy_(stochastically_rounded(exact, self._generator(place, step, parameter.device)))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Moments as they were saved: torch would cast them to the weights' dtype."""
+        """Load the second moments in their saved dtype, which torch would cast to the weights' dtype."""
         super().load_state_dict(state_dict)
         for index, parameter in enumerate(self._place):
             saved = state_dict["state"].get(index, {})
@@ -68,12 +70,14 @@ class Adafactor(torch.optim.Optimizer):
             }
 
     def _generator(self, place: int, step: int, device: torch.device) -> torch.Generator:
+        """The random generator for rounding one weight at one step."""
         seed = randomness.generator(self.seed, f"rounding.{place}", step).initial_seed()
         return torch.Generator(device).manual_seed(seed)
 
 
 def stochastically_rounded(exact: Tensor, generator: torch.Generator | None) -> Tensor:
-    """float32 → bf16: its first 16 bits, one more in the last with the probability that the other 16 say.
+    """A float32 tensor rounded stochastically to bf16: the upper 16 bits, plus one in the last of them with the
+    probability that the lower 16 bits give, as a fraction of 2^16.
 
     Changes `exact`.
     """
@@ -83,7 +87,7 @@ def stochastically_rounded(exact: Tensor, generator: torch.Generator | None) -> 
 
 
 def _scaled(gradient: Tensor, state: dict[str, Tensor], forgets: float) -> Tensor:
-    """The gradient over the root of its second moment, in its own memory."""
+    """The gradient divided by the root of its second moment, in place. forgets: the decay rate."""
     square = gradient.square().add_(SMALLEST)
     if gradient.ndim < 2:
         return gradient.mul_(_moved(state, "square", square, forgets).rsqrt())
@@ -93,6 +97,7 @@ def _scaled(gradient: Tensor, state: dict[str, Tensor], forgets: float) -> Tenso
 
 
 def _moved(state: dict[str, Tensor], name: str, value: Tensor, forgets: float) -> Tensor:
+    """The moving average `name` in `state`, updated by `value`."""
     if name not in state:
         state[name] = torch.zeros_like(value)
     return state[name].lerp_(value, 1 - forgets)

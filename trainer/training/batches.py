@@ -1,4 +1,4 @@
-"""Which images, noise and timesteps a index takes: a pure function of (seed, index)."""
+"""The images, noise and timesteps of each batch: a pure function of (seed, batch index)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from .loss import Examples
 
 @dataclass(frozen=True)
 class Batch:
-    """One forward's worth: the two halves, and every image's prompt row and frame conditioning, instance first."""
+    """The input of one forward pass: instance and prior examples, and the prompt row and frame conditioning of every
+    image, instance images first.
+    """
 
     instance: Examples
     prior: Examples | None
@@ -26,9 +28,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """All batches of a run. Timesteps and noise are independent for each image of either half.
+    """All batches of a run, by index. Noise and timesteps are independent for each instance and prior image.
 
-    batch_size: of each of `world_size` processes, which take what one process with all of it would; rank: of this one.
+    batch_size: of each of `world_size` processes; together they take the same examples as one process with the sum of
+    their batch sizes. rank: of this process.
     """
 
     instance: EncodedImages
@@ -40,7 +43,7 @@ class Batches:
     world_size: int = 1
 
     def __getitem__(self, index: int) -> Batch:
-        """Batch number `index`, 0 or more."""
+        """The batch of this index, 0 or more."""
         instance, prompts, frames = self._half("instance", self.instance, index)
         if self.prior is None:
             return Batch(instance, None, prompts, frames)
@@ -49,6 +52,9 @@ class Batches:
         return Batch(instance, prior, prompts + prior_prompts, both)
 
     def _half(self, stream: str, images: EncodedImages, index: int) -> tuple[Examples, tuple[int, ...], Conditioning]:
+        """The instance or prior examples of a batch, their prompt rows and their frame conditioning. stream: "instance"
+        or "prior".
+        """
         first = (index * self.world_size + self.rank) * self.batch_size
         samples = range(first, first + self.batch_size)
         rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
@@ -62,10 +68,12 @@ class Batches:
         return Examples(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames
 
     def _normal(self, stream: str, samples: range, like: Tensor) -> Tensor:
+        """Noise in the shape and on the device of `like`, by the samples' indices."""
         drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])
         return _moved(drawn, like.device)
 
 
 def _moved(drawn: Tensor, device: torch.device) -> Tensor:
+    """A random tensor on `device`, copied without waiting for it."""
     pinned = drawn.pin_memory() if device.type == "cuda" else drawn
     return pinned.to(device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Whether a run still makes sense: a loss that is no number, one that explodes, one that never moves."""
+"""Detection of failed training: a loss that is not finite, that explodes, or that never changes."""
 
 from __future__ import annotations
 
@@ -14,28 +14,37 @@ from ..wording import Wording
 from .loss import Losses
 
 WINDOW = 16
-"""Steps that are judged together: one step's loss says more of its timestep than of the model."""
+"""The number of steps whose median loss is judged: a single step's loss depends more on its timestep than
+on the model.
+"""
 EXPLODED = 4.0
-"""Times the loss of the first steps. A denoiser that answers zero has a loss of about 1, so less than 1 counts as 1."""
+"""The multiple of the first steps' loss that counts as exploded. A denoiser that predicts zeros has a loss of about 1,
+so a first loss below 1 counts as 1.
+"""
 MOVED = 1e-3
-"""Share by which the loss on fixed noise changes in a run that learns anything."""
+"""The relative change of the loss on fixed noise below which a run learns nothing."""
 STEPS_TO_MOVE = 100
+"""The number of steps, after warmup, after which that change is judged."""
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss is no number any more, or far above where it began."""
+    """The loss is no longer finite, or far above where it began."""
 
 
 @dataclass
 class DivergenceGuard:
-    """Looks at every step's losses. scaled: fp16's gradient scaler is at work; it skips infinite gradients itself."""
+    """A check of every step's losses. scaled: whether fp16's gradient scaler is in use, which skips steps with infinite
+    gradients itself.
+    """
 
     scaled: bool = False
     _first: list[float] = field(default_factory=list)
     _last: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
     def check(self, point: Step) -> None:
-        """Raises TrainingDiverged, with the likely cause, for what cannot get better."""
+        """Raises TrainingDiverged, with the likely cause, where the loss or the gradient norm is not finite, or the
+        loss has exploded.
+        """
         if not math.isfinite(point.instance + (point.prior or 0.0)):
             raise TrainingDiverged(f"The loss is {_bad_loss(point)} at step {point.step}: {_cause(point)}")
         if not self.scaled and not math.isfinite(point.gradient_norm):
@@ -55,13 +64,17 @@ class DivergenceGuard:
         return EXPLODED * max(1.0, median(self._first))
 
     def accepts(self, losses: Losses) -> bool:
-        """Whether one step's losses are those of a model worth keeping."""
+        """Whether a model with these losses of one step is worth keeping: all are finite, and the instance loss has not
+        exploded.
+        """
         terms = [float(losses.instance), *([] if losses.prior is None else [float(losses.prior)])]
         return all(math.isfinite(term) for term in terms) and (not self._first or terms[0] <= self.limit)
 
 
 def standing_still(before: float, after: float, steps: int, learning_rate: float) -> Wording | None:
-    """A warning where `steps` steps have changed the loss on fixed noise by next to nothing."""
+    """A warning where `steps` steps have hardly changed the loss on fixed noise, else None. before, after:
+    that loss.
+    """
     change = abs(after - before) / max(before, torch.finfo(torch.float32).tiny)
     if change >= MOVED:
         return None
@@ -80,6 +93,7 @@ def _bad_loss(point: Step) -> float:
 
 
 def _cause(point: Step) -> str:
+    """The likely cause of a divergence, for the message."""
     return (
         f"the learning rate {point.learning_rate:g} is likely too high for this model; try a tenth of it. "
         "If it is already low, the base may be broken or not be what it was loaded as."

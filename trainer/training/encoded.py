@@ -1,4 +1,6 @@
-"""Latents and prompts, computed once: what is frozen is never computed twice."""
+"""Encoded images and prompts, computed once before training: VAE posteriors, and the conditioning of frozen text
+encoders.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ from ..subject.photos import Photo
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """Images as the denoiser is shown them. N images, on the training device.
+    """N encoded images on the training device.
 
-    posterior: mean and standard deviation [N, C, h, w]; the latents are drawn anew at each visit.
-    masks: [N, 1, h, w] in 0..1, or None. prompts: row of each image in the `EncodedPrompts`. frames: what the denoiser
-    is told of the images' sizes, N rows; empty in most families.
+    posterior: mean and standard deviation [N, C, h, w]; latents are sampled from it anew in each batch. masks: [N, 1,
+    h, w] in 0..1, or None. prompts: the row of each image's prompt in the `EncodedPrompts`. frames: the conditioning on
+    image sizes and crops, N rows; empty in most families.
     """
 
     posterior: Posterior
@@ -36,13 +38,15 @@ class EncodedImages:
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """The distinct prompts. token_ids: [P, L]; conditioning: P rows, None while a text encoder trains."""
+    """The P distinct prompts of a run. token_ids: [P, L]. conditioning: P rows; None while a text encoder
+    is trained.
+    """
 
     token_ids: Tensor
     conditioning: Conditioning | None
 
     def rows(self, base: Base, rows: Sequence[int]) -> Conditioning:
-        """Conditioning of these prompts, from the cache or through the text encoders being trained."""
+        """The conditioning of these prompts, from the cache or computed by the text encoders in training."""
         if self.conditioning is not None:
             return {name: take_rows(tensor, rows) for name, tensor in self.conditioning.items()}
         distinct = sorted(set(rows))
@@ -52,15 +56,16 @@ class EncodedPrompts:
 
 
 def take_rows(tensor: Tensor, rows: Iterable[int]) -> Tensor:
-    """These rows of a tensor. An index made of the list would be sent to the device, and waited for."""
+    """These rows of a tensor, stacked. Indexing by a list would copy the list to the device and wait for it."""
     return torch.stack([tensor[row] for row in rows])
 
 
 @torch.no_grad()
 def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], stop: Stop = never) -> EncodedImages:
-    """The VAE's posterior of every photo, one at a time, and the masks at the latents' size.
+    """The encoded photos, computed one at a time, with masks reduced to the latents' size. prompts: each photo's prompt
+    row.
 
-    Raises StoppedEarly where `stop` says True between two photos.
+    Raises StoppedEarly where `stop` returns True between two photos.
     """
     posteriors, masks, frames = [], [], []
     with on_device(base, ["vae"]):
@@ -80,7 +85,7 @@ def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], s
 
 @torch.no_grad()
 def encode_prompts(base: Base, texts: Sequence[str], text_encoder_trains: bool) -> EncodedPrompts:
-    """Token ids of the prompts and, when the text encoders are frozen, their conditioning."""
+    """The token ids of the prompts and, when the text encoders are frozen, their conditioning."""
     token_ids = base.tokenize(texts).to(base.device)
     if text_encoder_trains:
         return EncodedPrompts(token_ids, None)
@@ -89,6 +94,7 @@ def encode_prompts(base: Base, texts: Sequence[str], text_encoder_trains: bool) 
 
 
 def _latent_mask(photo: Photo, like: Tensor) -> Tensor | None:
+    """A photo's mask [1, 1, h, w] at the latents' size, by area averaging; None without one."""
     if photo.mask is None:
         return None
     return F.interpolate(photo.mask[None, None], size=like.shape[-2:], mode="area").to(like.device)
@@ -99,7 +105,7 @@ Encoded = tuple[EncodedPrompts, EncodedImages, EncodedImages | None]
 
 
 def broadcast_encoding(encoded: Encoded | None, processes: Processes, device: torch.device) -> Encoded:
-    """The first process's encoding, on `device`; None in the others."""
+    """The first process's encoding in all processes, on `device`. encoded: None in the other processes."""
     if encoded is not None and not processes.several:
         return encoded
     tensors = processes.share(None if encoded is None else _tensors(encoded))
@@ -112,6 +118,7 @@ def broadcast_encoding(encoded: Encoded | None, processes: Processes, device: to
 
 
 def _tensors(encoded: Encoded) -> dict[str, Tensor]:
+    """The encoding as {name: tensor}, to be sent."""
     prompts, instance, prior = encoded
     named = {"token_ids": prompts.token_ids, **_prefixed("conditioning.", prompts.conditioning or {})}
     for stream, images in (("instance.", instance), ("prior.", prior)):
@@ -123,6 +130,7 @@ def _tensors(encoded: Encoded) -> dict[str, Tensor]:
 
 
 def _images(tensors: Mapping[str, Tensor]) -> EncodedImages | None:
+    """Encoded images from their named tensors; None without any."""
     if not tensors:
         return None
     posterior = Posterior(tensors["mean"], tensors["std"])
@@ -131,8 +139,10 @@ def _images(tensors: Mapping[str, Tensor]) -> EncodedImages | None:
 
 
 def _prefixed(prefix: str, tensors: Conditioning) -> dict[str, Tensor]:
+    """The tensors with a prefix before their names."""
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names have a prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,7 @@
-"""Full fine-tuning without a second copy of the model: each gradient is used as soon as it is whole, and freed."""
+"""A backward pass fused with the optimizer step: each gradient is used as soon as it is complete, and released.
+
+So full fine-tuning never holds all gradients, which take as much memory as the model.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from .adafactor import Adafactor
 
 
 class FusedBackward:
-    """Hooks on all weights of an optimizer: the backward pass is the step.
+    """Hooks on all weights of an optimizer, which update a weight within the backward pass.
 
-    A gradient longer than max_grad_norm is cut to it on its own: the norm of all is known only when all are gone.
+    Each gradient is clipped to max_grad_norm by itself: the norm of all gradients is known only after they are
+    released.
     """
 
     def __init__(self, optimizer: Adafactor, max_grad_norm: float) -> None:
@@ -22,13 +26,14 @@ class FusedBackward:
                 parameter.register_post_accumulate_grad_hook(self._use)
 
     def norm(self) -> Tensor:
-        """Of all gradients since this was last asked, before any was cut."""
+        """The norm of all gradients, before clipping, since the last call of this method; a scalar on the device."""
         norm = torch.stack(self._squares).sum().sqrt()
         self._squares.clear()
         return norm
 
     @torch.no_grad()
     def _use(self, parameter: nn.Parameter) -> None:
+        """Clip a weight's gradient, update the weight by it, and release it."""
         assert parameter.grad is not None
         norm = torch.linalg.vector_norm(parameter.grad, dtype=torch.float32)
         self._squares.append(norm.square())

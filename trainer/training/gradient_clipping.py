@@ -1,4 +1,4 @@
-"""Gradients that are together too long are cut to a length (Pascanu et al., 2013, algorithm 1)."""
+"""Gradient clipping by the global norm (Pascanu et al., 2013, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 TINY = 1e-6
-"""Added to a norm before it divides, as torch does."""
+"""Added to a norm before division by it, as torch does."""
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, optimizer: Optimizer) -> Tensor:
-    """g ← g · min(1, longest / ‖g‖) over all gradients together, at the latest by the optimizer's next step; ‖g‖.
+    """Clip all gradients together, g ← g · min(1, longest / ‖g‖), at the latest in the optimizer's next step. Returns
+    ‖g‖.
 
-    On a CPU a pass over a model's gradients is a tenth of its step (figures: bench/README.md): the norm comes from dot
-    products, and fused AdamW divides as it reads, by the `grad_scale` that gradient scalers set.
+    On a CPU one pass over a model's gradients takes a tenth of a step (figures: bench/README.md): so there the norm is
+    computed by dot products, and fused AdamW divides the gradients as it reads them, by the `grad_scale` that gradient
+    scalers set.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not (optimizer.defaults.get("fused") and all(map(_is_whole_on_a_cpu, gradients))):
@@ -27,13 +29,15 @@ def clip_gradients(parameters: Sequence[nn.Parameter], longest: float, optimizer
 
 
 def _is_whole_on_a_cpu(gradient: Tensor) -> bool:
-    # FSDP's are of a class of their own.
+    """Whether a gradient is a plain tensor on a CPU, not sharded."""
+    # FSDP's gradients are DTensors.
     return type(gradient) is Tensor and gradient.device.type == "cpu"
 
 
 def _square(gradient: Tensor) -> Tensor:
+    """The squared norm of a gradient, in float32."""
     if gradient.is_contiguous(memory_format=torch.channels_last):
-        # As it lies in memory, so that nothing is copied.
+        # In the order of its memory, so that nothing is copied.
         gradient = gradient.permute(0, 2, 3, 1)
     flat = gradient.reshape(-1).float()
     return torch.dot(flat, flat)

@@ -1,4 +1,4 @@
-"""The loop. Everything that a step needs is ready before it starts; nothing waits for the device in it."""
+"""The training loop. All inputs of a step are ready before it starts, so that it never waits for the device."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from .loss_curve import LossCurve
 from .step import Training
 
 FIXED_IMAGES, FIXED_SEED = 8, -1
+"""The number of images and the seed of the loss on fixed noise, by which `standing_still` judges."""
 
 
 def train(training: Training, curve: LossCurve, tell: Tell, stop: Stop, after_step: Callable[[int], None]) -> None:
-    """The steps that `curve` has not yet, or those before `stop` said True; losses go into `curve`.
+    """Train the steps that `curve` does not have yet, until all are done or `stop` returns True; losses are added to
+    `curve`.
 
     after_step: called with the number of steps done, for samples and saves.
     """
@@ -40,7 +42,9 @@ def train(training: Training, curve: LossCurve, tell: Tell, stop: Stop, after_st
 
 
 def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
-    """One step; where memory runs out and `fit_memory` allows it, the same step in less of it."""
+    """The losses of one optimizer step; where memory runs out and `fit_memory` allows it, the same step is repeated
+    with options that need less.
+    """
     while True:
         try:
             return training.step(index)
@@ -49,7 +53,7 @@ def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
             # A step that has begun to change the weights cannot be done again.
             if less is None or not training.whole:
                 raise
-        # Outside the handler: the error's traceback keeps the step's activations.
+        # Outside the handler: the error's traceback refers to the step's activations.
         training.optimizer.zero_grad(set_to_none=True)
         tell(Warned(f"Memory ran out at step {index + 1}; {difference_in_words(training.options, less)}."))
         training.fit(less)
@@ -58,13 +62,14 @@ def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
 
 
 def _fixed_loss(training: Training) -> Tensor:
-    """The loss on the photos, with noise that is the same whenever it is asked for."""
+    """The mean instance loss of the model as it is, on the same noise and timesteps at every call."""
     forwards = range(math.ceil(FIXED_IMAGES / training.batches.batch_size))
     fixed = replace(training.batches, prior=None, seed=FIXED_SEED)
     return torch.stack([training.losses_of(fixed[i]).instance for i in forwards]).mean()
 
 
 def _warn_if_still(before: Tensor, training: Training, steps: int, tell: Tell) -> None:
+    """Warn where the loss on fixed noise has hardly changed since `before`."""
     rate = training.options.learning_rate
     if warning := standing_still(float(before), float(_fixed_loss(training)), steps, rate):
         tell(Warned(warning))

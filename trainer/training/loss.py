@@ -1,4 +1,4 @@
-"""The equations: the two-term loss of the paper (Ruiz et al., CVPR 2023, section 3.3).
+"""The two-term DreamBooth loss (Ruiz et al., CVPR 2023, section 3.3).
 
 With x an image's latents, ε ~ N(0, I) and t a timestep, the noisy latents are
 
@@ -8,8 +8,9 @@ and the paper minimises
 
     w_t·‖x̂(z_t, c) − x‖²  +  λ·w_t'·‖x̂(z'_t', c_pr) − x_pr‖².
 
-A denoiser that predicts ε is the same loss with w_t = α_t²/σ_t², one that predicts
-v = α_t·ε − σ_t·x with w_t = 1 + α_t²/σ_t²; so the error is taken on what the model predicts.
+For a denoiser that predicts ε, the squared error of ε is a term of this loss with w_t = α_t²/σ_t²; for one that
+predicts v = α_t·ε − σ_t·x, the squared error of v is one with w_t = 1 + α_t²/σ_t². So the error of the prediction is
+minimised.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from ..model.noise_process import NoiseProcess
 
 @dataclass(frozen=True)
 class Examples:
-    """Instance or prior images of one step, all with a first dimension B.
+    """The instance or prior examples of one step, with first dimension B.
 
-    x: latents [B, C, h, w]; noise: the same; timesteps: [B]; mask: [B, 1, h, w] in 0..1 or None.
+    x: latents [B, C, h, w]; noise: in the same shape; timesteps: [B]; mask: [B, 1, h, w] in 0..1, or None.
     """
 
     x: Tensor
@@ -41,7 +42,9 @@ class Examples:
 
 @dataclass(frozen=True)
 class Losses:
-    """The terms of one step, apart; scalars on the device. `prior` is None without priors."""
+    """The loss terms of one step, scalars on the device. prior: before λ; None without priors. total: instance +
+    λ·prior.
+    """
 
     instance: Tensor
     prior: Tensor | None
@@ -49,17 +52,19 @@ class Losses:
 
     @property
     def distinct(self) -> list[Tensor]:
-        """Every scalar once: without priors the total is the instance term itself."""
+        """Each distinct scalar once: without priors the total is the instance term itself."""
         return [self.instance] if self.prior is None else [self.instance, self.prior, self.total]
 
 
 def min_snr_weight(process: NoiseProcess, timesteps: Tensor, gamma: float) -> Tensor:
-    """min(SNR, γ) on ‖x̂ − x‖²: w_t = min(SNR, γ)/SNR for ε, min(SNR, γ)/(SNR + 1) for v [B] (Hang et al., 2023)."""
+    """The weight of min-SNR weighting, min(SNR, γ) on ‖x̂ − x‖², for the error of the prediction [B] (Hang et al.,
+    2023): min(SNR, γ)/SNR for ε, min(SNR, γ)/(SNR + 1) for v.
+    """
     return process.signal_to_noise(timesteps).clamp(max=gamma) * process.image_error(timesteps)
 
 
 def squared_error(prediction: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean squared error of each image [B], in float32; with a mask [B, 1, h, w] its weighted mean over pixels."""
+    """The mean squared error of each image [B], in float32; with a mask [B, 1, h, w] the mean weighted by it."""
     error = (prediction.float() - target.float()).pow(2)
     if mask is None:
         return error.mean(dim=(1, 2, 3))
@@ -74,10 +79,10 @@ def dreambooth_loss(
     prior_weight: float,
     snr_gamma: float | None = None,
 ) -> Losses:
-    """Both terms from one forward of the denoiser over instance and prior images together.
+    """The loss terms, from one forward of the denoiser over instance and prior images together.
 
-    predict: (z_t [B, C, h, w], t [B]) → answer [B, C, h, w], instance images first.
-    prior_weight: λ ≥ 0. snr_gamma: γ of min-SNR weighting, or None for w_t = 1.
+    predict: (z_t [B, C, h, w], t [B]) → prediction [B, C, h, w], instance images first. prior_weight: λ ≥ 0. snr_gamma:
+    γ of min-SNR weighting, or None for a weight of 1.
     """
     halves = [instance] if prior is None else [instance, prior]
     z = torch.cat([process.add_noise(h.x, h.noise, h.timesteps) for h in halves])

@@ -1,4 +1,4 @@
-"""The losses of a run as they come: read from the device a few at a time, watched, told and kept."""
+"""The loss curve of a run: losses are read from the device several at a time, checked, reported and kept."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from .divergence import DivergenceGuard
 from .loss import Losses
 
 SECONDS_BETWEEN_REPORTS = 0.25
+"""The shortest time between two reads from a GPU."""
 
 
 @dataclass
 class LossCurve:
-    """points: all steps that were read. steps: of the whole run."""
+    """The losses of a run. points: all steps read so far. steps: number of steps of the whole run.
+
+    watch: checks every point for divergence.
+    """
 
     steps: int
     tell: Tell
@@ -31,14 +35,14 @@ class LossCurve:
     _reported: float = 0.0
 
     def resume(self, points: Sequence[Step]) -> None:
-        """Go on after steps that were trained before; speed is that of the steps to come."""
+        """Continue after steps that were trained before; the reported speed is that of the steps since then."""
         self.points, self._resumed_at = list(points), len(points)
         self._waiting.clear()
         self._began = time.perf_counter()
         self.tell(Resumed(tuple(points)))
 
     def add(self, losses: Losses, gradient_norm: Tensor, learning_rate: float) -> None:
-        """Keep one step's losses; tell them now and then, on a CPU at once."""
+        """Keep one step's losses on the device, and report those that wait if it is time; on a CPU at once."""
         prior = [] if losses.prior is None else [losses.prior]
         self._waiting.append((torch.stack([losses.instance, gradient_norm, *prior]).detach(), learning_rate))
         due = time.perf_counter() - self._reported > SECONDS_BETWEEN_REPORTS
@@ -46,12 +50,17 @@ class LossCurve:
             self.flush()
 
     def flush(self) -> None:
-        """Read what waits on the device and tell it. Raises TrainingDiverged as `Watch` does."""
+        """Read the waiting losses from the device and report them. Raises TrainingDiverged as `DivergenceGuard.check`
+        does.
+        """
         for point in self.read():
             self.tell(point)
 
     def read(self) -> list[Step]:
-        """Read what waits on the device into `points`, and tell nobody. Raises TrainingDiverged as `Watch` does."""
+        """Read the waiting losses from the device into `points`, without reporting them; returns the new points.
+
+        Raises TrainingDiverged as `DivergenceGuard.check` does.
+        """
         if not self._waiting:
             return []
         rows = torch.stack([losses for losses, _ in self._waiting]).float().tolist()

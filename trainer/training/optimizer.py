@@ -1,4 +1,4 @@
-"""AdamW, fused where the device has it, or Adafactor; and diffusers' learning-rate schedules."""
+"""The optimizer, AdamW (fused where the device supports it) or Adafactor, and diffusers' learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .adafactor import Adafactor
 
 
 def make_optimizer(base: Base, options: TrainOptions) -> Optimizer:
-    """Over everything that requires a gradient; the text encoders at their own rate."""
+    """An optimizer of all weights that require gradients; the text encoders have their own learning rate."""
     denoiser = _trainable(base.denoiser)
     text = [p for module in base.text_encoders.values() for p in _trainable(module)]
     text_rate = options.text_encoder_learning_rate or options.learning_rate
@@ -28,7 +28,9 @@ def make_optimizer(base: Base, options: TrainOptions) -> Optimizer:
 
 
 def make_schedule(optimizer: Optimizer, options: TrainOptions) -> Any:
-    """The learning rate over the run's steps, after `warmup_steps` of rising."""
+    """The learning-rate schedule over the run's steps; the rate first rises for `warmup_steps`, in schedules with
+    warmup.
+    """
     return get_scheduler(
         options.schedule,
         optimizer=optimizer,
@@ -38,11 +40,13 @@ def make_schedule(optimizer: Optimizer, options: TrainOptions) -> Any:
 
 
 def _trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters of a module that require gradients."""
     return [p for p in module.parameters() if p.requires_grad]
 
 
 def fused_adamw_works(like: nn.Parameter) -> bool:
-    """Whether fused AdamW works for a parameter of this device and dtype: a step on another one is tried.
+    """Whether fused AdamW works for parameters of this device and dtype, found out by a step on a parameter of one
+    value.
 
     Older torch accepts fused=True on a CPU and fails at the first step.
     """

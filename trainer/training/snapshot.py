@@ -1,7 +1,7 @@
-"""A run in progress as tensors and numbers, and back, bit for bit.
+"""Snapshots of a training in progress, which restore it bit for bit.
 
-Noise, timesteps and the order of photos are functions of the seed and the step (`randomness`), so it is the trained
-weights, the optimizer's moments, the schedule, fp16's scaler and the losses, and nothing else.
+Noise, timesteps and the order of photos are functions of the seed and the step (`randomness`), so a snapshot consists
+of the trained weights, the optimizer's moments, the learning-rate schedule, fp16's gradient scaler and the losses.
 """
 
 from __future__ import annotations
@@ -20,25 +20,29 @@ from .step import Training
 
 
 class OtherLayers(ValueError):
-    """A snapshot of another training; the message names what does not fit."""
+    """A snapshot of a training of other weights; the message names them."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """tensors: by name, on the CPU and contiguous. progress: what of it is no tensor, ready for JSON."""
+    """A training's state. tensors: {name: tensor}, on the CPU and contiguous. progress: all that is no tensor, ready
+    for JSON.
+    """
 
     tensors: Mapping[str, Tensor]
     progress: Mapping[str, Any]
 
 
 def taken_of(training: Training, points: Sequence[Step]) -> Snapshot:
-    """Of `training` after `points`."""
+    """A snapshot of `training`, with its losses `points`."""
     tensors = {**in_the_first(training), "losses": _table(points)}
     return Snapshot({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, _progress(training))
 
 
 def in_the_first(training: Training) -> dict[str, Tensor]:
-    """Weights and moments; of a sharded training gathered in the first process."""
+    """{name: tensor} of weights and moments; those of a sharded training are gathered in the first process, and empty
+    in the others.
+    """
     tensors = {**_weights(training), **_moments(training)}
     if not training.processes.sharded:
         return tensors
@@ -47,9 +51,10 @@ def in_the_first(training: Training) -> dict[str, Tensor]:
 
 
 def put_back(snapshot: Snapshot, training: Training) -> list[Step]:
-    """Put a training where it was; the steps done until then.
+    """Restore a training from a snapshot; returns the steps done until then.
 
-    Raises OtherLayers; KeyError, ValueError, RuntimeError, TypeError or AttributeError for what was never taken.
+    Raises OtherLayers for a training of other weights; KeyError, ValueError, RuntimeError, TypeError or AttributeError
+    for tensors that are no snapshot.
     """
     weights = {f"weights.{name}": p for name, p in _named(training).items()}
     odd = sorted(weights.keys() ^ {name for name in snapshot.tensors if name.startswith("weights.")})
@@ -63,7 +68,7 @@ def put_back(snapshot: Snapshot, training: Training) -> list[Step]:
 
 
 def _named(training: Training) -> dict[str, torch.nn.Parameter]:
-    """{component.name: parameter} of all that is trained, in the optimizer's order."""
+    """{component.name: parameter} of all trained weights, in the optimizer's order."""
     names = {
         id(parameter): f"{component}.{name}"
         for component, module in training.base.components().items()
@@ -73,10 +78,12 @@ def _named(training: Training) -> dict[str, torch.nn.Parameter]:
 
 
 def _weights(training: Training) -> dict[str, Tensor]:
+    """{name in a snapshot: trained weight}."""
     return {f"weights.{name}": parameter.detach() for name, parameter in _named(training).items()}
 
 
 def _moments(training: Training) -> dict[str, Tensor]:
+    """{name in a snapshot: optimizer state}."""
     state = training.optimizer.state_dict()["state"]
     return {
         f"optimizer.{name}.{moment}": tensor
@@ -86,12 +93,14 @@ def _moments(training: Training) -> dict[str, Tensor]:
 
 
 def _progress(training: Training) -> dict[str, Any]:
+    """The states of schedule, learning rates and gradient scaler, ready for JSON."""
     schedule = {name: value for name, value in training.schedule.state_dict().items() if name != "lr_lambdas"}
     rates = [group["lr"] for group in training.optimizer.param_groups]
     return {"schedule": schedule, "rates": rates, "scaler": training.scaler.state_dict()}
 
 
 def _restore_progress(training: Training, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
+    """Restore the states of optimizer, schedule, learning rates and gradient scaler."""
     named = _named(training)
     places = {name: index for index, name in enumerate(named)}
     state: dict[int, dict[str, Tensor]] = {}
@@ -108,18 +117,21 @@ def _restore_progress(training: Training, tensors: Mapping[str, Tensor], progres
 
 
 def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """Fused optimizers walk through memory: a moment lies there as its weights do, channels last where they do."""
+    """A moment in the memory layout and sharding of its weight, which fused optimizers require (channels last where the
+    weight is).
+    """
     if tensor.shape != parameter.shape:
         return tensor
     return torch.empty_like(parameter, dtype=tensor.dtype).copy_(spread_like(tensor, parameter))
 
 
 def _table(points: Sequence[Step]) -> Tensor:
-    """[steps, fields of `Step`], float64; a prior loss that is None is NaN."""
+    """The losses as a table [steps, fields of `Step`], float64; a prior loss of None is NaN."""
     rows = [[math.nan if value is None else value for value in astuple(point)] for point in points]
     return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), -1)
 
 
 def _point(row: Sequence[float]) -> Step:
+    """One row of that table as a `Step`."""
     step, steps, instance, prior, *others = row
     return Step(int(step), int(steps), instance, None if math.isnan(prior) else prior, *others)

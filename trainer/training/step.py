@@ -1,4 +1,4 @@
-"""A run in progress: one optimizer step, and the losses of the model as it is."""
+"""A training in progress: the optimizer step, and losses without a step."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .loss import Losses, dreambooth_loss
 from .optimizer import make_optimizer, make_schedule
 
 FITTED = ("checkpointing", "batch_size", "accumulation")
-"""What `Training.fit` changes."""
+"""The options that `Training.fit` changes."""
 
 
 @dataclass
 class Training:
-    """`step` does one optimizer step on a base whose method is attached.
+    """The training of a base whose method is attached; `step` does one optimizer step.
 
-    gradient_norm: of the last step, before it was cut; a scalar on the device. whole: False where a step was
-    interrupted while it changed the weights. options: of this process; batches: its share.
+    gradient_norm: of the last step, before clipping; a scalar on the device. whole: False while a step changes the
+    weights, and after one that was interrupted then. options: of this process; batches: this process's share.
     """
 
     base: Base
@@ -61,7 +61,7 @@ class Training:
         self.fit(self.options)
 
     def fit(self, options: TrainOptions) -> None:
-        """Go on with the batches and the checkpointing of `options`."""
+        """Continue with the batch size, accumulation and checkpointing of `options`, in all processes."""
         self.processes.order("fit", **{name: getattr(options, name) for name in FITTED})
         self.options = options
         self.batches = replace(self.batches, batch_size=options.batch_size)
@@ -69,7 +69,7 @@ class Training:
             self.base.denoiser.enable_gradient_checkpointing()
 
     def step(self, index: int) -> Losses:
-        """The `index`-th optimizer step, 0 or more; its losses, detached and still on the device."""
+        """Do the optimizer step of this index, 0 or more; returns its losses, detached and still on the device."""
         self.processes.order("step", index=index)
         self.whole = self.fused is None
         losses = self.processes.attempt(lambda: self._gradients(index))
@@ -84,34 +84,40 @@ class Training:
         return losses
 
     def _own_gradients(self) -> list[torch.Tensor]:
-        """What is not averaged yet; a sharded model's gradients are, by its backward."""
+        """The gradients to be averaged over processes; in a sharded model none, because its backward pass averages
+        them.
+        """
         return [] if self.processes.sharded else [p.grad for p in self.parameters if p.grad is not None]
 
     def _cut_gradients(self) -> torch.Tensor:
+        """Clip the gradients; returns their norm before clipping."""
         self.scaler.unscale_(self.optimizer)
         return in_one_piece(clip_gradients(self.parameters, self.options.max_grad_norm, self.optimizer))
 
     def next_losses(self, index: int) -> Losses:
-        """The losses that the `index`-th step begins with; nothing is trained."""
+        """The losses of the first batch of the step of this index; nothing is trained."""
         return self.losses_of(self.batches[index * self.options.accumulation])
 
     @torch.no_grad()
     def losses_of(self, batch: Batch) -> Losses:
-        """The losses of the model as it is; nothing is trained."""
+        """The losses of the model as it is on a batch; nothing is trained."""
         if self.processes.sharded:
             self.processes.order("forward")
         return self._losses(batch)
 
     def _gradients(self, index: int) -> Losses:
+        """The mean losses of one step's batches, whose gradients are accumulated."""
         forwards = self.options.accumulation
         return _mean([self._accumulate(self.batches[index * forwards + i], 1 / forwards) for i in range(forwards)])
 
     def _accumulate(self, batch: Batch, share: float) -> Losses:
+        """The losses of one batch, whose gradients are added, multiplied by `share`."""
         losses = self._losses(batch)
         self.scaler.scale(losses.total * share).backward()
         return losses
 
     def _losses(self, batch: Batch) -> Losses:
+        """The losses of one batch, in the forward's dtype."""
         with autocast(self.dtype, self.device):
             conditioning = self.prompts.rows(self.base, batch.prompts) | batch.frames
             return dreambooth_loss(
@@ -125,6 +131,7 @@ class Training:
 
 
 def _mean(parts: list[Losses]) -> Losses:
+    """The mean of the losses of several batches."""
     if len(parts) == 1:
         return parts[0]
     instance = torch.stack([p.instance for p in parts]).mean()
