@@ -83,7 +83,7 @@ def make_plan(
     kept: Mapping[str, Any] | None = None,
     alone: bool = True,
 ) -> Plan:
-    """The first plan that fits, or the one that needs least where none does.
+    """The first plan that fits, or the last one where none does; the options as they are where memory is "off".
 
     options: of one process; levers that they use stay in use. size: width and height in pixels. kept: the `levers` that
     a resumed run began with. alone: False where several processes train, which rules out a fused backward.

@@ -1,1 +1,1 @@
-"""A run on disk: its request, its key, its record and its results."""
+"""Runs on disk: request, key, record, samples and result files."""

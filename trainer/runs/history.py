@@ -1,4 +1,4 @@
-"""What was trained here, for a page: to look at, to load, to delete."""
+"""The history of results for a web page: listing and deleting them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from .store import Store
 
 log = logging.getLogger(__name__)
 SHOWN = 100
+"""The number of results that are listed."""
 
 
 class NotOurs(ValueError):
-    """A file that none of our runs' records names."""
+    """A file that is not in the record of any run of this package, or whose run is in progress."""
 
 
 def history(store: Store) -> list[dict[str, Any]]:
-    """The newest 100 results: what each says of itself, and where its run stands. Ready for JSON.
+    """The newest 100 results, each with its card, path, status, date and size in bytes; ready for JSON.
 
-    A file that is torn, or deleted meanwhile, is logged and passed over.
+    A file that is damaged or was deleted meanwhile is logged and skipped.
     """
     entries = []
     for run, result in results(store)[:SHOWN]:
@@ -37,9 +38,10 @@ def history(store: Store) -> list[dict[str, Any]]:
 
 
 def card(result: Personalized) -> dict[str, Any]:
-    """What a file of ours says of itself. thumbnail: a data URL or None; base: architecture and fingerprint.
+    """A result's description, from the file's metadata. thumbnail: a data URL or None; base: architecture and
+    fingerprint.
 
-    Raises CheckpointError for a header that is not what a run of ours writes.
+    Raises CheckpointError for a header that this package does not write.
     """
     said = read_metadata(result.file)
     try:
@@ -51,6 +53,7 @@ def card(result: Personalized) -> dict[str, Any]:
 
 
 def _card(result: Personalized, said: Mapping[str, str]) -> dict[str, Any]:
+    """The description, from the metadata. Raises ValueError for fields that are malformed."""
     fields = ("method", "identifier", "class_noun", "steps", "seed", "trigger")
     return {
         "file": result.file.name,
@@ -66,9 +69,10 @@ def _card(result: Personalized, said: Mapping[str, str]) -> dict[str, Any]:
 
 
 def delete_result(file: str, store: Store) -> None:
-    """Delete the newest file of one of our runs, by its path as `history` gives it; the run's record forgets it.
+    """Delete a result by its path as `history` lists it: the newest file of its run, which is removed from the run's
+    record.
 
-    Raises NotOurs for any other path, and for a run that is going on.
+    Raises NotOurs for any other path, and for a run that is in progress.
     """
     for run, result in results(store):
         if relative(result.file, store) == file:
@@ -78,17 +82,21 @@ def delete_result(file: str, store: Store) -> None:
 
 
 def _delete(run: Run, result: Personalized, file: str) -> None:
+    """Delete the file and the run's state, and remove the file from the record. Raises NotOurs for a run in
+    progress.
+    """
     try:
         with run.alone():
             result.file.unlink()
             run.state.unlink(missing_ok=True)
-            # Or a file from between would be taken for the finished result.
+            # Otherwise an earlier, intermediate file would count as the finished result.
             run.write(status="stopped", files=[kept for kept in run.record["files"] if kept["file"] != file])
     except RunInUse as error:
         raise NotOurs(f"{file!r} is being trained right now; stop the training first.") from error
 
 
 def _entry(run: Run, result: Personalized, store: Store) -> dict[str, Any]:
+    """A result's entry in the history."""
     stat = result.file.stat()
     return {
         **card(result),

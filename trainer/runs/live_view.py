@@ -1,4 +1,6 @@
-"""What a page that opens in mid-run has to know: everything told so far, small enough to be sent at once."""
+"""The state of a run in progress for a web page that opens meanwhile: all events so far, small enough for
+one message.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from .personalized import Personalized
 from .run import Run
 
 MOST_POINTS = 1000
-"""Losses kept for a chart; past that every second one goes, so that the whole run stays in view."""
+"""The number of losses kept for a chart; beyond it every second one is dropped, so that the chart shows the
+whole run.
+"""
 
 Point = tuple[int, float, float | None]
 """Step, instance loss, prior loss."""
@@ -21,7 +25,7 @@ Point = tuple[int, float, float | None]
 
 @dataclass
 class LiveRun:
-    """The state of one run as its events leave it, ready for JSON by `state`."""
+    """The state of one run, updated by its events; `state` returns it for JSON."""
 
     phase: str = "loading"
     status: str = "running"
@@ -33,15 +37,15 @@ class LiveRun:
     samples: list[dict[str, Any]] = field(default_factory=list)
     plan: str = ""
     warnings: list[list[str]] = field(default_factory=list)
-    """Each as `wording.parts` gives it."""
+    """Each as `wording.sentence_and_values` returns it."""
     priors: dict[str, int] | None = None
     file: str | None = None
     resumed: int = 0
-    """Steps that were trained before; the run goes on after them."""
+    """The number of steps that were trained before the run was resumed."""
     _every: int = 1
 
     def hear(self, event: Event) -> None:
-        """Take one event in."""
+        """Update the state by one event."""
         match event:
             case Phase():
                 self.phase = event.name
@@ -64,23 +68,26 @@ class LiveRun:
                 self.priors = asdict(event)
 
     def ending(self) -> dict[str, str]:
-        """phase and status alone."""
+        """The phase and status alone."""
         return {"phase": self.phase, "status": self.status}
 
     def state(self) -> dict[str, Any]:
-        """Ready for JSON; numbers that are none (NaN, infinity) are None."""
+        """All public fields, ready for JSON, with None for values that are not finite."""
         fields = {name: value for name, value in asdict(self).items() if not name.startswith("_")}
         fields["points"] = [tuple(map(finite, point)) for point in self.points]
         return {**fields, "seconds_left": finite(self.seconds_left)}
 
     def _say(self, event: Planned | Warned) -> None:
+        """Keep the text of a plan or a warning."""
         if isinstance(event, Planned):
             self.plan = event.text
         else:
             self.warnings.append(sentence_and_values(event.text))
 
     def _show_step(self, event: Step) -> None:
-        """Progress, and a point of the loss curve; every other point goes where they become too many."""
+        """Update the progress, and add a point to the loss curve; every other point is dropped where they become too
+        many.
+        """
         self.phase, self.step, self.steps = "training", event.step, event.steps
         self.steps_per_second, self.seconds_left = event.steps_per_second, event.seconds_left
         if (event.step - 1) % self._every:
@@ -92,7 +99,7 @@ class LiveRun:
 
 
 def live_of(run: Run, result: Personalized) -> LiveRun:
-    """The state of a run that is finished already, from what it left on disk."""
+    """The state of a run that has ended, from its files."""
     live = LiveRun()
     for step in run.losses():
         live.hear(step)
@@ -103,5 +110,5 @@ def live_of(run: Run, result: Personalized) -> LiveRun:
 
 
 def finite(value: float | None) -> float | None:
-    """JSON knows no NaN: a browser refuses the whole message."""
+    """The value, or None where it is not finite: JSON has no NaN, and a browser rejects a message that holds one."""
     return value if value is None or math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What was trained before: the runs on disk, and the result of the same request."""
+"""Past runs on disk, their results, and the lookup of a request's finished or unfinished run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .run import Run, open_run
 from .store import Store
 
 if TYPE_CHECKING:
-    # A host that trains in another process may lack what it takes to train.
+    # A host that trains in another process may lack the libraries for training.
     from .request import Request
 
 log = logging.getLogger(__name__)
 
 
 def find_finished(request: Request, base_fingerprint: str, store: Store) -> tuple[Personalized, Run] | None:
-    """The finished result of the same run on the base with this fingerprint, if it is on disk.
+    """The finished result of this request on the base with this fingerprint, and its run; None if it is not on disk.
 
-    Its state is removed where a process died before it could.
+    Removes a state that is left because a process died before it could remove it.
     """
     run = open_run(request.key(base_fingerprint), store)
     found = run.result()
@@ -35,7 +35,7 @@ def find_finished(request: Request, base_fingerprint: str, store: Store) -> tupl
 
 
 def runs(store: Store) -> Iterator[Run]:
-    """Every run, newest first; a record that cannot be read is logged and passed over."""
+    """All runs, newest first; a record that cannot be read is logged and skipped."""
     records = [path for path in (store.work / "runs").glob("*/run.json") if path.is_file()]
     for path in sorted(records, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
@@ -47,7 +47,9 @@ def runs(store: Store) -> Iterator[Run]:
 
 
 def results(store: Store) -> list[tuple[Run, Personalized]]:
-    """Every usable result, finished or stopped, newest first; what cannot be read is logged and passed over."""
+    """All usable results with their runs, finished or stopped, newest first; files that cannot be read are logged and
+    skipped.
+    """
     found = []
     for run in runs(store):
         try:
@@ -65,14 +67,17 @@ NAMES = {
     "priors": "the class images",
     "continue_from": "the LoRA to go on from",
 }
+"""{field of `Request.asked`: its description}."""
 
 
 class ResumeError(ValueError):
-    """There is no such run to go on with; the message says what differs from the one that there is."""
+    """There is no run of this request to resume; the message says what differs from an unfinished one of
+    the same name.
+    """
 
 
 def require_resumable(request: Request, base_fingerprint: str, store: Store) -> Run:
-    """The unfinished or finished run of this very request. Raises ResumeError where there is none."""
+    """The unfinished or finished run of this request. Raises ResumeError where there is none."""
     run = open_run(request.key(base_fingerprint), store)
     if run.state.is_file() or run.result():
         return run
@@ -84,7 +89,7 @@ def require_resumable(request: Request, base_fingerprint: str, store: Store) -> 
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What two requests, as `Request.asked` gives them, do not have in common, in words."""
+    """The differences between two requests, as `Request.asked` returns them, in words."""
     for name, value in now.items():
         if name == "settings":
             yield from differences(before[name], value)

@@ -1,4 +1,4 @@
-"""The result of a run: a file, and what it says of itself."""
+"""The result of a run: a model file and the facts in its metadata."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from pathlib import Path
 from ..files.safetensors import CheckpointError, read_metadata
 
 PREFIX = "dreambooth."
+"""The prefix of this package's metadata fields."""
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))}
+"""File names that Windows reserves."""
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+"""Characters that a file name must not have on some system."""
 LONGEST_NAME = 100
+"""Bytes of a result's name, without number and ending."""
 
 
 class FileNameError(ValueError):
-    """A name that is no file name on every system."""
+    """A name that is not a valid file name on every system."""
 
 
 @dataclass(frozen=True)
 class Personalized:
-    """A model that has learned a subject. file: a LoRA (kohya keys) or a whole checkpoint.
+    """A result: a model personalized to a subject. file: a LoRA (kohya's keys) or a whole checkpoint.
 
-    trained_from: fingerprint of the weights that the training began with.
+    trained_from: the fingerprint of the base that it was trained from. steps: optimizer steps trained.
     """
 
     file: Path
@@ -35,18 +39,18 @@ class Personalized:
 
     @property
     def trigger(self) -> str:
-        """ "[V] class", what a prompt says to draw the subject."""
+        """The trigger phrase "[V] class", with which a prompt calls the subject."""
         return f"{self.identifier} {self.class_noun}"
 
     def metadata(self) -> dict[str, str]:
-        """The fields as text, for the header of the file."""
+        """The fields and the trigger phrase as metadata for the file's header."""
         fields = ("method", "identifier", "class_noun", "trained_from", "steps", "seed")
         own = {f"{PREFIX}{name}": str(getattr(self, name)) for name in fields}
         return {**own, f"{PREFIX}trigger": self.trigger}
 
 
 def read_personalized(file: Path) -> Personalized:
-    """What a file of ours says of itself. Raises CheckpointError for any other file."""
+    """The result in a file, from its metadata. Raises CheckpointError for a file that this package did not write."""
     own = {key.removeprefix(PREFIX): value for key, value in read_metadata(file).items() if key.startswith(PREFIX)}
     try:
         return Personalized(
@@ -65,7 +69,7 @@ def read_personalized(file: Path) -> Personalized:
 
 
 def checked_name(name: str) -> str:
-    """`name`, if it can be a file's name on every system. Raises FileNameError otherwise."""
+    """The name, checked to be a valid file name on every system. Raises FileNameError."""
     stem = name.split(".")[0].strip().lower()
     reason = None
     if not name.strip() or name != name.strip() or name.startswith(".") or name.endswith("."):

@@ -1,4 +1,6 @@
-"""A run's `run.json`, read with distrust: it may be torn, of another version, or written by anybody."""
+"""Reading and validation of a run's record, `run.json`, which may be damaged, of another version, or
+written by others.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,13 @@ from ..events import Step
 from ..files.safetensors import CheckpointError
 
 FORMAT = 2
+"""The version of records and keys."""
 LONGEST = 255
-"""Bytes of a file's name, on every system."""
+"""The bytes of a file name that every system allows."""
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A run.json. Raises CheckpointError for one that is torn, of another version or not what a run writes."""
+    """The record in a run.json. Raises CheckpointError for one that is damaged, of another version, or invalid."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
@@ -33,6 +36,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _is_file(entry: Any) -> bool:
+    """Whether a value is an entry of "files": a step and a path."""
     if not isinstance(entry, dict) or not isinstance(entry.get("step"), int):
         return False
     file = entry.get("file")
@@ -40,20 +44,24 @@ def _is_file(entry: Any) -> bool:
 
 
 def _is_step(point: Any) -> bool:
+    """Whether a value is an entry of "losses", with the fields of `Step`."""
     if not isinstance(point, dict) or point.keys() != _POINT:
         return False
     return all(isinstance(value, int | float) or (name == "prior" and value is None) for name, value in point.items())
 
 
 def _is_mapping(value: Any) -> bool:
+    """Whether a value is a JSON object."""
     return isinstance(value, Mapping)
 
 
 def _is_text(value: Any) -> bool:
+    """Whether a value is a string."""
     return isinstance(value, str)
 
 
 def _all_are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """A function: whether a value is a list whose items all satisfy `fits`."""
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
@@ -64,4 +72,4 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "files": _all_are(_is_file),
     "losses": _all_are(_is_step),
 }
-"""{field: whether a value can be its}."""
+"""{field: a function that checks its value}."""

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and the key by which the same run is known again."""
+"""The request of a run, and the key that identifies runs with the same outcome."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .record import FORMAT
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be learned, and how. Checked when made: nothing is written for a bad one.
+    """The inputs and options of a run. They are checked when it is created, before anything is written.
 
-    identifier: [V]. priors: None trains without the prior term. name: of the file. continue_from: a LoRA file to
-    go on from, with its rank and alpha. prediction: what the base answers, where that was said to it. base_file: the
-    user's own file that the base was loaded from, named by its hash in the result; None where the base is a host's
-    model in memory.
+    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA file
+    to continue training, with its rank and alpha. prediction: the base's prediction type, where the user gave it.
+    base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
+    base is a model in the host's memory.
     """
 
     subject: Subject
@@ -44,14 +44,17 @@ class Request:
             require_continuable(self.continue_from, self.options)
 
     def key(self, base_fingerprint: str) -> str:
-        """The run's key on the base with this fingerprint: SHA-256 (hex) of all that decides the trained weights.
+        """The run's key on the base with this fingerprint: the SHA-256 (hex) of all that determines the trained
+        weights.
 
-        A name or a preview is not among it. Raises PriorsError if the priors do not fit the base.
+        Names and previews do not change it. Raises PriorsError if the priors do not match the base.
         """
         return hashlib.sha256(json.dumps(self.asked(base_fingerprint), sort_keys=True).encode()).hexdigest()
 
     def asked(self, base_fingerprint: str) -> dict[str, Any]:
-        """All that decides the trained weights, ready for JSON. Raises PriorsError if the priors do not fit."""
+        """All that determines the trained weights, ready for JSON. Raises PriorsError if the priors do not match the
+        base.
+        """
         subject = self.subject
         if self.priors is not None:
             self.priors.require_match(base_fingerprint, subject.class_noun, subject.width, subject.height)
@@ -67,7 +70,7 @@ class Request:
         }
 
     def record(self, base_fingerprint: str) -> dict[str, Any]:
-        """What the run's record says of it, ready for JSON."""
+        """The fields of the run's record that follow from the request, ready for JSON."""
         noun = self.subject.class_noun
         return {
             "name": self.name,

@@ -1,4 +1,4 @@
-"""A run's folder and record: `runs/<key>` keeps `run.json` and the samples, and a finished run is found there."""
+"""A run on disk: the folder `runs/<key>` with its record `run.json`, its sample images and its resumable state."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .sample_pictures import SamplePictures
 from .store import Store
 
 DONE = ("finished", "kept")
+"""The statuses of a run whose newest file is its result."""
 
 
 class RunInUse(RuntimeError):
@@ -27,7 +28,7 @@ class RunInUse(RuntimeError):
 
 @dataclass
 class Run:
-    """One run's folder and what is written in its `run.json`."""
+    """One run's folder and record. key: see `Request.key`. record: the contents of `run.json`."""
 
     key: str
     store: Store
@@ -35,24 +36,25 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """`runs/<key>` under the store's own folder."""
+        """`runs/` and the key's first 24 digits, in the store's work folder."""
         return self.store.work / "runs" / self.key[:24]
 
     @property
     def state(self) -> Path:
-        """Where the state of an unfinished run lies."""
+        """The file of an unfinished run's resumable state."""
         return self.folder / "state.safetensors"
 
     @property
     def samples(self) -> SamplePictures:
-        """The sample pictures that were drawn while this run trained."""
+        """The sample images of this run."""
         return SamplePictures(self.folder / "samples")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Only one process trains a run. Raises RunInUse where another does; a dead one's lock is free.
+        """A context in which this process holds the run's lock. Raises RunInUse where another process does.
 
-        What a dead one was writing is removed, and the record is read again: another may have gone on until now.
+        The lock of a process that died is free. Its temporary files are removed, and the record is read again, because
+        another process may have continued the run meanwhile.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
@@ -71,17 +73,17 @@ class Run:
             lock.release()
 
     def write(self, **changes: Any) -> None:
-        """Change the record and write it, whole."""
+        """Change fields of the record, and write it atomically."""
         self.record.update(changes)
         write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
 
     def add_file(self, result: Personalized) -> None:
-        """Note a file of this run."""
+        """Add a file of this run to its record."""
         entry = {"step": result.steps, "file": relative(result.file, self.store)}
         self.write(files=[*self.record.get("files", []), entry])
 
     def finish(self, status: str, curve: Sequence[Step], seconds: Mapping[str, float]) -> None:
-        """Note how it ended. seconds: by phase."""
+        """Record the end of the run. curve: its losses, one or more. seconds: {phase: its duration}."""
         self.write(
             status=status,
             seconds={name: round(value, 3) for name, value in seconds.items()},
@@ -90,29 +92,30 @@ class Run:
         )
 
     def losses(self) -> list[Step]:
-        """The loss curve as it was written."""
+        """The loss curve in the record; empty before the run has ended."""
         return [Step(**point) for point in self.record.get("losses", [])]
 
     def result(self) -> Personalized | None:
-        """The finished result, if this run has one and its file is still there."""
+        """The result, if this run is finished or kept and the file still exists."""
         return self.file() if self.record.get("status") in DONE else None
 
     def keep(self) -> None:
-        """The user is content with what the stopped run has trained: that is its result."""
+        """Declare a stopped run's file its result, and remove its state."""
         self.write(status="kept")
         self.state.unlink(missing_ok=True)
 
     def file(self) -> Personalized | None:
-        """The newest file of this run, finished or not, if it is still in the host's folders."""
+        """The newest file of this run, finished or not, if it still exists in the host's folders."""
         files = self.record.get("files")
         return self._read(files[-1]) if files else None
 
     def file_of(self, step: int) -> Personalized | None:
-        """The file that holds what `step` steps have trained, if it is still in the host's folders."""
+        """The file with the weights after `step` steps, if it still exists in the host's folders."""
         entries = [entry for entry in self.record.get("files", []) if entry["step"] == step]
         return self._read(entries[-1]) if entries else None
 
     def _read(self, entry: Mapping[str, Any]) -> Personalized | None:
+        """The result of a record's entry; None where its file does not exist or lies outside the host's folders."""
         file = (self.store.work.parent / entry["file"]).resolve()
         if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
             return None
@@ -120,7 +123,7 @@ class Run:
 
 
 def open_run(key: str, store: Store) -> Run:
-    """The run with this key, with its record if it has been begun before."""
+    """The run with this key, with its record where it has one. Raises CheckpointError."""
     run = Run(key, store)
     record = run.folder / "run.json"
     if record.is_file():

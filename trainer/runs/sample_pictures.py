@@ -1,4 +1,4 @@
-"""The sample pictures of a run, on disk: `samples/step_<n>_<i>.png` in its folder."""
+"""A run's sample images on disk: `samples/step_<step>_<index>.png` in its folder."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SamplePictures:
-    """`folder`: where they lie; it need not be there."""
+    """The sample images in `folder`, which need not exist."""
 
     folder: Path
 
     def keep(self, sample: Sample) -> None:
-        """Write a sample's pictures."""
+        """Write the images of one sample."""
         for index, image in enumerate(sample.images):
             write_picture(image, self.folder / f"step_{sample.step:06d}_{index}.png")
 
     def all(self) -> Tensor:
-        """By step, [B, 3, H, W] in 0..1; B may be 0. None that is torn or of another size than the newest."""
+        """All images by step, [B, 3, H, W] in 0..1; B may be 0. Damaged ones and those of another size than the newest
+        are left out.
+        """
         newest_first = list(self._newest_first())
         same = [picture for picture in reversed(newest_first) if picture.shape == newest_first[0].shape]
         return torch.stack(same) if same else torch.zeros(0, 3, 8, 8)
 
     def newest(self) -> Tensor | None:
-        """The newest picture that can be read, [3, H, W] in 0..1."""
+        """The newest readable image, [3, H, W] in 0..1; None without any."""
         return next(self._newest_first(), None)
 
     def _newest_first(self) -> Iterator[Tensor]:
+        """The readable images, newest first; an unreadable one is logged."""
         for file in sorted(self.folder.glob("step_*.png"), reverse=True):
             try:
                 with Image.open(file) as picture:

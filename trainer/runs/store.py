@@ -1,4 +1,4 @@
-"""The folders that results go into, and what is kept of the bases that they came from."""
+"""The folders for results, and the base models that are kept there for later conversions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from ..files.safetensors import write_tensors
 from ..model.source import CheckpointFile, Source, contents_of
 
 LOCK = ".dreambooth.lock"
+"""The name of the lock file under which result files are named and written."""
 NUMBERED = r".+_\d{5}\.safetensors"
-"""What `numbered` calls a file."""
+"""The pattern of file names that `numbered` gives."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """Where results go. loras, checkpoints: the host's folders; work: our own, for runs and bases."""
+    """The folders for results. loras, checkpoints: the host's folders; work: this package's own folder, for runs and
+    bases.
+    """
 
     loras: Path
     checkpoints: Path
@@ -31,46 +34,52 @@ class Store:
 
     @contextmanager
     def new_file(self, method: str, name: str) -> Iterator[Path]:
-        """A file name that nothing has yet, in the folder where the host looks for it.
+        """A context with a path for a new result, in the host's folder for the method, under a name that is not in use.
 
-        Within the context no other process of ours is given the same one, and what dead ones were writing is removed.
+        Within the context no other process of this package gets the same path. Temporary files of processes that died
+        are removed.
         """
         folder = self.loras if method == "lora" else self.checkpoints
         for place in (self.work, folder):
             place.mkdir(parents=True, exist_ok=True)
-        # Two hosts may share the folder of results and not ours, or the other way round.
+        # Two hosts may share the folder of results and not the work folder, or the other way round.
         with FileLock(self.work / LOCK), FileLock(folder / LOCK):
             remove_parts(folder, NUMBERED)
             remove_parts(self.kept_base("").parent)
             yield numbered(folder, name)
 
     def kept_base(self, fingerprint: str) -> Path:
-        """Where the weights that full results were trained from are kept."""
+        """The path where the base with this fingerprint is kept, if full fine-tuning started from it."""
         return self.work / "bases" / f"{fingerprint[:24]}.safetensors"
 
     def keep_shapes(self, source: Source, fingerprint: str) -> None:
-        """Keep the names and shapes of a base's tensors: a LoRA's layers are named after them."""
+        """Keep the names and shapes of a base's tensors, from which a LoRA's layer names are derived later."""
         kept = self._shapes_file(fingerprint)
         if not kept.is_file():
             write_json(dict(source.shapes), kept)
 
     def kept_shapes(self, fingerprint: str) -> dict[str, tuple[int, ...]] | None:
-        """Names and shapes of a base's tensors, or None where nothing was trained from it here."""
+        """The names and shapes of a base's tensors; None where they are not kept."""
         kept = self._shapes_file(fingerprint)
         if not kept.is_file():
             return None
         return {key: tuple(shape) for key, shape in json.loads(kept.read_text(encoding="utf-8")).items()}
 
     def _shapes_file(self, fingerprint: str) -> Path:
+        """The path of a base's names and shapes."""
         return self.kept_base(fingerprint).with_suffix(".json")
 
     def keep_base(self, source: Source, fingerprint: str) -> Path:
-        """Keep the weights that a full result was trained from: its patch is the difference."""
+        """Keep the weights that a full result was trained from, so that their difference can be computed; returns their
+        path.
+
+        A checkpoint file is linked where possible, other sources are written in the original layout.
+        """
         kept = self.kept_base(fingerprint)
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(source, CheckpointFile):
-                # A link shares the user's own file, whose mode and contents are not touched.
+                # A hard link shares the user's file, whose mode and contents are not changed.
                 part = kept.with_name(f".{kept.name}.{os.getpid():08d}.part")
                 part.unlink(missing_ok=True)
                 _link_or_copy(source.path, part)
@@ -81,8 +90,9 @@ class Store:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
+    """Create `target` as a hard link to `source`, or as a copy where links are not possible."""
     try:
-        # Of a symbolic link, its file: the link may lead nowhere from another folder, or some day.
+        # A symbolic link is resolved, because it may be relative, or broken later.
         os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)

@@ -69,7 +69,7 @@ class Training:
             self.base.denoiser.enable_gradient_checkpointing()
 
     def step(self, index: int) -> Losses:
-        """Do the optimizer step of this index, 0 or more; returns its losses, detached and still on the device."""
+        """Do the optimizer step of this index, 0 or more; returns its losses, still on the device."""
         self.processes.order("step", index=index)
         self.whole = self.fused is None
         losses = self.processes.attempt(lambda: self._gradients(index))
