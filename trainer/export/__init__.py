@@ -1,1 +1,1 @@
-"""What was trained, as files that other tools read."""
+"""Export of trained weights to the file formats of other programs, and conversion between these."""

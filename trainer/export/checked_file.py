@@ -1,4 +1,4 @@
-"""Files that are looked at again before they get their name: a bad one is never left behind."""
+"""Verified writing of .safetensors files: a file is read again before it gets its name, so a bad one is never left."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from ..files.safetensors import CheckpointError, Shapes, read_shapes
 
 BLANK = "0" * 64
 HASHES = {"modelspec.hash_sha256": f"0x{BLANK}", "sshs_model_hash": BLANK}
-"""Both are SHA-256 over all that follows the header: the modelspec's, and the one that A1111 and kohya read."""
+"""Metadata fields for the SHA-256 of everything after the header, blank until it is known: the modelspec's, and the one
+that A1111 and kohya's scripts read.
+"""
 LENGTH = 8
-"""Bytes of a .safetensors file that say how long its header is."""
+"""The number of bytes at a .safetensors file's start that hold the header's length."""
 
 Check = Callable[[Shapes, str], None]
-"""Raises CheckpointError for a file with these tensors, by this name."""
+"""A function (shapes, file name) that raises CheckpointError for a file with these tensors."""
 
 
 def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str], check: Check) -> Path:
-    """Write a .safetensors file with its hash in the header, read its own header again, and let `check` judge it.
+    """Write a .safetensors file with its hash in the header, read the header again, and let `check` verify it.
 
-    Raises what `check` raises; then there is no file.
+    Raises what `check` raises, and CheckpointError for missing tensors; then no file is left.
     """
 
     def write(part: Path) -> None:
@@ -40,7 +42,7 @@ def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
 
 
 def require_same(shapes: Shapes, name: str, wanted: Shapes) -> None:
-    """Raises CheckpointError, listing the keys, unless a file has all that is wanted, in its shape, and no more."""
+    """Raises CheckpointError, listing the keys, unless a file has exactly the wanted tensors, in their shapes."""
     faults = {
         "missing": sorted(wanted.keys() - shapes.keys()),
         "of no module": sorted(shapes.keys() - wanted.keys()),
@@ -51,6 +53,7 @@ def require_same(shapes: Shapes, name: str, wanted: Shapes) -> None:
 
 
 def _put_hash(file: Path) -> None:
+    """Replace the blank hashes in a file's header by the SHA-256 of everything after the header."""
     with file.open("r+b") as stream:
         header = stream.read(int.from_bytes(stream.read(LENGTH), "little"))
         digest = hashlib.sha256()

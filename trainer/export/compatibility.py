@@ -1,4 +1,4 @@
-"""Whether a file fits a base: looked up in the headers, before anything is loaded."""
+"""Compatibility of a model file with a base, determined from the headers without loading weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from .conversion import Layout
 
 @dataclass(frozen=True)
 class Compatibility:
-    """matched: layers (of a LoRA) or tensors (of a checkpoint). same_base: None where the file does not say."""
+    """How a file matches a base. matched: number of layers (of a LoRA) or tensors (of a checkpoint) that match; the
+    lists hold the others.
+
+    same_base: whether the file was trained from this very base; None where its metadata do not tell.
+    """
 
     kind: Literal["lora", "checkpoint"]
     matched: int
@@ -29,18 +33,18 @@ class Compatibility:
 
     @property
     def fits(self) -> bool:
-        """Whether every key has its place and shape."""
+        """Whether every key belongs to the base and has its shape."""
         return self.matched > 0 and not (self.unmatched or self.missing or self.misshapen)
 
     def record(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
+        """All fields and `fits`, ready for JSON."""
         return {"fits": self.fits, **asdict(self)}
 
 
 def check_applies(file: Path, base: Path | Source) -> Compatibility:
-    """What of `file`, a LoRA or a checkpoint, has a place in `base`.
+    """The compatibility of `file`, a LoRA or a checkpoint, with `base`.
 
-    Raises CheckpointError for what is neither, and for adapters that are no plain LoRA.
+    Raises CheckpointError for a file that is neither, and for adapters other than plain LoRAs.
     """
     shapes, layers = read_shapes(file), layers_in(base)
     same = same_base(file, base)
@@ -55,7 +59,9 @@ def check_applies(file: Path, base: Path | Source) -> Compatibility:
 
 
 def same_base(file: Path, base: Path | Source) -> bool | None:
-    """Whether `file` was trained from `base`, by our fingerprint or kohya's hash; None where it says neither."""
+    """Whether `file` was trained from `base`, by this package's fingerprint or kohya's hash; None where its metadata
+    hold neither.
+    """
     said = read_metadata(file)
     if trained_from := said.get(f"{PREFIX}trained_from"):
         return trained_from == fingerprint_of(base)
@@ -66,7 +72,9 @@ def same_base(file: Path, base: Path | Source) -> bool | None:
 
 
 def require_lora_of(layers: Layers, layout: Layout, shapes: Shapes, name: str) -> None:
-    """Raises CheckpointError, listing the keys, unless a file with these tensors is a LoRA of a base, so named."""
+    """Raises CheckpointError, listing the keys, unless a file with these tensors is a LoRA for these layers in this
+    layout.
+    """
     diffusers = layout == "diffusers"
     names, style = (layers.diffusers_names, diffusers_style) if diffusers else (layers.kohya_names, kohya_style)
     sort_keys(shapes, names, layers.places, style).require_good(name)

@@ -1,4 +1,4 @@
-"""What a conversion is asked, and what it gives."""
+"""The request and the result of a conversion between file layouts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 
 LORA_LAYOUTS = ("kohya", "diffusers", "difference")
+"""The layouts that are LoRA files."""
 
 
 Dtype = Literal["fp16", "bf16", "fp32"]
@@ -28,18 +29,20 @@ DTYPES: tuple[str, ...] = get_args(Dtype)
 
 
 TORCH = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+"""{dtype's name: torch's dtype}."""
 
 
 class ConversionError(ValueError):
-    """A conversion that cannot be done; the message says what is missing."""
+    """A conversion that is not possible; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """path: the file, or the diffusers folder. error: how near a "difference" comes.
+    """The result of a conversion. path: the file, or the diffusers folder. error: the approximation error of a
+    "difference".
 
-    same_base: whether the source was trained from the base that it was converted with; None where it does not say, or
-    where no base was given.
+    same_base: whether the source was trained from the base that it was converted with; None where the source does not
+    tell or no base was given.
     """
 
     path: Path
@@ -48,7 +51,7 @@ class Converted:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What speaks against the result, each one sentence."""
+        """Reasons against using the result, each one sentence."""
         if self.same_base is not False:
             return ()
         return ("the source says that it was trained from another base, where it will look different",)
@@ -56,11 +59,12 @@ class Converted:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """source: a LoRA or a checkpoint. target: the file or folder to write, which must not exist.
+    """The request of a conversion. source: a LoRA or a checkpoint. target: the file or folder to write, which must not
+    exist.
 
-    base: what the source was trained from, in any form. layers: of the base, where only they are known.
-    rank: of a "difference". strength: of a LoRA that is merged into the base. prediction: of the base, where it does
-    not say.
+    base: the model that the source was trained from, in any form. layers: the base's layers, where only these are
+    known. rank: of the LoRA that a "difference" makes. strength: of a LoRA that is merged into the base. prediction:
+    the base's prediction type, where its files do not tell. Raises ConversionError.
     """
 
     source: Path
@@ -81,5 +85,5 @@ class Conversion:
 
     @property
     def numbers(self) -> torch.dtype:
-        """The dtype of the written weights."""
+        """The torch dtype of the written weights."""
         return TORCH[self.dtype]

@@ -1,4 +1,4 @@
-"""One layout into another: LoRAs of anybody's, and whole checkpoints."""
+"""Conversion between file layouts, for LoRAs of any program and for whole checkpoints."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
 
 
 def converted_metadata(wanted: Conversion, method: str, layers: Layers) -> dict[str, str]:
-    """What holds in every layout. method: "lora" or "full", of the result. layers: of the base.
+    """The metadata of a converted file that do not depend on its layout. method: of the result, "lora" or "full".
+    layers: of the base.
 
-    Files of other tools seldom name their architecture: the base's family does.
+    The architecture comes from the base's family where the source does not name it, as other programs' files seldom do.
     """
     source, base = _said_by(wanted.source), {} if wanted.base is None else _said_by(wanted.base)
     known = {f"{SPEC}sai_model_spec": VERSION, f"{SPEC}title": wanted.target.stem}
@@ -47,22 +48,24 @@ def converted_metadata(wanted: Conversion, method: str, layers: Layers) -> dict[
 
 
 def _said_by(model: Path | Source) -> dict[str, str]:
+    """The metadata of a model's file; empty for a model in another form."""
     path = model.path if isinstance(model, CheckpointFile) else model
     return read_metadata(path) if isinstance(path, Path) and path.is_file() else {}
 
 
 def _architecture(layers: Layers, prediction: str | None) -> str:
+    """The architecture in the modelspec specification; "" where it depends on a prediction type that is not known."""
     try:
         return layers.family.architecture_of(layers.family.prediction_type(layers.source, prediction))
     except CheckpointError:
-        # What the denoiser answers does not show, and no layer depends on it: the file just does not name its base.
+        # The prediction type is not known, and no layer depends on it: the file then does not name its architecture.
         return ""
 
 
 def convert(wanted: Conversion) -> Converted:
-    """Write `source` in another layout, look at the written file, and give its path.
+    """Write `source` in another layout, verify the written file, and return its path.
 
-    Raises ConversionError where something is missing, CheckpointError for files that do not fit each other.
+    Raises ConversionError where something is missing, CheckpointError for files that do not match each other.
     """
     if wanted.source.is_file() and is_adapter(read_shapes(wanted.source)):
         return _from_lora(wanted)
@@ -72,7 +75,7 @@ def convert(wanted: Conversion) -> Converted:
 def write_lora(
     lora: LoraWeights, layers: Layers, layout: Layout, path: Path, metadata: dict[str, str], dtype: torch.dtype
 ) -> Path:
-    """A LoRA as kohya's or diffusers' file, checked against the layers of its base."""
+    """Write a LoRA file in kohya's or diffusers' layout, verified against the layers of its base; returns its path."""
     written = diffusers_tensors if layout == "diffusers" else kohya_tensors
     architecture = metadata.get(f"{SPEC}architecture", "")
     said = {**metadata, **layout_metadata(layers.family, layout, lora, architecture)}
@@ -81,6 +84,7 @@ def write_lora(
 
 
 def _from_lora(wanted: Conversion) -> Converted:
+    """Convert a LoRA."""
     if wanted.layout == "difference":
         raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
     layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
@@ -92,6 +96,7 @@ def _from_lora(wanted: Conversion) -> Converted:
 
 
 def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path:
+    """Write a LoRA as a LoRA file, or merged into its base as a checkpoint or a diffusers folder; returns the path."""
     if wanted.layout in LORA_LAYOUTS:
         said = converted_metadata(wanted, "lora", layers)
         return write_lora(lora, layers, wanted.layout, wanted.target, said, wanted.numbers)
@@ -104,6 +109,7 @@ def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path
 
 
 def _from_checkpoint(wanted: Conversion) -> Converted:
+    """Convert a whole checkpoint."""
     trained = layers_in(wanted.source)
     if wanted.layout == "diffusers folder":
         return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction), trained))
@@ -129,6 +135,7 @@ def _from_checkpoint(wanted: Conversion) -> Converted:
 
 
 def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
+    """Write a base as a diffusers folder; returns its path."""
     said = {
         **converted_metadata(wanted, "full", layers),
         **layout_metadata(type(base), wanted.layout, None, base.architecture),
@@ -137,6 +144,7 @@ def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
 
 
 def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers) -> Path:
+    """Write tensors as a whole checkpoint in the original layout, with its marker tensors; returns the path."""
     source, marks = (
         converted_metadata(wanted, "full", layers),
         layers.family.marker_tensors(layers.source, wanted.prediction),
@@ -149,6 +157,7 @@ def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers) -> 
 
 
 def _needs_base(wanted: Conversion, why: str) -> ConversionError:
+    """The error for a conversion that needs the base. why: the reason, for the message."""
     return ConversionError(
         f"{wanted.source.name!r} as {wanted.layout!r} needs the base that it was trained from: {why}. Give the base."
     )

@@ -1,4 +1,4 @@
-"""A full result as W_trained − W_base, in float32."""
+"""The weight difference of a full fine-tuning, W_trained − W_base, in float32."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..runs.personalized import Personalized
 
 
 def difference(result: Personalized, base: Path) -> dict[str, dict[str, Tensor]]:
-    """{component: {ComfyUI's name of a weight: W_trained − W_base}}, unchanged weights left out.
+    """{component: {ComfyUI's name of a weight: W_trained − W_base}} in float32, without unchanged weights.
 
-    base: the weights that the result was trained from. Raises CheckpointError where they are gone.
+    base: the file of weights that the result was trained from. Raises CheckpointError where it no longer exists.
     """
     if not base.is_file():
         raise CheckpointError(
@@ -36,7 +36,7 @@ def difference(result: Personalized, base: Path) -> dict[str, dict[str, Tensor]]
 
 
 def _named(family: type[Base], component: str, table: KeyTable, source: CheckpointFile) -> dict[str, Tensor]:
-    """A component's weights by ComfyUI's names."""
+    """{ComfyUI's name: weight} of a component."""
     tensors, prefix = source.tensors(table.prefix), family.comfyui[component]
     if component == "denoiser":
         return {prefix + key.removeprefix(table.prefix): tensor for key, tensor in tensors.items()}
@@ -44,5 +44,6 @@ def _named(family: type[Base], component: str, table: KeyTable, source: Checkpoi
 
 
 def _changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, Tensor]:
+    """{name: after − before} in float32 of the weights that differ."""
     changes = {name: after[name].float() - before[name].float() for name in before.keys() & after.keys()}
     return {name: change for name, change in changes.items() if torch.count_nonzero(change)}

@@ -1,4 +1,4 @@
-"""A whole base as a diffusers folder, which `DiffusionPipeline.from_pretrained` loads."""
+"""Writing a whole base as a diffusers folder, which `DiffusionPipeline.from_pretrained` loads."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from ..model.keys import text_encoder_name
 from .checked_file import require_same, write_checked
 
 NONE: Mapping[str, str] = {}
+"""No metadata."""
 
 
 def write_diffusers_folder(
     base: Base, path: Path, dtype: torch.dtype = torch.float16, metadata: Mapping[str, str] = NONE
 ) -> Path:
-    """unet, vae, text encoders, tokenizers and scheduler of a live base without adapters; returns `path`.
+    """Write the UNet, VAE, text encoders, tokenizers and scheduler of a base without adapters; returns `path`.
 
-    metadata goes into the header of the denoiser's weights. Raises FileExistsError if `path` exists,
-    CheckpointError for a family without a pipeline, or if a written file is not as its module.
+    metadata: for the header of the denoiser's weights. Raises FileExistsError if `path` exists, CheckpointError for a
+    family without a pipeline or if a written file does not match its module, ValueError for a weight that is not
+    finite.
     """
     if not base.pipeline:
         raise CheckpointError(f"{base.source.name!r} is a {base.family}, which no pipeline of diffusers is known for.")
@@ -36,7 +38,10 @@ def write_diffusers_folder(
 
 
 def whole_folder(path: Path, fill: Callable[[Path], None]) -> Path:
-    """Let `fill` fill a temporary folder beside `path`, then rename it. Raises FileExistsError if `path` exists."""
+    """Write a folder atomically: `fill` fills a temporary folder beside `path`, which is then renamed.
+
+    Raises FileExistsError if `path` exists.
+    """
     if path.exists():
         raise FileExistsError(f"{path} exists: name a new folder")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +56,7 @@ def whole_folder(path: Path, fill: Callable[[Path], None]) -> Path:
 
 
 def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, str]) -> None:
+    """Write all components and model_index.json into `folder`."""
     modules: dict[str, Any] = {**base.components()}
     index: dict[str, Any] = {"_class_name": base.pipeline}
     for component, module in modules.items():
@@ -71,19 +77,20 @@ def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, s
 
 
 def text_encoder_weights(family: type[Base], component: str, module: nn.Module) -> dict[str, Tensor]:
-    """A text encoder's weights under transformers 4's names, which version 5 reads too."""
+    """{transformers 4's name: weight} of a text encoder; transformers 5 reads these names too."""
     weights = {text_encoder_name(name): tensor for name, tensor in module.state_dict().items()}
     return {family.shared_name(component, name): tensor for name, tensor in weights.items()}
 
 
 def text_encoder_config(module: nn.Module, dtype: torch.dtype) -> dict[str, Any]:
-    """What config.json says beside weights in `dtype`."""
+    """The contents of a text encoder's config.json, for weights in `dtype`."""
     config: Any = module.config
     said = {"architectures": [type(module).__name__], "torch_dtype": str(dtype).removeprefix("torch.")}
     return {**config.to_dict(), **said}
 
 
 def _write_text_encoder(base: Base, component: str, folder: Path, dtype: torch.dtype) -> None:
+    """Write a text encoder's configuration and weights."""
     module = base.text_encoders[component]
     write_json(text_encoder_config(module, dtype), _folder(folder) / "config.json")
     _write_weights(text_encoder_weights(type(base), component, module), folder / "model.safetensors", dtype)
@@ -92,11 +99,13 @@ def _write_text_encoder(base: Base, component: str, folder: Path, dtype: torch.d
 def _write_weights(
     weights: dict[str, Tensor], file: Path, dtype: torch.dtype, metadata: Mapping[str, str] = NONE
 ) -> None:
+    """Write a component's weights in `dtype`, verified. Raises ValueError where a value is not finite."""
     wanted: Shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
     tensors = {key: finite(tensor, key) for key, tensor in to_dtype(weights, dtype).items()}
     write_checked(tensors, file, metadata, lambda shapes, name: require_same(shapes, name, wanted))
 
 
 def _folder(path: Path) -> Path:
+    """The folder, created if it does not exist."""
     path.mkdir(parents=True, exist_ok=True)
     return path

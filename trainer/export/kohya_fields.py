@@ -1,4 +1,4 @@
-"""kohya's `ss_` fields: what sd-scripts write and the WebUI shows."""
+"""kohya's `ss_` metadata fields, which its sd-scripts write and the WebUI shows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from ..options import TrainOptions
 from .run_info import RunInfo
 
 OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW", "adafactor": "Adafactor"}
+"""{optimizer: its name in kohya's fields}."""
 
 
 def kohya_fields(said: RunInfo, base: Base) -> dict[str, str]:
-    """What holds in every layout: the base, the settings, the dataset."""
+    """The `ss_` fields that do not depend on the file's layout: base, settings and dataset."""
     return {**_training(said, base), **_dataset(said)}
 
 
 def _training(said: RunInfo, base: Base) -> dict[str, str]:
+    """The fields on the base and the training."""
     v, version = base.prediction == "v_prediction", base.kohya_version
     fields: dict[str, Any] = {
         "output_name": said.name,
@@ -34,6 +36,7 @@ def _training(said: RunInfo, base: Base) -> dict[str, str]:
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
+    """The fields on the options, without their prefix."""
     rate = options.text_encoder_learning_rate or options.learning_rate
     return {
         "learning_rate": options.learning_rate,
@@ -56,12 +59,14 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
 
 
 def _base_file(file: Path | None) -> dict[str, str]:
+    """The fields on the base's file, without their prefix; none where there is no file."""
     if file is None or not file.is_file():
         return {}
     return {"sd_model_name": file.name, "new_sd_model_hash": file_sha256(file), "sd_model_hash": short_hash(file)}
 
 
 def _dataset(said: RunInfo) -> dict[str, str]:
+    """The fields on photos and class images."""
     subject, photos = said.subject, len(said.subject.photos)
     folder = {subject.class_noun: {"n_repeats": 1, "img_count": photos}}
     size = {"resolution": [subject.width, subject.height], "count": photos}

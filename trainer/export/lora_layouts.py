@@ -1,7 +1,8 @@
-"""A LoRA under diffusers' names: `unet.<layer>.lora_A.weight`, as `load_lora_weights` reads them.
+"""LoRA file layouts: the tensors of a LoRA under kohya's keys, and under diffusers' keys.
 
-The layout has no alpha, and diffusers 0.31 takes it as the commonest rank: so alpha / rank is folded into the
-weights, and all layers get one rank.
+diffusers' keys are `unet.<layer>.lora_A.weight`, which `load_lora_weights` reads. That layout has no alpha, and
+diffusers 0.31 assumes it to be the most common rank: so alpha / rank is multiplied into the weights, and all layers get
+the same rank.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ..model.layers import Layers
 
 
 def diffusers_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """{diffusers' key: tensor}. Raises ValueError where `dtype` cannot hold a value."""
+    """{diffusers' key: tensor} of a LoRA. Raises ValueError where `dtype` cannot represent a value."""
     rank = max(ranks(lora), default=0)
     tensors: dict[str, Tensor] = {}
     for component, layer, weights in all_layers(lora):
@@ -26,9 +27,8 @@ def diffusers_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = to
 
 
 def kohya_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """{kohya's key: tensor}; alphas in float32.
-
-    Raises ValueError where `dtype` cannot hold a value.
+    """{kohya's key: tensor} of a LoRA, with alphas in float32. Raises ValueError where `dtype` cannot represent a
+    value.
     """
     tensors: dict[str, Tensor] = {}
     for component, layer, weights in all_layers(lora):

@@ -1,4 +1,4 @@
-"""A full result as a small LoRA: the truncated singular value decomposition of W_trained − W_base."""
+"""LoRA extraction from a full fine-tuning: the truncated singular value decomposition of W_trained − W_base."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from ..model.source import Source
 
 @dataclass
 class LowRankError:
-    """How much of the change a LoRA of `rank` holds. Errors are ‖change − LoRA‖ / ‖change‖, Frobenius norms.
+    """The approximation error of a LoRA of `rank`: ‖change − LoRA‖ / ‖change‖, in Frobenius norms.
 
-    left_out: the share of ‖change‖² in norms, biases and token embeddings, which no LoRA can hold.
+    error: over all layers. worst_layer, worst_error: the layer with the greatest error. left_out: the share of
+    ‖change‖² that is in weights which no LoRA can change: norms, biases and token embeddings. left_out_weights: their
+    names.
     """
 
     rank: int
@@ -40,9 +42,9 @@ class LowRankError:
 def low_rank(
     trained: Source, base: Source, layers: Layers, rank: int, dtype: torch.dtype = torch.float16
 ) -> tuple[LoraWeights, LowRankError]:
-    """The nearest LoRA of a rank to the change from one checkpoint to another, and how near that is.
+    """The LoRA of this rank that best approximates the change from `base` to `trained`, and its error.
 
-    layers: of the base. Layers that did not change get none. `dtype` is that of the halves, in the error too.
+    layers: of the base. Unchanged layers get no LoRA. dtype: of the LoRA's matrices; the error includes its rounding.
     """
     found: dict[str, dict[str, LoraLayer]] = {}
     report, held, missed, left = LowRankError(rank), 0.0, 0.0, 0.0
@@ -65,10 +67,12 @@ def low_rank(
 
 
 def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> LoraLayer:
-    """The LoRA of a rank nearest to a change [out, in] or [out, in, k, k] (Eckart and Young, 1936), alpha = rank.
+    """The LoRA of this rank that best approximates a change [out, in] or [out, in, k, k] (Eckart and Young, 1936), with
+    alpha = rank.
 
-    Singular vectors are the eigenvectors of the smaller Gram matrix, in float64: far quicker than a whole
-    decomposition, and as near. The singular values are shared by both halves, so that fp16 holds small ones.
+    The singular vectors are eigenvectors of the smaller Gram matrix, in float64, which is much faster than a full
+    singular value decomposition and as accurate. Both matrices get the square roots of the singular values, so that
+    fp16 can represent small ones.
     """
     flat = change.flatten(1).double()
     wide = flat if flat.shape[0] <= flat.shape[1] else flat.T
@@ -85,6 +89,7 @@ def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> 
 
 
 def _changes(trained: Source, base: Source, layers: Layers) -> Iterator[tuple[str, str, Tensor]]:
+    """(component, our name of a weight, W_trained − W_base in float32) of every weight that differs."""
     for component in layers.family.kohya:
         before, after = (Components(source, layers.tables)[component] for source in (base, trained))
         for name in sorted(before.keys() & after.keys()):

@@ -1,4 +1,4 @@
-"""A LoRA put into the weights of its base: one complete checkpoint."""
+"""Merging of a LoRA into the weights of its base."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from .original import original_tensors
 def merged_tensors(
     layers: Layers, lora: LoraWeights, strength: float = 1.0, dtype: torch.dtype = torch.float16
 ) -> Contents:
-    """{original key: tensor} of the base with W + strength·(alpha/rank)·up·down in it."""
+    """{original key: tensor} of the base's checkpoint with W + strength·(alpha/rank)·up·down in the LoRA's layers, in
+    `dtype`.
+    """
     replaced: dict[str, dict[str, Tensor]] = {}
     for component, changes in lora.items():
         weights = Components(layers.source, layers.tables)[component]
         for layer, change in changes.items():
             weight = weights[f"{layer}.weight"]
             merged = weight.float() + strength * change.change().reshape(weight.shape)
-            # At once: all of SDXL in float32 is 13 GB.
+            # Cast right away: all of SDXL in float32 is 13 GB.
             weights[f"{layer}.weight"] = merged.to(dtype)
         replaced[component] = weights
     return original_tensors(layers, replaced, dtype)
@@ -31,7 +33,7 @@ def merged_tensors(
 
 @torch.no_grad()
 def merge_into(base: Base, lora: LoraWeights, strength: float = 1.0) -> Base:
-    """The same in a live base, whose weights it changes; returns it."""
+    """Merge a LoRA into a base in memory, in place; returns the base."""
     for component, changes in lora.items():
         modules: dict[str, nn.Module] = {
             text_encoder_name(name): module for name, module in base.components()[component].named_modules()

@@ -1,6 +1,7 @@
-"""What a file says of itself: the modelspec specification's fields, kohya's `ss_` fields, and ours.
+"""The metadata in a result's header: the modelspec specification's fields, kohya's `ss_` fields, and this package's
+own.
 
-Nothing here names a folder or a user of the machine.
+No field names a folder or a user of the machine.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from .run_info import RunInfo
 
 STABILITY = "https://github.com/Stability-AI/generative-models"
 RUN = f"{PREFIX}run"
-"""The key of the run that wrote this very file."""
+"""The metadata field with the key of the run that wrote the file."""
 ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)
+"""The prefixes of metadata fields that are true of one file only, and are not copied to a converted one."""
 
 
 def run_metadata(said: RunInfo, base: Base) -> dict[str, str]:
-    """What holds in every layout."""
+    """The metadata of a result that do not depend on the file's layout."""
     ours = {
         "settings": json.dumps(said.options.settings, ensure_ascii=False),
         "photos": str(len(said.subject.photos)),
@@ -37,7 +39,7 @@ def run_metadata(said: RunInfo, base: Base) -> dict[str, str]:
 def layout_metadata(
     family: type[Family], layout: Layout, lora: LoraWeights | None, architecture: str = ""
 ) -> dict[str, str]:
-    """What depends on how the file is written. architecture: the base's; where it is not known, nothing is said."""
+    """The metadata that depend on the file's layout. architecture: the base's; no field for it where it is ""."""
     named = {f"{SPEC}architecture": architecture.removesuffix("/lora") + ("/lora" if lora else "")}
     named = named if architecture else {}
     if lora is None:
@@ -54,9 +56,10 @@ def layout_metadata(
 
 
 def carried(metadata: Mapping[str, str]) -> dict[str, str]:
-    """What of a source's metadata holds in another layout too."""
+    """The metadata of a source that hold for its conversion too."""
     return {key: value for key, value in metadata.items() if not key.startswith(ABOUT_THE_FILE)}
 
 
 def _only(values: set[int] | set[float]) -> str:
+    """The common value of all layers, or kohya's "Dynamic" where layers differ."""
     return f"{next(iter(values)):g}" if len(values) == 1 else "Dynamic"

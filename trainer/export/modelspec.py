@@ -1,4 +1,4 @@
-"""The modelspec specification's fields: github.com/Stability-AI/ModelSpec, version 1.0.0."""
+"""The metadata fields of the modelspec specification: github.com/Stability-AI/ModelSpec, version 1.0.0."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from ..files.pictures import thumbnail_url
 from .run_info import RunInfo
 
 SPEC = "modelspec."
+"""The prefix of the fields."""
 VERSION = "1.0.0"
 
 
 def modelspec_fields(said: RunInfo, prediction: str | None) -> dict[str, str]:
-    """What the specification asks of every file, in any layout."""
+    """The specification's fields that do not depend on the file's layout."""
     subject = said.subject
     fields = {
         "sai_model_spec": VERSION,

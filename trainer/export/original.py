@@ -1,4 +1,4 @@
-"""A full result as one complete checkpoint in the original layout: the base's file, trained weights in place."""
+"""A whole checkpoint in the original layout: the base's tensors with the trained weights in their places."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from ..model.source import contents_of
 def original_tensors(
     base: Base | Layers, trained: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None = None
 ) -> Contents:
-    """{original key: tensor} of the whole checkpoint; what is not trained is carried through.
+    """{original key: tensor} of the whole checkpoint; weights that were not trained are copied from the base's source.
 
-    trained: {component: {our name: tensor}}. dtype: of all weights; None leaves each as the source has it, but for
-    trained ones in bf16, which would lose what they learned: they become fp16. Raises CheckpointError if a trained
-    weight has no place; when it is read, ValueError where a dtype cannot hold a value.
+    trained: {component: {our name: tensor}}, where our names are diffusers' and transformers' (see `model.keys`).
+    dtype: of all weights; None keeps the source's dtypes, except that trained weights in bf16, whose rounding would
+    lose what was learned, become fp16. Raises CheckpointError if a trained weight has no place; when it is read,
+    ValueError where a dtype cannot represent a value.
     """
     carried = contents_of(base.source)
     replaced: dict[str, Tensor] = {}
     for component, weights in trained.items():
         table = base.tables[component]
-        # Tensors that are put together are so on the CPU: a device may have no room for them.
+        # Fused tensors are concatenated on the CPU: a device may have no memory for them.
         ours = {name: tensor.cpu() for name, tensor in weights.items()} if table.fused else weights
         for key, tensor in table.original(ours).items():
             if key not in carried or carried.kinds[key].shape != tuple(tensor.shape):
@@ -46,6 +47,7 @@ def original_tensors(
 
 
 def _written(found: torch.dtype, trained: bool, wanted: torch.dtype | None) -> torch.dtype:
+    """The dtype that a tensor is written in. found: the source's dtype; wanted: the requested one."""
     if not found.is_floating_point:
         return found
     return wanted or (torch.float16 if trained and found == torch.bfloat16 else found)

@@ -1,4 +1,4 @@
-"""What a run knows of itself when its file is written."""
+"""The facts of a run that go into its result's metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ..subject.subject import Subject
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a run knows: the words, the pictures, the settings. base_file: the user's own file, where there is one."""
+    """The facts of a run for its result's metadata. steps: trained. priors: number of class images. base_file: the
+    user's own file, where there is one. thumbnail: an image [3, H, W] in 0..1.
+    """
 
     name: str
     identifier: str
@@ -26,5 +28,5 @@ class RunInfo:
 
     @property
     def trigger(self) -> str:
-        """ "[V] class"."""
+        """The trigger phrase, "[V] class"."""
         return f"{self.identifier} {self.subject.class_noun}"
