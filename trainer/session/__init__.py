@@ -1,1 +1,1 @@
-"""One personalization from start to end."""
+"""The training session: one personalization from its request to the result's file."""

@@ -1,4 +1,4 @@
-"""Class images, drawn by all processes: each draws its share, the first one keeps them."""
+"""Sampling of class images by all processes together, and of sample images during training."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ..sampling.sampler import SamplerSettings, draw, prior_drawer
 def draw_together(
     base: Base, recipe: PriorRecipe, precision: Precision, seeds: Sequence[int], processes: Processes
 ) -> Tensor:
-    """The recipe's pictures for these seeds, in the first process; see `Draw`."""
+    """The recipe's images for these seeds, sampled by all processes, in the first one; see `Draw`."""
     shares = [list(seeds[rank :: processes.count]) for rank in range(processes.count)]
     processes.order("draw", recipe=asdict(recipe), precision=precision, seeds=shares)
     drawn = draw_share(base, recipe, precision, shares, processes)
-    # Rank by rank, as they were collected; back into the order of the seeds.
+    # The images were collected in rank order; return them in the order of the seeds.
     places = [place for rank in range(processes.count) for place in range(rank, len(seeds), processes.count)]
     return drawn[sorted(range(len(seeds)), key=places.__getitem__)]
 
@@ -34,7 +34,9 @@ def draw_together(
 def draw_share(
     base: Base, recipe: PriorRecipe, precision: Precision, seeds: Sequence[Sequence[int]], processes: Processes
 ) -> Tensor:
-    """This process's pictures; in the first, those of all, one process after the other. seeds: of each process."""
+    """The images that this process samples; in the first process those of all, in rank order. seeds: of
+    each process.
+    """
     own = seeds[processes.rank]
     shape = (0, 3, recipe.height, recipe.width)
 
@@ -46,7 +48,7 @@ def draw_share(
 
 
 def draw_sample(base: Base, request: Request, step: int, processes: Processes = ALONE) -> Sample:
-    """Pictures of the sample prompt by the model as it is after `step` steps; the same seeds every time."""
+    """Sample images for the sample prompt, by the model after `step` steps; the seeds are the same at every step."""
     options, subject = request.options, request.subject
     prompt = filled(options.sample_prompt or options.templates.instance, request.identifier, subject.class_noun)
     asked = (prompt, options.sample_count, subject.width, subject.height, options.precision)
@@ -56,6 +58,6 @@ def draw_sample(base: Base, request: Request, step: int, processes: Processes = 
 
 
 def draw_pictures(base: Base, prompt: str, count: int, width: int, height: int, precision: Precision) -> Tensor:
-    """[count, 3, height, width] in 0..1 on the CPU."""
+    """`count` sampled images [count, 3, height, width] in 0..1 on the CPU, with seeds 0, 1, 2 …"""
     with autocast(forward_dtype(precision, base.device), base.device):
         return draw(base, [prompt] * count, range(count), SamplerSettings(width=width, height=height))

@@ -1,4 +1,6 @@
-"""A process beside the first one: it does its share of what the first one orders, and writes and tells nothing."""
+"""A process other than the first in a distributed training: it follows the first one's orders, and writes no files and
+reports no events.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ from .setup import build_training, method_of
 
 @dataclass
 class Follower:
-    """load: gives the model, once, when it is first needed. options: of a run, with the batch of all processes."""
+    """A process that follows the first one's orders.
+
+    load: loads the model, once, when it is first needed. options: returns a run's options, with the batch size of all
+    processes together. continue_from: the LoRA file that the run continues.
+    """
 
     processes: Processes
     load: Callable[[], Base]
@@ -39,8 +45,8 @@ class Follower:
     def serve(self) -> None:
         """Follow orders until the last one. Raises FailedElsewhere when the first process is gone.
 
-        A failure that the others were told waits for the last order: a launcher ends all processes when one ends badly,
-        and the first may have something to save.
+        A failure of this process that the other ranks know of is raised only after the last order: a launcher ends all
+        processes when one fails, and the first may still have something to save.
         """
         failure: Exception | None = None
         while (order := self.processes.received())["order"] != "end":
@@ -59,6 +65,7 @@ class Follower:
             raise failure
 
     def _follow(self, order: Mapping[str, Any]) -> None:
+        """Carry out one order."""
         match order["order"]:
             case "load":
                 _ = self.base
@@ -70,7 +77,7 @@ class Follower:
             case "step":
                 self._running.step(order["index"])
             case "fit":
-                # Of a step that did not fit, gradients may be left.
+                # A step that ran out of memory may have left gradients.
                 self._running.optimizer.zero_grad(set_to_none=True)
                 fitted = {name: value for name, value in order.items() if name != "order"}
                 self._running.fit(replace(self._running.options, **fitted))
@@ -80,16 +87,19 @@ class Follower:
                 self._follow_sharded(order)
 
     def _begun(self, fingerprint: str, levers: Mapping[str, Any]) -> Training:
+        """The training that the first process began. fingerprint: of its base. levers: of its memory plan."""
         options = replace(self.options(), **levers)
         self.processes.attempt(lambda: self._attach(fingerprint, options))
         return build_training(self.base, options, None, self.processes)
 
     def _attach(self, fingerprint: str, options: TrainOptions) -> None:
+        """Attach the method to the base. Raises ValueError where the base is not the first process's."""
         if self.base.fingerprint != fingerprint:
             raise ValueError("The base is another one than the first process's; every machine needs the same file.")
         method_of(options, self.continue_from, self.base, self.processes).attach(self.base, options)
 
     def _follow_sharded(self, order: Mapping[str, Any]) -> None:
+        """Carry out one order of a sharded training."""
         match order["order"]:
             case "forward":
                 self._running.losses_of(self._running.batches[0])
@@ -101,10 +111,12 @@ class Follower:
                 draw_pictures(self.base, *order["asked"])
 
     def _weights(self, component: str) -> dict[str, Tensor]:
+        """{name: tensor} of a component, sharded or not."""
         return self.base.components()[component].state_dict()
 
     @property
     def _running(self) -> Training:
+        """The training in progress. Raises FailedElsewhere where none has begun."""
         if self.training is None:
             raise FailedElsewhere("the first process trains, and has not said what")
         return self.training

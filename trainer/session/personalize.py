@@ -1,4 +1,4 @@
-"""From a subject to a file: encode, train, sample, save."""
+"""A personalization from subject to file: encode, train, sample, save."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def personalize(
     resume: bool = True,
     processes: Processes = ALONE,
 ) -> tuple[Personalized, Run]:
-    """Teach `base` the subject and save the result, or find the finished run with the same key.
+    """Fine-tune `base` on the subject and save the result, or return the finished run with the same key.
 
-    Changes `base`, the dtype of its frozen layers too: load a fresh one for the next run. Goes on from the state of
-    a run with the same key that was stopped or died, unless `resume` is False. When `tell` or the training raises,
-    what was trained is saved before the exception goes on; when the loss diverges, the last state that was good is.
-    processes: this one is their first, and the request's batch_size is that of all of them together; the others are in
-    `Follower.serve`.
+    Changes `base`, including the dtype of its frozen layers: load a fresh one for the next run. Resumes from the state
+    of a run with the same key that was stopped or died, unless `resume` is False. When `tell` or the training raises,
+    the weights trained so far are saved before the exception is passed on; when the loss diverges, the last good state
+    is saved. processes: this process is the first of them, and the request's batch_size is that of all together; the
+    other processes are in `Follower.serve`.
 
     Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten.
     """
@@ -55,14 +55,14 @@ def personalize(
         if not is_out_of_memory(error):
             raise
         said = str(error).partition("\n")[0]
-    # Outside the handler: the error's traceback keeps what filled the memory.
+    # Outside the handler: the error's traceback refers to the tensors that filled the memory.
     subject, options = request.subject, own_options(request.options, processes)
     raise OutOfMemory(f"{memory_advice(options, subject.width, subject.height)} ({said})")
 
 
 @dataclass
 class _Personalization:
-    """The verbs of one run, in their order."""
+    """The stages of one run, in their order."""
 
     base: Base
     request: Request
@@ -78,6 +78,7 @@ class _Personalization:
         self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
     def result(self, resume: bool) -> Personalized:
+        """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
         levers = self._plan(resume)
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop)
@@ -95,7 +96,9 @@ class _Personalization:
         return self.outcome.result()
 
     def _plan(self, resume: bool) -> dict[str, Any]:
-        """How it fits into memory, and as it was begun where there is a state to go on from: the levers pulled."""
+        """Choose the memory levers, or keep those that a resumed run began with, and write the run's record; returns
+        all levers.
+        """
         kept = self.run.record.get("plan") if resume and self.run.state.is_file() else None
         if self.processes.sharded:
             require_shardable(replace(self.options, **(kept or {})))
@@ -110,6 +113,7 @@ class _Personalization:
         return plan.pulled
 
     def _train(self) -> None:
+        """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""
         try:
             with self.phases.during("training"):
                 train(self.training, self.curve, self.tell, self._stops, self._after_step)
@@ -122,9 +126,13 @@ class _Personalization:
             raise
 
     def _stops(self) -> bool:
+        """Whether this or any other process was asked to stop."""
         return self.stop() or self.processes.stopping
 
     def _after_step(self, done: int) -> None:
+        """Draw samples, save files and write the state where they are due; the last step's sample and file are made
+        elsewhere.
+        """
         if done == self.options.steps:
             return
         if _is_due(self.options.sample_every, done):
@@ -134,6 +142,7 @@ class _Personalization:
         self.state.write_if_due(self.training, self.curve)
 
     def _sample(self, step: int) -> None:
+        """Draw, keep and report the sample images of a step; images that cannot be written are a warning."""
         if not self.options.sample_count:
             return
         with self.phases.during("sampling"):
@@ -149,4 +158,5 @@ class _Personalization:
 
 
 def _is_due(every: int, done: int) -> bool:
+    """Whether a task that is done every so many steps is due; 0 means never."""
     return bool(every) and done % every == 0

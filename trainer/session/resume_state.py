@@ -1,4 +1,4 @@
-"""The state of a run in progress, on disk: what a run goes on from after a crash or a stop."""
+"""The resumable state of a run on disk, from which it continues after a crash or a stop."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ from ..training.step import Training
 from ..wording import Wording
 
 FORMAT = "2"
+"""The version of state files."""
 MARK, KEY, PROGRESS, CHECKSUM = (f"dreambooth.{name}" for name in ("state", "key", "progress", "checksum"))
+"""The metadata fields of a state file."""
 ROOM = 1.1
+"""The free disk space that writing requires, as a multiple of the state's size."""
 
 
 class StateError(CheckpointError):
-    """A state that a run cannot go on from; the message names the file and why."""
+    """A state from which a run cannot continue; the message names the file and the reason."""
 
 
 def write_state(path: Path, key: str, training: Training, points: Sequence[Step]) -> None:
-    """Write the state after `points`, whole or not at all. Raises OSError where there is no room."""
+    """Write the state after `points`, atomically. Raises OSError where there is not enough disk space."""
     snapshot = taken_of(training, points)
     needed = sum(tensor.nbytes for tensor in snapshot.tensors.values()) * ROOM
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +47,7 @@ def write_state(path: Path, key: str, training: Training, points: Sequence[Step]
 
 
 def restore(path: Path, key: str, training: Training) -> list[Step]:
-    """Put a training where a state left it; the steps done until then. Raises StateError."""
+    """Restore a training from a state file; returns the steps done until then. Raises StateError."""
     said = _header(path, key)
     try:
         tensors = read_tensors(path)
@@ -64,9 +67,9 @@ def restore(path: Path, key: str, training: Training) -> list[Step]:
 
 
 def checksum(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> str:
-    """CRC-32 of all that a state holds: metadata, and every tensor's name, dtype, shape and bytes, by name.
+    """CRC-32 (hex) of a state: its metadata, and every tensor's name, dtype, shape and bytes, by name.
 
-    Against bits that a disk has flipped, not against people. The tensors are contiguous, on the CPU.
+    It detects bits that a disk has flipped, not manipulation. The tensors must be contiguous and on the CPU.
     """
     total = zlib.crc32(json.dumps(dict(said), sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
@@ -76,6 +79,9 @@ def checksum(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> str:
 
 
 def _header(path: Path, key: str) -> dict[str, str]:
+    """The metadata of a state file. Raises StateError for a file that is damaged, of another version or of
+    another run.
+    """
     try:
         said = read_metadata(path)
     except CheckpointError as error:
@@ -90,14 +96,15 @@ def _header(path: Path, key: str) -> dict[str, str]:
 
 
 SHARE = 20
-"""Writing states takes at most one part in this many of the time."""
+"""Writing states takes at most one part in this many of the training's time."""
 
 
 @dataclass
 class StateKeeper:
-    """`path`: of the run with this key. seconds: between two states, longer where writing takes long; 0 keeps none.
+    """The writer of a run's state file. path: the file; key: of the run. seconds: between two writes, longer where
+    writing takes long; 0 writes no state.
 
-    steps: done in the state that is on disk; 0 where there is none.
+    steps: the number of steps done in the state on disk; 0 where there is none.
     """
 
     path: Path
@@ -109,15 +116,15 @@ class StateKeeper:
     _took: float = 0.0
 
     def write_if_due(self, training: Training, curve: LossCurve) -> None:
-        """Write where the time has come. Where it cannot be written, warn, and train on."""
+        """Write the state if it is due; a state that cannot be written is a warning."""
         if self.seconds and time.monotonic() - self._written > max(self.seconds, SHARE * self._took):
             curve.flush()
             self.write(training, curve.points)
 
     def write(self, training: Training, points: Sequence[Step]) -> None:
-        """Write after these steps; a full disk or a folder that is gone is a warning.
+        """Write the state after these steps; a full disk or a missing folder is a warning.
 
-        Nothing is written of a step that was interrupted half way.
+        Nothing is written after a step that was interrupted while it changed the weights.
         """
         if not self.seconds or not training.whole:
             return
@@ -134,13 +141,15 @@ class StateKeeper:
         self._took = self._written - began
 
     def resume(self, training: Training, curve: LossCurve) -> None:
-        """Put `training` where the state left it, if there is one. Raises StateError for one that does not fit."""
+        """Restore `training` and `curve` from the state, if there is one. Raises StateError for a state that does not
+        match.
+        """
         if self.path.is_file():
             points = restore(self.path, self.key, training)
             self.steps = len(points)
             curve.resume(points)
 
     def remove(self) -> None:
-        """The run is finished, or its state is not worth going on from."""
+        """Delete the state file, because the run is finished or the state is not worth continuing from."""
         if self.path.is_file():
             self.path.unlink(missing_ok=True)

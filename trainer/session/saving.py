@@ -1,4 +1,4 @@
-"""What a run has trained, written where the host looks for it, and looked at again."""
+"""Saving of trained weights as files in the host's folders, with verification."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ log = logging.getLogger(__name__)
 
 
 class ResultNotWritten(OSError):
-    """What was trained could not be written; the message says how the same run goes on."""
+    """The trained weights could not be written; the message says how to continue the run."""
 
 
 def not_written(error: OSError, name: str, done: int, kept: int) -> ResultNotWritten:
-    """The error to raise when `done` steps cannot be written, and the state on disk is of `kept` steps; 0: none."""
+    """The error to raise when the weights after `done` steps cannot be written. kept: steps in the state on disk; 0:
+    none.
+    """
     way = f"it goes on from step {kept}" if kept else "there is no state to go on from, so it begins anew"
     return ResultNotWritten(
         f"What {done} steps have trained of {name!r} could not be written ({error}). Make room, or make the folder "
@@ -51,7 +53,10 @@ def not_written(error: OSError, name: str, done: int, kept: int) -> ResultNotWri
 def save_steps(
     base: Base, method: Method, request: Request, options: TrainOptions, run: Run, steps: int, name: str
 ) -> Personalized:
-    """What `steps` steps have trained, as a file of this name in the host's folder. options: as it was trained."""
+    """Write the weights after `steps` steps as a file of this name in the host's folder; returns the result.
+
+    options: those that it was trained with. A file that an earlier process wrote before it died is returned instead.
+    """
     with run.store.new_file(options.method, name) as file:
         if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
             return left
@@ -69,7 +74,9 @@ def save_steps(
 
 
 def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personalized | None:
-    """The file of this run and step that a process wrote before it died, and did not live to note in the record."""
+    """The file for this run and step that a process wrote and then died before adding it to the record; None without
+    one.
+    """
     for file in numbered_files(folder, name).values():
         try:
             if read_metadata(file).get(RUN) == run.key and (found := read_personalized(file)).steps == steps:
@@ -80,6 +87,7 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
 
 
 def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
+    """The facts of the run for the file's metadata."""
     return RunInfo(
         name=request.name,
         identifier=request.identifier,
@@ -93,7 +101,11 @@ def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunI
 
 
 def _write(base: Base, method: Method, result: Personalized, said: RunInfo, run: Run) -> None:
-    """Write `result.file`: a LoRA under kohya's names, or the whole checkpoint. Raises CheckpointError if it is bad."""
+    """Write `result.file`: a LoRA in kohya's layout, or the whole checkpoint. Keeps what later conversions need of the
+    base.
+
+    Raises CheckpointError if the written file is bad.
+    """
     named = {"modelspec.architecture": base.architecture, RUN: run.key}
     sample = {FIELD: json.dumps(weight_sample(base.source))}
     metadata = {**run_metadata(said, base), **result.metadata(), **named, **sample}
@@ -115,7 +127,9 @@ def _write(base: Base, method: Method, result: Personalized, said: RunInfo, run:
 
 @dataclass
 class Outcome:
-    """Of `training`, whose losses are in `curve` and whose state is kept by `state`."""
+    """The saving of a training's weights in the middle and at the end. curve: the training's losses. state: its state
+    on disk.
+    """
 
     method: Method
     request: Request
@@ -127,7 +141,9 @@ class Outcome:
     tell: Tell
 
     def save_intermediate(self, step: int) -> None:
-        """A file on the way; the same one is not written again where a run goes on from before it."""
+        """Save the weights after `step` steps as a file to choose from; a file that a resumed run has already is not
+        written again, and one that cannot be written is a warning.
+        """
         self.curve.flush()
         if self.run.file_of(step) is None:
             try:
@@ -142,9 +158,11 @@ class Outcome:
                 self.tell(Saved(result.file, last=False))
 
     def result(self, status: str = "") -> Personalized:
-        """What was trained until now; the state stays where steps are missing.
+        """Save the weights trained so far, and record the end of the run; the state on disk is kept where steps are
+        missing.
 
-        Raises StoppedEarly where no step was trained, ResultNotWritten.
+        status: of the run; "" means "finished" or "stopped". Raises StoppedEarly where no step was trained,
+        ResultNotWritten.
         """
         done = len(self.curve.points)
         if not done:
@@ -167,9 +185,11 @@ class Outcome:
         return result
 
     def save_on_error(self, end: BaseException) -> None:
-        """Save before an exception goes on. Losses that were not read yet may show that the run has diverged.
+        """Save the weights before an exception is passed on; raises TrainingDiverged where losses not read yet have
+        diverged.
 
-        Where other processes hold parts of the model and cannot give them, the last state on disk is what there is.
+        Where other processes hold shards of the model and cannot send them, nothing is saved but the last state on
+        disk.
         """
         try:
             self.curve.read()
@@ -179,7 +199,9 @@ class Outcome:
             self.result()
 
     def save_last_good_state(self, error: TrainingDiverged) -> TrainingDiverged:
-        """Save the state from before the loss diverged, if there is one and it is good; the error to raise."""
+        """Save the weights of the state before the loss diverged, if there is one and it is good; returns the error to
+        raise.
+        """
         self.run.write(status="failed")
         self.state.resume(self.training, self.curve)
         step = len(self.curve.points)
@@ -189,7 +211,8 @@ class Outcome:
         return TrainingDiverged(f"{error} What {step} steps had trained is saved as {self.result('failed').file.name}.")
 
     def _write_file(self, steps: int, name: str) -> Personalized:
-        # The file says what it was trained with, where the run's record and key say what was asked.
+        """Write the file for these steps, and add it to the run's record."""
+        # The file's metadata hold the options in use; the run's record and key hold the requested ones.
         own = self.training.options
         batch_size = own.batch_size * self.training.processes.count
         options = replace(self.request.options, **levers_of(own), batch_size=batch_size, accumulation=own.accumulation)

@@ -1,4 +1,4 @@
-"""From what is encoded to a training that can begin, alike in every process."""
+"""Setup of a training, the same in every process: encoding, options of one process, method, batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from ..training.step import Training
 
 
 def method_of(options: TrainOptions, continue_from: Path | None, base: Base, processes: Processes) -> Method:
-    """What is to be trained on `base`, from a LoRA that there is or anew."""
+    """The training method, with the LoRA that it continues, if any. Raises OptionError, CheckpointError
+    (`starting_weights`).
+    """
     if processes.sharded:
         return Full(partial(whole_component, processes))
     if continue_from is None:
@@ -31,15 +33,18 @@ def method_of(options: TrainOptions, continue_from: Path | None, base: Base, pro
 
 
 def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
-    """The options with one process's share of the batch. A model in parts is neither planned nor made to fit."""
+    """The options of one process: its share of the batch size; for a sharded model without memory plan and without
+    fitting.
+    """
     own = replace(options, batch_size=options.batch_size // processes.count)
     return replace(own, fit_memory=False, memory="off") if processes.sharded else own
 
 
 def build_training(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:
-    """A base with its method attached, before the first step. encoded: None where another process has it.
+    """A training that is ready for its first step. base: with its method attached. encoded: None where another process
+    has it.
 
-    Text encoders that are not trained have done their work, and are let go.
+    The weights of text encoders that are not trained are offloaded to their file.
     """
     offload_to_file(base, base.text_encoders.keys() - trained_components(base, options).keys())
     prompts, instance, prior = broadcast_encoding(encoded, processes, base.device)
@@ -52,12 +57,12 @@ def build_training(base: Base, options: TrainOptions, encoded: Encoded | None, p
 def encode_request(
     base: Base, request: Request, stop: Stop
 ) -> tuple[EncodedPrompts, EncodedImages, EncodedImages | None]:
-    """Prompts, instance images, and class images or None. Raises StoppedEarly where `stop` says True."""
+    """Prompts, instance images, and class images or None, encoded. Raises StoppedEarly where `stop` returns True."""
     subject, options, noun = request.subject, request.options, request.subject.class_noun
     photos = subject.in_training_order
     priors = request.priors if options.prior_weight > 0 else None
     texts = [options.templates.instance_prompt(request.identifier, noun, photo.caption) for photo in photos]
-    # Class images under the prompt that they were drawn with: the second term is to hold, and not to pull.
+    # Class images get the prompt that they were sampled with: the prior term preserves the class as it is.
     class_texts = [priors.recipe.prompt] if priors else []
     distinct = list(dict.fromkeys([*texts, *class_texts]))
     prompts = encode_prompts(base, distinct, options.train_text_encoder)
