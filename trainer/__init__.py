@@ -1,1 +1,1 @@
-"""The method. Imports no host: nodes, the WebUI tab and the command line all call into here."""
+"""The DreamBooth trainer. It imports no host: the nodes, the WebUI tab and the command line all call this package."""

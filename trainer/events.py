@@ -1,4 +1,4 @@
-"""What a run tells its host while it works, and how the host stops it."""
+"""The events that a run reports to its host, and the callback by which the host stops it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PhaseName = Literal["loading", "encoding", "training", "sampling", "saving", "fi
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the run begins."""
+    """The beginning of a phase of the run."""
 
     name: PhaseName
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step is done. `prior` is None without priors; times in seconds.
+    """A completed optimizer step, with its losses. prior: None without priors. Times in seconds.
 
-    gradient_norm: of all trained weights together, before it was cut.
+    gradient_norm: of all trained weights together, before clipping.
     """
 
     step: int
@@ -40,28 +40,28 @@ class Step:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The run goes on after these steps, which were trained before."""
+    """The run continues after these steps, which were trained before."""
 
     points: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """How the run is made to fit into memory, in a line."""
+    """The memory plan of the run, in one line."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Warned:
-    """Something that the user should know and that ends nothing."""
+    """A warning, which does not end the run."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Pictures drawn by the model as it now is: [B, 3, H, W] in 0..1 on the CPU."""
+    """Images sampled from the model after `step` steps: [B, 3, H, W] in 0..1, on the CPU."""
 
     step: int
     prompt: str
@@ -70,19 +70,19 @@ class Sample:
 
 @dataclass(frozen=True)
 class Saved:
-    """A file is on disk, whole. last: the run's result; False for one to choose from on the way."""
+    """A completely written file. last: True for the run's result, False for an intermediate file to choose from."""
 
     path: Path
     last: bool = True
 
 
 class StoppedEarly(RuntimeError):
-    """A run that was stopped before its first step: there is nothing to save."""
+    """The run was stopped before its first step, so that there is nothing to save."""
 
 
 @dataclass(frozen=True)
 class PriorsCounted:
-    """Class pictures: how many are asked for, were on disk already, and have been drawn so far."""
+    """The number of class images: requested in all, reused from disk, and sampled so far."""
 
     asked: int
     reused: int
@@ -91,29 +91,32 @@ class PriorsCounted:
 
 Event = Phase | Step | Resumed | Planned | Warned | Sample | Saved | PriorsCounted
 Tell = Callable[[Event], None]
+"""The callback that receives events."""
 Stop = Callable[[], bool]
-"""Asked between steps; True ends the run after the current step, and what was trained is saved."""
+"""A callback that is called between steps; True ends the run after the current step, and the trained
+weights are saved.
+"""
 
 
 def tell_nobody(event: Event) -> None:
-    """A listener for callers that want none."""
+    """The callback of a caller that wants no events."""
 
 
 def never() -> bool:
-    """A stop flag that is never raised."""
+    """The callback of a caller that never stops the run."""
     return False
 
 
 @dataclass
 class PhaseSeconds:
-    """seconds: by phase; what a phase inside another takes counts in both."""
+    """The durations of a run's phases. seconds: {phase: its duration}; a phase within another one counts in both."""
 
     tell: Tell
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def during(self, name: PhaseName) -> Iterator[None]:
-        """A phase lasts as long as this context."""
+        """A context that reports the beginning of a phase and measures its duration."""
         self.tell(Phase(name))
         began = time.perf_counter()
         try:

@@ -1,8 +1,9 @@
-"""How long an OpenMP thread spins where it waits for the others, before it sleeps.
+"""The time that an OpenMP thread spins while it waits for other threads, before it sleeps.
 
-GNU's OpenMP, which torch brings on Linux, spins for about 3 ms. On a busy machine the thread that is waited for does
-not run meanwhile, and a training all but stops (figures: bench/README.md). The library reads its settings once, when
-torch is first imported, so they are for the start of a process. Neither of them changes a result. Imports no torch.
+GNU's OpenMP, which torch uses on Linux, spins for about 3 ms. On a busy machine the thread that is waited for is not
+scheduled meanwhile, and a training nearly stops (figures: bench/README.md). The library reads its settings once, when
+torch is first imported, so they are set at the start of a process. They change no results. This module does not import
+torch.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ import time
 from pathlib import Path
 
 SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-"""https://gcc.gnu.org/onlinedocs/libgomp/Environment-Variables.html"""
+"""The environment variables: https://gcc.gnu.org/onlinedocs/libgomp/Environment-Variables.html"""
 IDLE = {"GOMP_SPINCOUNT": "10000"}
-"""About 0.1 ms: as fast as the default on an idle machine, and less is lost where others come to it later."""
+"""The settings for an idle machine, about 0.1 ms of spinning: as fast as the default there, with less loss where other
+processes start later.
+"""
 BUSY = {"OMP_WAIT_POLICY": "passive"}
-"""No spinning: a sixth slower on an idle machine, several times faster on a busy one."""
+"""The settings for a busy machine, no spinning: several times faster there, and a sixth slower on an idle one."""
 LOOKS, SECONDS_BETWEEN_LOOKS = 6, 0.02
+"""How often, and at which interval, the machine's load is read."""
 LOAD = Path("/proc/loadavg")
+"""The file in which Linux reports running threads."""
 
 
 def openmp_settings() -> dict[str, str]:
-    """What the environment of a process that trains is given, by how busy the machine is now.
+    """The environment variables for a process that trains, by the machine's present load.
 
-    Nothing where the user has set either of SETTINGS, and where OpenMP is not GNU's.
+    Empty where the user has set one of SETTINGS, and where the platform is not Linux.
     """
     if sys.platform != "linux" or any(name in os.environ for name in SETTINGS):
         return {}
@@ -33,12 +38,14 @@ def openmp_settings() -> dict[str, str]:
 
 
 def is_busy() -> bool:
-    """Whether other processes keep half of the CPUs that this one may use, or more. Takes 0.1 s."""
+    """Whether other processes occupy at least half as many CPUs as this process may use. Takes 0.1 s."""
     return other_runnable_threads() >= len(os.sched_getaffinity(0)) / 2
 
 
 def other_runnable_threads() -> float:
-    """Threads of the machine that run or wait for a CPU, beside the one that asks; 0 where Linux does not tell."""
+    """The mean number of the machine's threads that run or wait for a CPU, besides the calling one; 0 where Linux does
+    not report it.
+    """
     others = 0
     for look in range(LOOKS):
         if look:

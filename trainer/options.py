@@ -1,4 +1,4 @@
-"""What a user may choose, checked once where it is made. Every field says its unit and range."""
+"""The options of a training, validated when they are created. Each field's text states its unit and range."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from .prompts import PromptTemplates
 
 
 class OptionError(ValueError):
-    """An option out of its range; the message names the value and what is allowed."""
+    """An option that is out of range or does not go with others; the message names the value and what is allowed."""
 
 
 def require(holds: bool, name: str, value: Any, allowed: str) -> None:
-    """Raises OptionError where it does not hold."""
+    """Raises OptionError unless the condition `holds`."""
     if not holds:
         raise OptionError(f"{name} is {value!r}; it must be {allowed}.")
 
 
 def require_levers_that_fit(options: TrainOptions) -> None:
-    """What saves memory in one method or with one optimizer alone. Raises OptionError, naming the way out."""
+    """Raises OptionError, saying what to change, for memory options that do not go with the method, optimizer or
+    precision.
+    """
     refused = {
         "base_in_8_bits is True, and method 'full' trains the base itself": options.base_in_8_bits
         and options.method == "full",
@@ -52,16 +54,17 @@ Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
 
 
 GROUPS = ("training", "adapter", "optimizer", "memory", "preview")
-"""What a setting belongs to, in the order in which hosts show them."""
+"""The groups of settings, in the order in which hosts show them."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field's check, flag and widget are made of, beside its type and default.
+    """The properties of a field from which its validation, command-line flag and widget are made, besides type and
+    default.
 
-    text: unit and range, for people. minimum: the least value, or with `open_minimum` what it must be above; None:
-    any. maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether
-    the trained weights depend on it, so that it is part of a run's key.
+    text: unit and range, for users. minimum: the least value, or with `open_minimum` an exclusive bound; None: any.
+    maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
+    trained weights depend on it, so that it is part of a run's key.
     """
 
     text: str
@@ -78,18 +81,20 @@ class Setting:
         return f"above {self.minimum}" if self.open_minimum else f"{self.minimum} or more"
 
     def fits(self, value: float) -> bool:
-        """Whether a number is in the range."""
+        """Whether a number is within the range."""
         return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
 
 
 def setting(group: str, text: str, minimum: float | None = None, **more: Any) -> dict[str, Setting]:
-    """The metadata of a field of TrainOptions: its Setting, of these and `more` of its fields."""
+    """The metadata of a field of TrainOptions, with its Setting. more: further fields of the Setting."""
     return {"setting": Setting(text, group, minimum, **more)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Settings of one run. Those that cannot change the trained weights are outside the run's key."""
+    """The options of one run; `Setting.text` documents each. Those that do not change the trained weights are not part
+    of the run's key. Raises OptionError.
+    """
 
     method: MethodName = field(
         default="lora", metadata=setting("training", "lora: a small file. full: a whole checkpoint, as in the paper.")
@@ -250,42 +255,44 @@ class TrainOptions:
 
     @property
     def lora_alpha(self) -> float:
-        """alpha as it is used."""
+        """The LoRA's alpha in effect: the rank where alpha is unset."""
         return self.rank if self.alpha is None else self.alpha
 
     @property
     def weight_settings(self) -> dict[str, Any]:
-        """The settings that the trained weights depend on, ready for JSON."""
+        """{option: value} of those that the trained weights depend on, ready for JSON."""
         return {name: value for name, value in self.settings.items() if name in _IN_KEY}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings, ready for JSON."""
+        """{option: value} of all options, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         templates = self.templates
         return {**values, "templates": {"instance": templates.instance, "class": templates.class_}}
 
 
 SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(TrainOptions) if f.metadata}
-"""{field: its Setting}: every field but `templates`."""
+"""{field: its Setting} of every field but `templates`."""
 TEXTS: dict[str, str] = {name: one.text for name, one in SETTINGS.items()}
-"""{field: its unit and range}, for people."""
+"""{field: its unit and range}, for users."""
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(TrainOptions) if f.name in SETTINGS}
+"""{field: its default}."""
 _HINTS = get_type_hints(TrainOptions)
 CHOICES: dict[str, tuple[str, ...]] = {
     name: get_args(_HINTS[name]) for name in SETTINGS if get_origin(_HINTS[name]) is Literal
 }
-"""{field: the words that it may be}, of those that are a choice."""
+"""{field: its allowed words}, of the fields that are choices."""
 KINDS: dict[str, type] = {
     name: str if name in CHOICES else next(iter({*get_args(_HINTS[name])} - {NoneType}), _HINTS[name])
     for name in SETTINGS
 }
-"""{field: bool, int, float or str}; a choice is a str. A field without a default may be None as well."""
+"""{field: bool, int, float or str}; a choice is a str. A field whose default is None may be None as well."""
 _IN_KEY = {"templates", *(name for name, one in SETTINGS.items() if one.changes_weights)}
+"""The fields that are part of a run's key."""
 
 
 def _check(name: str, value: Any) -> None:
-    """Raises OptionError where a field's value is not of its kind or out of its range."""
+    """Raises OptionError where a field's value is of another type or out of range."""
     kind, one = KINDS[name], SETTINGS[name]
     if value is None and DEFAULTS[name] is None:
         return
@@ -296,7 +303,7 @@ def _check(name: str, value: Any) -> None:
     elif kind is str:
         require(isinstance(value, str), name, value, "a text")
     else:
-        # Hosts hand over what a workflow or a file says: a text or a NaN is as likely as a number out of range.
+        # Hosts pass values from workflows and files: a string or a NaN is as likely as a number out of range.
         number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
         allowed = f"{'a whole number, ' if kind is int else ''}{one.allowed}"
         require(number and abs(value) <= sys.float_info.max and one.fits(value), name, value, allowed)

@@ -1,4 +1,4 @@
-"""Three ways to spend the time, and how class images are drawn: chosen on the quality bench (bench/README.md)."""
+"""Presets for the training time, and the guidance of class images, chosen on the quality bench (bench/README.md)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ PresetName = Literal["fast", "balanced", "best likeness"]
 DEFAULT: PresetName = "balanced"
 
 LEARNING_RATES: dict[MethodName, float] = {"lora": 1e-4, "full": 5e-6}
-"""What Stable Diffusion takes: the paper's for full fine-tuning, common practice for a LoRA."""
+"""{method: learning rate for Stable Diffusion}: the paper's for full fine-tuning, the usual one for a LoRA."""
 PRIOR_GUIDANCE = 1.0
-"""None: class images are then what the base itself answers with, and the prior term asks for no change at all.
+"""The guidance of class images: 1, none. They are then what the base itself predicts, so the prior term asks for no
+change at all.
 
-Guided ones are prettier and all alike: learned, and guided once more when they are drawn, they narrow the class.
+Class images sampled with guidance are prettier and alike: learned, and guided again at sampling, they narrow the class.
 """
 
 
 @dataclass(frozen=True)
 class Preset:
-    """steps: {method: optimizer steps}. rank: of a LoRA. priors: how many class images are worth drawing."""
+    """Settings for one training time. steps: {method: optimizer steps}. rank: of a LoRA. priors: number of class
+    images.
+    """
 
     steps: dict[MethodName, int]
     rank: int
     priors: int
 
     def options(self, method: MethodName) -> dict[str, Any]:
-        """Fields of `TrainOptions`."""
+        """The preset's fields of `TrainOptions` for a method."""
         return {"steps": self.steps[method], "learning_rate": LEARNING_RATES[method], "rank": self.rank}
 
 
@@ -40,7 +43,7 @@ PRESETS: dict[PresetName, Preset] = {
 
 
 def preset_named(name: str) -> Preset:
-    """The preset of this name. Raises OptionError."""
+    """The preset of this name. Raises OptionError for an unknown name."""
     if name not in PRESETS:
         raise OptionError(f"preset is {name!r}; it must be one of {', '.join(get_args(PresetName))}.")
     return PRESETS[name]

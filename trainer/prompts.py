@@ -1,4 +1,4 @@
-"""Prompts: the class noun, the identifier [V], and the templates that they are put into."""
+"""Prompts, made from templates by inserting the class noun and the identifier [V]."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ IDENTIFIER_MARK = "[V]"
 CLASS_MARK = "{class}"
 
 _MAX_CHARACTERS = 100
+"""The length of an identifier and of a class noun, at most."""
 
 
 @dataclass(frozen=True)
 class PromptTemplates:
-    """How prompts are made; [V] stands for the identifier, {class} for the class noun.
+    """Templates of the instance and the class prompt; [V] stands for the identifier, {class} for the class noun.
 
-    Raises ValueError if a template lacks {class}, `instance` lacks [V], or `class_` holds it: class
-    images show what the model knows without the subject.
+    Raises ValueError if a template lacks {class}, `instance` lacks [V], or `class_` has it: class images show the class
+    without the subject.
     """
 
     instance: str = "a [V] {class}"
@@ -35,7 +36,9 @@ class PromptTemplates:
                 )
 
     def instance_prompt(self, identifier: str, class_noun: str, caption: str | None = None) -> str:
-        """The prompt of a photo; a caption is put behind it unless it names the subject itself."""
+        """The prompt of an instance photo: the filled template followed by the caption, or the caption alone if it
+        names the subject itself. Raises ValueError; see `filled`.
+        """
         prompt = filled(self.instance, identifier, class_noun)
         if not caption:
             return prompt
@@ -44,19 +47,19 @@ class PromptTemplates:
         return caption if any(_holds(caption, name) for name in named) else f"{prompt}, {caption}"
 
     def class_prompt(self, class_noun: str) -> str:
-        """The prompt of class images, without the identifier."""
+        """The prompt of class images, without the identifier. Raises ValueError for a bad class noun."""
         return self.class_.replace(CLASS_MARK, checked_class_noun(class_noun))
 
     def trigger(self, identifier: str, class_noun: str) -> str:
-        """[V] and the class noun: what calls the subject in any prompt."""
+        """The trigger phrase, identifier and class noun, with which any prompt calls the subject."""
         return filled(f"{IDENTIFIER_MARK} {CLASS_MARK}", identifier, class_noun)
 
 
 def filled(text: str, identifier: str, class_noun: str) -> str:
     """`text` with [V] and {class} replaced.
 
-    Raises ValueError for an identifier that is empty, above 100 characters or not one line, a class
-    noun that `Subject` would refuse, and one that holds the identifier.
+    Raises ValueError for an identifier that is empty, above 100 characters or not one line, a class noun that `Subject`
+    does not accept, and a class noun that contains the identifier.
     """
     word, noun = checked_identifier(identifier), checked_class_noun(class_noun)
     if _holds(noun, word):
@@ -68,7 +71,7 @@ def filled(text: str, identifier: str, class_noun: str) -> str:
 
 
 def checked_class_noun(class_noun: str) -> str:
-    """The class noun without spaces around it. Raises ValueError; see `Subject`."""
+    """The class noun without surrounding spaces. Raises ValueError; see `Subject`."""
     noun = class_noun.strip()
     if not noun:
         raise ValueError(
@@ -82,7 +85,7 @@ def checked_class_noun(class_noun: str) -> str:
 
 
 def checked_identifier(identifier: str) -> str:
-    """The identifier without spaces around it. Raises ValueError; see `filled`."""
+    """The identifier without surrounding spaces. Raises ValueError; see `filled`."""
     word = identifier.strip()
     if not word:
         raise ValueError("no identifier: give a rare word, or let the rare-token lookup draw one")
@@ -90,6 +93,7 @@ def checked_identifier(identifier: str) -> str:
 
 
 def _one_line(text: str, what: str) -> str:
+    """The text, if it is short enough and printable on one line. Raises ValueError. what: its noun, for errors."""
     if len(text) > _MAX_CHARACTERS:
         raise ValueError(f"{what} {text[:20]!r}… has {len(text)} characters: use at most {_MAX_CHARACTERS}")
     if not text.isprintable():
@@ -98,4 +102,5 @@ def _one_line(text: str, what: str) -> str:
 
 
 def _holds(text: str, words: str) -> bool:
+    """Whether `text` contains `words` as whole words, ignoring case."""
     return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) is not None
