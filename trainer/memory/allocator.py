@@ -22,8 +22,8 @@ LISTENS = ("glibc", (2, 35))
 
 
 def tuned(method: str | None, device: str | None) -> dict[str, str]:
-    """The environment variables to add for such a training; none unless it is full fine-tuning on a CPU with a suitable
-    glibc, and none where the user has set them.
+    """The environment variables to add for a training by this method on this device; none unless it is full fine-tuning
+    on a CPU with a suitable glibc, and none where the user has set them.
     """
     if (method, device) != ("full", "cpu") or TUNABLES in os.environ or not _listens():
         return {}

@@ -112,7 +112,7 @@ def _fill(into: nn.Linear | nn.Conv2d, layer: nn.Linear | nn.Conv2d, dtype: torc
     """Quantise the weights of `layer` into the 8-bit layer `into`. dtype: of the forward."""
     weight = layer.weight.float()
     dims = tuple(range(1, weight.ndim))
-    # Rounded to bf16 before it is divided by, so that it is the same number in every dtype of the forward.
+    # The scale is rounded to bf16 before the division, so that it is the same number in every dtype of the forward.
     scale = (weight.abs().amax(dims, keepdim=True) / 127).clamp(min=1e-30).bfloat16().float()
     whole = (weight / scale).round_().clamp_(-127, 127).to(torch.int8)
     into.weight = nn.Parameter(whole, requires_grad=False)

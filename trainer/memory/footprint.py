@@ -107,7 +107,7 @@ class FootprintEstimator:
 
 
 def _image_phases(base: Base, work: Work) -> tuple[int, int]:
-    """(peak of encoding, peak of decoding) one image, in bytes, text encoders included."""
+    """(peak of encoding, peak of decoding) of one image, in bytes; neither is less than the text encoders take."""
     side, vae = base.pixels_per_latent, [*base.vae.parameters()]
     latents = torch.empty(1, base.latent_channels, work.height // side, work.width // side, device=META)
     with torch.no_grad(), CountedForward(None, work.device):

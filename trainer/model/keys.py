@@ -82,14 +82,17 @@ class KeyTable:
 
     @cached_property
     def _to_ours(self) -> dict[str, str]:
+        """{original module: our module}."""
         return dict(self.pairs)
 
     @cached_property
     def _to_original(self) -> dict[str, str]:
+        """{our module: original module}."""
         return {ours: original for original, ours in self.pairs}
 
     @cached_property
     def _fused(self) -> dict[str, tuple[str, ...]]:
+        """{original tensor: the tensors of ours that it holds}."""
         return dict(self.fused)
 
     def _our_shape(self, name: str, tensor: Tensor) -> Tensor:

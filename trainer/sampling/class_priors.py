@@ -124,7 +124,7 @@ def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tu
         except (RuntimeError, MemoryError) as error:
             if len(chunk) == 1 or not is_out_of_memory(error):
                 raise
-        # Outside the handler: the error's traceback keeps what filled the memory.
+        # Outside the handler: the error's traceback refers to the tensors that filled the memory.
         chunk = chunk[: len(chunk) // 2]
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -43,7 +43,7 @@ class Follower:
         return self.load()
 
     def serve(self) -> None:
-        """Follow orders until the last one. Raises FailedElsewhere when the first process is gone.
+        """Follow orders until the last one. Raises ProcessLost when the first process has ended.
 
         A failure of this process that the other ranks know of is raised only after the last order: a launcher ends all
         processes when one fails, and the first may still have something to save.

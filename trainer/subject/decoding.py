@@ -64,7 +64,7 @@ def decode(path: Path) -> Raster:
             image = _opened(file, path)
             _check_pixel_count(image.size, path)
             file.ran_out = False
-            # Before any load: Pillow 9.5 closes a TIFF of several frames once it is loaded.
+            # Before any load, because Pillow 9.5 closes a TIFF of several frames once it is loaded.
             upright = ImageOps.exif_transpose(image)
             if file.ran_out:
                 raise EOFError("the file ends in the middle of the picture")
@@ -128,7 +128,9 @@ def _too_large(path: Path, what: str) -> PhotoError:
 
 
 def _raster(image: Image.Image, path: Path) -> Raster:
-    """The bands and alpha of a decoded image. Raises PhotoError for values of a 32-bit mode that are out of range."""
+    """The bands and alpha of a decoded image. Raises PhotoError for values of an integer or float mode that are out of
+    range.
+    """
     if image.mode[0] in "IF":
         grey = np.asarray(image)
         peak = 1.0 if image.mode == "F" else 65535.0

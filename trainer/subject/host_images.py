@@ -14,8 +14,8 @@ _SLACK = 0.1
 
 
 def rasters(images: Sequence[Tensor] | Tensor) -> list[Raster]:
-    """The images as rasters, from [B, H, W, C] or [H, W, C] with C 3 or 4 in 0..1, or a list of such. Raises
-    PhotoError.
+    """The images as rasters, from [B, H, W, C] or [H, W, C] with C 3 or 4 in 0..1, or a list of such.
+    Raises PhotoError.
     """
     found = [_raster(image, i) for i, image in enumerate(_singles(images, 3, "image"), start=1)]
     if not found:

@@ -148,8 +148,8 @@ def photos_from_tensors(
     """Photos from a host's image tensors: [B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such.
 
     masks: [B, H, W] or [H, W] in 0..1, or a list of such, one per image and of its size; 1 counts in the loss, 0 does
-    not. A fourth channel is alpha, as in a file, and multiplies the mask. No memory is shared with the tensors. Raises
-    PhotoError, ValueError.
+    not. A fourth channel is alpha, as in a file, and multiplies the mask. No memory is shared with the tensors.
+    Raises PhotoError, ValueError.
     """
     check_size(width, height)
     found = rasters(images)

@@ -22,9 +22,9 @@ from ..subject.photos import Photo
 class EncodedImages:
     """N encoded images on the training device.
 
-    posterior: mean and standard deviation [N, C, h, w]; latents are sampled from it anew in each batch. masks: [N, 1,
-    h, w] in 0..1, or None. prompts: the row of each image's prompt in the `EncodedPrompts`. frames: the conditioning on
-    image sizes and crops, N rows; empty in most families.
+    posterior: mean and standard deviation [N, C, h, w]; latents are sampled from it anew in each batch. masks:
+    [N, 1, h, w] in 0..1, or None. prompts: the row of each image's prompt in the `EncodedPrompts`. frames: the
+    conditioning on image sizes and crops, N rows; empty in most families.
     """
 
     posterior: Posterior

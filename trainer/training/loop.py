@@ -50,7 +50,7 @@ def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
             return training.step(index)
         except RuntimeError as error:
             less = smaller(training.options) if training.options.fit_memory and is_out_of_memory(error) else None
-            # A step that has begun to change the weights cannot be done again.
+            # A step that has begun to change the weights cannot be repeated.
             if less is None or not training.whole:
                 raise
         # Outside the handler: the error's traceback refers to the step's activations.

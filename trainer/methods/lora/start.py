@@ -25,8 +25,8 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
 
 
 def kept_settings(file: Path | None) -> dict[str, Any]:
-    """The settings that a run takes over from the LoRA that it continues, unless the user chooses others: {"rank": its
-    highest rank}. Empty without a file.
+    """The settings that a run takes over from the LoRA that it continues, unless the user chooses others:
+    {"rank": its highest rank}. Empty without a file.
 
     Raises CheckpointError for a file that is no LoRA.
     """

@@ -38,10 +38,13 @@ class StableDiffusion1(OneTextEncoder):
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        """The key table of CLIP ViT-L, under the prefix that the file uses."""
         return {"text_encoder": clip_table(present(CLIP_L_PREFIXES, shapes))}
 
     def _text_activations(self) -> dict[str, str]:
+        """CLIP ViT-L's activation."""
         return {"text_encoder": "quick_gelu"}
 
     def _heads(self, shape: UNetShape) -> int:
+        """Eight heads at every level."""
         return HEADS

@@ -45,6 +45,7 @@ class StableDiffusion2(OneTextEncoder):
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        """The key table of OpenCLIP ViT-H's layers in use, under the prefix that the file uses."""
         prefix = present(OPEN_CLIP_PREFIXES, shapes)
         blocks = counted(shapes, prefix + "transformer.resblocks.{}.ln_1.weight")
         table = open_clip_table(prefix, min(blocks, LAYERS))
@@ -52,6 +53,7 @@ class StableDiffusion2(OneTextEncoder):
         return {"text_encoder": table.without("text_projection.weight")}
 
     def _text_activations(self) -> dict[str, str]:
+        """OpenCLIP ViT-H's activation."""
         return {"text_encoder": "gelu"}
 
     @classmethod

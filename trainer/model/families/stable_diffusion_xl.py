@@ -85,9 +85,11 @@ class StableDiffusionXL(LatentDiffusion):
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
+        """The key tables of CLIP ViT-L and OpenCLIP ViT-bigG."""
         blocks = counted(shapes, OPEN_CLIP_OF_TWO + "transformer.resblocks.{}.ln_1.weight")
         second = open_clip_table(OPEN_CLIP_OF_TWO, blocks)
         return {"text_encoder": clip_table(CLIP_L_OF_TWO), "text_encoder_2": second}
 
     def _text_activations(self) -> dict[str, str]:
+        """The activations of CLIP ViT-L and OpenCLIP ViT-bigG."""
         return {"text_encoder": "quick_gelu", "text_encoder_2": "gelu"}

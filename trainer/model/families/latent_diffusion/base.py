@@ -28,6 +28,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
     """A Stable Diffusion model of any version, with any number of levels and blocks."""
 
     def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
+        """Create all components from the source's tensors, with the architecture that their shapes show."""
         source = self.source
         shape = unet_shape(source.shapes, DENOISER)
         pixels = self.native_resolution(source, prediction)
@@ -74,8 +75,8 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         return (self.vae.decode(latents / self.latent_scale).sample / 2 + 0.5).clamp(0, 1)
 
     def scheduler(self, sampler: str) -> Any:
-        """A diffusers scheduler with Stable Diffusion's noise schedule and this model's prediction type. Raises
-        KeyError.
+        """A diffusers scheduler with Stable Diffusion's noise schedule and this model's prediction type.
+        Raises KeyError.
         """
         return new_scheduler(sampler, self.prediction, self.zero_snr)
 

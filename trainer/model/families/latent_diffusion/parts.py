@@ -28,7 +28,7 @@ from .keys import (
 )
 
 OPENAI_WIDTH = 768
-"""The width of CLIP ViT-L, by which it is told apart from OpenCLIP's text encoders."""
+"""The width of CLIP ViT-L, which distinguishes it from OpenCLIP's text encoders."""
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """{diffusers' earlier name of a VAE attention layer: its name today}."""
 UNUSED = ("position_ids", "logit_scale", "text_projection.weight")

@@ -9,7 +9,7 @@ from ...noise_process import Prediction
 from ...source import EDM, Source
 
 DEEP_NORM = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
-"""The bias that tells Stable Diffusion 2's prediction type."""
+"""The bias whose spread shows Stable Diffusion 2's prediction type."""
 SPREAD_OF_V = 0.09
 """The standard deviation of that bias above which the model predicts v: Stable Diffusion 2's files do not declare the
 type, and ComfyUI recognises its 768-v models so.
