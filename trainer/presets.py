@@ -9,6 +9,7 @@ from .options import MethodName, OptionError
 
 PresetName = Literal["fast", "balanced", "best likeness"]
 DEFAULT: PresetName = "balanced"
+"""The preset where the user chooses none."""
 
 LEARNING_RATES: dict[MethodName, float] = {"lora": 1e-4, "full": 5e-6}
 """{method: learning rate for Stable Diffusion}: the paper's for full fine-tuning, the usual one for a LoRA."""

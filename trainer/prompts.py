@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 
 IDENTIFIER_MARK = "[V]"
+"""The placeholder of the identifier in templates and captions."""
 CLASS_MARK = "{class}"
+"""The placeholder of the class noun."""
 
 _MAX_CHARACTERS = 100
 """The length of an identifier and of a class noun, at most."""

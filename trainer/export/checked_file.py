@@ -13,6 +13,7 @@ from ..files.atomic import write_whole
 from ..files.safetensors import CheckpointError, Shapes, read_shapes
 
 BLANK = "0" * 64
+"""The placeholder of a hash that is not known yet."""
 HASHES = {"modelspec.hash_sha256": f"0x{BLANK}", "sshs_model_hash": BLANK}
 """Metadata fields for the SHA-256 of everything after the header, blank until it is known: the modelspec's, and the one
 that A1111 and kohya's scripts read.

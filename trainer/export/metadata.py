@@ -19,6 +19,7 @@ from .modelspec import SPEC, modelspec_fields
 from .run_info import RunInfo
 
 STABILITY = "https://github.com/Stability-AI/generative-models"
+"""The modelspec implementation whose names the original layout has."""
 RUN = f"{PREFIX}run"
 """The metadata field with the key of the run that wrote the file."""
 ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)

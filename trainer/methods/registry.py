@@ -5,5 +5,6 @@ from .lora.adapter import Lora
 from .protocol import Method
 
 METHODS: dict[str, type[Full] | type[Lora]] = {Full.name: Full, Lora.name: Lora}
+"""{name of a method: its class}."""
 
 __all__ = ["METHODS", "Full", "Lora", "Method"]

@@ -12,16 +12,17 @@ from torch import Tensor
 from .source import Source
 
 VAE = "vae"
+"""The component of which only the signs are hashed."""
 
 
 def fingerprint(components: Mapping[str, Mapping[str, Tensor]]) -> str:
     """SHA-256 (hex) over names, shapes and values of a model: the same in fp32, in fp16, or with its VAE in bf16.
 
     Values are rounded to fp16. That is exact for a bf16 file; the bf16 cast of another file counts as another model.
-    Only the VAE is cast to bf16 by hosts on their own (ComfyUI on many GPUs), and no rounding maps fp32, fp16 and bf16
-    of a value to one number: so only the VAE's signs are hashed, which no cast changes. Another VAE has other signs; a
-    VAE that differs in the magnitude of a few weights only has not. Tensors on the meta device contribute their names
-    and shapes.
+    The VAE is the only component that hosts cast to bf16 on their own (ComfyUI on many GPUs), and no rounding maps
+    fp32, fp16 and bf16 of a value to one number. So of the VAE only the signs are hashed, which no cast changes:
+    another VAE has other signs, unless it differs only in the magnitude of a few weights. Tensors on the meta device
+    contribute their names and shapes alone.
     """
     digest = hashlib.sha256()
     for component in sorted(components):
@@ -53,9 +54,11 @@ SAME_IN_A_BYTE = 0.05
 
 
 _TENSORS = 8
+"""The number of weights in a sample."""
 
 
 _VALUES = 16
+"""The number of values of each."""
 
 
 Sample = dict[str, list[float]]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 Prediction = Literal["epsilon", "v_prediction"]
+"""What the denoiser predicts: ε, or v = α_t·ε − σ_t·x."""
 
 
 class NoiseProcess(Protocol):

@@ -180,6 +180,7 @@ def _weights(folder: Path) -> Files:
 
 
 META = torch.device("meta")
+"""The device of tensors without values."""
 
 
 @dataclass(frozen=True)

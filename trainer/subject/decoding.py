@@ -28,6 +28,7 @@ _FORMATS = (
     *("AVIF", "HEIF"),
 )
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+"""The brands in a HEIC file's first box, by which it is recognised."""
 _ALPHA_MODES = {"RGBA", "LA", "PA", "La", "RGBa"}
 
 

@@ -59,8 +59,11 @@ def require_inside(path: Path, folder: Path) -> None:
 __all__ = ["Photo", "PhotoError", "photos_from_tensors", "read_folder", "read_photo"]
 
 _SIDE_STEP = 8
+"""The VAE's downsampling factor."""
 _SMALLEST_SIDE = 32
+"""The smallest training resolution, in pixels a side."""
 _SIDECARS = {".txt", ".json"}
+"""Endings of files beside photos that are no photos."""
 _LEFT_BY_WINDOWS = {"thumbs.db", "desktop.ini"}
 
 

@@ -22,8 +22,10 @@ RARE_FROM = 36_000
 FIRST_MERGE_ID = 512
 """The id of the first merge, whose rank is 0."""
 END_OF_WORD = "</w>"
+"""The mark of tokens that end a word in CLIP's vocabulary."""
 
 _RARE_LETTERS = re.compile(r"[a-z]{2,3}")
+"""The tokens that identifiers are made of."""
 
 
 class Tokenizer(Protocol):

@@ -20,6 +20,7 @@ from .stable_diffusion_xl import StableDiffusionXL
 DENOISER = "model.diffusion_model"
 """The prefix, without its dot, of the denoiser's weights in a checkpoint of the original layout."""
 FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusionXL]
+"""All families, in the order in which they are asked whether they recognise a model."""
 
 
 def open_source(path: Path) -> Source:

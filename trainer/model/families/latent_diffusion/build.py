@@ -34,6 +34,7 @@ TOKENIZER = {
     "do_lower_case": True,
     "add_prefix_space": False,
 }
+"""The contents of tokenizer_config.json, without length and padding."""
 
 
 def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor
 ROW = 77
 """Tokens of a row, with its start and end tokens."""
 START, END = 49406, 49407
+"""The ids of CLIP's start and end tokens."""
 WORDS = ROW - 2
 """Tokens of a row that the prompt fills."""
 

@@ -20,7 +20,7 @@ from .prediction import EDM, declared_prediction, prediction_of, zero_terminal_s
 from .unet_shape import unet_shape
 
 ATTENTION = r"to_[qkv]|to_out\.0"
-"""The layers that get a LoRA, by their names' ends, as regular expressions."""
+"""A pattern of the attention projections' names; those below are patterns of layers too."""
 TRANSFORMER = rf"{ATTENTION}|attentions\.\d+\.proj_(?:in|out)|ff\.net\.0\.proj|ff\.net\.2"
 RESNET = r"conv1|conv2|conv_shortcut|time_emb_proj|samplers\.0\.conv"
 DENOISER_TARGETS = {
@@ -28,7 +28,9 @@ DENOISER_TARGETS = {
     "transformer": TRANSFORMER,
     "transformer_and_resnet": f"{TRANSFORMER}|{RESNET}",
 }
+"""{value of `TrainOptions.targets`: a pattern of the denoiser's layers}."""
 TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
+"""A pattern of a text encoder's layers."""
 
 
 class LatentDiffusionFamily(Family):

@@ -33,12 +33,14 @@ RESNET = {
     "out_layers.3": "conv2",
     "skip_connection": "conv_shortcut",
 }
+"""{original name: our name} of the modules in a UNet's residual block."""
 OPEN_CLIP_MODULES = {
     "token_embedding": "embeddings.token_embedding",
     "positional_embedding": "embeddings.position_embedding.weight",
     "ln_final": "final_layer_norm",
     "text_projection": "text_projection.weight",
 }
+"""{OpenCLIP's name: our name} outside of the blocks."""
 OPEN_CLIP_BLOCK = {
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
@@ -46,8 +48,10 @@ OPEN_CLIP_BLOCK = {
     "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2",
 }
+"""{OpenCLIP's name: our name} in a block."""
 HALVES = ("encoder", "decoder")
 VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
+"""{original name: our name} in the VAE's attention layers."""
 
 
 def present(prefixes: Sequence[str], names: Iterable[str]) -> str:

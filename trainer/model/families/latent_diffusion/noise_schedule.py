@@ -19,6 +19,7 @@ SCHEDULE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
 }
+"""The arguments of diffusers' schedulers for Stable Diffusion's β schedule."""
 
 
 def alphas_cumprod(zero_snr: bool) -> Tensor:
