@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..trainer.export.conversion import DTYPES
+from ..trainer.export.layouts import DTYPES
 from .answer import answer, say_warnings
 from .flags import Commands, add_json, add_separate_files
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.export.conversion import DTYPES, LAYOUTS, LORA_LAYOUTS, Conversion, Layout
+from ..trainer.export.conversion import Conversion
+from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.files.atomic import numbered
 from ..trainer.model.layers import Layers
 from ..trainer.model.source import KnownShapes

@@ -13,7 +13,7 @@ from ..model.families import fingerprint_of, source_of
 from ..model.layers import Layers, layers_in
 from ..model.source import CheckpointFile, Source
 from ..runs.personalized import PREFIX
-from .conversion import Layout
+from .layouts import Layout
 
 
 @dataclass(frozen=True)

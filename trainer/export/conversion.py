@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 
 from ..model.layers import Layers
 from ..model.source import Source
+from .layouts import Layout
 from .low_rank import LowRankError
-
-Layout = Literal["kohya", "diffusers", "checkpoint", "diffusers folder", "difference"]
-
-
-LAYOUTS: tuple[str, ...] = get_args(Layout)
-
-
-LORA_LAYOUTS = ("kohya", "diffusers", "difference")
-"""The layouts that are LoRA files."""
-
-
-Dtype = Literal["fp16", "bf16", "fp32"]
-
-
-DTYPES: tuple[str, ...] = get_args(Dtype)
-
 
 TORCH = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 """{dtype's name: torch's dtype}."""

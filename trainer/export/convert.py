@@ -18,8 +18,9 @@ from ..model.source import CheckpointFile, Source
 from ..runs.personalized import PREFIX
 from .checked_file import require_same, write_checked
 from .compatibility import require_lora_of, same_base
-from .conversion import LORA_LAYOUTS, Conversion, ConversionError, Converted, Layout
+from .conversion import Conversion, ConversionError, Converted
 from .diffusers_folder import write_diffusers_folder
+from .layouts import LORA_LAYOUTS, Layout
 from .lora_layouts import diffusers_tensors, kohya_tensors
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors

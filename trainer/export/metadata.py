@@ -13,8 +13,8 @@ from ..methods.lora.weights import LoraWeights, all_layers, ranks
 from ..model.base import Base
 from ..model.family import Family
 from ..runs.personalized import PREFIX
-from .conversion import Layout
 from .kohya_fields import kohya_fields
+from .layouts import Layout
 from .modelspec import SPEC, modelspec_fields
 from .run_info import RunInfo
 

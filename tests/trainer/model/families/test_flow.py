@@ -12,10 +12,11 @@ from dreambooth_nodes.tests.command_line.conftest import train_words
 from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.tests.trainer.model.families.flow import TIMES, UNTOLD, TinyFlow, write_flow
 from dreambooth_nodes.trainer.export.compatibility import check_applies
-from dreambooth_nodes.trainer.export.conversion import Conversion, Layout
+from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.difference import difference
 from dreambooth_nodes.trainer.export.diffusers_folder import write_diffusers_folder
+from dreambooth_nodes.trainer.export.layouts import Layout
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_metadata, read_shapes, read_tensors
 from dreambooth_nodes.trainer.methods.lora.start import kept_settings, starting_weights
 from dreambooth_nodes.trainer.model import families
