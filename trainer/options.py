@@ -51,8 +51,6 @@ Targets = Literal["attention", "transformer", "transformer_and_resnet"]
 OptimizerName = Literal["adamw", "adafactor"]
 TrainedWeights = Literal["fp32", "bf16"]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-
-
 GROUPS = ("training", "adapter", "optimizer", "memory", "preview")
 """The groups of settings, in the order in which hosts show them."""
 

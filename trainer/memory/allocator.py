@@ -9,14 +9,10 @@ TUNABLES = "GLIBC_TUNABLES"
 """The environment variable that glibc reads:
 https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html. Other C libraries ignore it.
 """
-
-
 KEPT, LARGEST = 512 << 20, 64 << 20
 """Bytes of freed memory at the end of the heap that are kept, and the size in bytes up to which blocks come from the
 heap; larger blocks are always returned to the system.
 """
-
-
 LISTENS = ("glibc", (2, 35))
 """The C library and the version from which on it supports all three settings."""
 

@@ -9,8 +9,6 @@ from ..options import TrainOptions
 
 CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
 """The levers that change the trained weights."""
-
-
 IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
 """All levers."""
 

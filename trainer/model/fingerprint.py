@@ -37,30 +37,18 @@ def fingerprint(components: Mapping[str, Mapping[str, Tensor]]) -> str:
 
 FIELD = "dreambooth.base_sample"
 """The field of a result's metadata that holds the `weight_sample` of its base."""
-
-
 DENOISER = "model.diffusion_model."
 """The prefix of the denoiser's names in the original layout."""
-
-
 SAME = 0.01
 """The mean relative distance of sampled weights up to which a model is the same: rounding to bfloat16 makes about
 0.002, fine-tuning some hundredths.
 """
-
-
 SAME_IN_A_BYTE = 0.05
 """The same limit where a host keeps the weights as 8-bit floats, whose rounding makes about 0.03."""
-
-
 _TENSORS = 8
 """The number of weights in a sample."""
-
-
 _VALUES = 16
 """The number of values of each."""
-
-
 Sample = dict[str, list[float]]
 """{name in the original layout without the denoiser's prefix: 16 evenly spaced values}."""
 

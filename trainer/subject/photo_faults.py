@@ -19,16 +19,10 @@ from .photos import Photo
 
 Grey = NDArray[np.float32]
 """A grey image [H, W], float32 in 0..1."""
-
-
 _BLOCKS = 4
 """Blocks per side into which `blur` divides an image."""
-
-
 _LOOKED_AT = 4
 """How many of the most detailed blocks `blur` measures."""
-
-
 _WINDOW = 9
 """Pixels of the moving average that `blur` compares with."""
 
