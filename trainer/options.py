@@ -83,9 +83,9 @@ class Setting:
         return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
 
 
-def setting(group: str, text: str, minimum: float | None = None, **more: Any) -> dict[str, Setting]:
-    """The metadata of a field of TrainOptions, with its Setting. more: further fields of the Setting."""
-    return {"setting": Setting(text, group, minimum, **more)}
+def setting(default: Any, group: str, text: str, minimum: float | None = None, **more: Any) -> Any:
+    """A field of TrainOptions with its default and its Setting, of which `more` are further fields."""
+    return field(default=default, metadata={"setting": Setting(text, group, minimum, **more)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,156 +94,102 @@ class TrainOptions:
     of the run's key. Raises OptionError.
     """
 
-    method: MethodName = field(
-        default="lora", metadata=setting("training", "lora: a small file. full: a whole checkpoint, as in the paper.")
+    method: MethodName = setting("lora", "training", "lora: a small file. full: a whole checkpoint, as in the paper.")
+    steps: int = setting(800, "training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
+    learning_rate: float = setting(
+        1e-4,
+        "optimizer",
+        "Of the denoiser, above 0: about 1e-4 for lora, 5e-6 for full.",
+        0,
+        open_minimum=True,
+        maximum=1,
+        step=1e-6,
     )
-    steps: int = field(
-        default=800, metadata=setting("training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
+    seed: int = setting(0, "training", "Of every random draw, 0 or more.", 0)
+    prior_weight: float = setting(1.0, "training", "λ, 0 or more; 0 trains without the prior term.", 0, maximum=10)
+    batch_size: int = setting(
+        1, "training", "Instance images in a forward, 1 or more; as many prior images go with them.", 1, maximum=64
     )
-    learning_rate: float = field(
-        default=1e-4,
-        metadata=setting(
-            "optimizer",
-            "Of the denoiser, above 0: about 1e-4 for lora, 5e-6 for full.",
-            0,
-            open_minimum=True,
-            maximum=1,
-            step=1e-6,
-        ),
+    accumulation: int = setting(
+        1, "training", "Forwards whose gradients are averaged into one step, 1 or more.", 1, maximum=256
     )
-    seed: int = field(default=0, metadata=setting("training", "Of every random draw, 0 or more.", 0))
-    prior_weight: float = field(
-        default=1.0, metadata=setting("training", "λ, 0 or more; 0 trains without the prior term.", 0, maximum=10)
+    rank: int = setting(16, "adapter", "Of the LoRA, 1 or more.", 1, maximum=1024)
+    alpha: float | None = setting(
+        None, "adapter", "LoRA's scale is alpha / rank; unset, alpha is the rank.", 0, open_minimum=True, maximum=1024
     )
-    batch_size: int = field(
-        default=1,
-        metadata=setting(
-            "training", "Instance images in a forward, 1 or more; as many prior images go with them.", 1, maximum=64
-        ),
+    targets: Targets = setting(
+        "transformer",
+        "adapter",
+        "Layers that get a LoRA: attention projections; all of the transformer; residual blocks too.",
     )
-    accumulation: int = field(
-        default=1,
-        metadata=setting("training", "Forwards whose gradients are averaged into one step, 1 or more.", 1, maximum=256),
+    train_text_encoder: bool = setting(False, "training", "Train the text encoder as well.")
+    text_encoder_learning_rate: float | None = setting(
+        None, "optimizer", "Above 0; unset, the denoiser's.", 0, open_minimum=True, maximum=1, step=1e-6
     )
-    rank: int = field(default=16, metadata=setting("adapter", "Of the LoRA, 1 or more.", 1, maximum=1024))
-    alpha: float | None = field(
-        default=None,
-        metadata=setting(
-            "adapter", "LoRA's scale is alpha / rank; unset, alpha is the rank.", 0, open_minimum=True, maximum=1024
-        ),
+    schedule: Schedule = setting("constant", "optimizer", "Of the learning rate.")
+    warmup_steps: int = setting(0, "optimizer", "Steps over which the learning rate rises, 0 or more.", 0)
+    max_grad_norm: float = setting(
+        1.0, "optimizer", "Gradients longer than this are cut to it; above 0.", 0, open_minimum=True, maximum=100
     )
-    targets: Targets = field(
-        default="transformer",
-        metadata=setting(
-            "adapter",
-            "Layers that get a LoRA: attention projections; all of the transformer; residual blocks too.",
-        ),
+    weight_decay: float = setting(1e-2, "optimizer", "Of the optimizer, 0 or more.", 0, maximum=1)
+    snr_gamma: float | None = setting(
+        None,
+        "training",
+        "γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.",
+        0,
+        open_minimum=True,
+        maximum=100,
     )
-    train_text_encoder: bool = field(default=False, metadata=setting("training", "Train the text encoder as well."))
-    text_encoder_learning_rate: float | None = field(
-        default=None,
-        metadata=setting("optimizer", "Above 0; unset, the denoiser's.", 0, open_minimum=True, maximum=1, step=1e-6),
+    precision: Precision = setting(
+        "auto",
+        "memory",
+        "Of the forward; the optimizer stays float32, and so do trained weights unless they are asked in bf16.",
     )
-    schedule: Schedule = field(default="constant", metadata=setting("optimizer", "Of the learning rate."))
-    warmup_steps: int = field(
-        default=0, metadata=setting("optimizer", "Steps over which the learning rate rises, 0 or more.", 0)
+    checkpointing: bool = setting(
+        False, "memory", "Recompute activations, not keep them: less memory, about a third slower."
     )
-    max_grad_norm: float = field(
-        default=1.0,
-        metadata=setting(
-            "optimizer", "Gradients longer than this are cut to it; above 0.", 0, open_minimum=True, maximum=100
-        ),
+    memory: Memory = setting(
+        "auto",
+        "memory",
+        "What the training has to fit in: auto is what is free on the device. It then sets checkpointing, "
+        "base_in_8_bits, optimizer, trained_weights and fused_backward by itself; off leaves them as they are.",
     )
-    weight_decay: float = field(
-        default=1e-2, metadata=setting("optimizer", "Of the optimizer, 0 or more.", 0, maximum=1)
+    base_in_8_bits: bool = setting(False, "memory", "LoRA: keep the frozen base in 8 bits, half of bf16; slower.")
+    optimizer: OptimizerName = setting(
+        "adamw", "optimizer", "adafactor keeps next to nothing beside the weights, adamw twice their size."
     )
-    snr_gamma: float | None = field(
-        default=None,
-        metadata=setting(
-            "training",
-            "γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.",
-            0,
-            open_minimum=True,
-            maximum=100,
-        ),
+    trained_weights: TrainedWeights = setting(
+        "fp32", "memory", "full: bf16, rounded stochastically, is half of fp32; with adafactor."
     )
-    precision: Precision = field(
-        default="auto",
-        metadata=setting(
-            "memory",
-            "Of the forward; the optimizer stays float32, and so do trained weights unless they are asked in bf16.",
-        ),
+    fused_backward: bool = setting(
+        False, "memory", "Use each gradient and free it at once; max_grad_norm is then of each weight's own gradient."
     )
-    checkpointing: bool = field(
-        default=False,
-        metadata=setting("memory", "Recompute activations, not keep them: less memory, about a third slower."),
-    )
-    memory: Memory = field(
-        default="auto",
-        metadata=setting(
-            "memory",
-            "What the training has to fit in: auto is what is free on the device. It then sets checkpointing, "
-            "base_in_8_bits, optimizer, trained_weights and fused_backward by itself; off leaves them as they are.",
-        ),
-    )
-    base_in_8_bits: bool = field(
-        default=False, metadata=setting("memory", "LoRA: keep the frozen base in 8 bits, half of bf16; slower.")
-    )
-    optimizer: OptimizerName = field(
-        default="adamw",
-        metadata=setting("optimizer", "adafactor keeps next to nothing beside the weights, adamw twice their size."),
-    )
-    trained_weights: TrainedWeights = field(
-        default="fp32",
-        metadata=setting("memory", "full: bf16, rounded stochastically, is half of fp32; with adafactor."),
-    )
-    fused_backward: bool = field(
-        default=False,
-        metadata=setting(
-            "memory", "Use each gradient and free it at once; max_grad_norm is then of each weight's own gradient."
-        ),
-    )
-    fit_memory: bool = field(
-        default=False,
-        metadata=setting(
-            "memory",
-            "Where memory runs out, go on with checkpointing, then with smaller batches.",
-            changes_weights=False,
-        ),
+    fit_memory: bool = setting(
+        False,
+        "memory",
+        "Where memory runs out, go on with checkpointing, then with smaller batches.",
+        changes_weights=False,
     )
     templates: PromptTemplates = field(default_factory=PromptTemplates)
-    state_seconds: float = field(
-        default=30.0,
-        metadata=setting(
-            "preview",
-            "Seconds between states that a run can be resumed from; 0 keeps none.",
-            0,
-            maximum=86_400,
-            step=1,
-            changes_weights=False,
-        ),
+    state_seconds: float = setting(
+        30.0,
+        "preview",
+        "Seconds between states that a run can be resumed from; 0 keeps none.",
+        0,
+        maximum=86_400,
+        step=1,
+        changes_weights=False,
     )
-    save_every: int = field(
-        default=0,
-        metadata=setting(
-            "preview", "Steps between files to choose the best from; 0 saves the last only.", 0, changes_weights=False
-        ),
+    save_every: int = setting(
+        0, "preview", "Steps between files to choose the best from; 0 saves the last only.", 0, changes_weights=False
     )
-    sample_every: int = field(
-        default=0,
-        metadata=setting(
-            "preview", "Steps between sample pictures; 0 draws them at the end only.", 0, changes_weights=False
-        ),
+    sample_every: int = setting(
+        0, "preview", "Steps between sample pictures; 0 draws them at the end only.", 0, changes_weights=False
     )
-    sample_prompt: str = field(
-        default="",
-        metadata=setting(
-            "preview", "Empty: the instance prompt. [V] and {class} are filled in.", changes_weights=False
-        ),
+    sample_prompt: str = setting(
+        "", "preview", "Empty: the instance prompt. [V] and {class} are filled in.", changes_weights=False
     )
-    sample_count: int = field(
-        default=2, metadata=setting("preview", "Pictures of a sample, 0 or more.", 0, maximum=16, changes_weights=False)
-    )
+    sample_count: int = setting(2, "preview", "Pictures of a sample, 0 or more.", 0, maximum=16, changes_weights=False)
 
     def __post_init__(self) -> None:
         for name in SETTINGS:
