@@ -28,7 +28,7 @@ def said() -> set[str]:
     scripts = [file.read_text(encoding="utf-8") for file in WEB.rglob("*.js")]
     own = {text for script in scripts for text in re.findall(r'\bt\(\s*"([^"]+)"', script)}
     modules = [
-        ast.parse(file.read_text(encoding="utf-8")) for folder in SERVER for file in (ROOT / folder).glob("*.py")
+        ast.parse(file.read_text(encoding="utf-8")) for folder in SERVER for file in (ROOT / folder).rglob("*.py")
     ]
     calls = [call for module in modules for call in ast.walk(module) if isinstance(call, ast.Call)]
     return own | {ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "Wording"}
