@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEY = "a" * 64
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and looks into /proc")
 def test_deaths_bad_inputs_a_full_disk_and_two_jobs_end_as_promised(tmp_path: Path) -> None:
     words = [sys.executable, str(ROOT), "bench-faults", "--small", "--output", str(tmp_path)]

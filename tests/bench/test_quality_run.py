@@ -43,6 +43,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     )
 
 
+@pytest.mark.slow
 def test_cells_are_measured_once_and_then_kept(
     bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
