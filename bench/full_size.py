@@ -129,7 +129,7 @@ def random_weight(name: str, shape: tuple[int, ...], device: torch.device = CPU)
 def write_random(family: str, path: Path, device: torch.device = CPU) -> Path:
     """A whole checkpoint of random weights, which needs the memory of one weight at a time.
 
-    device: draws the numbers. A CPU takes half a minute for SDXL's, a GPU none to speak of.
+    device: where the numbers are drawn.
     """
     torch.manual_seed(0)
     shapes = shapes_of(family)

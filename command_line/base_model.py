@@ -30,15 +30,14 @@ class BaseModel:
     @cached_property
     def fingerprint(self) -> str:
         """Of the weights; reads the files, builds no model."""
-        return fingerprint_of(self.source) if self._loaded is None else self._loaded.fingerprint
+        return fingerprint_of(self.source)
 
     @property
     def live(self) -> Base:
         """The model on its device, loaded once."""
         if self._loaded is None:
             say(f"loading {self.source.name} on {self.device}")
-            known = vars(self).get("fingerprint")
-            loaded = load_base(self.source, self.prediction, self.dtype, known)
+            loaded = load_base(self.source, self.prediction, self.dtype, self.fingerprint)
             self._loaded = loaded.compute_on(self.device)
         return self._loaded
 

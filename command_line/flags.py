@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 ROOT = Path(__file__).resolve().parent.parent
 
+COUNT = 16
+"""Rare tokens that the lookup draws where no number is asked for."""
+
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
@@ -78,6 +81,3 @@ def store(output: Path, loras: Path | None = None, checkpoints: Path | None = No
     from ..trainer.runs.store import Store
 
     return Store(loras or output / "loras", checkpoints or output / "checkpoints", output / "dreambooth")
-
-
-COUNT = 16
