@@ -9,7 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..trainer.distributed.processes import Processes
+from ..trainer.distributed.ranks import Ranks
+from ..trainer.events import Stop
 from ..trainer.options import Precision
 from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing, picture_path
 from ..trainer.session.drawing import draw_together
@@ -47,20 +48,21 @@ def drawn(
     base: BaseModel,
     batch_size: int,
     precision: Precision,
-    processes: Processes,
+    ranks: Ranks,
+    stop: Stop,
     bar: Bar = terminal_bar,
 ) -> ClassPriors:
     """The set with every picture on disk; only missing ones are drawn, `batch_size` at once in each process."""
-    if not (count := missing(priors)):
+    if not (count := ranks.decided(lambda: missing(priors))):
         return priors
     with bar(count, "class images") as done:
 
         def draw_batch(seeds: Sequence[int]) -> Tensor:
-            if processes.stopping:
+            if ranks.several and ranks.any(stop()):
                 raise Stopped(signal.SIGTERM)
-            pictures = draw_together(base.live, priors.recipe, precision, seeds, processes)
+            pictures = draw_together(base.live, priors.recipe, precision, seeds, ranks)
             done(len(seeds))
             return pictures
 
-        at_once = batch_size * processes.count
-        return draw_missing(priors.recipe, priors.count, priors.folder.parent, draw_batch, at_once)
+        at_once, root = batch_size * ranks.count, priors.folder.parent
+        return draw_missing(priors.recipe, priors.count, root, draw_batch, at_once, decided=ranks.decided)

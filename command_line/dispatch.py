@@ -13,6 +13,7 @@ from pathlib import Path
 from .answer import say
 from .configuration import ConfigurationError, add_config, with_configuration
 from .failures import in_one_line
+from .launcher import EndedElsewhere
 from .stopping import Stopped, StopSignals
 
 COMMANDS = ("train", "priors", "identifier", "export", "apply-check", "toybase")
@@ -67,6 +68,8 @@ def _guarded(arguments: argparse.Namespace, prog: str) -> int:
     except Stopped as stopped:
         say(f"{prog}: {stopped}")
         return stopped.status
+    except EndedElsewhere:
+        return 1
     except Exception as error:
         if (said := in_one_line(error)) is None:
             raise

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import torch
 
-    from ..trainer.distributed.processes import Processes
-    from ..trainer.events import Stop
+    from ..trainer.distributed.ranks import Ranks
 
 COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 LOCAL_RANKS = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK")
-
 TRUE = ("true", "1", "yes", "on")
+
+
+class EndedElsewhere(Exception):
+    """The first process ended with an error, which it says itself."""
 
 
 def launched_count() -> int:
@@ -27,26 +29,31 @@ def launched_count() -> int:
 
 
 @contextmanager
-def together(stop: Stop) -> Iterator[Processes]:
-    """All that were started together, once they have met; in the end the first lets the others go.
+def together(device: str) -> Iterator[Ranks]:
+    """All processes that were started together, once they have met; in the end they wait for each other.
 
-    Raises ValueError where another has failed or cannot be reached.
+    device: as named by the user, "" for the best there is. Raises ValueError where another process has failed or
+    cannot be reached; a process other than the first ends silently with what the first one raised.
     """
-    from ..trainer.distributed.processes import FailedElsewhere, Processes
+    from ..trainer.distributed.ranks import ALONE, FailedElsewhere, Ranks
 
-    count = launched_count()
+    if launched_count() == 1:
+        yield ALONE
+        return
+    from .base_model import chosen_device
+
+    ranks = Ranks.started(chosen_device(device), launched_sharded())
     try:
-        processes = (
-            Processes(stop=stop)
-            if count == 1
-            else Processes.connected(_number(RANKS, 0), count, stop, launched_sharded())
-        )
-        try:
-            yield processes
-        finally:
-            processes.leave()
-    except FailedElsewhere as error:
-        raise ValueError(str(error)) from error
+        yield ranks
+    except BaseException as error:
+        ranks.note(error)
+        if error is ranks.from_first and not ranks.first:
+            raise EndedElsewhere from error
+        if isinstance(error, FailedElsewhere):
+            raise ValueError(str(error)) from error
+        raise
+    finally:
+        ranks.leave()
 
 
 def end(status: int) -> NoReturn:

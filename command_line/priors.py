@@ -29,22 +29,23 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw what is missing and name the folder."""
-    with redirect_stdout(sys.stderr), StopSignals(launched_count() > 1) as stop, together(stop) as processes:
+    several = launched_count() > 1
+    with redirect_stdout(sys.stderr), StopSignals(several) as stop, together(arguments.device) as ranks:
         from ..trainer.prompts import PromptTemplates, checked_class_noun
-        from ..trainer.session.follower import Follower
         from .base_model import BaseModel
         from .class_images import drawn, missing, planned
+        from .progress import Silence, terminal_bar
 
-        if not processes.first:
-            Follower(processes, lambda: BaseModel(arguments).live).serve()
-            return 0
         noun = checked_class_noun(arguments.noun)
         prompt = PromptTemplates(class_=arguments.class_prompt).class_prompt(noun)
         base = BaseModel(arguments)
         count = COUNT if arguments.priors is None else arguments.priors
         priors = planned(arguments, base, noun, prompt, count, store(arguments.output).work / "priors")
         new = missing(priors)
-        drawn(priors, base, arguments.prior_batch_size, "auto", processes)
+        bar = terminal_bar if ranks.first else Silence().bar
+        drawn(priors, base, arguments.prior_batch_size, "auto", ranks, stop, bar)
+    if not ranks.first:
+        return 0
     folder = str(priors.folder.resolve())
     answer(arguments, {"folder": folder, "prompt": prompt, "count": count, "drawn": new}, folder)
     return 0

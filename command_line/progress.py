@@ -36,6 +36,18 @@ def terminal_bar(total: int, what: str) -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
+class Silence:
+    """The listener of a process beside the first one, which says nothing."""
+
+    def __call__(self, event: Event) -> None:
+        """Say nothing of an event."""
+
+    @contextmanager
+    def bar(self, total: int, what: str) -> Iterator[Callable[[int], object]]:
+        """No bar."""
+        yield lambda done: None
+
+
 class Progress:
     """A listener for `personalize`. From the first step on, `stop` waits for the file."""
 

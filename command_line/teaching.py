@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from ..trainer.distributed.processes import Processes
+from ..trainer.distributed.ranks import Ranks
+from ..trainer.distributed.sharding import require_shardable
 from ..trainer.events import StoppedEarly
+from ..trainer.methods.lora.start import kept_settings
+from ..trainer.methods.registry import METHODS
+from ..trainer.model.precision import forward_dtype
+from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
 from ..trainer.runs.past_runs import find_finished, require_resumable
@@ -22,10 +28,11 @@ from ..trainer.subject.photos import read_folder
 from ..trainer.subject.subject import Subject
 from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
+from .base_model import BaseModel
 from .class_images import drawn, planned
 from .flags import store
-from .following import base_model, run_options
 from .lookup import candidates, ranked
+from .option_flags import chosen_options
 from .progress import Listener
 from .stopping import Stopped, StopSignals
 
@@ -35,17 +42,18 @@ AUTO = "auto"
 class Teaching:
     """One `train` command."""
 
-    def __init__(
-        self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener, processes: Processes
-    ) -> None:
-        self.arguments, self.stop, self.listener, self.processes = arguments, stop, listener, processes
-        self.options = run_options(arguments, processes)
+    def __init__(self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener, ranks: Ranks) -> None:
+        self.arguments, self.stop, self.listener, self.ranks = arguments, stop, listener, ranks
+        self.options = run_options(arguments, ranks)
         self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
         self.base = base_model(arguments, self.options)
 
     @cached_property
     def request(self) -> Request:
-        """What is to be learned. Class images are named in it, and not yet drawn."""
+        """What is to be learned, as the first process reads it. Class images are named in it, and not yet drawn."""
+        return self.ranks.decided(self._request)
+
+    def _request(self) -> Request:
         arguments = self.arguments
         width, height = self.base.size(arguments)
         subject = Subject(read_folder(arguments.photos, width, height), arguments.noun, width, height)
@@ -61,26 +69,30 @@ class Teaching:
         )
 
     def result(self) -> dict[str, Any]:
-        """Train, or find the same run on disk; what is known of it, ready for JSON."""
-        began = time.perf_counter()
-        found = find_finished(self.request, self.base.fingerprint, self.store)
-        if found:
+        """Train, or find the same run on disk; what is known of it, ready for JSON; empty in all processes but the
+        first.
+        """
+        began, first = time.perf_counter(), self.ranks.first
+        request = self.request
+        found = self.ranks.decided(lambda: find_finished(request, self.base.fingerprint, self.store))
+        if found and first:
             say(f"the same run is finished, nothing is trained: {found[0].file}")
         result, run = found or self._train()
-        return self._described(result, run, found is not None, time.perf_counter() - began)
+        return self._described(result, run, found is not None, time.perf_counter() - began) if first else {}
 
     def _train(self) -> tuple[Personalized, Run]:
-        self.processes.order("load")
-        say_warnings(warnings_for(self.request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
-        if self.request.priors is not None:
-            batch_size, precision = self.arguments.prior_batch_size, self.options.precision
-            drawn(self.request.priors, self.base, batch_size, precision, self.processes, self.listener.bar)
-        resume = self._resumes()
+        request = self.request
+        if self.ranks.first:
+            say_warnings(warnings_for(request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
+        if request.priors is not None:
+            at_once, precision = self.arguments.prior_batch_size, self.options.precision
+            drawn(request.priors, self.base, at_once, precision, self.ranks, self.stop, self.listener.bar)
+        resume = self.ranks.decided(self._resumes)
         try:
-            return personalize(
-                self.base.live, self.request, self.store, self.listener, self.stop, resume, self.processes
-            )
+            return personalize(self.base.live, request, self.store, self.listener, self.stop, resume, self.ranks)
         except (TrainingDiverged, OutOfMemory, RunInUse) as error:
+            if error is self.ranks.from_first:
+                raise
             raise ValueError(str(error)) from error
         except StoppedEarly as error:
             if self.stop.received is None:
@@ -135,3 +147,20 @@ class Teaching:
             "run": str(run.folder.resolve()),
             "settings": record["settings"],
         }
+
+
+def run_options(arguments: argparse.Namespace, ranks: Ranks) -> TrainOptions:
+    """The options of a run; --batch-size is of each process, and the run's that of all together. Raises OptionError."""
+    options = chosen_options(arguments, kept_settings(arguments.continue_from))
+    if ranks.sharded:
+        require_shardable(options)
+    if ranks.several and options.fused_backward:
+        raise OptionError("fused_backward uses a gradient before processes have averaged it; one process can do it.")
+    return replace(options, batch_size=options.batch_size * ranks.count)
+
+
+def base_model(arguments: argparse.Namespace, options: TrainOptions) -> BaseModel:
+    """--base, to be loaded as these options train it best."""
+    base = BaseModel(arguments)
+    base.dtype = METHODS[options.method].load_dtype(options, forward_dtype(options.precision, base.device))
+    return base

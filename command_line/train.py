@@ -39,21 +39,20 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0, or 128 + the signal that stopped it."""
-    out = sys.stdout
-    with redirect_stdout(sys.stderr), StopSignals(launched_count() > 1) as stop, together(stop) as processes:
+    out, several = sys.stdout, launched_count() > 1
+    with redirect_stdout(sys.stderr), StopSignals(several) as stop, together(arguments.device) as ranks:
         from .event_lines import EventLines
-        from .following import follow
-        from .progress import Progress
+        from .progress import Progress, Silence
         from .teaching import Teaching
 
-        if not processes.first:
-            follow(arguments, processes)
+        if not ranks.first:
+            Teaching(arguments, stop, Silence(), ranks).result()
             return 0
         if arguments.events:
             with EventLines(out, sys.stdin, stop) as lines:
-                lines.tell("result", **Teaching(arguments, stop, lines, processes).result())
+                lines.tell("result", **Teaching(arguments, stop, lines, ranks).result())
             return stop.status
-        result = Teaching(arguments, stop, Progress(stop), processes).result()
+        result = Teaching(arguments, stop, Progress(stop), ranks).result()
         with redirect_stdout(out):
             answer(arguments, result, summary(result))
     return stop.status

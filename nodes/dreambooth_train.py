@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ..trainer.events import StoppedEarly, Warned
 from ..trainer.methods.lora.start import kept_settings
-from ..trainer.model.precision import layers_dtype
+from ..trainer.model.precision import forward_dtype
 from ..trainer.options import CHOICES, TEXTS, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.runs.live_view import live_of
@@ -127,10 +127,13 @@ def _train_on(
     device: torch.device, base: BaseFile, request: Request, progress: NodeProgress
 ) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
+    from ..trainer.methods.registry import METHODS
     from ..trainer.model.families import load_base
     from ..trainer.session.personalize import personalize
 
-    dtype = layers_dtype(request.options, device)
+    dtype = METHODS[request.options.method].load_dtype(
+        request.options, forward_dtype(request.options.precision, device)
+    )
     live = load_base(base.path, base.prediction, dtype, base.fingerprint).compute_on(device)
     try:
         result, run = personalize(live, request, store(), progress, progress.stop)

@@ -108,4 +108,4 @@ def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:
     place = store()
     if layout == "diffusers folder":
         return nullcontext(numbered(place.work / "diffusers", name, ""))
-    return place.new_file("lora" if layout in LORA_LAYOUTS else "full", name)
+    return place.new_file("loras" if layout in LORA_LAYOUTS else "checkpoints", name)

@@ -15,8 +15,7 @@ from ...trainer.methods.registry import METHODS
 from ...trainer.model.base import Base
 from ...trainer.model.precision import forward_dtype
 from ...trainer.runs.request import Request
-from ...trainer.session.setup import encode_request
-from ...trainer.training.batches import Batches
+from ...trainer.session.setup import build_training, encode_request
 from ...trainer.training.step import Training
 from .machine_limit import MachineLimit, measure_limit
 from .materials import Materials, Task, heard, read_materials
@@ -53,7 +52,6 @@ def step_cost(materials: Materials, task: Task, limit: MachineLimit, folder: Pat
 
 def begun(base: Base, request: Request) -> Training:
     """A training as `personalize` begins it."""
-    prompts, instance, prior = encode_request(base, request, never)
-    METHODS[request.options.method]().attach(base, request.options)
-    batches = Batches(instance, prior, base.noise_process, request.options.seed, request.options.batch_size)
-    return Training(base, batches, prompts, request.options)
+    method = METHODS[request.options.method]()
+    method.attach(base, request.options)
+    return build_training(base, method, request.options, encode_request(base, request, never))

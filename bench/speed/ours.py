@@ -12,9 +12,10 @@ import torch
 from tqdm.auto import tqdm
 
 from ...trainer.events import Event, Step, Tell
+from ...trainer.methods.registry import METHODS
 from ...trainer.model.base import Base
 from ...trainer.model.families import load_base
-from ...trainer.model.precision import layers_dtype
+from ...trainer.model.precision import forward_dtype
 from ...trainer.options import TrainOptions
 from ...trainer.prompts import PromptTemplates
 from ...trainer.runs.request import Request
@@ -51,7 +52,9 @@ def open_base(materials: Materials, task: Task) -> Base:
             min(1.0, task.memory_limit / torch.cuda.get_device_properties(device).total_memory)
         )
     path = materials.checkpoint if task.layout == "checkpoint" else materials.diffusers_base
-    return load_base(path, None, layers_dtype(options_of(materials, task), device)).compute_on(device)
+    options = options_of(materials, task)
+    dtype = METHODS[options.method].load_dtype(options, forward_dtype(options.precision, device))
+    return load_base(path, None, dtype).compute_on(device)
 
 
 def options_of(materials: Materials, task: Task) -> TrainOptions:

@@ -1,22 +1,17 @@
-"""Fully sharded data parallel training (FSDP): weights, gradients and optimizer moments are sharded over all processes.
-
-Zhao et al., 2023, by torch's `fully_shard`: a block's weights are gathered only while it computes.
-"""
+"""Sharded models (FSDP, Zhao et al., 2023): which blocks are sharded by themselves, and full tensors of shards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..options import OptionError, TrainOptions
-from .processes import Processes
 
 SMALLEST_BLOCK = 1 << 18
 """The number of weights from which a block is sharded by itself; a smaller one is sharded with the block around it."""
-WHOLE = "full_tensor"
+FULL_TENSOR = "full_tensor"
 """The method that only a sharded tensor (DTensor) has. Its class is slow to import, and older torch has it
 elsewhere.
 """
@@ -24,30 +19,19 @@ elsewhere.
 
 def require_shardable(options: TrainOptions) -> None:
     """Raises OptionError for options that sharded training does not support."""
-    if options.method != "full":
-        raise OptionError("FSDP spreads a model that is trained whole; start a LoRA without --use_fsdp.")
-    if options.optimizer != "adamw":
-        raise OptionError(f"optimizer is {options.optimizer!r}; FSDP takes adamw, whose moments it spreads.")
-    if options.trained_weights != "fp32":
-        raise OptionError(f"trained_weights is {options.trained_weights!r}; FSDP takes fp32.")
-    if _fully_shard() is None:
+    import torch.distributed.fsdp as fsdp
+
+    if not hasattr(fsdp, "fully_shard"):
         raise OptionError(f"FSDP takes torch 2.6 or newer, and this is {torch.__version__}; start without --use_fsdp.")
-
-
-def shard(module: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
-    """Shard a module over all processes, block by block. dtype: of the forward. Raises OptionError for float16."""
-    if dtype == torch.float16:
-        raise OptionError("precision is fp16, whose scaling FSDP does not do; use bf16 or fp32.")
-    from torch.distributed.device_mesh import init_device_mesh
-
-    mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
-    fully_shard = _fully_shard()
-    assert fully_shard is not None
-    for weight in module.parameters():
-        # Convolutions are loaded channels last, which `fully_shard` refuses to split.
-        weight.data = weight.data.contiguous()
-    for block in (*_blocks(module), module):
-        fully_shard(block, mesh=mesh)
+    refused = {
+        f"optimizer is {options.optimizer!r}; FSDP takes adamw, whose moments it spreads": options.optimizer != "adamw",
+        "base_in_8_bits is True; FSDP spreads weights that are floating-point numbers": options.base_in_8_bits,
+        "trained_weights is 'bf16', which takes adafactor; FSDP takes fp32": options.trained_weights != "fp32",
+        "precision is 'fp16', whose scaling FSDP does not do; use bf16 or fp32": options.precision == "fp16",
+    }
+    for text, is_so in refused.items():
+        if is_so:
+            raise OptionError(f"{text}.")
 
 
 def gathered(tensors: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
@@ -55,19 +39,19 @@ def gathered(tensors: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
 
     All processes call it together, with the same names in the same order.
     """
-    whole = ((name, in_one_piece(tensor.detach())) for name, tensor in tensors.items())
-    return {name: tensor.cpu() for name, tensor in whole if keep}
+    full = ((name, full_tensor(tensor.detach())) for name, tensor in tensors.items())
+    return {name: tensor.cpu() for name, tensor in full if keep}
 
 
-def in_one_piece(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """The full tensor of a sharded one, gathered in all processes; any other tensor unchanged."""
-    whole: Tensor = getattr(tensor, WHOLE, lambda: tensor)()
-    return whole
+    full: Tensor = getattr(tensor, FULL_TENSOR, lambda: tensor)()
+    return full
 
 
-def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
+def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
     """This process's shard of a full tensor, where `like` is sharded; else the tensor unchanged."""
-    if not hasattr(like, WHOLE):
+    if not hasattr(like, FULL_TENSOR):
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -75,24 +59,8 @@ def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
 
 
-def whole_component(processes: Processes, component: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A trained component's full weights, gathered in the first process; empty in the others."""
-    processes.order("component", component=component)
-    return gathered(tensors, processes.first)
-
-
-def _blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """The blocks that are sharded by themselves: large enough elements of module lists, inner ones first."""
-    for child in module.children():
-        yield from _blocks(child)
-    if isinstance(module, nn.ModuleList):
-        yield from (block for block in module if sum(p.numel() for p in block.parameters()) >= SMALLEST_BLOCK)
-
-
-def _fully_shard() -> Any:
-    """torch's `fully_shard`, or None in a version of torch that lacks it."""
-    try:
-        from torch.distributed.fsdp import fully_shard
-    except ImportError:
-        return None
-    return fully_shard
+def blocks_of(module: nn.Module) -> Iterator[nn.Module]:
+    """The blocks that are sharded by themselves: large enough elements of module lists."""
+    for child in module.modules():
+        if isinstance(child, nn.ModuleList):
+            yield from (block for block in child if sum(p.numel() for p in block.parameters()) >= SMALLEST_BLOCK)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..files.hashes import file_sha256
-from ..files.safetensors import Shapes, read_metadata, read_shapes
-from ..methods.lora.keys import diffusers_style, is_adapter, kohya_style, sort_keys
+from ..files.safetensors import read_metadata, read_shapes
+from ..methods.lora.keys import is_adapter, sort_keys
 from ..model.families import fingerprint_of, source_of
-from ..model.layers import Layers, layers_in
+from ..model.layers import layers_in
 from ..model.source import CheckpointFile, Source
 from ..runs.personalized import PREFIX
-from .layouts import Layout
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,3 @@ def same_base(file: Path, base: Path | Source) -> bool | None:
     if (digest := said.get("ss_new_sd_model_hash")) and isinstance(source, CheckpointFile):
         return digest == file_sha256(source.path)
     return None
-
-
-def require_lora_of(layers: Layers, layout: Layout, shapes: Shapes, name: str) -> None:
-    """Raises CheckpointError, listing the keys, unless a file with these tensors is a LoRA for these layers in this
-    layout.
-    """
-    diffusers = layout == "diffusers"
-    names, style = (layers.diffusers_names, diffusers_style) if diffusers else (layers.kohya_names, kohya_style)
-    sort_keys(shapes, names, layers.places, style).require_good(name)

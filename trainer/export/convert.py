@@ -6,27 +6,27 @@ from pathlib import Path
 
 import torch
 
+from ..files.checked_file import require_same, write_checked
 from ..files.contents import Contents
 from ..files.safetensors import CheckpointError, read_metadata, read_shapes
 from ..methods.lora.file import read_lora
 from ..methods.lora.keys import is_adapter
+from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
 from ..methods.lora.weights import LoraWeights
 from ..model.base import Base
 from ..model.families import load_base
 from ..model.layers import Layers, layers_in
+from ..model.original_layout import original_tensors
 from ..model.source import CheckpointFile, Source
 from ..runs.personalized import PREFIX
-from .checked_file import require_same, write_checked
-from .compatibility import require_lora_of, same_base
+from .compatibility import same_base
 from .conversion import Conversion, ConversionError, Converted
 from .diffusers_folder import write_diffusers_folder
-from .layouts import LORA_LAYOUTS, Layout
-from .lora_layouts import diffusers_tensors, kohya_tensors
+from .layouts import LORA_LAYOUTS
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
 from .metadata import carried, layout_metadata
 from .modelspec import SPEC, VERSION
-from .original import original_tensors
 
 ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
 
@@ -74,12 +74,12 @@ def convert(wanted: Conversion) -> Converted:
 
 
 def write_lora(
-    lora: LoraWeights, layers: Layers, layout: Layout, path: Path, metadata: dict[str, str], dtype: torch.dtype
+    lora: LoraWeights, layers: Layers, layout: LoraLayout, path: Path, metadata: dict[str, str], dtype: torch.dtype
 ) -> Path:
     """Write a LoRA file in kohya's or diffusers' layout, verified against the layers of its base; returns its path."""
     written = diffusers_tensors if layout == "diffusers" else kohya_tensors
     architecture = metadata.get(f"{SPEC}architecture", "")
-    said = {**metadata, **layout_metadata(layers.family, layout, lora, architecture)}
+    said = {**metadata, **network_metadata(lora), **layout_metadata(layers.family, layout, architecture)}
     tensors = written(lora, layers, dtype)
     return write_checked(tensors, path, said, lambda shapes, name: require_lora_of(layers, layout, shapes, name))
 
@@ -100,7 +100,8 @@ def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path
     """Write a LoRA as a LoRA file, or merged into its base as a checkpoint or a diffusers folder; returns the path."""
     if wanted.layout in LORA_LAYOUTS:
         said = converted_metadata(wanted, "lora", layers)
-        return write_lora(lora, layers, wanted.layout, wanted.target, said, wanted.numbers)
+        layout: LoraLayout = "diffusers" if wanted.layout == "diffusers" else "kohya"
+        return write_lora(lora, layers, layout, wanted.target, said, wanted.numbers)
     if wanted.base is None:
         raise _needs_base(wanted, "the LoRA is added to its weights")
     if wanted.layout == "diffusers folder":
@@ -139,7 +140,7 @@ def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
     """Write a base as a diffusers folder; returns its path."""
     said = {
         **converted_metadata(wanted, "full", layers),
-        **layout_metadata(type(base), wanted.layout, None, base.architecture),
+        **layout_metadata(type(base), wanted.layout, base.architecture),
     }
     return write_diffusers_folder(base, wanted.target, wanted.numbers, said)
 
@@ -151,7 +152,7 @@ def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers) -> 
         layers.family.marker_tensors(layers.source, wanted.prediction),
     )
     shapes = {**layers.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
-    said = {**source, **layout_metadata(layers.family, wanted.layout, None, source.get(f"{SPEC}architecture", ""))}
+    said = {**source, **layout_metadata(layers.family, wanted.layout, source.get(f"{SPEC}architecture", ""))}
     return write_checked(
         tensors.beside(marks), wanted.target, said, lambda found, name: require_same(found, name, shapes)
     )

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ..files.atomic import write_json
+from ..files.checked_file import require_same, write_checked
+from ..files.contents import finite
 from ..files.safetensors import CheckpointError, Shapes, to_dtype
-from ..methods.lora.weights import finite
 from ..model.base import Base
 from ..model.keys import text_encoder_name
-from .checked_file import require_same, write_checked
 
 NONE: Mapping[str, str] = {}
 """No metadata."""

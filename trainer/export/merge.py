@@ -10,7 +10,7 @@ from ..methods.lora.weights import LoraWeights
 from ..model.base import Base
 from ..model.keys import Components, text_encoder_name
 from ..model.layers import Layers
-from .original import original_tensors
+from ..model.original_layout import original_tensors
 
 
 def merged_tensors(

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..methods.lora.weights import LoraWeights, all_layers, ranks
 from ..model.base import Base
 from ..model.family import Family
 from ..runs.personalized import PREFIX
 from .kohya_fields import kohya_fields
-from .layouts import Layout
+from .layouts import LORA_LAYOUTS, Layout
 from .modelspec import SPEC, modelspec_fields
 from .run_info import RunInfo
 
@@ -37,30 +36,16 @@ def run_metadata(said: RunInfo, base: Base) -> dict[str, str]:
     return {**modelspec_fields(said, base.prediction), **kohya_fields(said, base), **own}
 
 
-def layout_metadata(
-    family: type[Family], layout: Layout, lora: LoraWeights | None, architecture: str = ""
-) -> dict[str, str]:
+def layout_metadata(family: type[Family], layout: Layout, architecture: str = "") -> dict[str, str]:
     """The metadata that depend on the file's layout. architecture: the base's; no field for it where it is ""."""
-    named = {f"{SPEC}architecture": architecture.removesuffix("/lora") + ("/lora" if lora else "")}
-    named = named if architecture else {}
-    if lora is None:
-        return {**named, f"{SPEC}implementation": "diffusers" if layout == "diffusers folder" else STABILITY}
-    theirs = layout != "diffusers" and family.kohya_by_original
-    alphas = {layer.alpha for _, _, layer in all_layers(lora)}
-    return {
-        **named,
-        f"{SPEC}implementation": STABILITY if theirs else "diffusers",
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": _only(ranks(lora)),
-        "ss_network_alpha": _only(alphas),
-    }
+    adapter = layout in LORA_LAYOUTS
+    theirs = family.kohya_by_original if adapter else True
+    named = {f"{SPEC}implementation": STABILITY if theirs and not layout.startswith("diffusers") else "diffusers"}
+    if architecture:
+        named[f"{SPEC}architecture"] = architecture.removesuffix("/lora") + ("/lora" if adapter else "")
+    return named
 
 
 def carried(metadata: Mapping[str, str]) -> dict[str, str]:
     """The metadata of a source that hold for its conversion too."""
     return {key: value for key, value in metadata.items() if not key.startswith(ABOUT_THE_FILE)}
-
-
-def _only(values: set[int] | set[float]) -> str:
-    """The common value of all layers, or kohya's "Dynamic" where layers differ."""
-    return f"{next(iter(values)):g}" if len(values) == 1 else "Dynamic"

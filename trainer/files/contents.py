@@ -150,3 +150,10 @@ def _write_piece(piece: Sequence[str], contents: Contents, stream: BinaryIO) -> 
         if kind_of(tensor) != contents.kinds[key]:
             raise ValueError(f"{key!r} was said to be {contents.kinds[key]}, and is {kind_of(tensor)}.")
         stream.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def finite(tensor: Tensor, key: str) -> Tensor:
+    """The tensor, checked that all values are finite. Raises ValueError, naming the weight `key`."""
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"The trained weight {key!r} holds values that are no numbers; nothing was saved.")
+    return tensor

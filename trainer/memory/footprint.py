@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Variable
 
-from ..methods.protocol import trained_components
 from ..methods.registry import METHODS
 from ..model.base import Base
 from ..model.families import family_of
@@ -48,6 +47,9 @@ def checkpoints_on_meta() -> Iterator[None]:
 
 ADAFACTOR_STEP = 10
 """Bytes per weight during Adafactor's step on it: a float32 gradient, its square or random bits, the bf16 result."""
+
+GATHERED_BLOCKS = 2
+"""The blocks of a sharded model that are whole at a time: the one that computes and the next one."""
 
 
 @dataclass(frozen=True)
@@ -86,24 +88,29 @@ class Work:
 
 
 class FootprintEstimator:
-    """An estimator of a model's footprints; phases that depend on the image size only are counted once."""
+    """An estimator of a model's footprints; phases that depend on the image size only are counted once.
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    shards: the number of processes that the trained components are sharded over (FSDP); 1 for none.
+    """
+
+    def __init__(self, source: Source, shards: int = 1) -> None:
+        self.source, self._shards = source, shards
         self._image: tuple[int, int] | None = None
 
     def footprint(self, options: TrainOptions, work: Work, at_most: int | None = None) -> Footprint | None:
         """The footprint of a run with these options; None where weights and states alone, which are counted quickly,
         exceed `at_most` bytes.
         """
-        base = _attached(self._source, options, work)
-        trained = _trained(base)
-        weights, states = _static(base, options), _states(trained, options)
+        base, components = _attached(self.source, options, work)
+        trained = [p for module in components for p in module.parameters() if p.requires_grad]
+        static, states = sum(nbytes(module) for module in components), _states(trained, options) // self._shards
+        weights = static if self._shards == 1 else static // self._shards + GATHERED_BLOCKS * _largest_block(components)
         if at_most is not None and weights + states > at_most:
             return None
         if self._image is None:
             self._image = _image_phases(base, work)
-        return Footprint(weights, states, _step(base, options, work, trained), *self._image)
+        step = _step(base, options, work, trained, self._shards)
+        return Footprint(weights, states, step, *self._image)
 
 
 def _image_phases(base: Base, work: Work) -> tuple[int, int]:
@@ -119,22 +126,22 @@ def _image_phases(base: Base, work: Work) -> tuple[int, int]:
     return max(text, nbytes(base.vae) + encoding.peak), max(text, nbytes(base.vae) + decoding.peak)
 
 
-def _attached(source: Source, options: TrainOptions, work: Work) -> Base:
-    """A base on the meta device with its method attached and its weights prepared for training."""
-    base = hollow_base(source, torch.float32 if options.method == "full" else work.dtype or torch.float32)
-    METHODS[options.method]().attach(base, options)
-    prepare_weights(base, options, work.dtype)
-    return base
+def _attached(source: Source, options: TrainOptions, work: Work) -> tuple[Base, list[nn.Module]]:
+    """A base on the meta device with its method attached and its weights prepared for training, and the components that
+    hold trained weights.
+    """
+    method = METHODS[options.method]()
+    base = hollow_base(source, method.load_dtype(options, work.dtype))
+    method.attach(base, options)
+    components = [*method.components(base, options).values()]
+    prepare_weights(base, options, work.dtype, components)
+    return base, components
 
 
-def _trained(base: Base) -> list[nn.Parameter]:
-    """The parameters that are trained."""
-    return [p for module in base.components().values() for p in module.parameters() if p.requires_grad]
-
-
-def _static(base: Base, options: TrainOptions) -> int:
-    """The bytes of the trained components."""
-    return sum(nbytes(module) for module in trained_components(base, options).values())
+def _largest_block(components: list[nn.Module]) -> int:
+    """The bytes of the largest element of a module list, which FSDP gathers as one."""
+    lists = (part for module in components for part in module.modules() if isinstance(part, nn.ModuleList))
+    return max((nbytes(block) for blocks in lists for block in blocks), default=0)
 
 
 def _states(trained: list[nn.Parameter], options: TrainOptions) -> int:
@@ -144,8 +151,8 @@ def _states(trained: list[nn.Parameter], options: TrainOptions) -> int:
     return sum(4 * (p.shape[0] + p[0].numel() if p.ndim > 1 else p.numel()) for p in trained)
 
 
-def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parameter]) -> int:
-    """The peak of one training step in bytes, beside weights and states."""
+def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parameter], shards: int) -> int:
+    """The peak of one training step in bytes, beside weights and states. shards: see `FootprintEstimator`."""
     if options.checkpointing:
         base.denoiser.enable_gradient_checkpointing()
     if options.fused_backward:
@@ -169,7 +176,9 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
     # An optimizer's step over all weights, fused or not, needs one more pass over the largest of them.
     most = max(parameter.numel() for parameter in trained)
     gradients = 0 if options.fused_backward else sum(p.nbytes for p in trained)
-    return max(memory.peak, gradients + ADAFACTOR_STEP * most)
+    # Each block's gradients are spread over the processes as soon as they are complete.
+    kept_elsewhere = gradients - gradients // shards
+    return max(memory.peak, gradients + ADAFACTOR_STEP * most) - kept_elsewhere
 
 
 def _shown(base: Base, work: Work) -> tuple[Tensor, Tensor]:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from ..options import TrainOptions
+from ..options import OptimizerName, TrainedWeights, TrainOptions
 
 CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
 """The levers that change the trained weights."""
-IN_ALL = ("checkpointing", *CHANGE_WEIGHTS)
-"""All levers."""
 
 
-def levers_of(options: TrainOptions) -> dict[str, Any]:
-    """{lever: its value} in these options."""
-    return {name: getattr(options, name) for name in IN_ALL}
+@dataclass(frozen=True, kw_only=True)
+class Levers:
+    """The memory levers of a run; each field is an option of `TrainOptions`."""
 
+    checkpointing: bool
+    base_in_8_bits: bool
+    optimizer: OptimizerName
+    trained_weights: TrainedWeights
+    fused_backward: bool
 
-def in_words(options: TrainOptions) -> str:
-    """The levers that are in use, for messages."""
-    said = {
-        "checkpointing": options.checkpointing,
-        "base in 8 bits": options.base_in_8_bits,
-        "Adafactor": options.optimizer == "adafactor",
-        "weights in bf16": options.trained_weights == "bf16",
-        "fused backward": options.fused_backward,
-    }
-    return ", ".join(name for name, is_so in said.items() if is_so) or "as it is"
+    @classmethod
+    def of(cls, options: TrainOptions) -> Levers:
+        """The levers in these options."""
+        return cls(**{one.name: getattr(options, one.name) for one in fields(cls)})
+
+    def applied_to(self, options: TrainOptions) -> TrainOptions:
+        """The options with these levers."""
+        return replace(options, **asdict(self))
+
+    @property
+    def changing_weights(self) -> dict[str, Any]:
+        """{lever: its value} of those that change the trained weights, for the run's record."""
+        return {name: getattr(self, name) for name in CHANGE_WEIGHTS}
+
+    @property
+    def in_words(self) -> str:
+        """The levers that are in use, for messages."""
+        said = {
+            "checkpointing": self.checkpointing,
+            "base in 8 bits": self.base_in_8_bits,
+            "Adafactor": self.optimizer == "adafactor",
+            "weights in bf16": self.trained_weights == "bf16",
+            "fused backward": self.fused_backward,
+        }
+        return ", ".join(name for name, is_so in said.items() if is_so) or "as it is"
 
 
 def smaller(options: TrainOptions) -> TrainOptions | None:

@@ -14,12 +14,13 @@ from typing import Any
 import psutil
 import torch
 
+from ..methods.registry import METHODS
 from ..model.families import family_of
 from ..model.precision import forward_dtype
 from ..model.source import Source
 from ..options import TrainOptions
 from .footprint import Footprint, FootprintEstimator, Work
-from .levers import CHANGE_WEIGHTS, in_words, levers_of
+from .levers import Levers
 
 CONTEXT = 0.6e9
 """Bytes of a GPU that a named budget reserves for the driver, the libraries' workspaces and the screen."""
@@ -64,14 +65,9 @@ class Plan:
     fits: bool = True
 
     @property
-    def levers(self) -> dict[str, Any]:
-        """{lever: its value} of those that change the trained weights, for the run's record."""
-        return {name: getattr(self.options, name) for name in CHANGE_WEIGHTS}
-
-    @property
-    def pulled(self) -> dict[str, Any]:
-        """{lever: its value} of all levers."""
-        return levers_of(self.options)
+    def levers(self) -> Levers:
+        """The chosen levers."""
+        return Levers.of(self.options)
 
 
 def make_plan(
@@ -81,12 +77,14 @@ def make_plan(
     with_priors: bool,
     device: torch.device,
     kept: Mapping[str, Any] | None = None,
-    alone: bool = True,
+    ranks: int = 1,
+    sharded: bool = False,
 ) -> Plan:
     """The first plan that fits, or the last one where none does; the options as they are where memory is "off".
 
-    options: of one process; levers that they use stay in use. size: width and height in pixels. kept: the `levers` that
-    a resumed run began with. alone: False where several processes train, which rules out a fused backward.
+    options: of one process; levers that they use stay in use. size: width and height in pixels. kept: the levers that
+    change the trained weights, with which a resumed run began. ranks: the number of processes, where several rule out a
+    fused backward. sharded: whether the model is sharded over them.
     """
     work = Work(
         images=options.batch_size * (2 if with_priors and options.prior_weight else 1),
@@ -100,28 +98,28 @@ def make_plan(
     budget = budget_of(options, device)
     if options.memory == "auto" and device.type == "cpu" and _is_no_question(source, work, budget):
         return Plan(replace(options, **(kept or {})))
-    every = [replace(options, **{**levers, **(kept or {})}) for levers in _ladder(options, work, alone)]
-    return _first_that_fits(source, list(dict.fromkeys(every)), work, budget)
+    ladder = _ladder(options, work, ranks, sharded)
+    every = list(dict.fromkeys(replace(options, **{**levers, **(kept or {})}) for levers in ladder))
+    return _first_that_fits(FootprintEstimator(source, ranks if sharded else 1), every, work, budget)
 
 
-def _ladder(options: TrainOptions, work: Work, alone: bool) -> Iterator[dict[str, Any]]:
+def _ladder(options: TrainOptions, work: Work, ranks: int, sharded: bool) -> Iterator[dict[str, Any]]:
     """Levers that make the same training need less and less memory, beginning with none."""
     yield {}
     yield {"checkpointing": True}
-    if options.method == "lora":
-        yield {"checkpointing": True, "base_in_8_bits": True}
-    elif work.dtype == torch.bfloat16:
-        small = {"optimizer": "adafactor", "trained_weights": "bf16"}
-        yield {"checkpointing": True, **small, "fused_backward": alone and options.accumulation == 1}
+    for levers in () if sharded else METHODS[options.method].memory_levers(work.dtype):
+        if levers.get("fused_backward") and (ranks > 1 or options.accumulation > 1):
+            levers["fused_backward"] = False
+        yield {"checkpointing": True, **levers}
 
 
-def _first_that_fits(source: Source, every: Sequence[TrainOptions], work: Work, budget: int) -> Plan:
+def _first_that_fits(counted: FootprintEstimator, every: Sequence[TrainOptions], work: Work, budget: int) -> Plan:
     """The plan for the first of these options that fits the budget in bytes, else for the last."""
-    counted, found = FootprintEstimator(source), None
+    found = None
     for way in every:
         footprint = counted.footprint(way, work, None if way == every[-1] else budget)
         if footprint is not None:
-            found = _described(way, footprint, source, work, budget)
+            found = _described(way, footprint, counted.source, work, budget)
             if found.fits:
                 return found
     assert found is not None
@@ -141,7 +139,7 @@ def _described(options: TrainOptions, footprint: Footprint, source: Source, work
     fits = needed(footprint) <= budget
     text = (
         f"{name}, {method}, {work.width}x{work.height} px: needs about {needed(footprint) / 1e9:.1f} GB of "
-        f"{budget / 1e9:.1f} GB{free or ' free'}: {in_words(options)}"
+        f"{budget / 1e9:.1f} GB{free or ' free'}: {Levers.of(options).in_words}"
     )
     return Plan(options, text if fits else f"{text}. It may not fit: {_way_out(options, work)}", fits)
 

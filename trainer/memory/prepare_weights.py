@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterable
 
-from ..methods.protocol import trained_components
+import torch
+from torch import nn
+
 from ..model.base import Base
 from ..model.precision import cast_frozen, cast_trained, require_bf16_forward
 from ..options import OptionError, TrainOptions
 from .eight_bit import quantise
 
 
-def prepare_weights(base: Base, options: TrainOptions, dtype: torch.dtype | None) -> None:
+def prepare_weights(base: Base, options: TrainOptions, dtype: torch.dtype | None, trained: Iterable[nn.Module]) -> None:
     """Cast the denoiser's frozen layers to the forward's dtype or to 8 bits and trained layers to their own dtype, and
     move the trained components to the device.
 
-    dtype: of the forward, None for float32. Raises OptionError for options that this dtype does not allow.
+    trained: these components. dtype: of the forward, None for float32. Raises OptionError for options that this dtype
+    does not allow.
     """
     if options.fused_backward and dtype == torch.float16:
         raise OptionError(
@@ -30,5 +33,5 @@ def prepare_weights(base: Base, options: TrainOptions, dtype: torch.dtype | None
         quantise(base.denoiser, dtype or torch.float32, base.device)
     if dtype is not None:
         cast_frozen(base.denoiser, dtype)
-    for module in trained_components(base, options).values():
+    for module in trained:
         module.to(base.device)

@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
+from ..files.checked_file import require_same
 from ..model.base import Base
 from ..model.keys import text_encoder_name
-from ..options import TrainOptions
-from .protocol import trained_components
-
-Whole = Callable[[str, Mapping[str, Tensor]], Mapping[str, Tensor]]
-"""A function (component, its tensors) that returns the full tensors where they are sharded over processes."""
+from ..model.original_layout import original_tensors
+from ..options import MethodName, TrainOptions
+from .protocol import Folder, Method, ModelFile, Trained
 
 
-def as_they_are(component: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The tensors unchanged: the `Whole` of a model that is not sharded."""
-    return tensors
+class Full(Method):
+    """Full fine-tuning: all weights of the trained components. Its file is a whole checkpoint."""
 
+    name: ClassVar[MethodName] = "full"
+    folder: ClassVar[Folder] = "checkpoints"
+    keeps_base: ClassVar[bool] = True
 
-class Full:
-    """Full fine-tuning: all weights of the trained components."""
-
-    name: ClassVar[str] = "full"
-
-    def __init__(self, whole: Whole = as_they_are) -> None:
-        """whole: returns a component's full weights; needed where they are sharded over processes."""
+    def __init__(self) -> None:
         self._components: tuple[str, ...] = ()
-        self._whole = whole
+
+    @staticmethod
+    def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
+        """float32 where the weights are trained in float32, else the forward's dtype."""
+        return torch.float32 if options.trained_weights == "fp32" else forward or torch.float32
+
+    @staticmethod
+    def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
+        """Adafactor on weights in bf16, which it rounds stochastically, in a fused backward."""
+        if dtype == torch.bfloat16:
+            yield {"optimizer": "adafactor", "trained_weights": "bf16", "fused_backward": True}
 
     def attach(self, base: Base, options: TrainOptions) -> None:
         """Unfreeze every weight of the trained components, and set them to training mode."""
-        components = trained_components(base, options)
+        components = self.components(base, options)
         self._components = tuple(components)
         for module in components.values():
             module.requires_grad_(True).train()
 
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
-        """{component: {our name: tensor}} of all weights of the trained components, detached; our names are diffusers'
-        and transformers' (see `model.keys`).
-        """
+        """All weights of the trained components (see `Method.trained`)."""
         modules = base.components()
-        whole = {name: self._whole(name, modules[name].state_dict()) for name in self._components}
-        return {name: {text_encoder_name(k): v.detach() for k, v in tensors.items()} for name, tensors in whole.items()}
+        return {
+            component: {text_encoder_name(k): v.detach() for k, v in modules[component].state_dict().items()}
+            for component in self._components
+        }
+
+    def file(self, base: Base, trained: Trained) -> ModelFile:
+        """The whole checkpoint in the original layout, with the base's marker tensors."""
+        marks = base.marker_tensors(base.source, base.prediction)
+        shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
+        tensors = original_tensors(base, trained).beside(marks)
+        return ModelFile(tensors, "checkpoint", lambda found, name: require_same(found, name, shapes))

@@ -1,30 +1,94 @@
-"""The interface of a training method. A new method is a new file."""
+"""The interface of a training method. A new method is a new file or folder, with a line in `registry`."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
+from ..files.checked_file import Check
 from ..model.base import Base
-from ..options import TrainOptions
+from ..options import MethodName, TrainOptions
+
+Trained = Mapping[str, Mapping[str, Tensor]]
+"""{component: {our name: trained tensor}}; our names are diffusers' and transformers' (see `model.keys`)."""
+Folder = Literal["loras", "checkpoints"]
+"""The store's folders for results (see `runs.store`)."""
 
 
-class Method(Protocol):
-    """A training method: which weights of a base are trained, and under which names they are returned."""
+@dataclass(frozen=True)
+class ModelFile:
+    """The contents of a result's file. layout: its name in `export.layouts`. metadata: those that follow from the
+    weights. check: verifies the tensors that were written.
+    """
 
-    name: ClassVar[str]
+    tensors: Mapping[str, Tensor]
+    layout: Literal["kohya", "checkpoint"]
+    check: Check
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
+
+class Method(ABC):
+    """A training method: which weights of a base are trained, with which learning rates, and how they are written.
+
+    name: of the option's value. folder: of the store, for its results. keeps_base: whether later conversions of a
+    result need the base's weights, which are then kept.
+    """
+
+    name: ClassVar[MethodName]
+    folder: ClassVar[Folder]
+    keeps_base: ClassVar[bool]
+
+    @staticmethod
+    @abstractmethod
+    def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
+        """The dtype to load the denoiser's layers in. forward: the dtype of the forward, None for float32."""
+
+    @staticmethod
+    @abstractmethod
+    def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
+        """Options of this method that need less memory than checkpointing alone, those that change the weights least
+        first. dtype: of the forward, None for float32.
+        """
+
+    @abstractmethod
     def attach(self, base: Base, options: TrainOptions) -> None:
         """Make the trained parameters of `base` require gradients; all others stay frozen."""
 
+    @abstractmethod
     def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
-        """{component: {our name: tensor}} of the trained weights, detached, on their device; our names are diffusers'
-        and transformers' (see `model.keys`).
+        """The trained weights (see `Trained`), detached, on their device; sharded where the model is."""
+
+    @abstractmethod
+    def file(self, base: Base, trained: Trained) -> ModelFile:
+        """The contents of the result's file. trained: what `trained` returned, unsharded.
+
+        Raises ValueError for weights that are not finite, CheckpointError for weights that have no place in the file.
         """
 
+    def components(self, base: Base, options: TrainOptions) -> dict[str, nn.Module]:
+        """{component name: module} of those that hold trained weights: the denoiser and, when requested, the text
+        encoders.
+        """
+        encoders = base.text_encoders if options.train_text_encoder else {}
+        return {"denoiser": base.denoiser, **encoders}
 
-def trained_components(base: Base, options: TrainOptions) -> dict[str, nn.Module]:
-    """{component name: module} of the denoiser and, when requested, the text encoders."""
-    encoders = base.text_encoders if options.train_text_encoder else {}
-    return {"denoiser": base.denoiser, **encoders}
+    def parameter_groups(self, base: Base, options: TrainOptions) -> list[dict[str, Any]]:
+        """The optimizer's parameter groups: the denoiser's trained weights and the text encoders', each with its
+        learning rate.
+        """
+        components = self.components(base, options)
+        text_rate = options.text_encoder_learning_rate or options.learning_rate
+        denoiser = trainable(components["denoiser"])
+        text = [p for name, module in components.items() if name != "denoiser" for p in trainable(module)]
+        groups = [{"params": denoiser, "lr": options.learning_rate}, {"params": text, "lr": text_rate}]
+        return [group for group in groups if group["params"]]
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters of a module that require gradients."""
+    return [p for p in module.parameters() if p.requires_grad]

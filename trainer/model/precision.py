@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
-from ..options import OptionError, Precision, TrainOptions
+from ..options import OptionError, Precision
 
 AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """{precision: autocast's dtype}; None: float32 without autocast."""
@@ -27,14 +27,6 @@ def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | N
     if precision == "fp16" and device.type == "cpu":
         raise OptionError("precision is 'fp16', which a CPU trains slowly and inexactly; use auto, bf16 or fp32.")
     return AUTOCAST[precision]
-
-
-def layers_dtype(options: TrainOptions, device: torch.device) -> torch.dtype:
-    """The dtype to load a denoiser's layers in: the forward's dtype, or float32 where they are to be trained in
-    float32.
-    """
-    in_float32 = options.method == "full" and options.trained_weights == "fp32"
-    return torch.float32 if in_float32 else forward_dtype(options.precision, device) or torch.float32
 
 
 def require_bf16_forward(dtype: torch.dtype | None) -> None:

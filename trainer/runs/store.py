@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 
@@ -33,13 +34,13 @@ class Store:
     work: Path
 
     @contextmanager
-    def new_file(self, method: str, name: str) -> Iterator[Path]:
-        """A context with a path for a new result, in the host's folder for the method, under a name that is not in use.
+    def new_file(self, kind: Literal["loras", "checkpoints"], name: str) -> Iterator[Path]:
+        """A context with a path for a new result, in the host's folder for its kind, under a name that is not in use.
 
         Within the context no other process of this package gets the same path. Temporary files of processes that died
         are removed.
         """
-        folder = self.loras if method == "lora" else self.checkpoints
+        folder = self.loras if kind == "loras" else self.checkpoints
         for place in (self.work, folder):
             place.mkdir(parents=True, exist_ok=True)
         # Two hosts may share the folder of results and not the work folder, or the other way round.

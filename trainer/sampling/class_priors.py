@@ -11,7 +11,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +26,15 @@ from ..subject.photos import Photo, read_photo
 
 Draw = Callable[[Sequence[int]], Tensor]
 """A function from seeds to images [len(seeds), 3, H, W] in 0..1, sampled from the frozen base with the class prompt."""
+Decided = Callable[[Callable[[], Any]], Any]
+"""A function that calls another one, or hands over what the first of several processes got by calling it."""
+
+
+def call(decide: Callable[[], Any]) -> Any:
+    """The `Decided` of a single process."""
+    return decide()
+
+
 STALE = 3600.0
 """The age in seconds from which a temporary image file is deleted: a younger one may be written by another process that
 completes the same set.
@@ -90,30 +101,47 @@ NAMES = {"base_fingerprint": "base model", "class_noun": "class noun", "width": 
 
 
 def draw_missing(
-    recipe: PriorRecipe, count: int, root: Path, draw: Draw, batch_size: int, tell: Tell = tell_nobody
+    recipe: PriorRecipe,
+    count: int,
+    root: Path,
+    draw: Draw,
+    batch_size: int,
+    tell: Tell = tell_nobody,
+    decided: Decided = call,
 ) -> ClassPriors:
     """The set of this recipe under `root`, with at least `count` images; only missing images are sampled.
 
     An image's seed follows from the recipe's seed and its number. Where memory runs out, fewer images are sampled at a
-    time. Raises PriorsError for a count or batch_size below 1.
+    time. decided: runs what reads or writes the set; of several processes that draw together, only the first does.
+    Raises PriorsError for a count or batch_size below 1.
     """
     if count < 1 or batch_size < 1:
         raise PriorsError(f"count is {count} and batch_size {batch_size}; both must be 1 or more.")
     folder = root / recipe.fingerprint[:24]
-    remove_parts(folder, at_least=STALE)
-    write_json(asdict(recipe), folder / "recipe.json")
-    missing = [i for i in range(count) if not picture_path(folder, i).is_file()]
+    missing = decided(lambda: _missing(recipe, count, folder))
     reused = count - len(missing)
     tell(PriorsCounted(count, reused, 0))
     drawn = 0
     while drawn < len(missing):
         chunk, images = _as_many_as_fit(missing[drawn : drawn + batch_size], recipe, draw)
         batch_size = min(batch_size, len(chunk))
-        for index, image in zip(chunk, images, strict=True):
-            write_picture(image, picture_path(folder, index))
+        decided(partial(_write, folder, chunk, images))
         drawn += len(chunk)
         tell(PriorsCounted(count, reused, drawn))
     return ClassPriors(recipe, folder, count)
+
+
+def _missing(recipe: PriorRecipe, count: int, folder: Path) -> list[int]:
+    """The numbers of the images that are not in the folder, in which the recipe is then written."""
+    remove_parts(folder, at_least=STALE)
+    write_json(asdict(recipe), folder / "recipe.json")
+    return [i for i in range(count) if not picture_path(folder, i).is_file()]
+
+
+def _write(folder: Path, numbers: Sequence[int], images: Tensor) -> None:
+    """Write images under their numbers."""
+    for number, image in zip(numbers, images, strict=True):
+        write_picture(image, picture_path(folder, number))
 
 
 def _as_many_as_fit(chunk: Sequence[int], recipe: PriorRecipe, draw: Draw) -> tuple[Sequence[int], Tensor]:

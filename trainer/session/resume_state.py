@@ -9,16 +9,17 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..distributed.processes import FailedElsewhere
+from ..distributed.ranks import FailedElsewhere
 from ..events import Step, Tell, Warned
 from ..files.safetensors import CheckpointError, read_metadata, read_tensors, write_tensors
 from ..training.loss_curve import LossCurve
-from ..training.snapshot import OtherLayers, Snapshot, put_back, taken_of
+from ..training.snapshot import OtherLayers, Snapshot, restore_snapshot, take_snapshot
 from ..training.step import Training
 from ..wording import Wording
 
@@ -35,8 +36,13 @@ class StateError(CheckpointError):
 
 
 def write_state(path: Path, key: str, training: Training, points: Sequence[Step]) -> None:
-    """Write the state after `points`, atomically. Raises OSError where there is not enough disk space."""
-    snapshot = taken_of(training, points)
+    """Write the state after `points`, atomically, in the first rank; the ranks of a sharded model call it together.
+
+    Raises OSError where there is not enough disk space.
+    """
+    snapshot = take_snapshot(training, points)
+    if not training.ranks.first:
+        return
     needed = sum(tensor.nbytes for tensor in snapshot.tensors.values()) * ROOM
     path.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(path.parent).free
@@ -47,23 +53,29 @@ def write_state(path: Path, key: str, training: Training, points: Sequence[Step]
 
 
 def restore(path: Path, key: str, training: Training) -> list[Step]:
-    """Restore a training from a state file; returns the steps done until then. Raises StateError."""
-    said = _header(path, key)
+    """Restore a training in all ranks from the first one's state file; returns the steps done until then.
+
+    Raises StateError.
+    """
+    ranks, tensors = training.ranks, dict[str, Tensor]()
     try:
-        tensors = read_tensors(path)
-        if said.pop(CHECKSUM) != checksum(tensors, said):
-            raise StateError(
-                f"The state {path} is not as it was written (its checksum differs); delete it to train anew."
-            )
-        progress = json.loads(said[PROGRESS])
-        training.processes.order("restore", progress=progress)
-        return put_back(Snapshot(training.processes.share(tensors), progress), training)
+        progress = ranks.decided(lambda: _read(path, key, tensors))
+        return restore_snapshot(Snapshot(ranks.shared(tensors), progress), training)
     except OtherLayers as error:
         raise StateError(f"{path} is of other layers than this run: {error}; delete it.") from error
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         if isinstance(error, StateError | FailedElsewhere):
             raise
         raise StateError(f"{path} does not hold the state that its header says ({error}); delete it.") from error
+
+
+def _read(path: Path, key: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """The progress in a state file, whose tensors are added to `tensors`. Raises StateError."""
+    said = _header(path, key)
+    tensors.update(read_tensors(path))
+    if said.pop(CHECKSUM) != checksum(tensors, said):
+        raise StateError(f"The state {path} is not as it was written (its checksum differs); delete it to train anew.")
+    return dict(json.loads(said[PROGRESS]))
 
 
 def checksum(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> str:
@@ -117,16 +129,21 @@ class StateKeeper:
 
     def write_if_due(self, training: Training, curve: LossCurve) -> None:
         """Write the state if it is due; a state that cannot be written is a warning."""
-        if self.seconds and time.monotonic() - self._written > max(self.seconds, SHARE * self._took):
-            curve.flush()
+        ranks = training.ranks
+        if ranks.decided(self._is_due) if ranks.sharded else ranks.first and self._is_due():
+            ranks.decided(curve.flush) if ranks.sharded else curve.flush()
             self.write(training, curve.points)
+
+    def _is_due(self) -> bool:
+        """Whether so much time has passed that the state is written."""
+        return bool(self.seconds) and time.monotonic() - self._written > max(self.seconds, SHARE * self._took)
 
     def write(self, training: Training, points: Sequence[Step]) -> None:
         """Write the state after these steps; a full disk or a missing folder is a warning.
 
         Nothing is written after a step that was interrupted while it changed the weights.
         """
-        if not self.seconds or not training.whole:
+        if not self.seconds or not training.weights_consistent:
             return
         began = time.monotonic()
         try:
@@ -141,10 +158,10 @@ class StateKeeper:
         self._took = self._written - began
 
     def resume(self, training: Training, curve: LossCurve) -> None:
-        """Restore `training` and `curve` from the state, if there is one. Raises StateError for a state that does not
-        match.
+        """Restore `training` in all ranks, and `curve`, from the state, if there is one. Raises StateError for a state
+        that does not match.
         """
-        if self.path.is_file():
+        if training.ranks.decided(self.path.is_file):
             points = restore(self.path, self.key, training)
             self.steps = len(points)
             curve.resume(points)

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from ..events import PhaseSeconds, Saved, StoppedEarly, Tell, Warned
-from ..export.checked_file import require_same, write_checked
-from ..export.convert import write_lora
 from ..export.metadata import RUN, layout_metadata, run_metadata
-from ..export.original import original_tensors
 from ..export.run_info import RunInfo
 from ..files.atomic import numbered_files
+from ..files.checked_file import write_checked
 from ..files.safetensors import CheckpointError, read_metadata
-from ..memory.levers import levers_of
-from ..methods.registry import Lora, Method
+from ..methods.protocol import Method, Trained
 from ..model.base import Base
 from ..model.fingerprint import FIELD, weight_sample
-from ..model.layers import layers_of
 from ..options import TrainOptions
 from ..runs.personalized import Personalized, read_personalized
 from ..runs.request import Request
 from ..runs.run import Run
-from ..training.divergence import TrainingDiverged
-from ..training.loss_curve import LossCurve
-from ..training.step import Training
-from ..wording import Wording
-from .resume_state import StateKeeper
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +26,7 @@ class ResultNotWritten(OSError):
     """The trained weights could not be written; the message says how to continue the run."""
 
 
-def not_written(error: OSError, name: str, done: int, kept: int) -> ResultNotWritten:
+def not_written_error(error: OSError, name: str, done: int, kept: int) -> ResultNotWritten:
     """The error to raise when the weights after `done` steps cannot be written. kept: steps in the state on disk; 0:
     none.
     """
@@ -51,25 +38,33 @@ def not_written(error: OSError, name: str, done: int, kept: int) -> ResultNotWri
 
 
 def save_steps(
-    base: Base, method: Method, request: Request, options: TrainOptions, run: Run, steps: int, name: str
+    base: Base,
+    method: Method,
+    request: Request,
+    options: TrainOptions,
+    run: Run,
+    steps: int,
+    name: str,
+    trained: Trained | None = None,
 ) -> Personalized:
     """Write the weights after `steps` steps as a file of this name in the host's folder; returns the result.
 
-    options: those that it was trained with. A file that an earlier process wrote before it died is returned instead.
+    options: those that it was trained with. trained: the weights, where they were gathered already. A file that an
+    earlier process wrote before it died is returned instead.
     """
-    with run.store.new_file(options.method, name) as file:
+    with run.store.new_file(method.folder, name) as file:
         if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
             return left
         result = Personalized(
             file=file,
-            method=options.method,
+            method=method.name,
             identifier=request.identifier,
             class_noun=request.subject.class_noun,
             trained_from=base.fingerprint,
             steps=steps,
             seed=options.seed,
         )
-        _write(base, method, result, _said(request, options, run, steps), run)
+        _write(base, method, trained or method.trained(base), result, _run_info(request, options, run, steps), run)
     return result
 
 
@@ -86,7 +81,7 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
     return None
 
 
-def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
+def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
     """The facts of the run for the file's metadata."""
     return RunInfo(
         name=request.name,
@@ -100,122 +95,20 @@ def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunI
     )
 
 
-def _write(base: Base, method: Method, result: Personalized, said: RunInfo, run: Run) -> None:
-    """Write `result.file`: a LoRA in kohya's layout, or the whole checkpoint. Keeps what later conversions need of the
-    base.
-
-    Raises CheckpointError if the written file is bad.
+def _write(base: Base, method: Method, trained: Trained, result: Personalized, info: RunInfo, run: Run) -> None:
+    """Write `result.file`, and keep what later conversions need of the base. Raises CheckpointError if the written file
+    is bad.
     """
-    named = {"modelspec.architecture": base.architecture, RUN: run.key}
-    sample = {FIELD: json.dumps(weight_sample(base.source))}
-    metadata = {**run_metadata(said, base), **result.metadata(), **named, **sample}
+    contents = method.file(base, trained)
     run.store.keep_shapes(base.source, base.fingerprint)
-    if isinstance(method, Lora):
-        write_lora(method.weights(base), layers_of(base), "kohya", result.file, metadata, torch.float16)
-        return
-    run.store.keep_base(base.source, base.fingerprint)
-    marks = base.marker_tensors(base.source, base.prediction)
-    shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
-    metadata |= layout_metadata(type(base), "checkpoint", None, base.architecture)
-    write_checked(
-        original_tensors(base, method.trained(base)).beside(marks),
-        result.file,
-        metadata,
-        lambda found, name: require_same(found, name, shapes),
-    )
-
-
-@dataclass
-class Outcome:
-    """The saving of a training's weights in the middle and at the end. curve: the training's losses. state: its state
-    on disk.
-    """
-
-    method: Method
-    request: Request
-    run: Run
-    training: Training
-    curve: LossCurve
-    state: StateKeeper
-    phases: PhaseSeconds
-    tell: Tell
-
-    def save_intermediate(self, step: int) -> None:
-        """Save the weights after `step` steps as a file to choose from; a file that a resumed run has already is not
-        written again, and one that cannot be written is a warning.
-        """
-        self.curve.flush()
-        if self.run.file_of(step) is None:
-            try:
-                with self.phases.during("saving"):
-                    result = self._write_file(step, f"{self.request.name}_step{step}")
-            except OSError as error:
-                lost = Wording(
-                    "The file of step {0} was not written, and the training goes on: {1}", str(step), str(error)
-                )
-                self.tell(Warned(lost))
-            else:
-                self.tell(Saved(result.file, last=False))
-
-    def result(self, status: str = "") -> Personalized:
-        """Save the weights trained so far, and record the end of the run; the state on disk is kept where steps are
-        missing.
-
-        status: of the run; "" means "finished" or "stopped". Raises StoppedEarly where no step was trained,
-        ResultNotWritten.
-        """
-        done = len(self.curve.points)
-        if not done:
-            raise StoppedEarly("The run was stopped before its first step; there is nothing to save.")
-        finished = done == self.request.options.steps
-        if not finished:
-            self.state.write(self.training, self.curve.points)
-        try:
-            with self.phases.during("saving"):
-                result = self.run.file_of(done) or self._write_file(done, self.request.name)
-            ended = status or ("finished" if finished else "stopped")
-            self.run.finish(ended, self.curve.points, self.phases.seconds)
-        except OSError as error:
-            if self.state.steps < done:
-                self.state.write(self.training, self.curve.points)
-            raise not_written(error, self.request.name, done, self.state.steps) from error
-        if finished:
-            self.state.remove()
-        self.tell(Saved(result.file))
-        return result
-
-    def save_on_error(self, end: BaseException) -> None:
-        """Save the weights before an exception is passed on; raises TrainingDiverged where losses not read yet have
-        diverged.
-
-        Where other processes hold shards of the model and cannot send them, nothing is saved but the last state on
-        disk.
-        """
-        try:
-            self.curve.read()
-        except TrainingDiverged as error:
-            raise self.save_last_good_state(error) from end
-        if self.curve.points and not self.training.processes.broken:
-            self.result()
-
-    def save_last_good_state(self, error: TrainingDiverged) -> TrainingDiverged:
-        """Save the weights of the state before the loss diverged, if there is one and it is good; returns the error to
-        raise.
-        """
-        self.run.write(status="failed")
-        self.state.resume(self.training, self.curve)
-        step = len(self.curve.points)
-        if not self.run.state.is_file() or not self.curve.watch.accepts(self.training.next_losses(step)):
-            self.state.remove()
-            return TrainingDiverged(f"{error} Nothing is saved.")
-        return TrainingDiverged(f"{error} What {step} steps had trained is saved as {self.result('failed').file.name}.")
-
-    def _write_file(self, steps: int, name: str) -> Personalized:
-        """Write the file for these steps, and add it to the run's record."""
-        # The file's metadata hold the options in use; the run's record and key hold the requested ones.
-        own = self.training.options
-        batch_size = own.batch_size * self.training.processes.count
-        options = replace(self.request.options, **levers_of(own), batch_size=batch_size, accumulation=own.accumulation)
-        result = save_steps(self.training.base, self.method, self.request, options, self.run, steps, name)
-        self.run.add_file(result)
-        return result
+    if method.keeps_base:
+        run.store.keep_base(base.source, base.fingerprint)
+    metadata = {
+        **run_metadata(info, base),
+        **result.metadata(),
+        RUN: run.key,
+        FIELD: json.dumps(weight_sample(base.source)),
+        **contents.metadata,
+        **layout_metadata(type(base), contents.layout, base.architecture),
+    }
+    write_checked(contents.tensors, result.file, metadata, contents.check)

@@ -1,63 +1,80 @@
-"""Setup of a training, the same in every process: encoding, options of one process, method, batches."""
+"""Setup of a training, the same in every rank: options of one process, method, encoding, batches."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from ..distributed.processes import Processes
-from ..distributed.sharding import whole_component
+import torch
+
+from ..distributed.ranks import ALONE, Ranks
 from ..events import Stop
+from ..memory.prepare_weights import prepare_weights
 from ..methods.lora.start import starting_weights
-from ..methods.protocol import trained_components
-from ..methods.registry import METHODS, Full, Lora, Method
+from ..methods.registry import METHODS, Lora, Method
 from ..model.base import Base
+from ..model.cpu_kernels import use_cpu_kernels
 from ..model.offload import offload_to_file
+from ..model.precision import forward_dtype
 from ..options import TrainOptions
 from ..runs.request import Request
 from ..training.batches import Batches
-from ..training.encoded import Encoded, EncodedImages, EncodedPrompts, broadcast_encoding, encode_images, encode_prompts
+from ..training.encoded import Encoded, encode_images, encode_prompts, moved
+from ..training.objective import DreamBoothObjective
 from ..training.step import Training
 
+CPU = torch.device("cpu")
 
-def method_of(options: TrainOptions, continue_from: Path | None, base: Base, processes: Processes) -> Method:
-    """The training method, with the LoRA that it continues, if any. Raises OptionError, CheckpointError
-    (`starting_weights`).
+
+def method_of(options: TrainOptions, continue_from: Path | None, base: Base, ranks: Ranks = ALONE) -> Method:
+    """The training method, with the LoRA that it continues, if any, which the first rank reads.
+
+    Raises OptionError, CheckpointError (`starting_weights`).
     """
-    if processes.sharded:
-        return Full(partial(whole_component, processes))
     if continue_from is None:
         return METHODS[options.method]()
-    return Lora(starting_weights(continue_from, base, options))
+    return Lora(ranks.decided(lambda: starting_weights(continue_from, base, options)))
 
 
-def own_options(options: TrainOptions, processes: Processes) -> TrainOptions:
-    """The options of one process: its share of the batch size; for a sharded model without memory plan and without
-    fitting.
+def own_options(options: TrainOptions, ranks: Ranks) -> TrainOptions:
+    """The options of one process: its share of the batch size."""
+    return replace(options, batch_size=options.batch_size // ranks.count)
+
+
+def build_training(
+    base: Base, method: Method, options: TrainOptions, encoded: Encoded, ranks: Ranks = ALONE
+) -> Training:
+    """A training that is ready for its first step. base: with its method attached. options: of all ranks together.
+
+    The weights of text encoders that are not trained are offloaded to their file. Raises OptionError for options that
+    the device does not allow.
     """
-    own = replace(options, batch_size=options.batch_size // processes.count)
-    return replace(own, fit_memory=False, memory="off") if processes.sharded else own
+    prompts, instance, prior = encoded
+    own, components = own_options(options, ranks), method.components(base, options)
+    offload_to_file(base, base.text_encoders.keys() - components.keys())
+    dtype = forward_dtype(own.precision, base.device)
+    prepare_weights(base, own, dtype, components.values())
+    if not ranks.sharded:
+        use_cpu_kernels(base.denoiser, instance.mean[0].unsqueeze(0))
+    place = (own.batch_size, own.accumulation, ranks.rank, ranks.count)
+    batches = Batches(instance, prior, base.noise_process, own.seed, *place)
+    objective = DreamBoothObjective(base, components, prompts, own, dtype)
+    return Training(objective, method.parameter_groups(base, own), batches, own, base.device, ranks)
 
 
-def build_training(base: Base, options: TrainOptions, encoded: Encoded | None, processes: Processes) -> Training:
-    """A training that is ready for its first step. base: with its method attached. encoded: None where another process
-    has it.
+def encode_request(base: Base, request: Request, stop: Stop, ranks: Ranks = ALONE) -> Encoded:
+    """Prompts, instance images, and class images or None, encoded by the first rank for all.
 
-    The weights of text encoders that are not trained are offloaded to their file.
+    Raises StoppedEarly where `stop` returns True.
     """
-    offload_to_file(base, base.text_encoders.keys() - trained_components(base, options).keys())
-    prompts, instance, prior = broadcast_encoding(encoded, processes, base.device)
-    own = own_options(options, processes)
-    place = (own.batch_size, processes.rank, processes.count)
-    batches = Batches(instance, prior, base.noise_process, options.seed, *place)
-    return Training(base, batches, prompts, own, processes)
+    if not ranks.several:
+        return _encoded(base, request, stop)
+    cpu = ranks.decided(lambda: moved(_encoded(base, request, stop), CPU))
+    return moved(cpu, base.device)
 
 
-def encode_request(
-    base: Base, request: Request, stop: Stop
-) -> tuple[EncodedPrompts, EncodedImages, EncodedImages | None]:
-    """Prompts, instance images, and class images or None, encoded. Raises StoppedEarly where `stop` returns True."""
+def _encoded(base: Base, request: Request, stop: Stop) -> Encoded:
+    """The request's prompts and images, encoded."""
     subject, options, noun = request.subject, request.options, request.subject.class_noun
     photos = subject.in_training_order
     priors = request.priors if options.prior_weight > 0 else None

@@ -1,7 +1,8 @@
-"""The images, noise and timesteps of each batch: a pure function of (seed, batch index)."""
+"""The images, noise and timesteps of each step: a pure function of (seed, batch index)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,22 +17,27 @@ from .loss import Examples
 
 @dataclass(frozen=True)
 class Batch:
-    """The input of one forward pass: instance and prior examples, and the prompt row and frame conditioning of every
-    image, instance images first.
+    """The input of one forward pass: instance and prior examples of one size, and the prompt row and frame conditioning
+    of every image, instance images first. None for a term without images of this size.
     """
 
-    instance: Examples
+    instance: Examples | None
     prior: Examples | None
     prompts: tuple[int, ...]
     frames: Conditioning
 
+    @property
+    def halves(self) -> list[Examples]:
+        """The instance and the prior examples that there are."""
+        return [half for half in (self.instance, self.prior) if half is not None]
+
 
 @dataclass(frozen=True)
 class Batches:
-    """All batches of a run, by index. Noise and timesteps are independent for each instance and prior image.
+    """The forward passes of each step, by the step's index. Noise and timesteps are independent for each image.
 
     batch_size: of each of `world_size` processes; together they take the same examples as one process with the sum of
-    their batch sizes. rank: of this process.
+    their batch sizes. accumulation: batches of a step. rank: of this process.
     """
 
     instance: EncodedImages
@@ -39,38 +45,59 @@ class Batches:
     noise_process: NoiseProcess
     seed: int
     batch_size: int
+    accumulation: int = 1
     rank: int = 0
     world_size: int = 1
 
-    def __getitem__(self, index: int) -> Batch:
-        """The batch of this index, 0 or more."""
-        instance, prompts, frames = self._half("instance", self.instance, index)
-        if self.prior is None:
-            return Batch(instance, None, prompts, frames)
-        prior, prior_prompts, prior_frames = self._half("prior", self.prior, index)
-        both = {name: torch.cat([rows, prior_frames[name]]) for name, rows in frames.items()}
-        return Batch(instance, prior, prompts + prior_prompts, both)
+    def __getitem__(self, index: int) -> tuple[Batch, ...]:
+        """The forward passes of the step of this index, 0 or more; each has images of one size."""
+        batches = range(index * self.accumulation, (index + 1) * self.accumulation)
+        return tuple(forward for batch in batches for forward in self._forwards(batch))
 
-    def _half(self, stream: str, images: EncodedImages, index: int) -> tuple[Examples, tuple[int, ...], Conditioning]:
-        """The instance or prior examples of a batch, their prompt rows and their frame conditioning. stream: "instance"
-        or "prior".
-        """
-        first = (index * self.world_size + self.rank) * self.batch_size
-        samples = range(first, first + self.batch_size)
-        rows = [randomness.order(self.seed, f"{stream}.order", len(images), i) for i in samples]
-        mean, std = take_rows(images.posterior.mean, rows), take_rows(images.posterior.std, rows)
+    def _forwards(self, batch: int) -> Iterator[Batch]:
+        """The forward passes of one batch: one for each image size in it."""
+        instance = self._by_size("instance", self.instance, batch)
+        prior = {} if self.prior is None else self._by_size("prior", self.prior, batch)
+        for size in dict.fromkeys((*instance, *prior)):
+            yield _together(instance.get(size), prior.get(size))
+
+    def _by_size(self, stream: str, images: EncodedImages, batch: int) -> dict[torch.Size, Batch]:
+        """{latents' size: the instance or prior examples of that size} of one batch. stream: "instance" or "prior"."""
+        first = (batch * self.world_size + self.rank) * self.batch_size
+        rows: dict[torch.Size, list[tuple[int, int]]] = {}
+        for sample in range(first, first + self.batch_size):
+            row = randomness.order(self.seed, f"{stream}.order", len(images), sample)
+            rows.setdefault(images.mean[row].shape, []).append((sample, row))
+        return {size: self._half(stream, images, *zip(*pairs, strict=True)) for size, pairs in rows.items()}
+
+    def _half(self, stream: str, images: EncodedImages, samples: Sequence[int], rows: Sequence[int]) -> Batch:
+        """The instance or prior examples of one size. samples: their indices, on which the noise depends."""
+        mean, std = take_rows(images.mean, rows), take_rows(images.std, rows)
         x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
         noise = self._normal(f"{stream}.noise", samples, mean)
         uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
         timesteps = self.noise_process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
         mask = None if images.masks is None else take_rows(images.masks, rows)
         frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
-        return Examples(x, noise, timesteps, mask), tuple(images.prompts[row] for row in rows), frames
+        examples = Examples(x, noise, timesteps, mask, share=len(rows) / (self.batch_size * self.accumulation))
+        prompts = tuple(images.prompts[row] for row in rows)
+        of_photos = stream == "instance"
+        return Batch(examples if of_photos else None, None if of_photos else examples, prompts, frames)
 
-    def _normal(self, stream: str, samples: range, like: Tensor) -> Tensor:
+    def _normal(self, stream: str, samples: Sequence[int], like: Tensor) -> Tensor:
         """Noise in the shape and on the device of `like`, by the samples' indices."""
         drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])
         return _moved(drawn, like.device)
+
+
+def _together(instance: Batch | None, prior: Batch | None) -> Batch:
+    """One forward pass of instance and prior examples; at least one is there."""
+    if instance is None or prior is None:
+        only = instance or prior
+        assert only is not None
+        return only
+    frames = {name: torch.cat([rows, prior.frames[name]]) for name, rows in instance.frames.items()}
+    return Batch(instance.instance, prior.prior, instance.prompts + prior.prompts, frames)
 
 
 def _moved(drawn: Tensor, device: torch.device) -> Tensor:

@@ -71,7 +71,7 @@ class DivergenceGuard:
         return all(math.isfinite(term) for term in terms) and (not self._first or terms[0] <= self.limit)
 
 
-def standing_still(before: float, after: float, steps: int, learning_rate: float) -> Wording | None:
+def no_progress_warning(before: float, after: float, steps: int, learning_rate: float) -> Wording | None:
     """A warning where `steps` steps have hardly changed the loss on fixed noise, else None. before, after:
     that loss.
     """

@@ -5,40 +5,43 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..events import Stop, Tell, Warned
 from ..memory.levers import difference_in_words, smaller
+from ..options import TrainOptions
 from ..out_of_memory import is_out_of_memory
-from .divergence import STEPS_TO_MOVE, standing_still
+from .divergence import STEPS_TO_MOVE, no_progress_warning
 from .loss import Losses
 from .loss_curve import LossCurve
 from .step import Training
 
 FIXED_IMAGES, FIXED_SEED = 8, -1
-"""The number of images and the seed of the loss on fixed noise, by which `standing_still` judges."""
+"""The number of images and the seed of the loss on fixed noise, by which `no_progress_warning` judges."""
 
 
 def train(training: Training, curve: LossCurve, tell: Tell, stop: Stop, after_step: Callable[[int], None]) -> None:
-    """Train the steps that `curve` does not have yet, until all are done or `stop` returns True; losses are added to
-    `curve`.
+    """Train the steps that are not done yet, until all are done or `stop` returns True in any rank; losses are added to
+    `curve` in the first one.
 
     after_step: called with the number of steps done, for samples and saves.
     """
-    steps, judged = training.options.steps, STEPS_TO_MOVE + training.options.warmup_steps
-    before = _fixed_loss(training) if not curve.points and judged <= steps else None
-    for index in range(len(curve.points), steps):
-        if stop():
-            break
+    ranks, steps = training.ranks, training.options.steps
+    judged = STEPS_TO_MOVE + training.options.warmup_steps
+    if ranks.several and not ranks.sharded:
+        _fit_all_ranks(training, tell)
+    before = _fixed_loss(training) if not training.done and judged <= steps else None
+    while training.done < steps and not ranks.any(stop()):
         rate = training.schedule.get_last_lr()[0]
-        losses = _step_that_fits(training, index, tell)
-        curve.add(losses, training.gradient_norm, rate)
-        if before is not None and index + 1 == judged:
-            _warn_if_still(before, training, judged, tell)
-        after_step(index + 1)
-    curve.flush()
+        losses = _step_that_fits(training, training.done, tell)
+        ranks.decided(partial(curve.add, losses, training.gradient_norm, rate))
+        if before is not None and training.done == judged:
+            _warn_without_progress(before, training, judged, tell)
+        after_step(training.done)
+    ranks.decided(curve.flush)
 
 
 def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
@@ -49,27 +52,57 @@ def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
         try:
             return training.step(index)
         except RuntimeError as error:
-            less = smaller(training.options) if training.options.fit_memory and is_out_of_memory(error) else None
+            less = None if training.ranks.several else _less_memory(training, error)
             # A step that has begun to change the weights cannot be repeated.
-            if less is None or not training.whole:
+            if less is None or not training.weights_consistent:
                 raise
         # Outside the handler: the error's traceback refers to the step's activations.
-        training.optimizer.zero_grad(set_to_none=True)
         tell(Warned(f"Memory ran out at step {index + 1}; {difference_in_words(training.options, less)}."))
-        training.fit(less)
-        if training.device.type == "cuda":
-            torch.cuda.empty_cache()
+        _release_and_fit(training, less)
+
+
+def _fit_all_ranks(training: Training, tell: Tell) -> None:
+    """Compute the next step's gradients once without exchanging them, so that a rank that has too little memory is
+    noticed by all: within an exchange it could not tell the others.
+
+    Raises FailedElsewhere and what the computation raises.
+    """
+    while True:
+        try:
+            with training.ranks.unsynchronised(training.prepared):
+                training.ranks.attempt(lambda: training.gradients(training.done))
+            less = None
+        except RuntimeError as error:
+            if (less := _less_memory(training, error)) is None:
+                raise
+        if less is None:
+            return training.optimizer.zero_grad(set_to_none=True)
+        tell(Warned(f"Memory ran out in a process; {difference_in_words(training.options, less)}."))
+        _release_and_fit(training, less)
+
+
+def _less_memory(training: Training, error: RuntimeError) -> TrainOptions | None:
+    """Options that need less memory, where memory ran out and `fit_memory` allows them."""
+    return smaller(training.options) if training.options.fit_memory and is_out_of_memory(error) else None
+
+
+def _release_and_fit(training: Training, options: TrainOptions) -> None:
+    """Release the gradients of a step that did not fit, and continue with these options."""
+    training.optimizer.zero_grad(set_to_none=True)
+    training.fit(options)
+    if training.device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _fixed_loss(training: Training) -> Tensor:
     """The mean instance loss of the model as it is, on the same noise and timesteps at every call."""
-    forwards = range(math.ceil(FIXED_IMAGES / training.batches.batch_size))
-    fixed = replace(training.batches, prior=None, seed=FIXED_SEED)
+    forwards = range(math.ceil(FIXED_IMAGES / training.options.batch_size))
+    fixed = replace(training.batches, prior=None, seed=FIXED_SEED, accumulation=1)
     return torch.stack([training.losses_of(fixed[i]).instance for i in forwards]).mean()
 
 
-def _warn_if_still(before: Tensor, training: Training, steps: int, tell: Tell) -> None:
+def _warn_without_progress(before: Tensor, training: Training, steps: int, tell: Tell) -> None:
     """Warn where the loss on fixed noise has hardly changed since `before`."""
     rate = training.options.learning_rate
-    if warning := standing_still(float(before), float(_fixed_loss(training)), steps, rate):
+    if warning := no_progress_warning(float(before), float(_fixed_loss(training)), steps, rate):
         tell(Warned(warning))

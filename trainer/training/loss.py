@@ -26,15 +26,17 @@ from ..model.noise_process import NoiseProcess
 
 @dataclass(frozen=True)
 class Examples:
-    """The instance or prior examples of one step, with first dimension B.
+    """The instance or prior examples of one forward pass, with first dimension B.
 
-    x: latents [B, C, h, w]; noise: in the same shape; timesteps: [B]; mask: [B, 1, h, w] in 0..1, or None.
+    x: latents [B, C, h, w]; noise: in the same shape; timesteps: [B]; mask: [B, 1, h, w] in 0..1, or None. share: of
+    all examples of its term in the step, above 0 and up to 1.
     """
 
     x: Tensor
     noise: Tensor
     timesteps: Tensor
     mask: Tensor | None = None
+    share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.x)
@@ -42,8 +44,8 @@ class Examples:
 
 @dataclass(frozen=True)
 class Losses:
-    """The loss terms of one step, scalars on the device. prior: before λ; None without priors. total: instance +
-    λ·prior.
+    """The loss terms of one step, or what one forward pass adds to them; scalars on the device. prior: before λ; None
+    without priors. total: instance + λ·prior.
     """
 
     instance: Tensor
@@ -51,9 +53,15 @@ class Losses:
     total: Tensor
 
     @property
-    def distinct(self) -> list[Tensor]:
-        """Each distinct scalar once: without priors the total is the instance term itself."""
-        return [self.instance] if self.prior is None else [self.instance, self.prior, self.total]
+    def stacked(self) -> Tensor:
+        """The terms as one tensor [2 or 3]: instance, total and, where there is one, prior."""
+        return torch.stack([self.instance, self.total, *([] if self.prior is None else [self.prior])])
+
+    @classmethod
+    def of(cls, stacked: Tensor) -> Losses:
+        """The terms from such a tensor."""
+        instance, total, *prior = stacked.unbind()
+        return cls(instance, prior[0] if prior else None, total)
 
 
 def min_snr_weight(process: NoiseProcess, timesteps: Tensor, gamma: float) -> Tensor:
@@ -74,25 +82,31 @@ def squared_error(prediction: Tensor, target: Tensor, mask: Tensor | None) -> Te
 def dreambooth_loss(
     predict: Callable[[Tensor, Tensor], Tensor],
     process: NoiseProcess,
-    instance: Examples,
+    instance: Examples | None,
     prior: Examples | None,
     prior_weight: float,
     snr_gamma: float | None = None,
 ) -> Losses:
-    """The loss terms, from one forward of the denoiser over instance and prior images together.
+    """The loss terms, from one forward of the denoiser over instance and prior images together; each term is multiplied
+    by its examples' share of the step.
 
     predict: (z_t [B, C, h, w], t [B]) → prediction [B, C, h, w], instance images first. prior_weight: λ ≥ 0. snr_gamma:
     γ of min-SNR weighting, or None for a weight of 1.
     """
-    halves = [instance] if prior is None else [instance, prior]
+    halves = [half for half in (instance, prior) if half is not None]
     z = torch.cat([process.add_noise(h.x, h.noise, h.timesteps) for h in halves])
     answers = predict(z, torch.cat([h.timesteps for h in halves])).split([len(h) for h in halves])
-    terms = []
-    for half, answer in zip(halves, answers, strict=True):
-        error = squared_error(answer, process.target(half.x, half.noise, half.timesteps), half.mask)
-        if snr_gamma is not None:
-            error = error * min_snr_weight(process, half.timesteps, snr_gamma)
-        terms.append(error.mean())
+    terms = [_term(half, answer, process, snr_gamma) for half, answer in zip(halves, answers, strict=True)]
     if prior is None:
         return Losses(terms[0], None, terms[0])
-    return Losses(terms[0], terms[1], terms[0] + prior_weight * terms[1])
+    preservation = terms[-1]
+    fidelity = torch.zeros_like(preservation) if instance is None else terms[0]
+    return Losses(fidelity, preservation, fidelity + prior_weight * preservation)
+
+
+def _term(half: Examples, answer: Tensor, process: NoiseProcess, snr_gamma: float | None) -> Tensor:
+    """One term: the mean error of the prediction over its examples, weighted, times their share of the step."""
+    error = squared_error(answer, process.target(half.x, half.noise, half.timesteps), half.mask)
+    if snr_gamma is not None:
+        error = error * min_snr_weight(process, half.timesteps, snr_gamma)
+    return error.mean() * half.share

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from diffusers.optimization import get_scheduler
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from ..model.base import Base
 from ..options import TrainOptions
 from .adafactor import Adafactor
 
 
-def make_optimizer(base: Base, options: TrainOptions) -> Optimizer:
-    """An optimizer of all weights that require gradients; the text encoders have their own learning rate."""
-    denoiser = _trainable(base.denoiser)
-    text = [p for module in base.text_encoders.values() for p in _trainable(module)]
-    text_rate = options.text_encoder_learning_rate or options.learning_rate
-    groups: list[dict[str, Any]] = [{"params": denoiser, "lr": options.learning_rate}]
-    if text:
-        groups.append({"params": text, "lr": text_rate})
+def make_optimizer(groups: list[dict[str, Any]], options: TrainOptions, device: torch.device) -> Optimizer:
+    """An optimizer of these parameter groups, each with its learning rate "lr"."""
     if options.optimizer == "adafactor":
         return Adafactor(groups, options.weight_decay, options.seed)
-    fused = base.device.type in ("cuda", "cpu", "mps") and fused_adamw_works(denoiser[0])
+    fused = device.type in ("cuda", "cpu", "mps") and fused_adamw_works(groups[0]["params"][0])
     return AdamW(groups, weight_decay=options.weight_decay, fused=fused)
 
 
@@ -37,11 +31,6 @@ def make_schedule(optimizer: Optimizer, options: TrainOptions) -> Any:
         num_warmup_steps=options.warmup_steps,
         num_training_steps=options.steps,
     )
-
-
-def _trainable(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters of a module that require gradients."""
-    return [p for p in module.parameters() if p.requires_grad]
 
 
 def fused_adamw_works(like: nn.Parameter) -> bool:

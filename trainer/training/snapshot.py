@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..distributed.sharding import gathered, spread_like
+from ..distributed.sharding import gathered, shard_like
 from ..events import Step
 from .step import Training
 
@@ -33,53 +33,41 @@ class Snapshot:
     progress: Mapping[str, Any]
 
 
-def taken_of(training: Training, points: Sequence[Step]) -> Snapshot:
+def take_snapshot(training: Training, points: Sequence[Step]) -> Snapshot:
     """A snapshot of `training`, with its losses `points`."""
-    tensors = {**in_the_first(training), "losses": _table(points)}
+    tensors = {**gather_on_first_rank(training), "losses": _table(points)}
     return Snapshot({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, _progress(training))
 
 
-def in_the_first(training: Training) -> dict[str, Tensor]:
-    """{name: tensor} of weights and moments; those of a sharded training are gathered in the first process, and empty
-    in the others.
+def gather_on_first_rank(training: Training) -> dict[str, Tensor]:
+    """{name: tensor} of weights and moments; those of a sharded training are gathered in the first rank, and empty in
+    the others. All ranks call it together.
     """
     tensors = {**_weights(training), **_moments(training)}
-    if not training.processes.sharded:
-        return tensors
-    training.processes.order("gather")
-    return gathered(tensors, training.processes.first)
+    return gathered(tensors, training.ranks.first) if training.ranks.sharded else tensors
 
 
-def put_back(snapshot: Snapshot, training: Training) -> list[Step]:
+def restore_snapshot(snapshot: Snapshot, training: Training) -> list[Step]:
     """Restore a training from a snapshot; returns the steps done until then.
 
     Raises OtherLayers for a training of other weights; KeyError, ValueError, RuntimeError, TypeError or AttributeError
     for tensors that are no snapshot.
     """
-    weights = {f"weights.{name}": p for name, p in _named(training).items()}
+    weights = {f"weights.{name}": p for name, p in training.named_parameters.items()}
     odd = sorted(weights.keys() ^ {name for name in snapshot.tensors if name.startswith("weights.")})
     if odd:
         raise OtherLayers(f"{', '.join(odd[:3])} …")
     with torch.no_grad():
         for name, parameter in weights.items():
-            parameter.copy_(spread_like(snapshot.tensors[name].view(parameter.shape), parameter))
+            parameter.copy_(shard_like(snapshot.tensors[name].view(parameter.shape), parameter))
     _restore_progress(training, snapshot.tensors, snapshot.progress)
+    training.done = len(snapshot.tensors["losses"])
     return [_point(row) for row in snapshot.tensors["losses"].tolist()]
-
-
-def _named(training: Training) -> dict[str, torch.nn.Parameter]:
-    """{component.name: parameter} of all trained weights, in the optimizer's order."""
-    names = {
-        id(parameter): f"{component}.{name}"
-        for component, module in training.base.components().items()
-        for name, parameter in module.named_parameters()
-    }
-    return {names[id(parameter)]: parameter for parameter in training.parameters}
 
 
 def _weights(training: Training) -> dict[str, Tensor]:
     """{name in a snapshot: trained weight}."""
-    return {f"weights.{name}": parameter.detach() for name, parameter in _named(training).items()}
+    return {f"weights.{name}": parameter.detach() for name, parameter in training.named_parameters.items()}
 
 
 def _moments(training: Training) -> dict[str, Tensor]:
@@ -87,7 +75,7 @@ def _moments(training: Training) -> dict[str, Tensor]:
     state = training.optimizer.state_dict()["state"]
     return {
         f"optimizer.{name}.{moment}": tensor
-        for index, name in enumerate(_named(training))
+        for index, name in enumerate(training.named_parameters)
         for moment, tensor in state.get(index, {}).items()
     }
 
@@ -101,7 +89,7 @@ def _progress(training: Training) -> dict[str, Any]:
 
 def _restore_progress(training: Training, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
     """Restore the states of optimizer, schedule, learning rates and gradient scaler."""
-    named = _named(training)
+    named = training.named_parameters
     places = {name: index for index, name in enumerate(named)}
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -122,13 +110,13 @@ def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """
     if tensor.shape != parameter.shape:
         return tensor
-    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(spread_like(tensor, parameter))
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(shard_like(tensor, parameter))
 
 
 def _table(points: Sequence[Step]) -> Tensor:
     """The losses as a table [steps, fields of `Step`], float64; a prior loss of None is NaN."""
     rows = [[math.nan if value is None else value for value in astuple(point)] for point in points]
-    return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), -1)
+    return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(fields(Step)))
 
 
 def _point(row: Sequence[float]) -> Step:

@@ -22,8 +22,7 @@ from ....trainer.methods.registry import Lora
 from ....trainer.model.families import family_of, open_source
 from ....trainer.model.layers import layers_of
 from ....trainer.session.resume_state import restore, write_state
-from ....trainer.session.setup import encode_request
-from ....trainer.training.batches import Batches
+from ....trainer.session.setup import build_training, encode_request
 from ....trainer.training.step import Training
 from ..setting import Setting
 from .judging import Verdicts, accepted_or_refused, examples, refused
@@ -58,11 +57,10 @@ def verdicts(setting: Setting, folder: Path, count: int) -> Verdicts:
 
 
 def _begun(setting: Setting) -> tuple[Training, Lora]:
-    prompts, instance, prior = encode_request(setting.base, setting.request, never)
+    encoded = encode_request(setting.base, setting.request, never)
     method = Lora()
     method.attach(setting.base, setting.request.options)
-    batches = Batches(instance, prior, setting.base.noise_process, 0, 1)
-    training = Training(setting.base, batches, prompts, setting.request.options)
+    training = build_training(setting.base, method, setting.request.options, encoded)
     training.step(0)
     return training, method
 

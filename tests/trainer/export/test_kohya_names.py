@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.bench.full_size import UNETS, shapes_of
-from dreambooth_nodes.trainer.export.compatibility import require_lora_of
-from dreambooth_nodes.trainer.export.lora_layouts import kohya_tensors
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
+from dreambooth_nodes.trainer.methods.lora.layouts import kohya_tensors, require_lora_of
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, all_layers
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
 from dreambooth_nodes.trainer.model.source import KnownShapes

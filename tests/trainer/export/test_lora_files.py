@@ -13,10 +13,10 @@ from torch import Tensor
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
-from dreambooth_nodes.trainer.export.lora_layouts import diffusers_tensors, kohya_tensors
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
+from dreambooth_nodes.trainer.methods.lora.layouts import diffusers_tensors, kohya_tensors
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, LoraWeights, all_layers, ranks
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base

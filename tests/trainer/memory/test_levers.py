@@ -12,15 +12,14 @@ import pytest
 import torch
 from torch import nn
 
+from dreambooth_nodes.tests.trainer.trainings import training_on
 from dreambooth_nodes.trainer.events import Step
 from dreambooth_nodes.trainer.memory.eight_bit import EightBitConv2d, EightBitLinear, quantise, restored
-from dreambooth_nodes.trainer.methods.registry import METHODS
-from dreambooth_nodes.trainer.model.base import Base, Posterior
+from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
 from dreambooth_nodes.trainer.session.resume_state import restore, write_state
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.adafactor import Adafactor, stochastically_rounded
-from dreambooth_nodes.trainer.training.batches import Batches
 from dreambooth_nodes.trainer.training.encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from dreambooth_nodes.trainer.training.step import Training
 
@@ -58,8 +57,8 @@ def encoded(base: Base, subject: Subject) -> Encoded:
 def cropped(images: EncodedImages) -> EncodedImages:
     """The middle of their latents."""
     middle = slice(4 - SIDE // 2, 4 + SIDE // 2)
-    mean, std = (part[..., middle, middle] for part in (images.posterior.mean, images.posterior.std))
-    return replace(images, posterior=Posterior(mean, std))
+    mean, std = ([tensor[..., middle, middle] for tensor in part] for part in (images.mean, images.std))
+    return replace(images, mean=mean, std=std)
 
 
 @pytest.fixture
@@ -70,10 +69,9 @@ def training(base: Base, encoded: Encoded) -> Callable[..., Training]:
         options = TrainOptions(**{"rank": 4, "learning_rate": 1e-3, "memory": "off", **changes})
         own = copy.copy(base)
         own.denoiser = copy.deepcopy(base.denoiser)
-        METHODS[options.method]().attach(own, options)
         prompts, *images = encoded
         instance, prior = map(cropped, images) if options.precision == "bf16" else images
-        return Training(own, Batches(instance, prior, own.noise_process, 0, options.batch_size), prompts, options)
+        return training_on(own, (prompts, instance, prior), options)
 
     return new
 
@@ -92,9 +90,9 @@ def test_the_loss_curve_is_the_plain_ones_within_the_levers_rounding(training: N
 
 def test_a_lora_over_8_bits_learns(training: New) -> None:
     run = training(base_in_8_bits=True, precision="fp32", prior_weight=0.0)
-    before = torch.stack([run.losses_of(run.batches[i]).instance for i in range(100, 108)]).mean()
+    before = torch.stack([run.losses(i).instance for i in range(100, 108)]).mean()
     curve(run, 12)
-    after = torch.stack([run.losses_of(run.batches[i]).instance for i in range(100, 108)]).mean()
+    after = torch.stack([run.losses(i).instance for i in range(100, 108)]).mean()
     assert after < 0.97 * before
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import torch
 
 from dreambooth_nodes.bench.full_size import shapes_of
+from dreambooth_nodes.tests.trainer.trainings import training_on
 from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
-from dreambooth_nodes.trainer.memory.levers import CHANGE_WEIGHTS, IN_ALL
+from dreambooth_nodes.trainer.memory.levers import Levers
 from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory, nbytes
 from dreambooth_nodes.trainer.memory.plan import make_plan
-from dreambooth_nodes.trainer.methods.registry import METHODS
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.source import Hollow
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.subject import Subject
-from dreambooth_nodes.trainer.training.batches import Batches
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
 from dreambooth_nodes.trainer.training.step import Training
 
@@ -36,8 +36,7 @@ def real_training(base: Base, subject: Subject, options: TrainOptions) -> Traini
     own.denoiser = copy.deepcopy(base.denoiser)
     prompts = encode_prompts(own, ["a olt dog"], False)
     instance = encode_images(own, subject.photos[:2], [0, 0])
-    METHODS[options.method]().attach(own, options)
-    return Training(own, Batches(instance, None, own.noise_process, 0, options.batch_size), prompts, options)
+    return training_on(own, (prompts, instance, None), options)
 
 
 @pytest.mark.parametrize(
@@ -61,12 +60,12 @@ def test_a_step_takes_what_was_counted_on_the_meta_device(
     run = real_training(base, subject, asked)
     run.step(0)
     states = [t for state in run.optimizer.state.values() for name, t in state.items() if name != "step"]
-    with LiveMemory([*run.base.denoiser.parameters(), *run.base.denoiser.buffers(), *states]) as memory:
+    with LiveMemory([*run.objective.denoiser.parameters(), *run.objective.denoiser.buffers(), *states]) as memory:
         run.step(1)
-    work = Work(images=2, width=64, height=64, device="cpu", dtype=run.dtype)
+    work = Work(images=2, width=64, height=64, device="cpu", dtype=run.objective.dtype)
     counted = FootprintEstimator(base.source).footprint(asked, work)
     assert counted is not None
-    assert counted.weights == nbytes(run.base.denoiser)
+    assert counted.weights == nbytes(run.objective.denoiser)
     assert counted.states == nbytes(states)
     print(f"{counted.step / 1e6:.1f} MB counted, {memory.peak / 1e6:.1f} MB alive")
     assert 0.9 < counted.step / memory.peak < MOST_TOO_MUCH
@@ -125,7 +124,8 @@ def test_sdxl_fits_in_what_the_presets_say(method: str, memory: str) -> None:
 
 def test_a_larger_card_gets_no_more_levers_than_a_smaller_one() -> None:
     plans = [planned("sd1", "full", memory) for memory in ("8 GB", "12 GB", "16 GB", "24 GB")]
-    pulled = [{name for name in IN_ALL if getattr(p.options, name) != getattr(TrainOptions(), name)} for p in plans]
+    none = Levers.of(TrainOptions())
+    pulled = [{name for name, value in asdict(p.levers).items() if value != getattr(none, name)} for p in plans]
     assert pulled == sorted(pulled, key=len, reverse=True) and pulled[0] and not pulled[-1]
 
 
@@ -137,9 +137,9 @@ def test_off_leaves_the_options_as_they_are_and_counts_nothing() -> None:
 def test_a_run_that_goes_on_keeps_the_levers_that_it_began_with() -> None:
     source = Hollow("sd1", shapes_of("sd1"), {})
     options = TrainOptions(memory="24 GB", precision="bf16")
-    kept = {name: getattr(TrainOptions(base_in_8_bits=True), name) for name in CHANGE_WEIGHTS}
+    kept = Levers.of(TrainOptions(base_in_8_bits=True)).changing_weights
     plan = make_plan(source, options, (512, 512), True, CUDA, kept)
-    assert plan.levers == kept and not plan.options.checkpointing
+    assert plan.levers.changing_weights == kept and not plan.options.checkpointing
     assert not make_plan(source, options, (512, 512), True, CUDA).options.base_in_8_bits
 
 

@@ -15,16 +15,13 @@ import pytest
 import torch
 
 from dreambooth_nodes.bench.full_size import shapes_of
+from dreambooth_nodes.tests.trainer.trainings import images_of, training_on
 from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
-from dreambooth_nodes.trainer.methods.registry import METHODS
-from dreambooth_nodes.trainer.model.base import Posterior
 from dreambooth_nodes.trainer.model.families import family_of
 from dreambooth_nodes.trainer.model.source import Hollow
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.frame import Frame
-from dreambooth_nodes.trainer.training.batches import Batches
-from dreambooth_nodes.trainer.training.encoded import EncodedImages, EncodedPrompts
-from dreambooth_nodes.trainer.training.step import Training
+from dreambooth_nodes.trainer.training.encoded import EncodedPrompts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SIDE = 128
@@ -60,13 +57,12 @@ def one_step(family: str, changes: dict[str, Any]) -> tuple[int, float]:
     source = Hollow(family, shapes_of(family), {})
     options = TrainOptions(precision="bf16", memory="off", **changes)
     base = random_base(source)
-    METHODS[options.method]().attach(base, options)
     conditioning = {"context": torch.randn(2, 77, base.context), "pooled": torch.randn(2, 1280)}
     prompts = EncodedPrompts(torch.zeros(2, 77, dtype=torch.long), conditioning)
     latents = torch.randn(1, 4, SIDE // 8, SIDE // 8)
     frames = base.frame_conditioning([Frame.whole(SIDE, SIDE)])
-    halves = [EncodedImages(Posterior(latents, latents.abs()), None, (row,), frames) for row in (0, 1)]
-    training = Training(base, Batches(*halves, base.noise_process, 0, 1), prompts, options)
+    instance, prior = (images_of(latents, latents.abs(), row, frames=frames) for row in (0, 1))
+    training = training_on(base, (prompts, instance, prior), options)
     # What was freed when the weights were made smaller goes back to the system.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")

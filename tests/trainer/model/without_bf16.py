@@ -17,15 +17,13 @@ runpy.run_path(str(ROOT / "__main__.py"), run_name="without_bf16")["load_package
 import torch  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
+from dreambooth_nodes.tests.trainer.trainings import training_on  # noqa: E402
 from dreambooth_nodes.toybase.evaluate import SIZE, stored_models  # noqa: E402
 from dreambooth_nodes.toybase.sample import sample  # noqa: E402
-from dreambooth_nodes.trainer.methods.registry import METHODS  # noqa: E402
 from dreambooth_nodes.trainer.model.families import load_base  # noqa: E402
 from dreambooth_nodes.trainer.options import TrainOptions  # noqa: E402
 from dreambooth_nodes.trainer.subject.photos import read_folder  # noqa: E402
-from dreambooth_nodes.trainer.training.batches import Batches  # noqa: E402
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts  # noqa: E402
-from dreambooth_nodes.trainer.training.step import Training  # noqa: E402
 
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_convolution_pointwise")
 
@@ -48,10 +46,9 @@ def train(toybase: Path) -> float:
     """The loss of the last of two steps, on two photos with the precision left to the machine."""
     base = load_base(toybase)
     options = TrainOptions(steps=2, rank=2, memory="off")
-    METHODS["lora"]().attach(base, options)
     photos = read_folder(ROOT / "toybase" / "subjects" / "spotted_dog", SIZE, SIZE)[:2]
     prompts, images = encode_prompts(base, ["a olt dog"], False), encode_images(base, photos, [0, 0])
-    run = Training(base, Batches(images, None, base.noise_process, 0, 1), prompts, options)
+    run = training_on(base, (prompts, images, None), options)
     return [float(run.step(index).total) for index in range(options.steps)][-1]
 
 

@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def trained(store: Store, key: str, status: str = "finished") -> Path:
-    with store.new_file("lora", "dog") as file:
+    with store.new_file("loras", "dog") as file:
         result = Personalized(file, "lora", "mdt", "dog", "f" * 64, 5, 0)
         said = {**result.metadata(), "modelspec.title": "dog", "dreambooth.settings": json.dumps({"rank": 4})}
         write_tensors({"a": torch.zeros(1)}, file, said)

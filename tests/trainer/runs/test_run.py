@@ -138,7 +138,7 @@ def test_what_dead_writers_left_is_removed_and_nothing_else(store: Store) -> Non
     for file in [*dead, *foreign]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"torn")
-    with run.alone(), store.new_file("lora", "dog") as new:
+    with run.alone(), store.new_file("loras", "dog") as new:
         assert new.name == "dog_00001.safetensors"
     assert not any(file.exists() for file in dead) and all(file.exists() for file in foreign)
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from dreambooth_nodes.trainer.export.difference import difference
-from dreambooth_nodes.trainer.export.lora_layouts import kohya_tensors
-from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.methods.lora.layouts import kohya_tensors
 from dreambooth_nodes.trainer.methods.lora.weights import from_peft
 from dreambooth_nodes.trainer.methods.registry import Full, Lora
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base
 from dreambooth_nodes.trainer.model.layers import layers_of
+from dreambooth_nodes.trainer.model.original_layout import original_tensors
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.personalized import Personalized
 

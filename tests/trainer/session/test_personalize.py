@@ -12,10 +12,10 @@ import torch
 
 from dreambooth_nodes.trainer.events import Event, Phase, Planned, Sample, Saved, Step, StoppedEarly
 from dreambooth_nodes.trainer.files.safetensors import read_tensors
+from dreambooth_nodes.trainer.methods.registry import Lora
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.offload import on_device
-from dreambooth_nodes.trainer.model.precision import layers_dtype
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.past_runs import find_finished, results
 from dreambooth_nodes.trainer.runs.personalized import Personalized, read_personalized
@@ -62,7 +62,7 @@ def test_a_lora_is_the_same_on_layers_that_were_loaded_in_the_forwards_dtype(
     toybase_file: Path, subject: Subject, tmp_path: Path
 ) -> None:
     asked = request(subject, None, precision="bf16")
-    dtype = layers_dtype(asked.options, torch.device("cpu"))
+    dtype = Lora.load_dtype(asked.options, torch.bfloat16)
     files = []
     for name, loaded_in in (("float32", torch.float32), ("forward", dtype)):
         output = tmp_path / name
@@ -213,4 +213,4 @@ def test_a_mask_reaches_the_latents(new_base: NewBase, subject: Subject) -> None
     mask[:, :32] = 1
     encoded = encode_images(new_base(), [Photo("0", subject.photos[0].pixels, mask, None)], [0])
     assert encoded.masks is not None
-    assert torch.equal(encoded.masks[0, 0], mask[::8, ::8])
+    assert torch.equal(encoded.masks[0][0], mask[::8, ::8])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.model.base import Posterior
+from dreambooth_nodes.tests.trainer.trainings import images_of
 from dreambooth_nodes.trainer.model.noise_process import Diffusion
 from dreambooth_nodes.trainer.training.batches import Batches
 from dreambooth_nodes.trainer.training.encoded import EncodedImages
@@ -18,7 +19,7 @@ PROCESS = Diffusion(torch.linspace(0.99, 0.01, 1000))
 def images(count: int, prompt: int, spread: float = 0.0, masks: bool = False) -> EncodedImages:
     mean = torch.arange(float(count)).view(-1, 1, 1, 1).expand(-1, 4, 2, 2)
     mask = torch.arange(float(count)).view(-1, 1, 1, 1).expand(-1, 1, 2, 2) if masks else None
-    return EncodedImages(Posterior(mean, torch.full_like(mean, spread)), mask, (prompt,) * count)
+    return images_of(mean, torch.full_like(mean, spread), prompt, mask)
 
 
 def batches(batch_size: int = 1, seed: int = 0, spread: float = 0.0, prior: bool = True) -> Batches:
@@ -26,9 +27,15 @@ def batches(batch_size: int = 1, seed: int = 0, spread: float = 0.0, prior: bool
     return Batches(images(5, 0, spread, masks=True), priors, PROCESS, seed, batch_size)
 
 
+def only(source: Batches, index: int) -> Any:
+    """The one forward of a step whose images are of one size; both terms are there."""
+    (batch,) = source[index]
+    return batch
+
+
 def test_two_small_batches_are_one_large() -> None:
     small, large = batches(1), batches(2)
-    one, two, both = small[0], small[1], large[0]
+    one, two, both = only(small, 0), only(small, 1), only(large, 0)
     for part in ("x", "noise", "timesteps", "mask"):
         joined = torch.cat([getattr(one.instance, part), getattr(two.instance, part)])
         assert torch.equal(joined, getattr(both.instance, part))
@@ -39,42 +46,62 @@ def test_two_small_batches_are_one_large() -> None:
 def test_processes_take_what_one_takes_with_all_of_the_batch(processes: int, each: int) -> None:
     together = [replace(batches(each, spread=0.5), rank=rank, world_size=processes) for rank in range(processes)]
     for index in (0, 4):
-        whole, shares = batches(each * processes, spread=0.5)[index], [own[index] for own in together]
+        whole, shares = only(batches(each * processes, spread=0.5), index), [only(own, index) for own in together]
         for half in ("instance", "prior"):
             for part in ("x", "noise", "timesteps"):
                 joined = torch.cat([getattr(getattr(share, half), part) for share in shares])
                 assert torch.equal(joined, getattr(getattr(whole, half), part))
 
 
-def test_a_visit_is_the_same_whenever_it_is_asked_for() -> None:
-    first = batches()[11]
+def test_a_step_is_the_same_whenever_it_is_asked_for() -> None:
+    first = only(batches(), 11)
     again = batches()
     again[3], again[4]
-    assert torch.equal(first.instance.noise, again[11].instance.noise)
-    assert not torch.equal(first.instance.noise, batches(seed=1)[11].instance.noise)
+    assert torch.equal(first.instance.noise, only(again, 11).instance.noise)
+    assert not torch.equal(first.instance.noise, only(batches(seed=1), 11).instance.noise)
 
 
 def test_every_photo_is_seen_once_an_epoch_with_its_own_mask() -> None:
-    seen = [batches()[index].instance for index in range(5)]
+    seen = [only(batches(), index).instance for index in range(5)]
     assert sorted(float(half.x[0, 0, 0, 0]) for half in seen) == [0, 1, 2, 3, 4]
     assert all(half.mask is not None and float(half.mask.mean()) == float(half.x.mean()) for half in seen)
 
 
 def test_the_halves_draw_timesteps_and_noise_independently() -> None:
-    drawn = [batches()[index] for index in range(64)]
+    drawn = [only(batches(), index) for index in range(64)]
     pairs = torch.stack([torch.stack([b.instance.timesteps[0], b.prior.timesteps[0]]) for b in drawn if b.prior])
     assert abs(float(torch.corrcoef(pairs.float().t())[0, 1])) < 0.35
     assert all(b.prior and not torch.equal(b.instance.noise, b.prior.noise) for b in drawn)
 
 
-def test_the_posterior_is_drawn_anew_at_each_visit() -> None:
-    visits = [batches(spread=0.5)[index].instance.x for index in range(500)]
+def test_the_posterior_is_drawn_anew_at_each_step() -> None:
+    visits = [only(batches(spread=0.5), index).instance.x for index in range(500)]
     drawn = torch.stack(visits).flatten()
-    exact = torch.stack([batches()[index].instance.x for index in range(500)]).flatten()
+    exact = torch.stack([only(batches(), index).instance.x for index in range(500)]).flatten()
     assert abs(float((drawn - exact).std()) - 0.5) < 0.03
     assert abs(float((drawn - exact).mean())) < 0.03
 
 
 def test_without_priors_there_is_one_half() -> None:
-    batch = batches(prior=False)[0]
+    batch = only(batches(prior=False), 0)
     assert batch.prior is None and batch.prompts == (0,)
+
+
+def test_images_of_several_sizes_are_a_forward_each_and_their_shares_make_a_step() -> None:
+    """Photos of two sizes, class images of one of them."""
+    wide = images_of(torch.zeros(3, 4, 2, 3), torch.zeros(3, 4, 2, 3), 0)
+    square = images(2, 0)
+    mixed = EncodedImages([*wide.mean, *square.mean], [*wide.std, *square.std], None, (0,) * 5)
+    step = Batches(mixed, images(7, 1), PROCESS, 0, batch_size=5, accumulation=2)[0]
+    sizes = [[half.x.shape[2:] for half in batch.halves] for batch in step]
+    assert len(step) == 4 and all(len(set(of_one)) == 1 for of_one in sizes)
+    for term, count in (("instance", 10), ("prior", 10)):
+        halves = [half for batch in step if (half := getattr(batch, term)) is not None]
+        assert sum(len(half) for half in halves) == count
+        assert sum(half.share for half in halves) == pytest.approx(1)
+    assert sorted(len(batch.prompts) for batch in step) == [3, 3, 7, 7]
+
+
+def test_a_square_set_is_not_changed_by_knowing_of_sizes() -> None:
+    (batch,) = batches(4, spread=0.5)[2]
+    assert batch.instance is not None and batch.instance.share == 1 and len(batch.halves) == 2

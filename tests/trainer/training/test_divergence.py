@@ -24,7 +24,7 @@ from dreambooth_nodes.trainer.training.divergence import (
     WINDOW,
     DivergenceGuard,
     TrainingDiverged,
-    standing_still,
+    no_progress_warning,
 )
 from dreambooth_nodes.trainer.training.loss import Losses
 
@@ -62,8 +62,8 @@ def test_losses_may_jump_as_they_do_by_timestep_and_may_not_explode(level: float
 
 
 def test_a_loss_that_stands_still_is_told_from_one_that_moves() -> None:
-    assert standing_still(0.5, 0.4999, 100, 1e-9) is not None
-    assert standing_still(0.5, 0.49, 100, 1e-4) is None and standing_still(0.5, 0.51, 100, 1e-4) is None
+    assert no_progress_warning(0.5, 0.4999, 100, 1e-9) is not None
+    assert no_progress_warning(0.5, 0.49, 100, 1e-4) is None and no_progress_warning(0.5, 0.51, 100, 1e-4) is None
 
 
 def asked(subject: Subject, **options: Any) -> Request:

@@ -10,13 +10,12 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch.profiler import ProfilerActivity, profile
 
-from dreambooth_nodes.trainer.methods.registry import Lora
+from dreambooth_nodes.tests.trainer.trainings import training_on
 from dreambooth_nodes.trainer.model import cpu_kernels
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.precision import forward_dtype
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
 from dreambooth_nodes.trainer.subject.subject import Subject
-from dreambooth_nodes.trainer.training.batches import Batches
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
 from dreambooth_nodes.trainer.training.step import Training
 
@@ -26,8 +25,7 @@ def training(base: Base, subject: Subject, **changes: Any) -> Training:
     prompts = encode_prompts(base, ["a olt dog", "a dog"], options.train_text_encoder)
     instance = encode_images(base, subject.photos, [0] * len(subject.photos))
     prior = encode_images(base, subject.photos[:3], [1] * 3)
-    Lora().attach(base, options)
-    return Training(base, Batches(instance, prior, base.noise_process, 0, options.batch_size), prompts, options)
+    return training_on(base, (prompts, instance, prior), options)
 
 
 def weights_after(step: Training) -> torch.Tensor:
@@ -51,7 +49,7 @@ def test_checkpointing_changes_no_weight(new_base: Callable[[], Base], subject: 
 @pytest.mark.skipif(not hasattr(LoraLayer, "_cast_input_dtype"), reason="this peft casts always")
 def test_a_lora_casts_no_input_and_says_the_same(new_base: Callable[[], Base], subject: Subject) -> None:
     plain, casting = (training(new_base(), subject, precision="bf16") for _ in range(2))
-    for layer in casting.base.denoiser.modules():
+    for layer in casting.objective.denoiser.modules():
         if hasattr(layer, "cast_input_dtype_enabled"):
             layer.cast_input_dtype_enabled = True
     assert _casts(plain) < _casts(casting)
@@ -69,12 +67,12 @@ def test_few_positions_on_a_cpu_are_arranged_otherwise_and_say_the_same(
 
 
 def _attention(step: Training) -> set[str]:
-    return {type(processor).__name__ for processor in step.base.denoiser.attn_processors.values()}
+    return {type(processor).__name__ for processor in step.objective.denoiser.attn_processors.values()}
 
 
 def _casts(step: Training) -> int:
     with profile(activities=[ProfilerActivity.CPU]) as seen:
-        step.next_losses(0)
+        step.losses(0)
     return sum(event.count for event in seen.key_averages() if event.key == "aten::_to_copy")
 
 
@@ -92,15 +90,15 @@ def test_the_loss_is_that_of_diffusers_own_classes(new_base: Callable[[], Base],
 
     from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import SCHEDULE
 
-    step = training(new_base(), subject, prior_weight=0.5)
-    batch, scheduler = step.batches[0], DDPMScheduler(**SCHEDULE)
+    base = new_base()
+    contexts = [base.encode_prompts([text])["context"] for text in ("a olt dog", "a dog")]
+    step = training(base, subject, prior_weight=0.5)
+    (batch,), scheduler = step.batches[0], DDPMScheduler(**SCHEDULE)
     terms = []
     with torch.no_grad():
-        for half, text in ((batch.instance, "a olt dog"), (batch.prior, "a dog")):
-            assert half is not None
-            context = step.base.encode_prompts([text])["context"]
+        for half, context in zip(batch.halves, contexts, strict=True):
             noisy = scheduler.add_noise(half.x, half.noise, half.timesteps)
-            answer = step.base.denoiser(noisy, half.timesteps, encoder_hidden_states=context).sample
+            answer = base.denoiser(noisy, half.timesteps, encoder_hidden_states=context).sample
             terms.append(torch.nn.functional.mse_loss(answer, half.noise))
     losses = step.step(0)
     assert losses.prior is not None

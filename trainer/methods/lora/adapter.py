@@ -13,16 +13,20 @@ from torch import Tensor, nn
 
 from ...model.base import Base
 from ...model.keys import text_encoder_name
-from ...options import TrainOptions
+from ...model.layers import layers_of
+from ...options import MethodName, TrainOptions
 from ...randomness import generator, scoped_seed
-from ..protocol import trained_components
+from ..protocol import Folder, Method, ModelFile, Trained
+from .layouts import kohya_tensors, network_metadata, require_lora_of
 from .weights import LoraLayer, LoraWeights, all_layers, from_peft
 
 
-class Lora:
+class Lora(Method):
     """The training method LoRA, on the denoiser's layers and, when requested, on the text encoders'."""
 
-    name: ClassVar[str] = "lora"
+    name: ClassVar[MethodName] = "lora"
+    folder: ClassVar[Folder] = "loras"
+    keeps_base: ClassVar[bool] = False
 
     def __init__(self, start: LoraWeights | None = None) -> None:
         """start: the LoRA to continue from, with its ranks and alphas; None starts a new one.
@@ -33,11 +37,21 @@ class Lora:
         self._components: tuple[str, ...] = ()
         self._start = start or {}
 
+    @staticmethod
+    def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
+        """The forward's dtype: the base is frozen."""
+        return forward or torch.float32
+
+    @staticmethod
+    def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
+        """The frozen base in 8 bits."""
+        yield {"base_in_8_bits": True}
+
     def attach(self, base: Base, options: TrainOptions) -> None:
         """Add the adapters to the base. A is initialised from the run's seed and B with zeros, so only `start` changes
         outputs.
         """
-        components = trained_components(base, options)
+        components = self.components(base, options)
         self._components = tuple(components)
         alpha = options.lora_alpha if options.alpha is not None else _alpha_of(self._start, options.rank)
         with scoped_seed(options.seed, "lora"):
@@ -65,11 +79,22 @@ class Lora:
             for component in self._components
         }
 
-    def weights(self, base: Base) -> LoraWeights:
-        """The trained LoRA, with each layer's own alpha."""
+    def file(self, base: Base, trained: Trained) -> ModelFile:
+        """The LoRA in kohya's layout, in float16."""
+        lora, layers = self.weights(base, trained), layers_of(base)
+        tensors = kohya_tensors(lora, layers, torch.float16)
+        return ModelFile(
+            tensors,
+            "kohya",
+            lambda found, name: require_lora_of(layers, "kohya", found, name),
+            network_metadata(lora),
+        )
+
+    def weights(self, base: Base, trained: Trained | None = None) -> LoraWeights:
+        """The trained LoRA, with each layer's own alpha. trained: what `trained` returned, unsharded."""
         modules = base.components()
         alphas = {component: _alphas(modules[component]) for component in self._components}
-        return from_peft(self.trained(base), alphas)
+        return from_peft(trained or self.trained(base), alphas)
 
 
 def _begin(module: nn.Module, seed: int, component: str) -> None:

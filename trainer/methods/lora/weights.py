@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -75,13 +74,6 @@ def from_peft(
         component: {name: _layer(weights, name, alphas, component) for name in _names(weights)}
         for component, weights in trained.items()
     }
-
-
-def finite(tensor: Tensor, key: str) -> Tensor:
-    """The tensor, checked that all values are finite. Raises ValueError, naming the weight `key`."""
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"The trained weight {key!r} holds values that are no numbers; nothing was saved.")
-    return tensor
 
 
 def _names(weights: Mapping[str, Tensor]) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,16 @@ import torch
 from dreambooth_nodes.bench.full_size import write_random
 from dreambooth_nodes.tests.trainer.model.families import reference
 from dreambooth_nodes.tests.trainer.model.families.reference import Shown
+from dreambooth_nodes.tests.trainer.trainings import AlwaysThis, images_of
 from dreambooth_nodes.trainer.methods.registry import Full, Lora
-from dreambooth_nodes.trainer.model.base import Base, Posterior
+from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.session.setup import build_training
 from dreambooth_nodes.trainer.subject.frame import Frame
-from dreambooth_nodes.trainer.training.batches import Batch, Batches
-from dreambooth_nodes.trainer.training.encoded import EncodedImages, encode_prompts
+from dreambooth_nodes.trainer.training.batches import Batch
+from dreambooth_nodes.trainer.training.encoded import encode_prompts
 from dreambooth_nodes.trainer.training.loss import Examples, dreambooth_loss
-from dreambooth_nodes.trainer.training.step import Training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 FAMILIES = [("sd1", "epsilon"), ("sd2", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon")]
@@ -48,17 +48,6 @@ def file(family: tuple[str, str], tmp_path: Path) -> Iterator[Path]:
     path = write_random(family[0], tmp_path / "random.safetensors")
     yield path
     path.unlink()
-
-
-@dataclass(frozen=True)
-class AlwaysThis(Batches):
-    """The same batch at every index."""
-
-    batch: Batch | None = None
-
-    def __getitem__(self, index: int) -> Batch:
-        assert self.batch is not None
-        return self.batch
 
 
 def shown() -> Shown:
@@ -92,9 +81,11 @@ def test_a_step_of_a_lora_has_the_papers_loss(family: tuple[str, str], file: Pat
     lora.attach(base, options)
     frames = base.frame_conditioning([Frame.whole(SIDE, SIDE)] * 2)
     batch = Batch(*halves(base, step), (0, 1), frames)
-    seen = EncodedImages(Posterior(batch.instance.x, torch.zeros_like(batch.instance.x)), None, (0,))
-    batches = AlwaysThis(seen, None, base.noise_process, options.seed, 1, batch=batch)
-    training = Training(base, batches, encode_prompts(base, step.prompts, False), options)
+    assert batch.instance is not None
+    x = batch.instance.x
+    encoded = (encode_prompts(base, step.prompts, False), images_of(x, torch.zeros_like(x), 0), None)
+    training = build_training(base, lora, options, encoded)
+    training.batches = AlwaysThis(batch)
     losses = training.step(0)
     tolerance = 1e-3 if dtype == torch.bfloat16 else 1e-4
     torch.testing.assert_close(losses.instance, instance, rtol=tolerance, atol=0)

@@ -15,16 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
+from dreambooth_nodes.tests.trainer.trainings import images_of, training_on
 from dreambooth_nodes.trainer.memory.footprint import checkpoints_on_meta
-from dreambooth_nodes.trainer.methods.registry import METHODS
-from dreambooth_nodes.trainer.model.base import Base, Posterior
+from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.source import META
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.frame import Frame
-from dreambooth_nodes.trainer.training.batches import Batches
 from dreambooth_nodes.trainer.training.encoded import EncodedImages, encode_prompts
-from dreambooth_nodes.trainer.training.step import Training
 
 MAY_GO_OVER = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
 
@@ -75,7 +73,7 @@ def on_meta(base: Base, count: int, prompt: int) -> EncodedImages:
     mean = torch.zeros(count, 4, 8, 8, device=META)
     frames = base.frame_conditioning([Frame.whole(64, 64)] * count)
     told = {name: rows.to(META) for name, rows in frames.items()}
-    return EncodedImages(Posterior(mean, torch.ones_like(mean)), torch.ones_like(mean[:, :1]), (prompt,) * count, told)
+    return images_of(mean, torch.ones_like(mean), prompt, torch.ones_like(mean[:, :1]), told)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -85,12 +83,10 @@ def test_a_step_never_waits_for_the_device(family: str, method: str, tmp_path: P
     options = TrainOptions(method=method, precision="fp32", batch_size=2, snr_gamma=5.0, checkpointing=True)  # type: ignore[arg-type]
     prompts = encode_prompts(base, ["a olt dog", "a dog"], False)
     base.freeze()
-    METHODS[method]().attach(base, options)
     base.to(META)
     assert prompts.conditioning is not None
     prompts.conditioning.update({name: rows.to(META) for name, rows in prompts.conditioning.items()})
-    batches = Batches(on_meta(base, 5, 0), on_meta(base, 3, 1), base.noise_process, 0, options.batch_size)
-    training = Training(base, batches, prompts, options)
+    training = training_on(base, (prompts, on_meta(base, 5, 0), on_meta(base, 3, 1)), options)
     with waits() as seen, checkpoints_on_meta():
         training.step(0)
     assert not seen

@@ -14,13 +14,13 @@ from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.model.families.small import checkpoint, components
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
-from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.files import contents
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_shapes, write_tensors
 from dreambooth_nodes.trainer.methods.registry import Full
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base, open_source, separate_files
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import DENOISER, VAE
+from dreambooth_nodes.trainer.model.original_layout import original_tensors
 from dreambooth_nodes.trainer.model.source import CheckpointFile
 from dreambooth_nodes.trainer.options import TrainOptions
 

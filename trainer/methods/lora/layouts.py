@@ -7,11 +7,19 @@ the same rank.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from ..methods.lora.weights import LoraWeights, all_layers, finite, ranks
-from ..model.layers import Layers
+from ...files.contents import finite
+from ...files.safetensors import Shapes
+from ...model.layers import Layers
+from .keys import diffusers_style, kohya_style, sort_keys
+from .weights import LoraWeights, all_layers, ranks
+
+LoraLayout = Literal["kohya", "diffusers"]
+"""The layouts of a LoRA file."""
 
 
 def diffusers_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
@@ -37,3 +45,26 @@ def kohya_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.
         tensors[f"{name}.lora_up.weight"] = finite(weights.up.to(dtype), f"{layer}.lora_B.weight")
         tensors[f"{name}.alpha"] = torch.tensor(weights.alpha)
     return tensors
+
+
+def require_lora_of(layers: Layers, layout: LoraLayout, shapes: Shapes, name: str) -> None:
+    """Raises CheckpointError, listing the keys, unless a file with these tensors is a LoRA for these layers in this
+    layout.
+    """
+    diffusers = layout == "diffusers"
+    names, style = (layers.diffusers_names, diffusers_style) if diffusers else (layers.kohya_names, kohya_style)
+    sort_keys(shapes, names, layers.places, style).require_good(name)
+
+
+def network_metadata(lora: LoraWeights) -> dict[str, str]:
+    """kohya's metadata on a LoRA's module, rank and alpha."""
+    return {
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": _only(ranks(lora)),
+        "ss_network_alpha": _only({layer.alpha for _, _, layer in all_layers(lora)}),
+    }
+
+
+def _only(values: set[int] | set[float]) -> str:
+    """The common value of all layers, or kohya's "Dynamic" where layers differ."""
+    return f"{next(iter(values)):g}" if len(values) == 1 else "Dynamic"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..files import contents
-from ..files.atomic import write_whole
-from ..files.safetensors import CheckpointError, Shapes, read_shapes
+from . import contents
+from .atomic import write_whole
+from .safetensors import CheckpointError, Shapes, read_shapes
 
 BLANK = "0" * 64
 """The placeholder of a hash that is not known yet."""

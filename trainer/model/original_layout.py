@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..files.contents import Contents, Kind
+from ..files.contents import Contents, Kind, finite
 from ..files.safetensors import CheckpointError
-from ..methods.lora.weights import finite
-from ..model.base import Base
-from ..model.layers import Layers
-from ..model.source import contents_of
+from .base import Base
+from .layers import Layers
+from .source import contents_of
 
 
 def original_tensors(

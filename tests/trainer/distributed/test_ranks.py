@@ -1,0 +1,87 @@
+"""Two ranks, one of which has little memory: both go on in less of it, or both end."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dreambooth_nodes.tests.waiting import HANG_SECONDS
+from dreambooth_nodes.trainer.distributed.ranks import ALONE
+from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.runs.request import Request
+from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.session.personalize import personalize
+from dreambooth_nodes.trainer.subject.photos import read_folder
+from dreambooth_nodes.trainer.subject.subject import Subject
+
+PROGRAM = Path(__file__).with_name("rank.py")
+OPTIONS: dict[str, Any] = {
+    "steps": 3, "sample_count": 0, "precision": "fp32", "rank": 2, "learning_rate": 1e-3, "batch_size": 4,
+    "memory": "off",
+}  # fmt: skip
+
+
+def two_ranks(base: Path, folder: Path, images: tuple[int, int], **changes: Any) -> list[subprocess.Popen[str]]:
+    """The ranks, which can be shown so many images at once; each with an output folder named by its number."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    settings = json.dumps({**OPTIONS, **changes})
+    return [
+        subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(base), str(folder / f"{rank}"), str(images[rank]), settings],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **meeting, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in (0, 1)
+    ]
+
+
+def test_a_step_that_does_not_fit_in_one_rank_is_made_smaller_in_all(toybase_file: Path, tmp_path: Path) -> None:
+    first, second = two_ranks(toybase_file, tmp_path, (4, 1), fit_memory=True)
+    out, err = first.communicate(timeout=HANG_SECONDS)
+    assert first.returncode == 0, err
+    assert second.wait(HANG_SECONDS) == 0
+    found = json.loads(out)
+    assert ["checkpointing" in found["warnings"][0], "batch_size is 1" in found["warnings"][1]] == [True, True]
+    assert not (tmp_path / "1").exists(), "only the first one writes"
+    photos = read_folder(PROGRAM.parents[3] / "toybase" / "subjects" / "spotted_dog", 64, 64)
+    request = Request(
+        subject=Subject(photos, "dog", 64, 64), identifier="ohwx", options=TrainOptions(**OPTIONS), name="dog"
+    )
+    alone = Store(tmp_path / "loras", tmp_path / "checkpoints", tmp_path / "dreambooth")
+    _, run = personalize(load_base(toybase_file), request, alone)
+    expected = torch.tensor([step.instance for step in run.losses()])
+    torch.testing.assert_close(torch.tensor(found["losses"]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_does_not_fit_in_one_rank_ends_all_and_says_what_would(toybase_file: Path, tmp_path: Path) -> None:
+    first, second = two_ranks(toybase_file, tmp_path, (4, 1))
+    _, said = first.communicate(timeout=HANG_SECONDS)
+    assert first.returncode == 1
+    assert "set batch_size to 1" in said and "another process is out of memory" in said
+    assert "can't allocate memory" in second.communicate(timeout=HANG_SECONDS)[1]
+    assert second.returncode == 1
+
+
+def test_one_process_alone_exchanges_nothing() -> None:
+    weights = torch.ones(3)
+    assert ALONE.decided(lambda: 7) == ALONE.attempt(lambda: 7) == 7
+    assert ALONE.any(True) and not ALONE.any(False)
+    assert ALONE.mean(weights) is weights and ALONE.collected(weights) is weights
+    assert list(ALONE.shared({"a": weights})) == ["a"]
+    with pytest.raises(ValueError, match="once"):
+        ALONE.decided(lambda: int("once"))
+    ALONE.leave()
