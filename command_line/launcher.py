@@ -42,6 +42,8 @@ def together(device: str) -> Iterator[Ranks]:
         return
     from .base_model import chosen_device
 
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "").lower() in TRUE:
+        raise ValueError("DeepSpeed is not supported: start with --use_fsdp, which spreads a model over GPUs as well.")
     ranks = Ranks.started(chosen_device(device), launched_sharded())
     try:
         yield ranks

@@ -75,8 +75,12 @@ def curve(result: dict[str, Any], term: str) -> torch.Tensor:
     return torch.tensor([point[term] for point in record["losses"]])
 
 
-def require_same_within_rounding(one: dict[str, Any], other: dict[str, Any], start: Path | None = None) -> None:
-    """Files, curves and keys. start: the weights that a whole checkpoint began with."""
+def require_same_within_rounding(
+    one: dict[str, Any], other: dict[str, Any], start: Path | None = None, rounding: float | None = None
+) -> None:
+    """Files, curves and keys. start: the weights that a whole checkpoint began with. rounding: of the change and of the
+    losses, where it is not float32's.
+    """
     mine, theirs = (read_tensors(Path(said["file"])) for said in (one, other))
     began = read_tensors(start) if start else {}
     assert mine.keys() == theirs.keys()
@@ -84,11 +88,12 @@ def require_same_within_rounding(one: dict[str, Any], other: dict[str, Any], sta
     for key, weight in mine.items():
         apart += float((weight.double() - theirs[key].double()).square().sum())
         changed += float((weight.double() - began.get(key, torch.zeros_like(weight)).double()).square().sum())
-    assert apart**0.5 < ROUNDING[one["method"]] * changed**0.5
+    assert apart**0.5 < (rounding or ROUNDING[one["method"]]) * changed**0.5
     assert Path(one["run"]).name == Path(other["run"]).name
     priors = () if one["prior_loss"] is None else ("prior",)
     for term in ("instance", "gradient_norm", *priors):
-        torch.testing.assert_close(curve(one, term), curve(other, term), rtol=LOSS_ROUNDING, atol=LOSS_ROUNDING)
+        near = max(rounding or 0.0, LOSS_ROUNDING)
+        torch.testing.assert_close(curve(one, term), curve(other, term), rtol=near, atol=near)
 
 
 def read_until_steps(process: subprocess.Popen[str]) -> None:

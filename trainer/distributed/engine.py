@@ -44,7 +44,8 @@ def prepare(accelerator: Accelerator, module: nn.Module, optimizer: torch.optim.
         for weight in module.parameters():
             # Convolutions are loaded channels last, which FSDP refuses to split.
             weight.data = weight.data.contiguous()
-        names = {type(block).__name__ for block in blocks_of(module)}
+        # The components too, so that each can be called by itself, as sampling does.
+        names = {type(block).__name__ for block in (*blocks_of(module), *module.children())}
         accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(names)
         return accelerator.prepare(module, optimizer)[0]
     trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}

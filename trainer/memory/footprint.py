@@ -139,9 +139,18 @@ def _attached(source: Source, options: TrainOptions, work: Work) -> tuple[Base, 
 
 
 def _largest_block(components: list[nn.Module]) -> int:
-    """The bytes of the largest element of a module list, which FSDP gathers as one."""
+    """The bytes of the largest group of weights that FSDP gathers as one: those of an element of a module list without
+    the elements within it, or those outside of all lists.
+    """
+    owners: dict[nn.Parameter, int] = {p: -1 for module in components for p in module.parameters()}
     lists = (part for module in components for part in module.modules() if isinstance(part, nn.ModuleList))
-    return max((nbytes(block) for blocks in lists for block in blocks), default=0)
+    # Inner elements come after those around them.
+    for number, block in enumerate(block for blocks in lists for block in blocks):
+        owners.update(dict.fromkeys(block.parameters(), number))
+    sizes: dict[int, int] = {}
+    for parameter, owner in owners.items():
+        sizes[owner] = sizes.get(owner, 0) + parameter.nbytes
+    return max(sizes.values())
 
 
 def _states(trained: list[nn.Parameter], options: TrainOptions) -> int:

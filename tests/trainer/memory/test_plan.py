@@ -129,6 +129,18 @@ def test_a_larger_card_gets_no_more_levers_than_a_smaller_one() -> None:
     assert pulled == sorted(pulled, key=len, reverse=True) and pulled[0] and not pulled[-1]
 
 
+def test_a_model_sharded_over_processes_takes_their_share_of_weights_states_and_gradients() -> None:
+    source = Hollow("sd1", shapes_of("sd1"), {})
+    options = TrainOptions(method="full", precision="bf16", checkpointing=True)
+    work = Work(images=2, width=512, height=512, device="cuda", dtype=torch.bfloat16)
+    alone, four = (FootprintEstimator(source, shards).footprint(options, work) for shards in (1, 4))
+    assert alone is not None and four is not None
+    assert four.states == alone.states // 4
+    assert alone.weights // 4 < four.weights < alone.weights // 2
+    trained = alone.weights
+    assert alone.step - four.step == trained - trained // 4, "gradients are as large as the weights"
+
+
 def test_off_leaves_the_options_as_they_are_and_counts_nothing() -> None:
     plan = planned("sd1", "lora", "off", checkpointing=True)
     assert plan.options == TrainOptions(memory="off", precision="bf16", checkpointing=True) and plan.text == ""
