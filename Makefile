@@ -16,7 +16,7 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench bench-quality bench-faults lock lint format test test-all test-matrix clean
+.PHONY: help setup demo bench bench-quality faults lock lint format test test-all test-matrix clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +33,8 @@ bench: setup ## speed, memory and the distance to the limit (DIFFUSERS=, COMFYUI
 bench-quality: setup ## likeness and prompt fidelity by row (DIFFUSERS= adds their scripts, COMFYUI=1 core's TrainLoraNode, FULL=1 all)
 	@$(VENV_PYTHON) -m bench.quality $(if $(DIFFUSERS),--diffusers "$(DIFFUSERS)") $(if $(COMFYUI),--comfyui) $(if $(FULL),--full)
 
-bench-faults: setup ## deaths, bad inputs, a full disk, two jobs, twenty trainings: what survives; status 1 where something does not
-	@$(VENV_PYTHON) . bench-faults
+faults: setup ## deaths, bad inputs, a full disk, two jobs, twenty trainings: what survives; status 1 where something does not
+	@$(VENV_PYTHON) -m tests.faults
 
 lock: setup ## choose anew the exact version of every package that setup and the tests install (the newest that fit)
 	@$(VENV_PYTHON) -m demo.lock

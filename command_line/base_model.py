@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
+from ..trainer.files.kept_hashes import KeptHashes
 from ..trainer.model.base import Base
 from ..trainer.model.families import family_of, fingerprint_of, load_base, open_source, separate_files
 from ..trainer.model.precision import forward_dtype
-from ..trainer.model.source import Source
+from ..trainer.model.source import CheckpointFile, Source
 from .answer import say
 from .launcher import launched_on_cpu, own_device
 
 
 class BaseModel:
-    """The pretrained model that a command works on. Raises CheckpointError for one of no known family."""
+    """The pretrained model of a command. hashes: kept from earlier runs. Raises CheckpointError for one of no known
+    family.
+    """
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, hashes: KeptHashes | None = None) -> None:
+        self._hashes = hashes
         self.source = named_source(arguments)
         self.device = chosen_device(arguments.device)
         self.family = family_of(self.source)
@@ -29,8 +33,10 @@ class BaseModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the weights; reads the files, builds no model."""
-        return fingerprint_of(self.source)
+        """Of the weights; reads the files, unless it is known from an earlier run, and builds no model."""
+        if self._hashes is None or not isinstance(self.source, CheckpointFile):
+            return fingerprint_of(self.source)
+        return self._hashes.of(self.source.path, "fingerprint", partial(fingerprint_of, self.source))
 
     @property
     def live(self) -> Base:

@@ -1,4 +1,4 @@
-"""`bench-quality`: likeness and prompt fidelity, ours beside rivals'."""
+"""`bench-quality`: likeness and prompt following, ours beside rivals'."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .flags import ROOT, Commands
 
 def add_parser(commands: Commands) -> None:
     """Which rows and subjects, on which base, judged by what."""
-    bench = commands.add_parser("bench-quality", help="likeness and prompt fidelity, rows by subjects")
+    bench = commands.add_parser("bench-quality", help="likeness and prompt following, rows by subjects")
     bench.add_argument("--full", action="store_true", help="every row and every subject: some hours on two cores")
     bench.add_argument("--ablations", action="store_true", help="and rows for class noun, identifier, number of photos")
     bench.add_argument("--settings", action="store_true", help="and rows for steps, rates, rank, λ and class images")
@@ -23,7 +23,7 @@ def add_parser(commands: Commands) -> None:
     bench.add_argument("--noun", default="", help="what they show, such as dog")
     bench.add_argument("--prompts", type=Path, metavar="FILE", help="one a line: a [V] {class} in the jungle")
     bench.add_argument("--dino", type=Path, metavar="FOLDER", help="a DINO model of transformers, to judge likeness")
-    bench.add_argument("--clip", type=Path, metavar="FOLDER", help="a CLIP model, to judge prompt fidelity")
+    bench.add_argument("--clip", type=Path, metavar="FOLDER", help="a CLIP model, to judge prompt following")
     bench.add_argument("--size", type=int, default=64, help="pixels (default: 64, toybase's own)")
     output = "for quality.md, quality.json, pictures, and the kept cells (default: .cache/quality)"
     bench.add_argument("--output", type=Path, default=ROOT / ".cache" / "quality", metavar="FOLDER", help=output)

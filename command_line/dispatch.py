@@ -17,7 +17,7 @@ from .launcher import EndedElsewhere
 from .stopping import Stopped, StopSignals
 
 COMMANDS = ("train", "priors", "identifier", "export", "apply-check", "toybase")
-FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality", "bench-faults")
+FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality")
 EXIT_STATUS = (
     "Exit status: 0 done; 1 the message on stderr says what to change; 2 flags or a configuration that cannot be "
     "read; 130 after Ctrl-C and 143 after SIGTERM, with what was trained saved; a traceback is a bug."

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..trainer.model.families import clip_tokenizer
-from ..trainer.sampling.identifier_probe import denoiser_answer
+from ..trainer.sampling.identifier_probe import AT_ONCE, denoiser_answer
 from ..trainer.subject.identifier import Candidate, rank_by_prior, rare_candidates
 from .base_model import BaseModel
 from .flags import COUNT
@@ -31,9 +31,9 @@ def ranked(found: Sequence[Candidate], base: BaseModel, noun: str, bar: Bar = te
     def answer_shown(prompts: Sequence[str]) -> Tensor:
         rows = []
         with bar(len(prompts), "identifiers") as done:
-            for prompt in prompts:
-                rows.append(answer([prompt]))
-                done(1)
+            for start in range(0, len(prompts), AT_ONCE):
+                rows.append(answer(prompts[start : start + AT_ONCE]))
+                done(len(rows[-1]))
         return torch.cat(rows)
 
     return rank_by_prior(found, noun, answer_shown)

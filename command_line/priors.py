@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         noun = checked_class_noun(arguments.noun)
         prompt = PromptTemplates(class_=arguments.class_prompt).class_prompt(noun)
-        base = BaseModel(arguments)
+        base = BaseModel(arguments, store(arguments.output).hashes if ranks.first else None)
         count = COUNT if arguments.priors is None else arguments.priors
         priors = planned(arguments, base, noun, prompt, count, store(arguments.output).work / "priors")
         new = missing(priors)

@@ -11,6 +11,7 @@ from typing import Any
 from ..trainer.distributed.ranks import Ranks
 from ..trainer.distributed.sharding import require_shardable
 from ..trainer.events import StoppedEarly
+from ..trainer.files.kept_hashes import KeptHashes
 from ..trainer.methods.lora.start import kept_settings
 from ..trainer.methods.registry import METHODS
 from ..trainer.model.precision import forward_dtype
@@ -46,7 +47,7 @@ class Teaching:
         self.arguments, self.stop, self.listener, self.ranks = arguments, stop, listener, ranks
         self.options = run_options(arguments, ranks)
         self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
-        self.base = base_model(arguments, self.options)
+        self.base = base_model(arguments, self.options, self.store.hashes if ranks.first else None)
 
     @cached_property
     def request(self) -> Request:
@@ -159,8 +160,8 @@ def run_options(arguments: argparse.Namespace, ranks: Ranks) -> TrainOptions:
     return replace(options, batch_size=options.batch_size * ranks.count)
 
 
-def base_model(arguments: argparse.Namespace, options: TrainOptions) -> BaseModel:
+def base_model(arguments: argparse.Namespace, options: TrainOptions, hashes: KeptHashes | None) -> BaseModel:
     """--base, to be loaded as these options train it best."""
-    base = BaseModel(arguments)
+    base = BaseModel(arguments, hashes)
     base.dtype = METHODS[options.method].load_dtype(options, forward_dtype(options.precision, base.device))
     return base

@@ -1,1 +1,1 @@
-"""Likeness and prompt fidelity of what a training makes, ours beside others', on held-out subjects."""
+"""Likeness and prompt following of what a training makes, ours beside others', on held-out subjects."""

@@ -53,8 +53,9 @@ class Bench:
         empty = Cell(row.name, subject.name, fingerprint, self.folder)
         cell = self.scoring.fill(empty, row, subject, work, self.contenders[row.trainer][0] if row.steps else None)
         first = next(iter(cell.last.values()))
-        likeness, fidelity = (sum(v) / len(v) for v in (first.likeness, first.fidelity))
-        print(f"likeness {likeness:.3f}, fidelity {fidelity:.3f}, {time.perf_counter() - began:.0f} s", flush=True)
+        likeness, following = (sum(v) / len(v) for v in (first.likeness, first.prompt_following))
+        seconds = time.perf_counter() - began
+        print(f"likeness {likeness:.3f}, prompt following {following:.3f}, {seconds:.0f} s", flush=True)
         return cell
 
     def fingerprint(self, row: Row, subject: BenchSubject) -> str:
@@ -70,7 +71,7 @@ class Bench:
                 "device": self.materials.device,
                 "prompts": list(self.scoring.prompts),
                 "seeds": SEEDS,
-                "eyes": [eyes.fingerprint for eyes in self.scoring.eyes],
+                "scorer": [scorer.fingerprint for scorer in self.scoring.scorers],
                 "trainer": self.contenders[row.trainer][1],
                 "looking": looking_digest(),
             }

@@ -17,9 +17,9 @@ from ...trainer.files.pictures import write_picture
 from ...trainer.model.base import Base
 from ...trainer.model.precision import autocast, forward_dtype
 from ...trainer.sampling.sampler import draw
+from ...trainer.scores.scorer import Scorer
 from .contender import Contender, Trained, Work
 from .estimate import pair_pseudo_values
-from .eyes import Eyes
 from .materials import AT_ONCE, BenchSubject, Materials, pixels
 from .prompts import SEEDS, Prompt
 from .rows import Row
@@ -29,13 +29,13 @@ CLASS_PICTURES = 32
 
 @dataclass(frozen=True)
 class Scores:
-    """What one pair of eyes saw. likeness, fidelity: per prompt and seed; the others: per picture of `a [noun]`.
+    """What one scorer saw. likeness, prompt_following: per prompt and seed; the others: per picture of `a [noun]`.
 
     The class is looked at once, when the training is over; before that its lists are empty. div: pseudo-values.
     """
 
     likeness: list[float]
-    fidelity: list[float]
+    prompt_following: list[float]
     pres: list[float]
     div: list[float]
     class_accuracy: list[float]
@@ -43,7 +43,7 @@ class Scores:
 
 @dataclass
 class Cell:
-    """row, subject: names. looks: {steps: {eyes' name: Scores}}. pictures: of the last look, prompt by prompt."""
+    """row, subject: names. looks: {steps: {scorer's name: Scores}}. pictures: of the last look, prompt by prompt."""
 
     row: str
     subject: str
@@ -73,7 +73,7 @@ def find_cell(folder: Path, fingerprint: str) -> Cell | None:
     if not record.is_file():
         return None
     known = json.loads(record.read_text(encoding="utf-8"))
-    looks = {int(k): {eyes: Scores(**s) for eyes, s in look.items()} for k, look in known["looks"].items()}
+    looks = {int(k): {scorer: Scores(**s) for scorer, s in look.items()} for k, look in known["looks"].items()}
     cost = None if known["cost"] is None else Trained(**known["cost"])
     return Cell(known["row"], known["subject"], fingerprint, folder, cost, looks)
 
@@ -88,7 +88,7 @@ class Scoring:
     """How models are looked at: by whom, asked what."""
 
     materials: Materials
-    eyes: Sequence[Eyes]
+    scorers: Sequence[Scorer]
     prompts: Sequence[Prompt]
 
     def fill(self, cell: Cell, row: Row, subject: BenchSubject, work: Work, contender: Contender | None) -> Cell:
@@ -114,20 +114,20 @@ class Scoring:
         return cell
 
     def scores(self, subject: BenchSubject, drawn: Tensor, of_class: Tensor | None) -> dict[str, Scores]:
-        """By every pair of eyes: pictures of all prompts [prompts x SEEDS, 3, H, W], and of the class."""
+        """By every scorer: pictures of all prompts [prompts x SEEDS, 3, H, W], and of the class."""
         texts = [prompt.text(subject.class_noun) for prompt in self.prompts for _ in range(SEEDS)]
         photos = pixels(self.materials.photos(subject))
         found = {}
-        for eyes in self.eyes:
+        for scorer in self.scorers:
             seen: dict[str, list[float]] = {"pres": [], "div": [], "class_accuracy": []}
             if of_class is not None:
                 seen = {
-                    "pres": eyes.likeness(of_class, photos).tolist(),
-                    "div": pair_pseudo_values(eyes.variety(of_class).tolist()),
-                    "class_accuracy": eyes.shows(of_class, subject.class_noun).tolist(),
+                    "pres": scorer.likeness(of_class, photos).tolist(),
+                    "div": pair_pseudo_values(scorer.variety(of_class).tolist()),
+                    "class_accuracy": scorer.shows(of_class, subject.class_noun).tolist(),
                 }
-            likeness, fidelity = eyes.likeness(drawn, photos).tolist(), eyes.fidelity(drawn, texts).tolist()
-            found[eyes.name] = Scores(likeness=likeness, fidelity=fidelity, **seen)
+            likeness, following = scorer.likeness(drawn, photos), scorer.prompt_following(drawn, texts)
+            found[scorer.name] = Scores(likeness=likeness.tolist(), prompt_following=following.tolist(), **seen)
         return found
 
     def _asked(self, row: Row, subject: BenchSubject) -> list[str]:

@@ -9,12 +9,15 @@ from functools import partial
 from accelerate import PartialState
 
 from ...demo.example import SUBJECTS, example_subjects
+from ...toybase.judge_scorer import JudgeScorer
+from ...toybase.palette import NOUNS
 from ...trainer.sampling.sampler import SamplerSettings
+from ...trainer.scores.dino_clip import DinoClipScorer
+from ...trainer.scores.scorer import Scorer
 from ..diffusers_scripts import SCRIPTS
 from .bench import Bench
 from .cell import Scoring
 from .contender import Contender
-from .eyes import Eyes, ToybaseEyes
 from .materials import BenchSubject, Materials
 from .ours import train_ours
 from .prompts import Prompt, read_prompts, toybase_prompts
@@ -23,7 +26,6 @@ from .rivals.diffusers_scripts import diffusers_scripts
 from .rivals.train_lora_node import train_lora_node
 from .rows import GUIDANCE, Row, TrainerName, ablations, main_rows, rivals, settings
 from .sources import base_digest, rival_digest, trainer_digest
-from .transformers_eyes import TransformersEyes
 
 DEFAULT_SUBJECTS = ("racing_car", "teapot")
 SAMPLER = {"sampler": "euler", "steps": 16, "guidance": GUIDANCE}
@@ -52,7 +54,7 @@ def prepared(arguments: argparse.Namespace) -> Bench:
             raise FileNotFoundError(f"--base: there is no {path}")
     subjects = _subjects(arguments)
     prompts: list[Prompt] = read_prompts(arguments.prompts) if arguments.prompts else toybase_prompts()
-    eyes = _eyes(arguments)
+    scorers = _scorers(arguments)
     work = arguments.output / f"base {base_digest(own_base)[:12]} {arguments.size}"
     sampler = SamplerSettings(width=arguments.size, height=arguments.size, **SAMPLER)  # type: ignore[arg-type]
     materials = Materials(work.resolve(), arguments.size, sampler, PartialState().device, own_base)
@@ -65,7 +67,7 @@ def prepared(arguments: argparse.Namespace) -> Bench:
     if arguments.photos and arguments.ablations:
         raise ValueError("--ablations has wrong nouns for toybase's subjects alone: leave --photos away")
     rows = [*_own_rows(arguments), *rivals(tuple(contenders))]
-    return Bench(materials, Scoring(materials, eyes, prompts), subjects, rows, contenders, work / "cells")
+    return Bench(materials, Scoring(materials, scorers, prompts), subjects, rows, contenders, work / "cells")
 
 
 def _own_rows(arguments: argparse.Namespace) -> list[Row]:
@@ -76,16 +78,16 @@ def _own_rows(arguments: argparse.Namespace) -> list[Row]:
     return [*main_rows(), *varied]
 
 
-def _eyes(arguments: argparse.Namespace) -> list[Eyes]:
+def _scorers(arguments: argparse.Namespace) -> list[Scorer]:
     if arguments.dino and arguments.clip:
-        return [TransformersEyes(arguments.dino, arguments.clip, by_clip) for by_clip in (False, True)]
+        return [DinoClipScorer(arguments.dino, arguments.clip, NOUNS, by_clip) for by_clip in (False, True)]
     if arguments.dino or arguments.clip:
-        raise ValueError("--dino and --clip go together: likeness is DINO's, prompt fidelity CLIP's")
+        raise ValueError("--dino and --clip go together: likeness is DINO's, prompt following CLIP's")
     if arguments.base or arguments.prompts or arguments.photos:
         raise ValueError(
             "--base, --prompts and --photos need --dino and --clip: toybase's judge knows its own world alone"
         )
-    return [ToybaseEyes(), ToybaseEyes(second=True)]
+    return [JudgeScorer(), JudgeScorer(second=True)]
 
 
 def _subjects(arguments: argparse.Namespace) -> list[BenchSubject]:

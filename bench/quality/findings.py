@@ -19,7 +19,7 @@ class Finding:
 
 
 def findings(lines: dict[str, Line], real: float, margin: float) -> list[Finding]:
-    """Every claim whose rows were measured. real: the photos' likeness; margin: of prompt fidelity."""
+    """Every claim whose rows were measured. real: the photos' likeness; margin: of prompt following."""
     found: list[Finding] = []
     for name in ("LoRA", "full"):
         if name in lines:
@@ -48,10 +48,10 @@ ORDER = (
 
 def _learning(lines: dict[str, Line], name: str, real: float, margin: float) -> list[Finding]:
     way = way_to_real(lines, name, real)
-    fidelity = difference(lines, name, "base", "fidelity")
+    prompt_following = difference(lines, name, "base", "prompt_following")
     return [
         Finding(f"{name}: likeness closes at least 60% of the way to the real photos", f"{way:.0%}", _yes(way >= 0.6)),
-        _claim(f"{name}: prompt fidelity at most {margin:g} below the base's", fidelity, above(-margin)),
+        _claim(f"{name}: prompt following at most {margin:g} below the base's", prompt_following, above(-margin)),
     ]
 
 
@@ -101,22 +101,22 @@ def _claim(claim: str, measured: Estimate, holds: Verdict) -> Finding:
 
 
 def _against(lines: dict[str, Line], rival: str, ours: str) -> Finding:
-    """Likeness at equal prompt fidelity: paired where the two end equal, else read off our curve at theirs."""
+    """Likeness at equal prompt following: paired where the two end equal, else read off our curve at theirs."""
     seconds = lines[ours].seconds, lines[rival].seconds
-    gap = difference(lines, ours, rival, "fidelity")
+    gap = difference(lines, ours, rival, "prompt_following")
     if gap.low <= 0 <= gap.high:
         claim = _claim("", difference(lines, ours, rival, "likeness"), above(0.0))
         likeness, verdict = claim.measured, claim.holds
     else:
         likeness, verdict = _on_our_curve(lines, rival, ours)
-    named = f"{ours}: at equal prompt fidelity no less likeness than {rival.split(': ')[0]}, in less time"
+    named = f"{ours}: at equal prompt following no less likeness than {rival.split(': ')[0]}, in less time"
     text = f"{likeness}, {seconds[0]:.0f} s against {seconds[1]:.0f} s"
     return Finding(named, text, verdict if seconds[0] < seconds[1] else "no")
 
 
 def _on_our_curve(lines: dict[str, Line], rival: str, ours: str) -> tuple[str, str]:
-    """Our likeness at the rival's final prompt fidelity, on our curve from the base on, against theirs."""
-    _, fidelity, theirs = lines[rival].curve()[-1]
-    mine = likeness_at([*lines["base"].curve(), *lines[ours].curve()], fidelity)
+    """Our likeness at the rival's final prompt following, on our curve from the base on, against theirs."""
+    _, prompt_following, theirs = lines[rival].curve()[-1]
+    mine = likeness_at([*lines["base"].curve(), *lines[ours].curve()], prompt_following)
     reached = "not reached" if mine is None else f"{mine:.3f}"
     return f"{reached} against {theirs:.3f}", _yes(mine is not None and mine >= theirs)

@@ -9,32 +9,32 @@ from itertools import pairwise
 from .cell import Cell, Scores
 from .estimate import Estimate, mean_of, paired_difference
 
-COLUMNS = ("likeness", "fidelity", "pres", "div", "class_accuracy")
+COLUMNS = ("likeness", "prompt_following", "pres", "div", "class_accuracy")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row over all subjects, seen by one pair of eyes."""
+    """One row over all subjects, seen by one scorer."""
 
     name: str
     cells: Sequence[Cell]
-    eyes: str
+    scorer: str
 
     def sample(self, column: str, subjects: Sequence[str] | None = None) -> list[float]:
         """All values of a column, in the order of subjects, prompts and seeds."""
         cells = [c for c in self.cells if subjects is None or c.subject in subjects]
-        return [value for cell in cells for value in getattr(cell.last[self.eyes], column)]
+        return [value for cell in cells for value in getattr(cell.last[self.scorer], column)]
 
     def mean(self, column: str) -> Estimate:
         """The column's mean."""
         return mean_of(self.sample(column))
 
     def curve(self) -> list[tuple[int, float, float]]:
-        """(steps, fidelity, likeness) at every look, over all subjects."""
+        """(steps, prompt_following, likeness) at every look, over all subjects."""
         steps = sorted(self.cells[0].looks)
-        looks: list[list[Scores]] = [[cell.looks[step][self.eyes] for cell in self.cells] for step in steps]
+        looks: list[list[Scores]] = [[cell.looks[step][self.scorer] for cell in self.cells] for step in steps]
         return [
-            (step, _mean([v for s in look for v in s.fidelity]), _mean([v for s in look for v in s.likeness]))
+            (step, _mean([v for s in look for v in s.prompt_following]), _mean([v for s in look for v in s.likeness]))
             for step, look in zip(steps, looks, strict=True)
         ]
 
@@ -57,15 +57,15 @@ def way_to_real(lines: dict[str, Line], name: str, real: float) -> float:
     return (trained - base) / (real - base)
 
 
-def likeness_at(curve: Sequence[tuple[int, float, float]], fidelity: float) -> float | None:
-    """The highest likeness that a curve has at this prompt fidelity or above, interpolated between looks.
+def likeness_at(curve: Sequence[tuple[int, float, float]], prompt_following: float) -> float | None:
+    """The highest likeness that a curve has at this prompt following or above, interpolated between looks.
 
     None where the whole curve lies below.
     """
-    reached = [likeness for _, faithful, likeness in curve if faithful >= fidelity]
+    reached = [likeness for _, faithful, likeness in curve if faithful >= prompt_following]
     for (_, f1, l1), (_, f2, l2) in pairwise(curve):
-        if min(f1, f2) <= fidelity <= max(f1, f2) and f1 != f2:
-            reached.append(l1 + (l2 - l1) * (fidelity - f1) / (f2 - f1))
+        if min(f1, f2) <= prompt_following <= max(f1, f2) and f1 != f2:
+            reached.append(l1 + (l2 - l1) * (prompt_following - f1) / (f2 - f1))
     return max(reached, default=None)
 
 

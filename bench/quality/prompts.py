@@ -13,7 +13,7 @@ SEEDS = 4
 
 @dataclass(frozen=True)
 class Prompt:
-    """A template with [V] and {class}; `text` is what a picture's fidelity is measured against."""
+    """A template with [V] and {class}; `text` is what a picture's prompt following is measured against."""
 
     template: str
 

@@ -1,4 +1,4 @@
-"""Writes the report of all cells: quality.md, quality.json, a curve by each pair of eyes, sheet.png."""
+"""Writes the report of all cells: quality.md, quality.json, a curve by each scorer, sheet.png."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...trainer.files.atomic import write_json
+from ...trainer.scores.scorer import Scorer, between_photos
 from ..machine import machine
 from .bench import Bench
 from .cell import CLASS_PICTURES, Cell
 from .estimate import mean_of
-from .eyes import Eyes, between_photos
 from .findings import findings
 from .lines import Line
 from .materials import pixels
@@ -22,13 +22,13 @@ from .report import NOTE, claims, contact_sheet, plot, record, table
 def publish(cells: Sequence[Cell], bench: Bench, output: Path) -> None:
     """Print the tables; write everything into `output`."""
     parts, records = [], []
-    for eyes in bench.scoring.eyes:
-        lines = _lines(cells, eyes)
-        real = _real(bench, eyes)
-        found = findings({line.name: line for line in lines}, real, eyes.margin)
-        parts += [f"## By {eyes.name}", table(lines), claims(found), _note(bench, eyes, real)]
+    for scorer in bench.scoring.scorers:
+        lines = _lines(cells, scorer)
+        real = _real(bench, scorer)
+        found = findings({line.name: line for line in lines}, real, scorer.margin)
+        parts += [f"## By {scorer.name}", table(lines), claims(found), _note(bench, scorer, real)]
         records.append(record(lines, found, {"real_likeness": real, **machine(bench.materials.device)}))
-        plot(lines, real, output / f"curve by {eyes.name}.png")
+        plot(lines, real, output / f"curve by {scorer.name}.png")
     text = "\n\n".join(parts)
     (output / "quality.md").write_text(text + "\n", encoding="utf-8")
     write_json({"by": records}, output / "quality.json")
@@ -40,19 +40,19 @@ def publish(cells: Sequence[Cell], bench: Bench, output: Path) -> None:
     print(f"\n{text}\n\n{output / 'quality.md'}")
 
 
-def _lines(cells: Sequence[Cell], eyes: Eyes) -> list[Line]:
+def _lines(cells: Sequence[Cell], scorer: Scorer) -> list[Line]:
     names = list(dict.fromkeys(cell.row for cell in cells))
-    return [Line(name, [cell for cell in cells if cell.row == name], eyes.name) for name in names]
+    return [Line(name, [cell for cell in cells if cell.row == name], scorer.name) for name in names]
 
 
-def _real(bench: Bench, eyes: Eyes) -> float:
+def _real(bench: Bench, scorer: Scorer) -> float:
     values: list[float] = []
     for subject in bench.subjects:
-        values += between_photos(eyes, pixels(bench.materials.photos(subject))).tolist()
+        values += between_photos(scorer, pixels(bench.materials.photos(subject))).tolist()
     return mean_of(values).value
 
 
-def _note(bench: Bench, eyes: Eyes, real: float) -> str:
+def _note(bench: Bench, scorer: Scorer, real: float) -> str:
     facts = ", ".join(f"{name} {value}" for name, value in machine(bench.materials.device).items())
     return (
         NOTE.format(
@@ -60,9 +60,9 @@ def _note(bench: Bench, eyes: Eyes, real: float) -> str:
             prompts=len(bench.scoring.prompts),
             seeds=SEEDS,
             class_pictures=CLASS_PICTURES,
-            fidelity=eyes.meaning,
+            prompt_following=scorer.meaning,
             real=real,
-            eyes=eyes.name,
+            scorer=scorer.name,
         )
         + f"Measured with {facts}."
     )

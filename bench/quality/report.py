@@ -14,16 +14,16 @@ from .findings import Finding
 from .lines import COLUMNS, Line
 
 HEADER = (
-    "| row | likeness | prompt fidelity | PRES ↓ | DIV | class accuracy | trained | file | seconds |\n"
+    "| row | likeness | prompt following | PRES ↓ | DIV | class accuracy | trained | file | seconds |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
 NOTE = """\
 Means over {subjects}; {prompts} prompts x {seeds} seeds a subject, {class_pictures} pictures of `a [noun]`; in
-brackets 95% bootstrap intervals. Likeness: mean cosine to the subject's photos. Prompt fidelity: {fidelity}. PRES:
-likeness of `a [noun]` to the subject. DIV: mean distance between pictures of `a [noun]`. File: of ours, what the host
-loads (a full one is a whole checkpoint); of others, what their scripts save. Seconds: ours encode and step, others'
+brackets 95% bootstrap intervals. Likeness: mean cosine to the subject's photos. Prompt following: {prompt_following}.
+PRES: likeness of `a [noun]` to the subject. DIV: mean distance between pictures of `a [noun]`. File: of ours, what the
+host loads (a full one is a whole checkpoint); of others, what their scripts save. Seconds: ours encode and step, others'
 step. Real photos among themselves: likeness {real:.3f}. One training of one seed a cell: intervals are over pictures,
-not over trainings. Eyes: {eyes}.
+not over trainings. Scorer: {scorer}.
 """
 
 
@@ -43,7 +43,7 @@ def record(lines: Sequence[Line], found: Sequence[Finding], facts: dict[str, Any
     rows = [
         {
             "row": line.name,
-            "eyes": line.eyes,
+            "scorer": line.scorer,
             "subjects": [cell.subject for cell in line.cells],
             **{column: asdict(line.mean(column)) for column in COLUMNS},
             "curve": line.curve(),
@@ -55,18 +55,18 @@ def record(lines: Sequence[Line], found: Sequence[Finding], facts: dict[str, Any
 
 
 def plot(lines: Sequence[Line], real: float, file: Path) -> None:
-    """Likeness against prompt fidelity, a point a look, a line a row."""
+    """Likeness against prompt following, a point a look, a line a row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     for line in lines:
-        steps, fidelity, likeness = zip(*line.curve(), strict=True)
-        axes.plot(fidelity, likeness, marker="o", linewidth=1.5, label=line.name)
-        for x, y, step in zip(fidelity, likeness, steps, strict=True):
+        steps, prompt_following, likeness = zip(*line.curve(), strict=True)
+        axes.plot(prompt_following, likeness, marker="o", linewidth=1.5, label=line.name)
+        for x, y, step in zip(prompt_following, likeness, steps, strict=True):
             axes.annotate(str(step), (x, y), textcoords="offset points", xytext=(5, 4), fontsize=7, color="#777777")
     axes.axhline(real, color="#999999", linestyle="--", linewidth=1, label="real photos")
-    axes.set_xlabel("prompt fidelity")
+    axes.set_xlabel("prompt following")
     axes.set_ylabel("likeness")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from ...trainer.files.hashes import digest_of
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def digest(files: Iterable[Path]) -> str:
-    """SHA-256 (hex) of the files' names and contents, in the order of their names."""
-    whole = hashlib.sha256()
-    for file in sorted(files):
-        whole.update(f"{file.name} {file.stat().st_size} ".encode())
-        whole.update(file.read_bytes())
-    return whole.hexdigest()
 
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft")
@@ -31,28 +23,29 @@ def looking_digest() -> str:
     bench = [file for file in (ROOT / "bench" / "quality").glob("*.py") if file.name not in REPORTING]
     judges = (ROOT / "toybase").glob("judge*.py")
     versions = " ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    return f"{digest([*bench, *judges, ROOT / 'trainer' / 'sampling' / 'sampler.py'])} {versions}"
+    scores = (ROOT / "trainer" / "scores").glob("*.py")
+    return f"{digest_of([*bench, *judges, *scores, ROOT / 'trainer' / 'sampling' / 'sampler.py'])} {versions}"
 
 
 def trainer_digest() -> str:
     """Of all that decides what our training is."""
-    return digest((ROOT / "trainer").rglob("*.py"))
+    return digest_of((ROOT / "trainer").rglob("*.py"))
 
 
 def rival_digest(scripts: Iterable[Path] = ()) -> str:
     """Of how rivals are run, and of the scripts that they run."""
     ways = (ROOT / "bench" / "quality" / "rivals").glob("*.py")
-    return digest([*ways, ROOT / "bench" / "diffusers_scripts.py", *scripts])
+    return digest_of([*ways, ROOT / "bench" / "diffusers_scripts.py", *scripts])
 
 
 @cache
 def base_digest(own_base: tuple[Path, Path] | None) -> str:
     """Of the base's weights: toybase's stored ones, or another base's checkpoint."""
     if own_base:
-        return digest([own_base[0], *own_base[1].glob("unet/*.safetensors")])
-    return digest((ROOT / "toybase" / "weights").glob("[dv]*.safetensors"))
+        return digest_of([own_base[0], *own_base[1].glob("unet/*.safetensors")])
+    return digest_of((ROOT / "toybase" / "weights").glob("[dv]*.safetensors"))
 
 
 def photo_digest(folder: Path) -> str:
     """Of a subject's photos."""
-    return digest(file for file in folder.iterdir() if file.is_file())
+    return digest_of(file for file in folder.iterdir() if file.is_file())

@@ -1,4 +1,4 @@
-"""Real trainings on the embedded base, done once for all tests here, and the judge's eyes."""
+"""Real trainings on the embedded base, done once for all tests here, and the judge's scorer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.bench.quality.eyes import ToybaseEyes
 from dreambooth_nodes.bench.quality.materials import Materials
 from dreambooth_nodes.tests.behaviour.trainings import (
     IDENTIFIER,
@@ -20,6 +19,7 @@ from dreambooth_nodes.tests.behaviour.trainings import (
     Outcome,
     Train,
 )
+from dreambooth_nodes.toybase.judge_scorer import JudgeScorer
 from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.presets import PRIOR_GUIDANCE
@@ -38,8 +38,8 @@ def materials(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 @pytest.fixture(scope="session")
-def eyes() -> ToybaseEyes:
-    return ToybaseEyes()
+def scorer() -> JudgeScorer:
+    return JudgeScorer()
 
 
 @pytest.fixture(scope="session")

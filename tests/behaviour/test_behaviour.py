@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.bench.quality.eyes import ToybaseEyes, between_photos
 from dreambooth_nodes.bench.quality.materials import Materials, pixels
 from dreambooth_nodes.bench.quality.rivals.merged import MergedDenoiser, differences
 from dreambooth_nodes.tests.behaviour.trainings import (
@@ -23,19 +22,21 @@ from dreambooth_nodes.tests.behaviour.trainings import (
     framed,
     pictures,
 )
+from dreambooth_nodes.toybase.judge_scorer import JudgeScorer
 from dreambooth_nodes.trainer.files.safetensors import read_tensors
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import fingerprint_of
 from dreambooth_nodes.trainer.model.precision import fastest_autocast
 from dreambooth_nodes.trainer.sampling.sampler import draw
+from dreambooth_nodes.trainer.scores.scorer import between_photos
 from dreambooth_nodes.trainer.subject.photos import Photo
 
 RANK = 16
 MAGENTA = (1.0, 0.0, 1.0)
 
 
-def likeness(eyes: ToybaseEyes, drawn: Tensor, photos: tuple[Photo, ...]) -> float:
-    return float(eyes.likeness(drawn, pixels(photos)).mean())
+def likeness(scorer: JudgeScorer, drawn: Tensor, photos: tuple[Photo, ...]) -> float:
+    return float(scorer.likeness(drawn, pixels(photos)).mean())
 
 
 def changes(outcome: Outcome) -> dict[str, Tensor]:
@@ -49,35 +50,35 @@ def at_strength(materials: Materials, difference: Mapping[str, Tensor], strength
 
 
 def test_the_subject_is_learned(
-    eyes: ToybaseEyes, photos: tuple[Photo, ...], untrained: Outcome, with_priors: Outcome
+    scorer: JudgeScorer, photos: tuple[Photo, ...], untrained: Outcome, with_priors: Outcome
 ) -> None:
-    real = float(between_photos(eyes, pixels(photos)).mean())
-    before, after = (likeness(eyes, outcome.placed, photos) for outcome in (untrained, with_priors))
+    real = float(between_photos(scorer, pixels(photos)).mean())
+    before, after = (likeness(scorer, outcome.placed, photos) for outcome in (untrained, with_priors))
     assert (after - before) / (real - before) > 0.4
 
 
-def test_the_subject_goes_where_it_is_sent(eyes: ToybaseEyes, untrained: Outcome, with_priors: Outcome) -> None:
+def test_the_subject_goes_where_it_is_sent(scorer: JudgeScorer, untrained: Outcome, with_priors: Outcome) -> None:
     texts = [f"a {NOUN} {place}" for place in PLACES for _ in range(SEEDS)]
-    before, after = (float(eyes.fidelity(outcome.placed, texts).mean()) for outcome in (untrained, with_priors))
+    before, after = (float(scorer.prompt_following(one.placed, texts).mean()) for one in (untrained, with_priors))
     assert after > before - 0.15
 
 
 def test_the_prior_term_keeps_the_class(
-    eyes: ToybaseEyes, photos: tuple[Photo, ...], untrained: Outcome, with_priors: Outcome, without_priors: Outcome
+    scorer: JudgeScorer, photos: tuple[Photo, ...], untrained: Outcome, with_priors: Outcome, without_priors: Outcome
 ) -> None:
-    base, kept, lost = (likeness(eyes, o.of_class, photos) for o in (untrained, with_priors, without_priors))
+    base, kept, lost = (likeness(scorer, o.of_class, photos) for o in (untrained, with_priors, without_priors))
     assert lost > kept
     assert lost - kept > 0.5 * (lost - base)
 
 
 def test_strength_interpolates(
-    eyes: ToybaseEyes, photos: tuple[Photo, ...], materials: Materials, untrained: Outcome, with_priors: Outcome
+    scorer: JudgeScorer, photos: tuple[Photo, ...], materials: Materials, untrained: Outcome, with_priors: Outcome
 ) -> None:
     difference = changes(with_priors)
     none, half, whole = (
         pictures(at_strength(materials, difference, strength), NOUN, seeds=2) for strength in (0.0, 0.5, 1.0)
     )
-    assert likeness(eyes, none, photos) < likeness(eyes, half, photos) < likeness(eyes, whole, photos) + 0.02
+    assert likeness(scorer, none, photos) < likeness(scorer, half, photos) < likeness(scorer, whole, photos) + 0.02
     assert torch.equal(none, pictures(untrained.base, NOUN, seeds=2))
 
 

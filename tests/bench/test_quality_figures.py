@@ -43,9 +43,9 @@ def test_what_does_not_pair_or_is_empty_is_refused() -> None:
 
 
 @given(st.floats(0, 1))
-def test_on_a_straight_curve_likeness_is_read_off_the_line(fidelity: float) -> None:
+def test_on_a_straight_curve_likeness_is_read_off_the_line(prompt_following: float) -> None:
     curve = [(100, 1.0, 0.2), (200, 0.5, 0.6), (400, 0.0, 1.0)]
-    assert likeness_at(curve, fidelity) == pytest.approx(1 - 0.8 * fidelity)
+    assert likeness_at(curve, prompt_following) == pytest.approx(1 - 0.8 * prompt_following)
 
 
 def test_beyond_the_curve_there_is_no_answer_and_before_it_the_best_look_counts() -> None:

@@ -12,13 +12,13 @@ from PIL import Image
 
 from dreambooth_nodes.bench.quality.bench import Bench
 from dreambooth_nodes.bench.quality.cell import Scoring
-from dreambooth_nodes.bench.quality.eyes import ToybaseEyes
 from dreambooth_nodes.bench.quality.materials import BenchSubject, Materials
 from dreambooth_nodes.bench.quality.ours import request, train_ours
 from dreambooth_nodes.bench.quality.prompts import SEEDS, toybase_prompts
 from dreambooth_nodes.bench.quality.publish import publish
 from dreambooth_nodes.bench.quality.rows import BASE, LORA, ablations
 from dreambooth_nodes.tests.interruption import main
+from dreambooth_nodes.toybase.judge_scorer import JudgeScorer
 from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings
 
@@ -32,7 +32,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     settings = SamplerSettings(width=SIDE, height=SIDE, sampler="euler", steps=2, guidance=4.5)
     materials = Materials(folder, SIDE, settings, torch.device("cpu"))
     rows = [BASE, replace(LORA, steps=4, priors=2)]
-    scoring = Scoring(materials, [ToybaseEyes()], toybase_prompts()[:2])
+    scoring = Scoring(materials, [JudgeScorer()], toybase_prompts()[:2])
     return Bench(
         materials,
         scoring,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from ..files.hashes import file_sha256, short_hash
@@ -30,7 +29,7 @@ def _training(said: RunInfo, base: Base) -> dict[str, str]:
         "v_parameterization": v,
         "steps": said.steps,
         **_settings(said.options),
-        **_base_file(said.base_file),
+        **_base_file(said),
     }
     return {f"ss_{name}": str(value) for name, value in fields.items()}
 
@@ -58,11 +57,13 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
     }
 
 
-def _base_file(file: Path | None) -> dict[str, str]:
+def _base_file(said: RunInfo) -> dict[str, str]:
     """The fields on the base's file, without their prefix; none where there is no file."""
+    file = said.base_file
     if file is None or not file.is_file():
         return {}
-    return {"sd_model_name": file.name, "new_sd_model_hash": file_sha256(file), "sd_model_hash": short_hash(file)}
+    sha256 = said.base_sha256 or file_sha256(file)
+    return {"sd_model_name": file.name, "new_sd_model_hash": sha256, "sd_model_hash": short_hash(file)}
 
 
 def _dataset(said: RunInfo) -> dict[str, str]:

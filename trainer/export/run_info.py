@@ -14,7 +14,7 @@ from ..subject.subject import Subject
 @dataclass(frozen=True)
 class RunInfo:
     """The facts of a run for its result's metadata. steps: trained. priors: number of class images. base_file: the
-    user's own file, where there is one. thumbnail: an image [3, H, W] in 0..1.
+    user's own file, where there is one, and base_sha256 its hash. thumbnail: an image [3, H, W] in 0..1.
     """
 
     name: str
@@ -24,6 +24,7 @@ class RunInfo:
     steps: int
     priors: int = 0
     base_file: Path | None = None
+    base_sha256: str = ""
     thumbnail: Tensor | None = None
 
     @property

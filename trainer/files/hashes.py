@@ -1,8 +1,9 @@
-"""The two hashes by which other programs (kohya's scripts, the WebUI) identify a model file."""
+"""Hashes of files, among them the two by which other programs (kohya's scripts, the WebUI) identify a model file."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -20,3 +21,12 @@ def short_hash(file: Path) -> str:
     with file.open("rb") as stream:
         stream.seek(0x100000)
         return hashlib.sha256(stream.read(0x10000)).hexdigest()[:8]
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """SHA-256 (hex) of the files' names and contents, in the order of their names."""
+    whole = hashlib.sha256()
+    for file in sorted(files):
+        whole.update(f"{file.name} {file.stat().st_size} ".encode())
+        whole.update(file.read_bytes())
+    return whole.hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ class Request:
         if self.continue_from is not None:
             require_continuable(self.continue_from, self.options)
 
+    @cached_property
+    def _continued_hash(self) -> str | None:
+        """The SHA-256 (hex) of the LoRA to continue from, read once."""
+        return None if self.continue_from is None else file_sha256(self.continue_from)
+
     def key(self, base_fingerprint: str) -> str:
         """The run's key on the base with this fingerprint: the SHA-256 (hex) of all that determines the trained
         weights.
@@ -66,7 +72,7 @@ class Request:
             "identifier": self.identifier,
             "priors": None if self.priors is None else [self.priors.recipe.fingerprint, self.priors.count],
             "settings": self.options.weight_settings,
-            "continue_from": None if self.continue_from is None else file_sha256(self.continue_from),
+            "continue_from": self._continued_hash,
         }
 
     def record(self, base_fingerprint: str) -> dict[str, Any]:

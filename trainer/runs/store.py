@@ -14,6 +14,7 @@ from typing import Literal
 from filelock import FileLock
 
 from ..files.atomic import numbered, remove_parts, write_json
+from ..files.kept_hashes import KeptHashes
 from ..files.safetensors import write_tensors
 from ..model.source import CheckpointFile, Source, contents_of
 
@@ -32,6 +33,11 @@ class Store:
     loras: Path
     checkpoints: Path
     work: Path
+
+    @property
+    def hashes(self) -> KeptHashes:
+        """The kept hashes of base models."""
+        return KeptHashes(self.work / "hashes.json")
 
     @contextmanager
     def new_file(self, kind: Literal["loras", "checkpoints"], name: str) -> Iterator[Path]:

@@ -14,6 +14,9 @@ from ..model.precision import autocast
 from ..subject.frame import Frame
 from ..subject.identifier import PROBED, Answer
 
+AT_ONCE = 8
+"""The number of prompts that are shown to the denoiser together."""
+
 
 def denoiser_answer(base: Base) -> Answer:
     """A function from prompts to the ε prediction of `base`, [prompts, 4, C, h, w], on one fixed batch of noise at four
@@ -28,22 +31,27 @@ def denoiser_answer(base: Base) -> Answer:
     def answer(prompts: Sequence[str]) -> Tensor:
         dtype = None if base.dtype == torch.float32 else base.dtype
         with on_device(base, ["denoiser", *base.text_encoders]), autocast(dtype, base.device):
-            return torch.stack([_epsilon(base, noisy, timesteps, base.encode_prompts([prompt])) for prompt in prompts])
+            parts = [prompts[i : i + AT_ONCE] for i in range(0, len(prompts), AT_ONCE)]
+            return torch.cat([_epsilon(base, noisy, timesteps, base.encode_prompts(part)) for part in parts])
 
     return answer
 
 
 def _epsilon(base: Base, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-    """The ε prediction, in float32 on the CPU; a v prediction is converted. conditioning: of one prompt."""
-    rows = {name: value.expand(len(noisy), *value.shape[1:]) for name, value in conditioning.items()}
+    """The ε predictions [P, 4, C, h, w], in float32 on the CPU; a v prediction is converted. conditioning: of P
+    prompts.
+    """
+    prompts = len(next(iter(conditioning.values())))
+    z, t = noisy.repeat(prompts, 1, 1, 1), timesteps.repeat(prompts)
+    rows = {name: value.repeat_interleave(len(noisy), dim=0) for name, value in conditioning.items()}
     side = noisy.shape[-1] * base.pixels_per_latent
-    told = rows | base.frame_conditioning([Frame.whole(side, side)] * len(noisy))
-    answer = base.predict(noisy, timesteps, told).float().cpu()
-    if getattr(base.noise_process, "prediction", "epsilon") == "epsilon":
-        return answer
-    # ε = α_t·v + σ_t·z_t, and α_t² = snr / (1 + snr).
-    snr = base.noise_process.signal_to_noise(timesteps).cpu().view(-1, 1, 1, 1)
-    return (snr.sqrt() * answer + noisy.cpu()) / (1 + snr).sqrt()
+    told = rows | base.frame_conditioning([Frame.whole(side, side)] * len(z))
+    answer = base.predict(z, t, told).float()
+    if getattr(base.noise_process, "prediction", "epsilon") == "v_prediction":
+        # ε = α_t·v + σ_t·z_t, and α_t² = snr / (1 + snr).
+        snr = base.noise_process.signal_to_noise(t).view(-1, 1, 1, 1)
+        answer = (snr.sqrt() * answer + z) / (1 + snr).sqrt()
+    return answer.cpu().unflatten(0, (prompts, len(noisy)))
 
 
 def _latent_side(base: Base) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 from ..export.metadata import RUN, layout_metadata, run_metadata
 from ..export.run_info import RunInfo
 from ..files.atomic import numbered_files
 from ..files.checked_file import write_checked
+from ..files.hashes import file_sha256
 from ..files.safetensors import CheckpointError, read_metadata
 from ..methods.protocol import Method, Trained
 from ..model.base import Base
@@ -83,6 +85,8 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
 
 def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
     """The facts of the run for the file's metadata."""
+    file = request.base_file
+    known = file is not None and file.is_file()
     return RunInfo(
         name=request.name,
         identifier=request.identifier,
@@ -90,7 +94,8 @@ def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> 
         options=options,
         steps=steps,
         priors=0 if request.priors is None else request.priors.count,
-        base_file=request.base_file,
+        base_file=file,
+        base_sha256=run.store.hashes.of(file, "sha256", partial(file_sha256, file)) if file and known else "",
         thumbnail=run.samples.newest(),
     )
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.bench.faults.bad_inputs.judging import accepted_or_refused, refused
-from dreambooth_nodes.bench.faults.disk import Reference, after_death, at_the_end, contents
-from dreambooth_nodes.bench.faults.row import Row, table
-from dreambooth_nodes.bench.faults.setting import store_in
+from dreambooth_nodes.tests.faults.bad_inputs.judging import accepted_or_refused, refused
+from dreambooth_nodes.tests.faults.disk import Reference, after_death, at_the_end, contents
+from dreambooth_nodes.tests.faults.row import Row, table
+from dreambooth_nodes.tests.faults.setting import store_in
 from dreambooth_nodes.trainer.files.safetensors import write_tensors
 from dreambooth_nodes.trainer.runs.personalized import Personalized, checked_name
 from dreambooth_nodes.trainer.runs.run import open_run
@@ -26,9 +26,9 @@ KEY = "a" * 64
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and looks into /proc")
 def test_deaths_bad_inputs_a_full_disk_and_two_jobs_end_as_promised(tmp_path: Path) -> None:
-    words = [sys.executable, str(ROOT), "bench-faults", "--small", "--output", str(tmp_path)]
+    words = [sys.executable, "-m", "tests.faults", "--small", "--output", str(tmp_path)]
     done = subprocess.run(
-        words, capture_output=True, text=True, check=False, env={**os.environ, "TMPDIR": str(tmp_path)}
+        words, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "TMPDIR": str(tmp_path)}
     )
     assert done.returncode == 0, done.stdout + done.stderr
     tried = {row["kind"]: row["count"] for row in json.loads((tmp_path / "faults.json").read_text())}

@@ -19,9 +19,9 @@ from transformers import (
     ViTModel,
 )
 
-from dreambooth_nodes.bench.quality.transformers_eyes import TransformersEyes
 from dreambooth_nodes.toybase.palette import NOUNS
 from dreambooth_nodes.trainer.model.families.latent_diffusion.build import clip_tokenizer
+from dreambooth_nodes.trainer.scores.dino_clip import DinoClipScorer
 
 SMALL = {
     "initializer_range": 0.2,
@@ -85,7 +85,7 @@ def clip_answer(folder: Path, pictures: Tensor, texts: list[str]) -> tuple[Tenso
 def test_likeness_is_the_mean_cosine_of_dinos_cls_tokens(folders: tuple[Path, Path], pictures: Tensor) -> None:
     tokens = dino_tokens(folders[0], pictures)
     expected = (tokens[:2] @ tokens[2:].T).mean(1)
-    found = TransformersEyes(*folders).likeness(pictures[:2], pictures[2:])
+    found = DinoClipScorer(*folders, NOUNS).likeness(pictures[:2], pictures[2:])
     assert torch.allclose(found, expected, atol=2e-3)
     assert (1 - expected).min() > 0.02
 
@@ -94,32 +94,32 @@ def test_fidelity_and_clip_likeness_are_clips_own_cosines(folders: tuple[Path, P
     texts = ["a dog on the beach", "a red toy", "a photo of a teapot in the snow", "grass"]
     seen, read = clip_answer(folders[1], pictures, texts)
     assert (seen * read).sum(1).std() > 0.01
-    eyes = TransformersEyes(*folders, likeness_by_clip=True)
-    assert torch.allclose(eyes.fidelity(pictures, texts), (seen * read).sum(1), atol=2e-3)
-    assert torch.allclose(eyes.likeness(pictures[:2], pictures[2:]), (seen[:2] @ seen[2:].T).mean(1), atol=2e-3)
+    scorer = DinoClipScorer(*folders, NOUNS, likeness_by_clip=True)
+    assert torch.allclose(scorer.prompt_following(pictures, texts), (seen * read).sum(1), atol=2e-3)
+    assert torch.allclose(scorer.likeness(pictures[:2], pictures[2:]), (seen[:2] @ seen[2:].T).mean(1), atol=2e-3)
 
 
 def test_a_picture_is_most_like_itself_and_variety_is_the_distance_to_the_others(
     folders: tuple[Path, Path], pictures: Tensor
 ) -> None:
-    eyes = TransformersEyes(*folders)
-    itself = torch.cat([eyes.likeness(p, p) for p in pictures.split(1)])
+    scorer = DinoClipScorer(*folders, NOUNS)
+    itself = torch.cat([scorer.likeness(p, p) for p in pictures.split(1)])
     assert torch.allclose(itself, torch.ones(4), atol=1e-5)
-    assert torch.allclose(eyes.variety(pictures[:1].repeat(3, 1, 1, 1)), torch.zeros(3), atol=1e-5)
-    first = 1 - eyes.likeness(pictures[:1], pictures[1:])
-    assert torch.allclose(eyes.variety(pictures)[:1], first, atol=1e-5)
+    assert torch.allclose(scorer.variety(pictures[:1].repeat(3, 1, 1, 1)), torch.zeros(3), atol=1e-5)
+    first = 1 - scorer.likeness(pictures[:1], pictures[1:])
+    assert torch.allclose(scorer.variety(pictures)[:1], first, atol=1e-5)
 
 
 def test_the_class_is_shown_where_clip_finds_its_noun_nearest(folders: tuple[Path, Path], pictures: Tensor) -> None:
     seen, read = clip_answer(folders[1], pictures, [f"a photo of a {noun}" for noun in NOUNS])
     nearest = (seen @ read.T).argmax(1)
-    eyes = TransformersEyes(*folders)
+    scorer = DinoClipScorer(*folders, NOUNS)
     for index in nearest.unique().tolist():
-        assert eyes.shows(pictures, NOUNS[index]).tolist() == (nearest == index).float().tolist()
+        assert scorer.shows(pictures, NOUNS[index]).tolist() == (nearest == index).float().tolist()
     strange = next(i for i in range(len(NOUNS)) if i not in nearest)
-    assert eyes.shows(pictures, NOUNS[strange]).sum() == 0
+    assert scorer.shows(pictures, NOUNS[strange]).sum() == 0
 
 
 def test_a_folder_without_weights_is_named(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
-        TransformersEyes(folders[0], tmp_path)
+        DinoClipScorer(folders[0], tmp_path, NOUNS)

@@ -11,33 +11,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...toybase.palette import NOUNS
-from .sources import digest
+from ..files.hashes import digest_of
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 CROP = 224
 
 
-class TransformersEyes:
+class DinoClipScorer:
     """likeness by DINO's CLS token (the paper: ViT-S/16) or by CLIP (CLIP-I; usual: ViT-B/32); the rest by CLIP.
 
-    dino, clip: folders with config.json and model.safetensors. Raises FileNotFoundError naming what is missing.
-    variety is 1 - the cosine of likeness: LPIPS, the paper's measure, needs weights that no folder here brings.
+    dino, clip: folders with config.json and model.safetensors. other_nouns: among which a class noun is told. variety
+    is 1 - the cosine of likeness: LPIPS, the paper's measure, needs weights that no folder here brings. Raises
+    FileNotFoundError naming what is missing.
     """
 
     meaning = "CLIP's cosine of picture and prompt, the identifier left out"
     margin = 0.01
 
-    def __init__(self, dino: Path, clip: Path, likeness_by_clip: bool = False) -> None:
+    def __init__(self, dino: Path, clip: Path, other_nouns: Sequence[str], likeness_by_clip: bool = False) -> None:
         from transformers import AutoModel, CLIPTokenizer
 
         for folder, file in product((dino, clip), ("config.json", "model.safetensors")):
             if not (folder / file).is_file():
                 raise FileNotFoundError(f"{folder} holds no {file}: name a transformers model kept as safetensors")
         self.name = f"CLIP-I {clip.name}" if likeness_by_clip else f"DINO {dino.name}"
+        self._nouns = tuple(other_nouns)
         self._embedded = self._seen if likeness_by_clip else self._cls
-        self.fingerprint = digest(file for folder in (dino, clip) for file in folder.glob("*.safetensors"))
+        self.fingerprint = digest_of(file for folder in (dino, clip) for file in folder.glob("*.safetensors"))
         kept: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
         self._dino = AutoModel.from_pretrained(dino, **kept).eval().requires_grad_(False)
         self._clip = AutoModel.from_pretrained(clip, **kept).eval().requires_grad_(False)
@@ -47,13 +48,13 @@ class TransformersEyes:
         """Mean cosine of DINO's CLS tokens, or of CLIP's embeddings."""
         return (self._embedded(pictures) @ self._embedded(photos).T).mean(1)
 
-    def fidelity(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
+    def prompt_following(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
         """Cosine of CLIP's picture and text embeddings."""
         return (self._seen(pictures) * self._read(texts)).sum(1)
 
     def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
-        """Whether CLIP finds `a photo of a <noun>` nearest among the noun and toybase's other nouns."""
-        nouns = [class_noun, *(noun for noun in NOUNS if noun != class_noun)]
+        """Whether CLIP finds `a photo of a <noun>` nearest among the noun and the other nouns."""
+        nouns = [class_noun, *(noun for noun in self._nouns if noun != class_noun)]
         answer = self._seen(pictures) @ self._read([f"a photo of a {noun}" for noun in nouns]).T
         return (answer.argmax(1) == 0).float()
 

@@ -1,4 +1,4 @@
-"""`python FOLDER bench-faults`: every row, the table, and whether all is as promised."""
+"""`python -m tests.faults`: every row, the table, and whether all is as promised."""
 
 from __future__ import annotations
 
@@ -9,15 +9,28 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from .row import Row, table
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def run(arguments: argparse.Namespace) -> int:
+
+def main(words: Sequence[str] | None = None) -> int:
     """Break everything, print the table, write it; 1 where anything is not as promised."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a minute of it")
+    parser.add_argument("--only", default="", metavar="PART", help="inputs, deaths, full_disk, two_jobs or memory")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / ".cache" / "faults",
+        metavar="FOLDER",
+        help="for faults.md and faults.json (default: .cache/faults)",
+    )
+    arguments = parser.parse_args(words)
     output: Path = arguments.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:

@@ -1,0 +1,51 @@
+"""The judges as scorers (see `trainer.scores.scorer`): for pictures of the embedded base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..trainer.files.hashes import digest_of
+from .judge import FILES, Judge, load_judge
+from .palette import NOUNS, PLACES
+from .quantize import WEIGHTS
+
+
+class JudgeScorer:
+    """A judge that was trained on toybase's world: its words are that world's nouns and places."""
+
+    meaning = "the probability that the judge gives to the place asked for"
+    margin = 0.05
+
+    def __init__(self, second: bool = False) -> None:
+        self.name = "second judge" if second else "judge"
+        self._judge: Judge = load_judge(second)
+        self.fingerprint = digest_of([WEIGHTS / FILES["b" if second else "a"]])
+
+    def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Mean cosine of embeddings, -1 to 1."""
+        return (self._embedded(pictures) @ self._embedded(photos).T).mean(1)
+
+    def prompt_following(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
+        """The probability that the judge gives to the place that the text names, 0 to 1."""
+        return self._judge.look(pictures * 2 - 1).place.gather(1, torch.tensor([[_place(t)] for t in texts]))[:, 0]
+
+    def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
+        """Whether the judge's first noun is `class_noun`."""
+        return (self._judge.look(pictures * 2 - 1).noun.argmax(1) == NOUNS.index(class_noun)).float()
+
+    def variety(self, pictures: Tensor) -> Tensor:
+        """Mean distance of the judge's feature maps, in the manner of LPIPS."""
+        return self._judge.distances(pictures * 2 - 1).sum(1) / max(1, len(pictures) - 1)
+
+    def _embedded(self, pictures: Tensor) -> Tensor:
+        return self._judge.look(pictures * 2 - 1).embedding
+
+
+def _place(text: str) -> int:
+    for index, words in enumerate(PLACES.values()):
+        if text.endswith(words):
+            return index
+    raise ValueError(f"the judge knows toybase's places alone, and {text!r} ends with none: give --dino and --clip")

@@ -1,0 +1,42 @@
+"""The interface of a scorer: figures for pictures [B, 3, H, W] in 0..1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Scorer(Protocol):
+    """A model that looks at pictures; every method returns one value a picture, on the CPU.
+
+    name, meaning: for people; meaning says what prompt following is. margin: how far prompt following may fall and
+    still count as the base's. fingerprint: of the weights behind it.
+    """
+
+    name: str
+    meaning: str
+    margin: float
+    fingerprint: str
+
+    def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Mean cosine to the subject's photos [N, 3, H, W], -1 to 1 (the paper's DINO and CLIP-I)."""
+
+    def prompt_following(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
+        """How far each picture shows its text (the paper's CLIP-T)."""
+
+    def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
+        """1 where a picture is taken for a `class_noun`, else 0."""
+
+    def variety(self, pictures: Tensor) -> Tensor:
+        """Mean distance of each picture to the others (the paper's DIV)."""
+
+
+def between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
+    """[N]: mean likeness of each photo to the others, the paper's "real images"; 1 for a single photo."""
+    if len(photos) < 2:
+        return torch.ones(len(photos))
+    others = [torch.cat([photos[:i], photos[i + 1 :]]) for i in range(len(photos))]
+    return torch.cat([scorer.likeness(photos[i : i + 1], rest) for i, rest in enumerate(others)])
