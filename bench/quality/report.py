@@ -20,10 +20,10 @@ HEADER = (
 NOTE = """\
 Means over {subjects}; {prompts} prompts x {seeds} seeds a subject, {class_pictures} pictures of `a [noun]`; in
 brackets 95% bootstrap intervals. Likeness: mean cosine to the subject's photos. Prompt following: {prompt_following}.
-PRES: likeness of `a [noun]` to the subject. DIV: mean distance between pictures of `a [noun]`. File: of ours, what the
-host loads (a full one is a whole checkpoint); of others, what their scripts save. Seconds: ours encode and step, others'
-step. Real photos among themselves: likeness {real:.3f}. One training of one seed a cell: intervals are over pictures,
-not over trainings. Scorer: {scorer}.
+PRES: likeness of `a [noun]` to the subject. DIV: mean distance between pictures of `a [noun]`. File: of ours, what
+the host loads (a full one is a whole checkpoint); of others, what their scripts save. Seconds: ours encode and step,
+others' step. Real photos among themselves: likeness {real:.3f}. One training of one seed a cell: intervals are over
+pictures, not over trainings. Scorer: {scorer}.
 """
 
 
