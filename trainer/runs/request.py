@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..files.hashes import file_sha256
+from ..methods.lora.folder import lora_sha256
 from ..methods.lora.start import require_continuable
 from ..options import TrainOptions
 from ..prompts import checked_identifier
@@ -22,8 +22,9 @@ from .record import FORMAT
 class Request:
     """The inputs and options of a run. They are checked when it is created, before anything is written.
 
-    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA file
-    to continue training, with its rank and alpha. prediction: the base's prediction type, where the user gave it.
+    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA, a
+    file or a folder, to continue training, with its rank and alpha. prediction: the base's prediction type, where the
+    user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
     base is a model in the host's memory.
     """
@@ -66,7 +67,7 @@ class Request:
             "identifier": self.identifier,
             "priors": None if self.priors is None else [self.priors.recipe.fingerprint, self.priors.count],
             "settings": self.options.weight_settings,
-            "continue_from": None if self.continue_from is None else file_sha256(self.continue_from),
+            "continue_from": None if self.continue_from is None else lora_sha256(self.continue_from),
         }
 
     def record(self, base_fingerprint: str) -> dict[str, Any]:

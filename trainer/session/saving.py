@@ -13,7 +13,7 @@ from ..events import PhaseSeconds, Saved, StoppedEarly, Tell, Warned
 from ..export.checked_file import require_same, write_checked
 from ..export.convert import write_lora
 from ..export.metadata import RUN, layout_metadata, run_metadata
-from ..export.original import original_tensors
+from ..export.original import original_tensors, without_copies
 from ..export.run_info import RunInfo
 from ..files.atomic import numbered_files
 from ..files.safetensors import CheckpointError, read_metadata
@@ -115,7 +115,7 @@ def _write(base: Base, method: Method, result: Personalized, said: RunInfo, run:
         return
     run.store.keep_base(base.source, base.fingerprint)
     marks = base.marker_tensors(base.source, base.prediction)
-    shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
+    shapes = {**without_copies(base.source.shapes), **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     metadata |= layout_metadata(type(base), "checkpoint", None, base.architecture)
     write_checked(
         original_tensors(base, method.trained(base)).beside(marks),

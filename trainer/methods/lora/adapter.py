@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -101,6 +102,8 @@ def _config(rank: int, alpha: float, targets: str, module: nn.Module, start: Map
     """peft's configuration. targets: a regular expression for the layers; start: the layers to continue from."""
     names = {text_encoder_name(name): name for name, _ in module.named_modules()}
     own = {names[layer]: weights for layer, weights in start.items()}
+    # Layers of `start` that no targets name are trained along: left as they are, their change would be lost.
+    targets = "|".join([targets, *map(re.escape, own)])
     return LoraConfig(
         r=rank,
         lora_alpha=alpha,
