@@ -21,6 +21,8 @@ OTHER_KINDS = {
     "a low-rank embedding": r"\.lora_embedding_[AB](?:\.|$)",
 }
 """{kind of adapter that is no plain LoRA, with its article: a pattern that names of its tensors match}."""
+PLAIN = "a LoRA"
+"""The kind that can be read."""
 LORA = re.compile(r"[._](?:lora_(?:down|up|A|B)|lora(?:_linear_layer)?\.(?:down|up))(?:\.|$)")
 """Marks the names of a plain LoRA's matrices, of any tool."""
 WORDS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "t5"})
@@ -35,13 +37,13 @@ def other_kind(key: str) -> str | None:
 def adapter_kind(keys: Collection[str]) -> str | None:
     """The kind of adapter that a file of these tensors is, with its article; None where it is none.
 
-    A plain LoRA is "a LoRA". A file of several kinds is the first of OTHER_KINDS that it holds.
+    A plain LoRA is PLAIN. A file of several kinds is the first of OTHER_KINDS that it holds.
     """
     found = {kind for key in keys if (kind := other_kind(key))}
     if found:
         return next(kind for kind in OTHER_KINDS if kind in found)
     if any(LORA.search(key) for key in keys):
-        return "a LoRA"
+        return PLAIN
     return "learned words (textual inversion)" if keys and WORDS.issuperset(keys) else None
 
 

@@ -25,6 +25,7 @@ class Full:
     """Full fine-tuning: all weights of the trained components."""
 
     name: ClassVar[str] = "full"
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, whole: Whole = as_they_are) -> None:
         """whole: returns a component's full weights; needed where they are sharded over processes."""

@@ -14,6 +14,8 @@ class Method(Protocol):
     """A training method: which weights of a base are trained, and under which names they are returned."""
 
     name: ClassVar[str]
+    warnings: tuple[str, ...]
+    """What is said of the weights that the method starts from, each one sentence."""
 
     def attach(self, base: Base, options: TrainOptions) -> None:
         """Make the trained parameters of `base` require gradients; all others stay frozen."""

@@ -19,7 +19,7 @@ WEIGHTS = re.compile(
 these (`model.safetensors.index.fp16.json`), with the name of the variant.
 """
 SHARD = re.compile(r"-\d+-of-\d+\.safetensors$")
-VARIANTS = ("", "fp32", "non_ema", "bf16", "fp16", "ema")
+VARIANTS = ("", "fp32", "non_ema", "fp16", "bf16", "ema")
 """The variants of a component's weights, the one that is read first; "": without a name. Others stand behind them."""
 
 

@@ -80,6 +80,8 @@ class _Personalization:
     def result(self, resume: bool) -> Personalized:
         """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
         levers = self._plan(resume)
+        for text in self._unused():
+            self.tell(Warned(text))
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop)
         self.processes.order("train", base=self.base.fingerprint, levers=levers)
@@ -94,6 +96,12 @@ class _Personalization:
             self.state.resume(self.training, self.curve)
         self._train()
         return self.outcome.result()
+
+    def _unused(self) -> tuple[str, ...]:
+        """What of the base and of the LoRA to continue from is not used or only assumed, each one sentence."""
+        rest = self.base.unused()
+        copies = rest.without_copies if self.options.method == "full" else ()
+        return (*rest.warnings, *copies, *self.method.warnings)
 
     def _plan(self, resume: bool) -> dict[str, Any]:
         """Choose the memory levers, or keep those that a resumed run began with, and write the run's record; returns

@@ -17,6 +17,7 @@ from ...model.keys import text_encoder_name
 from ...options import TrainOptions
 from ...randomness import generator, scoped_seed
 from ..protocol import trained_components
+from .file import ReadLora
 from .weights import LoraLayer, LoraWeights, all_layers, from_peft
 
 
@@ -33,6 +34,7 @@ class Lora:
         """
         self._components: tuple[str, ...] = ()
         self._start = start or {}
+        self.warnings: tuple[str, ...] = start.warnings if isinstance(start, ReadLora) else ()
 
     def attach(self, base: Base, options: TrainOptions) -> None:
         """Add the adapters to the base. A is initialised from the run's seed and B with zeros, so only `start` changes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...files.adapter_kinds import other_kind
+from ...files.adapter_kinds import PLAIN, adapter_kind, other_kind
 from ...files.safetensors import CheckpointError, Shapes, listed
 from .weights import ALPHA, DOWN, PEFT, UP
 
@@ -171,8 +171,9 @@ def _starts(key: str) -> Iterator[str]:
         yield key
 
 
-def _refuse_other_kinds(keys: Iterable[str]) -> None:
-    """Raises CheckpointError where a key belongs to an adapter that is no plain LoRA."""
-    for key in keys:
-        if kind := other_kind(key):
-            raise CheckpointError(f"{key!r} is a key of {kind}. Only plain LoRAs can be read.")
+def _refuse_other_kinds(keys: Collection[str]) -> None:
+    """Raises CheckpointError for an adapter that is no plain LoRA, naming its kind and one of its keys."""
+    kind = adapter_kind(keys)
+    if kind not in (None, PLAIN):
+        example = next((key for key in keys if other_kind(key)), next(iter(keys)))
+        raise CheckpointError(f"{example!r} is a key of {kind}. Only plain LoRAs can be read.")

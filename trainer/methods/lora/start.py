@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...files.adapter_kinds import adapter_kind
+from ...files.adapter_kinds import PLAIN, adapter_kind
 from ...files.quantized import weight_shapes
 from ...files.safetensors import CheckpointError, listed
 from ...options import CHOICES, OptionError, TrainOptions
@@ -38,7 +38,7 @@ def kept_settings(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     found = [weight_shapes(own.file) for own in adapter_files(file)]
-    if kind := next((kind for shapes in found if (kind := adapter_kind(shapes)) != "a LoRA"), None):
+    if kind := next((kind for shapes in found if (kind := adapter_kind(shapes)) != PLAIN), None):
         raise CheckpointError(f"{file.name!r} is {kind}. Only plain LoRAs can be continued.")
     halves = [shape for shapes in found for key, shape in shapes.items() if any_style(key)[1] == DOWN and shape]
     if not halves:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,9 @@ Tensors = dict[str, Tensor]
 QUERY = f"{DENOISER}input_blocks.1.1.transformer_blocks.0.attn1.to_q"
 
 
-def whole(family: str = "sd1") -> Tensors:
-    return {key: tensor.contiguous() for key, tensor in checkpoint(family).items()}
+@lru_cache
+def whole() -> Tensors:
+    return {key: tensor.contiguous() for key, tensor in checkpoint("sd1").items()}
 
 
 def in_8_bits(tensors: Tensors, old: bool, dtype: torch.dtype = torch.float8_e4m3fn) -> Tensors:
