@@ -106,7 +106,7 @@ def _decoded(file: _PhotoFile, path: Path) -> Raster:
         data = file.read()
         if not data.startswith(SIGNATURE):
             raise
-        return _read(_PhotoFile(io.BytesIO(png_without_texts(data))), path)  # type: ignore[arg-type]
+        return _read(_PhotoFile(io.BytesIO(png_without_texts(data))), path)
 
 
 def _read(file: _PhotoFile, path: Path) -> Raster:
