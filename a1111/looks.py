@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..trainer.subject.photo_faults import faults
+from ..trainer.subject.photo_folder import not_beside
 from ..trainer.subject.photos import Photo, check_size, read_photo
 
 SHOWN = 256
@@ -28,7 +29,7 @@ class Look:
 
 
 def look(files: Sequence[Path]) -> list[Look]:
-    """Every photo, decoded, turned and cropped; captions (.txt) are no photos."""
+    """Every photo, decoded, turned and cropped; captions and other files beside photos are no photos."""
     return [_shown(file.name, _read(file, SHOWN)) for file in _photos(files)]
 
 
@@ -50,7 +51,7 @@ def judge(files: Sequence[Path], resolution: int = 0) -> list[Look]:
 
 
 def _photos(files: Sequence[Path]) -> list[Path]:
-    return [file for file in files if file.suffix.casefold() != ".txt"]
+    return not_beside(files)
 
 
 def _smallest(files: Sequence[Path]) -> int:

@@ -26,6 +26,7 @@ from ..trainer.model.families.latent_diffusion.keys import (
     open_clip_table,
     vae_table,
 )
+from ..trainer.model.families.latent_diffusion.unet_shape import Blocks
 from ..trainer.model.keys import KeyTable, text_encoder_name
 
 CPU = torch.device("cpu")
@@ -78,7 +79,7 @@ def original(module: Any, table: KeyTable) -> dict[str, Tensor]:
 
 def denoiser(family: str) -> dict[str, Tensor]:
     with torch.device("meta"):
-        return original(UNet2DConditionModel(**UNETS[family]), denoiser_table(DENOISER, 2, DEPTHS[family]))
+        return original(UNet2DConditionModel(**UNETS[family]), denoiser_table(DENOISER, Blocks.even(2, DEPTHS[family])))
 
 
 def open_clip(prefix: str, width: int, layers: int) -> dict[str, Tensor]:

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _lines(name: str, found: Compatibility) -> Iterator[str]:
     things = "layers" if found.kind == "lora" else "tensors"
     yield f"{name}: {found.matched} {things} {'fit' if found.fits else 'have a place'}; it {_said(found.same_base)}"
-    for what, keys in (("no place", found.unmatched), ("missing", found.missing), ("misshapen", found.misshapen)):
+    lists = {"no place": found.unmatched, "missing": found.missing, "misshapen": found.misshapen}
+    for what, keys in {**lists, "left out": found.left_out}.items():
         yield from (f"{what}: {key}" for key in keys)
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from ..trainer.files.text import read_text
+
+BACKSLASH_IN_QUOTES = re.compile(r'"[^"]*\\')
+BACKSLASH = r" (a backslash in double quotes begins a special character: write '…' or /, as in 'C:\Users\me\photos')"
 
 
 class ConfigurationError(ValueError):
@@ -53,12 +59,22 @@ def _of_another(
 def _read(file: Path) -> dict[str, Any]:
     toml = _toml()
     try:
-        read: dict[str, Any] = toml.loads(file.read_text(encoding="utf-8"))
+        text = read_text(file)
+        read: dict[str, Any] = toml.loads(text)
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigurationError(f"{file} is not TOML: {error}") from error
+        line = re.search(r"at line (\d+)", str(error))
+        shown = "" if line is None else _shown_line(text, int(line[1]))
+        raise ConfigurationError(f"{file} is not TOML: {error}{shown}") from error
     return read
+
+
+def _shown_line(text: str, number: int) -> str:
+    """The line of a file that cannot be read, and what to do about a backslash in it."""
+    lines = text.splitlines()
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    return f": {line[:200]}{BACKSLASH if BACKSLASH_IN_QUOTES.search(line) else ''}" if line else ""
 
 
 def _toml() -> Any:
@@ -97,6 +113,8 @@ def _switch(file: Path, key: str, value: Any, action: argparse.Action) -> Iterat
 
 
 def _text(file: Path, value: Any, action: argparse.Action) -> str:
+    if action.type is Path and not str(value).isprintable():
+        raise ConfigurationError(f"{file}: the path {str(value)!r} holds a control character{BACKSLASH}")
     return str(file.parent / value) if action.type is Path else str(value)
 
 

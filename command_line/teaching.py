@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from ..trainer.distributed.ranks import Ranks
 from ..trainer.distributed.sharding import require_shardable
-from ..trainer.events import StoppedEarly
+from ..trainer.events import StoppedEarly, Warned
 from ..trainer.files.kept_hashes import KeptHashes
 from ..trainer.methods.lora.start import kept_settings
 from ..trainer.methods.registry import METHODS
@@ -19,13 +20,16 @@ from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
 from ..trainer.runs.past_runs import find_finished, require_resumable
-from ..trainer.runs.personalized import Personalized
+from ..trainer.runs.personalized import Personalized, fitted_name
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, RunInUse, open_run
 from ..trainer.sampling.class_priors import ClassPriors, PriorsError
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.identifier import warnings_for
-from ..trainer.subject.photos import read_folder
+from ..trainer.subject.photo_faults import cannot_teach, faults
+from ..trainer.subject.photo_folder import sorted_folder
+from ..trainer.subject.photo_report import SHOWN
+from ..trainer.subject.photos import Photo, PhotoError, read_photos
 from ..trainer.subject.subject import Subject
 from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
@@ -57,17 +61,29 @@ class Teaching:
     def _request(self) -> Request:
         arguments = self.arguments
         width, height = self.base.size(arguments)
-        subject = Subject(read_folder(arguments.photos, width, height), arguments.noun, width, height)
+        subject = Subject(self._photos(width, height), arguments.noun, width, height)
         return Request(
             subject=subject,
             identifier=self._identifier(subject.class_noun),
             options=self.options,
-            name=arguments.name or arguments.photos.resolve().name,
+            name=arguments.name or fitted_name(arguments.photos.resolve().name, subject.class_noun),
             priors=self._planned_priors(subject.class_noun),
             continue_from=arguments.continue_from,
             prediction=self.base.prediction,
             base_file=arguments.base if arguments.base.is_file() else None,
         )
+
+    def _photos(self, width: int, height: int) -> tuple[Photo, ...]:
+        """The photos, with what speaks against them told. Raises PhotoError, also for those that cannot teach."""
+        folder = sorted_folder(self.arguments.photos)
+        photos = read_photos(folder, width, height)
+        if bad := [f"{photo.name}: {why}" for photo in photos if (why := cannot_teach(photo))]:
+            raise PhotoError(f"{len(bad)} of {len(photos)} photos cannot be used. {' '.join(bad)}")
+        for text in (folder.captioned, *folder.notes):
+            say(text)
+        for text in (*folder.warnings, *_faults(photos)):
+            self.listener(Warned(text))
+        return photos
 
     def result(self) -> dict[str, Any]:
         """Train, or find the same run on disk; what is known of it, ready for JSON; empty in all processes but the
@@ -165,3 +181,12 @@ def base_model(arguments: argparse.Namespace, options: TrainOptions, hashes: Kep
     base = BaseModel(arguments, hashes)
     base.dtype = METHODS[options.method].load_dtype(options, forward_dtype(options.precision, base.device))
     return base
+
+
+def _faults(photos: Sequence[Photo]) -> Iterator[str]:
+    """What speaks against some photos, one line for each fault, as ComfyUI's panel and the WebUI's tab tell it."""
+    found: dict[str, list[str]] = {}
+    for photo, own in zip(photos[:SHOWN], faults(photos[:SHOWN]), strict=True):
+        for fault in own:
+            found.setdefault(fault.why, []).append(photo.name)
+    yield from (f"{', '.join(names)}: {why}" for why, names in found.items())

@@ -17,8 +17,8 @@ from aiohttp import web
 from server import PromptServer
 
 from ..trainer.runs.history import delete_result, history
+from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photo_report import photo_report
-from ..trainer.subject.photos import require_inside
 from .comfy_host import store
 from .comfy_outputs import shown_outputs
 from .comfy_progress import running_prompts, shown_runs

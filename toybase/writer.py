@@ -11,12 +11,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..trainer.model.families.latent_diffusion.keys import denoiser_table, vae_table
+from ..trainer.model.families.latent_diffusion.unet_shape import Blocks
 from .denoiser import ATTENTION, BLOCKS
 from .padded_vae import pad_vae
 from .quantize import load_stored
 from .text_encoder import LENGTH, text_encoder_tensors
 
-DENOISER = denoiser_table("model.diffusion_model.", BLOCKS, ATTENTION)
+DENOISER = denoiser_table("model.diffusion_model.", Blocks.even(BLOCKS, ATTENTION))
 VAE = vae_table("first_stage_model.", 2, 4)
 TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 METADATA = {

@@ -97,3 +97,41 @@ def test_what_is_not_known_is_named(text: str, complaint: str, parsers: Parsers,
 def test_a_file_that_is_not_there_is_named(parsers: Parsers, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.toml: No such file"):
         with_configuration(["train", f"--config={tmp_path / 'none.toml'}"], parsers)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_file_as_windows_editors_save_it_is_read(
+    encoding: str, line_end: str, parsers: Parsers, tmp_path: Path
+) -> None:
+    (tmp_path / "a.toml").write_bytes(f'steps = 5{line_end}prompt = "ein Hund, groß"{line_end}'.encode(encoding))
+    found = parsers["train"].parse_args(with_configuration(["train", f"--config={tmp_path / 'a.toml'}"], parsers)[1:])
+    assert (found.steps, found.prompt) == (5, "ein Hund, groß")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'photos = "C:\Users\me\photos"',
+        r'photos = "C:\temp\new"',
+        r'photos = "D:\data\dog"',
+        r'photos = "\\server\xmas"',
+        r'photos = "C:\photos\"',
+        r'photos = "C:\boot\fast"',
+    ],
+)
+def test_a_path_with_backslashes_shows_its_line_and_the_way_out(line: str, parsers: Parsers, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"a\.toml.*write '…' or /") as raised:
+        read(parsers, tmp_path / "a.toml", f"steps = 1\n{line}\n")
+    assert line in str(raised.value) or "control character" in str(raised.value)
+
+
+def test_a_path_in_single_quotes_is_as_it_is_written(parsers: Parsers, tmp_path: Path) -> None:
+    found = read(parsers, tmp_path / "a.toml", "steps = 1\nphotos = 'C:\\Users\\new'\n")
+    assert str(found.photos).endswith("C:\\Users\\new")
+
+
+def test_another_encoding_is_named(parsers: Parsers, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes('prompt = "groß"'.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"a\.toml.*save it as UTF-8"):
+        with_configuration(["train", f"--config={tmp_path / 'a.toml'}"], parsers)

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from ..files.hashes import file_sha256
 from ..files.safetensors import read_metadata, read_shapes
-from ..methods.lora.keys import is_adapter, sort_keys
+from ..methods.lora.file import sorted_keys
+from ..methods.lora.folder import adapter_files
+from ..methods.lora.keys import LoraKeys
 from ..model.families import fingerprint_of, source_of
 from ..model.layers import layers_in
 from ..model.source import CheckpointFile, Source
@@ -20,7 +22,8 @@ class Compatibility:
     """How a file matches a base. matched: number of layers (of a LoRA) or tensors (of a checkpoint) that match; the
     lists hold the others.
 
-    same_base: whether the file was trained from this very base; None where its metadata do not tell.
+    same_base: whether the file was trained from this very base; None where its metadata do not tell. left_out: keys
+    that are no part of a LoRA's layer, and that reading it leaves out.
     """
 
     kind: Literal["lora", "checkpoint"]
@@ -29,6 +32,7 @@ class Compatibility:
     missing: list[str] = field(default_factory=list)
     misshapen: list[str] = field(default_factory=list)
     same_base: bool | None = None
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def fits(self) -> bool:
@@ -45,16 +49,30 @@ def check_applies(file: Path, base: Path | Source) -> Compatibility:
 
     Raises CheckpointError for a file that is neither, and for adapters other than plain LoRAs.
     """
-    shapes, layers = read_shapes(file), layers_in(base)
-    same = same_base(file, base)
-    if is_adapter(shapes):
-        keys = sort_keys(shapes, layers.known_names, layers.places)
-        return Compatibility("lora", len(keys.parts), keys.unmatched, keys.missing, keys.misshapen, same)
+    layers, adapters = layers_in(base), adapter_files(file)
+    same = same_base(adapters[0].file if adapters else file, base)
+    if adapters:
+        return _of_lora([sorted_keys(own, layers) for own in adapters], same)
+    shapes = read_shapes(file)
     wanted = layers.source.shapes
     common = wanted.keys() & shapes.keys()
     misshapen = sorted(key for key in common if wanted[key] != shapes[key])
     unmatched, missing = sorted(shapes.keys() - wanted.keys()), sorted(wanted.keys() - shapes.keys())
     return Compatibility("checkpoint", len(common) - len(misshapen), unmatched, missing, misshapen, same)
+
+
+def _of_lora(files: list[LoraKeys], same: bool | None) -> Compatibility:
+    """The compatibility of a LoRA in one file or several. same: see `Compatibility`."""
+    matched = len({place for keys in files for place in keys.parts})
+    return Compatibility(
+        "lora",
+        matched,
+        [key for keys in files for key in (*keys.unmatched, *keys.doubled)],
+        [key for keys in files for key in keys.missing],
+        [key for keys in files for key in keys.misshapen],
+        same,
+        [key for keys in files for key in keys.left_out],
+    )
 
 
 def same_base(file: Path, base: Path | Source) -> bool | None:

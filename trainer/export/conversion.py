@@ -26,19 +26,21 @@ class Converted:
     "difference".
 
     same_base: whether the source was trained from the base that it was converted with; None where the source does not
-    tell or no base was given.
+    tell or no base was given. left_out: what the result does not hold, each one sentence.
     """
 
     path: Path
     error: LowRankError | None = None
     same_base: bool | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Reasons against using the result, each one sentence."""
         if self.same_base is not False:
-            return ()
-        return ("the source says that it was trained from another base, where it will look different",)
+            return self.left_out
+        other = "the source says that it was trained from another base, where it will look different"
+        return (other, *self.left_out)
 
 
 @dataclass(frozen=True, kw_only=True)

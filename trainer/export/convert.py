@@ -8,15 +8,15 @@ import torch
 
 from ..files.checked_file import require_same, write_checked
 from ..files.contents import Contents
-from ..files.safetensors import CheckpointError, read_metadata, read_shapes
+from ..files.safetensors import CheckpointError, listed, read_metadata
 from ..methods.lora.file import read_lora
-from ..methods.lora.keys import is_adapter
+from ..methods.lora.folder import adapter_files
 from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
 from ..methods.lora.weights import LoraWeights
 from ..model.base import Base
 from ..model.families import load_base
 from ..model.layers import Layers, layers_in
-from ..model.original_layout import original_tensors
+from ..model.original_layout import original_tensors, without_copies
 from ..model.source import CheckpointFile, Source
 from ..runs.personalized import PREFIX
 from .compatibility import same_base
@@ -68,7 +68,7 @@ def convert(wanted: Conversion) -> Converted:
 
     Raises ConversionError where something is missing, CheckpointError for files that do not match each other.
     """
-    if wanted.source.is_file() and is_adapter(read_shapes(wanted.source)):
+    if adapter_files(wanted.source):
         return _from_lora(wanted)
     return _from_checkpoint(wanted)
 
@@ -92,8 +92,9 @@ def _from_lora(wanted: Conversion) -> Converted:
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")
     lora = read_lora(wanted.source, layers)
-    same = None if wanted.base is None else same_base(wanted.source, wanted.base)
-    return Converted(_written_lora(wanted, lora, layers), same_base=same)
+    same = None if wanted.base is None else same_base(lora.file, wanted.base)
+    said = lora.warnings if wanted.layout in LORA_LAYOUTS else (*lora.warnings, *_left_out(wanted, layers, True))
+    return Converted(_written_lora(wanted, lora, layers), same_base=same, left_out=said)
 
 
 def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path:
@@ -107,16 +108,18 @@ def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path
     if wanted.layout == "diffusers folder":
         merged = merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength)
         return _write_folder(wanted, merged, layers)
-    return _write_checkpoint(wanted, merged_tensors(layers, lora, wanted.strength, wanted.numbers), layers)
+    return _write_checkpoint(wanted, merged_tensors(layers, lora, wanted.strength, wanted.numbers), layers, True)
 
 
 def _from_checkpoint(wanted: Conversion) -> Converted:
     """Convert a whole checkpoint."""
     trained = layers_in(wanted.source)
+    lost = _left_out(wanted, trained, False)
     if wanted.layout == "diffusers folder":
-        return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction), trained))
+        return Converted(_write_folder(wanted, load_base(wanted.source, wanted.prediction), trained), left_out=lost)
     if wanted.layout == "checkpoint":
-        return Converted(_write_checkpoint(wanted, original_tensors(trained, {}, wanted.numbers), trained))
+        path = _write_checkpoint(wanted, original_tensors(trained, {}, wanted.numbers), trained)
+        return Converted(path, left_out=lost)
     if wanted.layout != "difference":
         raise ConversionError(f"{wanted.source.name!r} is a whole checkpoint: 'difference' makes a LoRA of it.")
     if wanted.base is None:
@@ -145,17 +148,30 @@ def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
     return write_diffusers_folder(base, wanted.target, wanted.numbers, said)
 
 
-def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers) -> Path:
-    """Write tensors as a whole checkpoint in the original layout, with its marker tensors; returns the path."""
+def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers, changed: bool = False) -> Path:
+    """Write tensors as a whole checkpoint in the original layout, with its marker tensors; returns the path.
+
+    changed: whether weights differ from the source's, so that no averaged copy of these is written.
+    """
     source, marks = (
         converted_metadata(wanted, "full", layers),
         layers.family.marker_tensors(layers.source, wanted.prediction),
     )
-    shapes = {**layers.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
+    carried = without_copies(layers.source.shapes) if changed else layers.source.shapes
+    shapes = {**carried, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     said = {**source, **layout_metadata(layers.family, wanted.layout, source.get(f"{SPEC}architecture", ""))}
     return write_checked(
         tensors.beside(marks), wanted.target, said, lambda found, name: require_same(found, name, shapes)
     )
+
+
+def _left_out(wanted: Conversion, layers: Layers, changed: bool) -> tuple[str, ...]:
+    """What a whole model does not hold of its source, each one sentence. changed: whether weights differ from it."""
+    rest = layers.family.remainder(layers.source.shapes)
+    if wanted.layout == "checkpoint":
+        return rest.without_copies if changed else ()
+    lost = [*rest.beside, *rest.copies]
+    return (f"there is no place for this in a diffusers folder: {listed(lost)}",) if lost else ()
 
 
 def _needs_base(wanted: Conversion, why: str) -> ConversionError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,36 @@ class CheckpointError(ValueError):
     """A file that is missing, damaged or of another kind than expected; the message names the file and what to do."""
 
 
+SHOWN = 5
+"""The most names that an error message lists."""
+
+
+def listed(names: Iterable[str], shown: int = SHOWN) -> str:
+    """The first few names, sorted, and the number of all where there are more; for messages."""
+    ordered = sorted(names)
+    few = ", ".join(ordered[:shown])
+    return few if len(ordered) <= shown else f"{few} … ({len(ordered)} in all)"
+
+
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The names and shapes of all tensors in a .safetensors file; no weight is read.
 
     Raises CheckpointError when the file is missing, truncated, or not safetensors.
     """
-    with _open(path) as file:
-        return {key: tuple(file.get_slice(key).get_shape()) for key in _names(file)}
+    with open_file(path) as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in tensor_names(file)}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The text metadata in the header of a .safetensors file; empty where it has none. Raises CheckpointError."""
-    with _open(path) as file:
+    with open_file(path) as file:
         return dict(file.metadata() or {})
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """All tensors whose name starts with `prefix`, on the CPU, in the file's own dtype. Raises CheckpointError."""
-    with _open(path) as file:
-        return {key: file.get_tensor(key) for key in _names(file) if key.startswith(prefix)}
+    with open_file(path) as file:
+        return {key: file.get_tensor(key) for key in tensor_names(file) if key.startswith(prefix)}
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
@@ -47,12 +58,12 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     return write_whole(path, lambda part: contents.save_tensors(tensors, part, metadata))
 
 
-def _names(file: Any) -> list[str]:
+def tensor_names(file: Any) -> list[str]:
     """The names of all tensors in an open file, in a list: `safe_open`'s handle cannot be iterated over."""
     return list(file.keys())
 
 
-def _open(path: Path) -> Any:
+def open_file(path: Path) -> Any:
     """The file opened by `safe_open`, on the CPU. Raises CheckpointError."""
     if not path.is_file():
         raise CheckpointError(f"There is no file {path.name!r} in {path.parent}.")

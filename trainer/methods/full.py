@@ -11,7 +11,7 @@ from torch import Tensor
 from ..files.checked_file import require_same
 from ..model.base import Base
 from ..model.keys import text_encoder_name
-from ..model.original_layout import original_tensors
+from ..model.original_layout import original_tensors, without_copies
 from ..options import MethodName, TrainOptions
 from .protocol import Folder, Method, ModelFile, Trained
 
@@ -55,6 +55,6 @@ class Full(Method):
     def file(self, base: Base, trained: Trained) -> ModelFile:
         """The whole checkpoint in the original layout, with the base's marker tensors."""
         marks = base.marker_tensors(base.source, base.prediction)
-        shapes = {**base.source.shapes, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
+        shapes = {**without_copies(base.source.shapes), **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
         tensors = original_tensors(base, trained).beside(marks)
         return ModelFile(tensors, "checkpoint", lambda found, name: require_same(found, name, shapes))

@@ -42,6 +42,8 @@ class Method(ABC):
     name: ClassVar[MethodName]
     folder: ClassVar[Folder]
     keeps_base: ClassVar[bool]
+    warnings: tuple[str, ...] = ()
+    """What is said of the weights that the method starts from, each one sentence."""
 
     @staticmethod
     @abstractmethod

@@ -19,6 +19,7 @@ from .family import Family
 from .fingerprint import fingerprint
 from .keys import Components, KeyTable
 from .noise_process import NoiseProcess
+from .remainder import Remainder
 from .source import Source
 
 Conditioning = dict[str, Tensor]
@@ -102,6 +103,10 @@ class Base(Family):
     @abstractmethod
     def scheduler(self, sampler: str) -> Any:
         """A diffusers scheduler for this noise process. Raises KeyError for a sampler that the family does not have."""
+
+    def unused(self) -> Remainder:
+        """The tensors of the source that no component uses."""
+        return self.remainder(self.source.shapes)
 
     @property
     def architecture(self) -> str:

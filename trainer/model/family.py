@@ -11,6 +11,7 @@ from torch import Tensor
 from ..files.safetensors import Shapes
 from ..subject.rare_tokens import Vocabulary
 from .keys import KeyTable
+from .remainder import Remainder, remainder_of
 from .source import Part, PartFiles, Source
 
 
@@ -87,6 +88,8 @@ class Family(ExternalNames, ABC):
     pixels_per_latent: ClassVar[int] = 8
     resolution: ClassVar[int] = 512
     """The resolution of the family's pretraining, in pixels a side."""
+    ignorable: ClassVar[dict[str, str]] = {}
+    """{what it is: a pattern of whole names} of tensors that checkpoints hold and that no module needs."""
 
     @classmethod
     @abstractmethod
@@ -97,6 +100,11 @@ class Family(ExternalNames, ABC):
     @abstractmethod
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
         """{component: KeyTable} for a checkpoint with these tensors."""
+
+    @classmethod
+    def remainder(cls, shapes: Shapes) -> Remainder:
+        """The tensors of a checkpoint of this family that no component uses."""
+        return remainder_of(shapes, cls.key_tables(shapes), cls.ignorable)
 
     @classmethod
     def parts(cls, files: PartFiles) -> tuple[Part, ...] | None:

@@ -30,7 +30,8 @@ def fingerprint(components: Mapping[str, Mapping[str, Tensor]]) -> str:
             digest.update(f"{component}.{key}{tuple(tensor.shape)}".encode())
             if tensor.is_meta:
                 continue
-            known = torch.signbit(tensor) if component == VAE else tensor.half()
+            # As float: torch has no sign bits of 8-bit floats.
+            known = torch.signbit(tensor.float()) if component == VAE else tensor.half()
             digest.update(known.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
 

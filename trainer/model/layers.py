@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,12 @@ from .base import Base
 from .keys import KeyTable, text_encoder_name
 from .source import Source
 
+WRAPPERS = ("base_model_model_", "lora_", "lycoris_", "loha_", "locon_")
+"""What tools write before the name of a component: flat names of peft's classes, and of kinds of adapters."""
+TEXT_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
+"""The ends of the names of a text encoder's attention projections, which earlier versions of diffusers called to_q,
+to_k, to_v and to_out.
+"""
 Place = tuple[str, str]
 """(component, our name of a layer), where our names are diffusers' and transformers' (see `keys`)."""
 
@@ -61,17 +67,57 @@ class Layers:
         """{diffusers' name: place}, as files are written."""
         return {self.diffusers_name(place): place for place in self.places}
 
+    def meant_by(self, name: str) -> tuple[Place, ...]:
+        """The places that a layer's name in a file may mean; none where it is the name of no layer.
+
+        Programs combine a prefix for the component with our name of the layer, the shared one or the original one, and
+        write it with dots or with underscores: every combination is accepted. A name without a prefix may mean layers
+        of several components.
+        """
+        flat = name.replace(".", "_").replace("_processor_", "_")
+        for rest in _without_wrappers(flat):
+            for prefix, components in self._prefixes.items():
+                if rest.startswith(prefix):
+                    own = rest[len(prefix) :]
+                    if found := tuple(place for c in components if (place := self._by_flat_name[c].get(own))):
+                        return found
+        return ()
+
     @cached_property
-    def known_names(self) -> dict[str, Place]:
-        """{name: place} for all names that are accepted in files, because other programs mix layouts."""
-        ours = {self._flat(component, layer): (component, layer) for component, layer in self.places}
-        dotted = {f"{self.family.diffusers[place[0]]}.{place[1]}": place for place in self.places}
-        denoiser = [place for place in self.places if place[0] == "denoiser"]
-        bare = {place[1]: place for place in denoiser}
-        originals = {self._original(place): place for place in denoiser}
-        flat = {self._flat("denoiser", name): place for name, place in originals.items()}
-        comfy = {f"{self.family.comfyui['denoiser']}{name}": place for name, place in originals.items()}
-        return {**flat, **comfy, **bare, **dotted, **ours, **self.diffusers_names, **self.kohya_names}
+    def _prefixes(self) -> dict[str, tuple[str, ...]]:
+        """{prefix of a layer's flat name: the components that it may name}, the longest first."""
+        found: dict[str, list[str]] = {"": list(self.family.kohya)}
+        encoders = [component for component in self.family.kohya if component != "denoiser"]
+        for component in self.family.kohya:
+            for name in self._component_names(component, encoders):
+                found.setdefault(name.rstrip(".").replace(".", "_") + "_", []).append(component)
+        return {prefix: tuple(dict.fromkeys(found[prefix])) for prefix in sorted(found, key=len, reverse=True)}
+
+    def _component_names(self, component: str, encoders: Sequence[str]) -> Iterator[str]:
+        """The names of a component in the files of different programs. encoders: the names of all text encoders."""
+        yield self.family.kohya[component].removeprefix("lora_").rstrip("_")
+        yield self.family.diffusers[component]
+        yield self.family.comfyui[component]
+        if component in self.tables:
+            yield self.tables[component].prefix
+        if component == "denoiser":
+            yield from ("unet", "model.diffusion_model", "diffusion_model")
+            return
+        yield self.family.comfyui[component].partition(".")[0]
+        yield f"text_encoders.{self.family.comfyui[component]}"
+        number = encoders.index(component) + 1
+        yield from ("te", f"te{number}", f"te_{number}", f"text_encoder_{number}")
+
+    @cached_property
+    def _by_flat_name(self) -> dict[str, dict[str, Place]]:
+        """{component: {flat name of a layer without the component's prefix: its place}}, our own names last."""
+        found: dict[str, dict[str, Place]] = {component: {} for component in self.family.kohya}
+        for place in self.places:
+            component, layer = place
+            for name in (self._original(place), self.family.shared_name(component, layer), layer):
+                for spelling in _spellings(name):
+                    found[component][spelling.replace(".", "_")] = place
+        return found
 
     def _flat(self, component: str, layer: str) -> str:
         """kohya's name of a layer: a prefix, and dots replaced by underscores."""
@@ -85,6 +131,24 @@ class Layers:
         if table is None or name is None:
             return layer
         return name.removeprefix(table.prefix).removesuffix(".weight")
+
+
+def _without_wrappers(flat: str) -> Iterator[str]:
+    """A layer's flat name, and what is left of it without the names of the tools and classes that it starts with."""
+    yield flat
+    for wrapper in WRAPPERS:
+        if flat.startswith(wrapper):
+            yield from _without_wrappers(flat.removeprefix(wrapper))
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A layer's name, and how earlier versions of diffusers wrote it in a LoRA's keys."""
+    yield name
+    if name.endswith("to_out.0"):
+        yield name.removesuffix(".0")
+    if "self_attn." in name and name.endswith(TEXT_PROJECTIONS):
+        head, _, kind = name.rpartition(".")
+        yield f"{head}.to_{kind.removesuffix('_proj')}"
 
 
 def layers_of(base: Base) -> Layers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,7 +12,10 @@ from ..files.contents import Contents, Kind, finite
 from ..files.safetensors import CheckpointError
 from .base import Base
 from .layers import Layers
+from .remainder import EMA
 from .source import contents_of
+
+T = TypeVar("T")
 
 
 def original_tensors(
@@ -19,12 +23,16 @@ def original_tensors(
 ) -> Contents:
     """{original key: tensor} of the whole checkpoint; weights that were not trained are copied from the base's source.
 
+    An averaged copy of the weights (EMA) is left out where any was trained, because it would be that of the old ones.
+
     trained: {component: {our name: tensor}}, where our names are diffusers' and transformers' (see `model.keys`).
-    dtype: of all weights; None keeps the source's dtypes, except that trained weights in bf16, whose rounding would
-    lose what was learned, become fp16. Raises CheckpointError if a trained weight has no place; when it is read,
-    ValueError where a dtype cannot represent a value.
+    dtype: of all weights; None keeps the source's dtypes, except that trained weights in bf16 or in 8 bits, whose
+    rounding would lose what was learned, become fp16. Raises CheckpointError if a trained weight has no place; when it
+    is read, ValueError where a dtype cannot represent a value.
     """
     carried = contents_of(base.source)
+    if trained:
+        carried = Contents(without_copies(carried.kinds), carried.read)
     replaced: dict[str, Tensor] = {}
     for component, weights in trained.items():
         table = base.tables[component]
@@ -45,8 +53,13 @@ def original_tensors(
     return Contents(kinds, read)
 
 
+def without_copies(tensors: Mapping[str, T]) -> dict[str, T]:
+    """What belongs to these tensors of a checkpoint, without averaged copies of weights."""
+    return {key: value for key, value in tensors.items() if not EMA.search(key)}
+
+
 def _written(found: torch.dtype, trained: bool, wanted: torch.dtype | None) -> torch.dtype:
     """The dtype that a tensor is written in. found: the source's dtype; wanted: the requested one."""
     if not found.is_floating_point:
         return found
-    return wanted or (torch.float16 if trained and found == torch.bfloat16 else found)
+    return wanted or (torch.float16 if trained and found.itemsize <= torch.bfloat16.itemsize else found)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -14,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..files.contents import Contents, kind_of
-from ..files.safetensors import CheckpointError, Shapes, read_metadata, read_shapes, read_tensors
+from ..files.quantized import read_weights, weight_shapes
+from ..files.safetensors import CheckpointError, Shapes, read_metadata
 
 EDM = "edm"
 """The value of the hint "prediction_type" for EDM models (Karras et al.'s noise levels: CosXL, Playground 2.5), whose
@@ -50,8 +50,8 @@ class CheckpointFile:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """{name: shape} of all tensors, from the file's header."""
-        return read_shapes(self.path)
+        """{name: shape} of all tensors but scales, from the file's header."""
+        return weight_shapes(self.path)
 
     @cached_property
     def hints(self) -> Mapping[str, str]:
@@ -60,8 +60,8 @@ class CheckpointFile:
         return {key.removeprefix("modelspec."): value for key, value in found.items() if key.startswith("modelspec.")}
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """The tensors whose name starts with `prefix`, in the file's own dtype."""
-        return read_tensors(self.path, prefix)
+        """The tensors whose name starts with `prefix`; scales are multiplied in, see `quantized`."""
+        return read_weights(self.path, prefix)
 
 
 def contents_of(source: Source) -> Contents:
@@ -110,16 +110,12 @@ class Part:
 
     def tensors(self) -> dict[str, Tensor]:
         """{original name: tensor}."""
-        return self.original({key: tensor for file in self.files for key, tensor in read_tensors(file).items()})
+        return self.original({key: tensor for file in self.files for key, tensor in read_weights(file).items()})
 
 
 def file_shapes(files: Files) -> dict[str, tuple[int, ...]]:
     """{name: shape} of all tensors, under the files' own names."""
-    return {key: shape for file in files for key, shape in read_shapes(file).items()}
-
-
-WEIGHTS = ("diffusion_pytorch_model", "model")
-"""The names of a diffusers component's weight files, without variant and ending."""
+    return {key: shape for file in files for key, shape in weight_shapes(file).items()}
 
 
 @dataclass(frozen=True)
@@ -142,41 +138,6 @@ class Parts:
         # Not by the parts' own prefixes: marker tensors such as v_pred have none.
         wanted = [part for part in self.parts if any(key.startswith(prefix) for key in part.shapes)]
         return {key: t for part in wanted for key, t in part.tensors().items() if key.startswith(prefix)}
-
-
-def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dict[str, str]]:
-    """The files of a diffusers folder (written by `save_pretrained` with safetensors), and the hints of its scheduler.
-
-    denoisers: the possible names of the denoiser's folder. Raises CheckpointError for any other folder.
-    """
-    names = list(dict.fromkeys(denoisers))
-    config = folder / "scheduler" / "scheduler_config.json"
-    denoiser = next((folder / name for name in names if (folder / name).is_dir()), None)
-    if denoiser is None or not config.is_file():
-        raise CheckpointError(
-            f"{folder.name!r} is no diffusers folder that can be trained: it has no "
-            f"{' or '.join(f'{name}/' for name in names)}, or no scheduler/scheduler_config.json. Name such a folder, "
-            "or a .safetensors checkpoint."
-        )
-    encoders = sorted(path for path in folder.glob("text_encoder*") if path.is_dir())
-    files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weights(folder / "vae"))
-    said = json.loads(config.read_text(encoding="utf-8"))
-    if str(said.get("_class_name")).startswith("EDM"):
-        said["prediction_type"] = EDM
-    zero_snr = {"zero_snr": "true"} if said.get("rescale_betas_zero_snr") else {}
-    return files, {"prediction_type": said.get("prediction_type", "epsilon"), **zero_snr}
-
-
-def _weights(folder: Path) -> Files:
-    """The weight files of a component, one or several listed by an index; fp32 before fp16. Raises CheckpointError."""
-    for stem in (f"{name}{variant}" for variant in ("", ".fp16") for name in WEIGHTS):
-        if (folder / f"{stem}.safetensors").is_file():
-            return (folder / f"{stem}.safetensors",)
-        index = folder / f"{stem}.safetensors.index.json"
-        if index.is_file():
-            listed = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            return tuple(folder / Path(name).name for name in sorted(listed))
-    raise CheckpointError(f"{folder.parent.name!r} has no {folder.name}/*.safetensors; .bin and .ckpt are not read.")
 
 
 META = torch.device("meta")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,3 +84,24 @@ def checked_name(name: str) -> str:
     if reason:
         raise FileNameError(f"The name {name[:60]!r} cannot be used: {reason}.")
     return name
+
+
+def fitted_name(name: str, otherwise: str = "subject") -> str:
+    """A name for a result, made of one that nobody typed, such as a folder's: a valid file name on every system.
+
+    otherwise: where nothing is left of it.
+    """
+    # A file system's bytes that are no UTF-8 are lone surrogates.
+    whole = unicodedata.normalize("NFC", name).encode(errors="replace").decode()
+    cleaned = _cut(FORBIDDEN.sub("_", whole))
+    if not cleaned.strip("_"):
+        return "subject" if otherwise == "subject" else fitted_name(otherwise)
+    if cleaned.split(".")[0].strip().lower() in RESERVED:
+        cleaned = _cut(f"_{cleaned}")
+    return checked_name(cleaned)
+
+
+def _cut(name: str) -> str:
+    """As much of a name as LONGEST_NAME bytes hold, in whole characters, without spaces and dots at its ends."""
+    begun = re.sub(r"^[\s.]+", "", name).encode()[:LONGEST_NAME].decode(errors="ignore")
+    return re.sub(r"[\s.]+$", "", begun)

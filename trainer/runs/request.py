@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..files.hashes import file_sha256
+from ..methods.lora.folder import lora_sha256
 from ..methods.lora.start import require_continuable
 from ..options import TrainOptions
 from ..prompts import checked_identifier
@@ -23,8 +23,9 @@ from .record import FORMAT
 class Request:
     """The inputs and options of a run. They are checked when it is created, before anything is written.
 
-    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA file
-    to continue training, with its rank and alpha. prediction: the base's prediction type, where the user gave it.
+    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA, a
+    file or a folder, to continue training, with its rank and alpha. prediction: the base's prediction type, where the
+    user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
     base is a model in the host's memory.
     """
@@ -47,7 +48,7 @@ class Request:
     @cached_property
     def _continued_hash(self) -> str | None:
         """The SHA-256 (hex) of the LoRA to continue from, read once."""
-        return None if self.continue_from is None else file_sha256(self.continue_from)
+        return None if self.continue_from is None else lora_sha256(self.continue_from)
 
     def key(self, base_fingerprint: str) -> str:
         """The run's key on the base with this fingerprint: the SHA-256 (hex) of all that determines the trained

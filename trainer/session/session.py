@@ -51,6 +51,8 @@ class Session:
     def result(self, resume: bool) -> Personalized:
         """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
         self._plan(resume)
+        for text in self._unused():
+            self.tell(Warned(text))
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop, self.ranks)
         self.method.attach(self.base, self.options)
@@ -61,6 +63,12 @@ class Session:
             self.state.resume(self.training, self.curve)
         self._train()
         return self._save_result()
+
+    def _unused(self) -> tuple[str, ...]:
+        """What of the base and of the LoRA to continue from is not used or only assumed, each one sentence."""
+        rest = self.base.unused()
+        copies = rest.without_copies if self.method.keeps_base else ()
+        return (*rest.warnings, *copies, *self.method.warnings)
 
     def _plan(self, resume: bool) -> None:
         """Choose the memory levers, or keep those that a resumed run began with, and write the run's record."""

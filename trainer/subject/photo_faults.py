@@ -1,6 +1,7 @@
 """Faults of training photos: too small, blurred, near-duplicate, all on the same background.
 
-They are advice and never stop a training. The thresholds were set on this package's 12 subjects and on nine of the
+They are advice and never stop a training, but for photos that nothing can be learned from (`cannot_teach`). The
+thresholds were set on this package's 12 subjects and on nine of the
 paper's dataset, at 512 pixels; the measured values stand beside each threshold.
 """
 
@@ -87,6 +88,10 @@ SAME_BACKGROUND = 0.06
 subjects in different places measured 0.11 to 0.69.
 """
 
+FEWEST = 32
+"""Pixels of the crop's shorter side, in the photo's own pixels, from which something can be learned."""
+ONE_COLOUR = 2 / 255
+"""The largest difference of an image's values that is none."""
 _SIDE = 32
 """Pixels per side of the small images that near-duplicates are compared in."""
 _SHIFT = 2
@@ -124,6 +129,22 @@ def faults(photos: Sequence[Photo], side: int | None = None) -> list[tuple[Fault
         for own in found:
             own.append(Fault("same background", why))
     return [tuple(own) for own in found]
+
+
+def cannot_teach(photo: Photo) -> str | None:
+    """Why nothing can be learned from a photo, a sentence for the user with what to do; None where something can."""
+    (height, width), (crop_height, crop_width) = photo.cut_out.original, photo.cut_out.size
+    scale = min(width / crop_width, height / crop_height)
+    left = round(crop_width * scale), round(crop_height * scale)
+    if min(left) < FEWEST:
+        return (
+            f"{width} x {height} pixels, of which the crop leaves {left[0]} x {left[1]}: nothing can be learned from "
+            "so few. Take a larger photo, or leave it out."
+        )
+    lowest, highest = photo.pixels.amin((1, 2)), photo.pixels.amax((1, 2))
+    if float((highest - lowest).max()) <= ONE_COLOUR:
+        return "It is of one colour all over, so there is no subject in it. Leave it out."
+    return None
 
 
 def _too_small(photo: Photo, side: int | None) -> list[Fault]:

@@ -9,7 +9,8 @@ from typing import Any
 from ..files.pictures import thumbnail_url
 from ..wording import sentence_and_values
 from .photo_faults import Fault, faults
-from .photos import Photo, PhotoError, check_size, photo_files, read_photo
+from .photo_folder import sorted_folder
+from .photos import Photo, PhotoError, check_size, read_photo
 
 SHOWN = 40
 """The number of photos that are read at most: a larger folder is no DreamBooth subject, and the page would wait."""
@@ -18,7 +19,8 @@ LOOKED_AT = 512
 
 
 def photo_report(folder: Path, side: int) -> dict[str, Any]:
-    """The report: {"count": all photos, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}]}]}.
+    """The report: {"count": all photos, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}]}],
+    "captions": how many photos have one, "notes": what of the folder is not used}.
 
     side: the training resolution in pixels. why: as `wording.sentence_and_values` returns it. A file that cannot be
     read has no thumbnail, and the fault "unreadable".
@@ -26,9 +28,16 @@ def photo_report(folder: Path, side: int) -> dict[str, Any]:
     Raises PhotoError for a folder without photos, ValueError for a side that cannot be trained at.
     """
     check_size(side, side)
-    files = photo_files(folder)
+    found = sorted_folder(folder)
+    files = found.photos
     state = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files[:SHOWN])
-    return {"count": len(files), "photos": _report(state, side)}
+    photos = _report(state, side)
+    return {
+        "count": len(files),
+        "photos": photos,
+        "captions": len(found.captions),
+        "notes": [*found.warnings, *found.notes],
+    }
 
 
 @lru_cache(maxsize=8)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,56 +17,18 @@ from .cropping import cropped_mask, cropped_pixels, frame_of
 from .decoding import Band, PhotoError, Raster, decode
 from .frame import Frame
 from .host_images import rasters, weights
+from .photo_folder import PhotoFolder, caption_of, sorted_folder
 
-_MAX_BYTES = 10_000
-"""The size of a caption file at most."""
-
-
-def read_caption(photo: Path) -> str | None:
-    """The caption in the .txt file beside a photo, on one line; None where there is none or it is empty.
-
-    UTF-8, with or without a byte order mark. Raises PhotoError for another encoding, for more than 10,000 bytes, and
-    for a link that leads out of the folder.
-    """
-    path = photo.with_suffix(".txt")
-    if not path.is_file():
-        return None
-    require_inside(path, path.parent)
-    size = path.stat().st_size
-    if size > _MAX_BYTES:
-        raise PhotoError(
-            f"caption '{path}' is {size:,} bytes long, at most {_MAX_BYTES:,} are read: shorten it to a sentence"
-        )
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PhotoError(f"caption '{path}' is not UTF-8 ({error}): save it as UTF-8") from error
-    # UTF-16 of plain English is valid UTF-8 with a NUL after each letter.
-    if "\0" in text:
-        raise PhotoError(f"caption '{path}' is not UTF-8 (it holds NUL bytes): save it as UTF-8")
-    return " ".join(text.split()) or None
-
-
-def require_inside(path: Path, folder: Path) -> None:
-    """Raises PhotoError if `path` is a link that leads out of `folder`, or nowhere."""
-    try:
-        inside = path.resolve().is_relative_to(folder.resolve())
-    # Before Python 3.13, a loop of links raises RuntimeError.
-    except (OSError, RuntimeError) as error:
-        raise PhotoError(f"photo '{path}' is a link that leads nowhere ({error}): put a copy there") from error
-    if not inside:
-        raise PhotoError(f"'{path}' is a link that leads out of its folder: put a copy there")
-
+log = logging.getLogger(__name__)
 
 __all__ = ["Photo", "PhotoError", "photos_from_tensors", "read_folder", "read_photo"]
 
+_SHOWN = 10
+"""The most photos whose faults one error tells."""
 _SIDE_STEP = 8
 """The VAE's downsampling factor."""
 _SMALLEST_SIDE = 32
 """The smallest training resolution, in pixels a side."""
-_SIDECARS = {".txt", ".json"}
-"""Endings of files beside photos that are no photos."""
-_LEFT_BY_WINDOWS = {"thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +36,8 @@ class Photo:
     """One instance image at the training resolution.
 
     name: the file name without its folder. pixels: [3, H, W] float32, RGB in 0..1. mask: [H, W] float32 in 0..1, the
-    weight of each position in the instance loss; None: all are 1. caption: the text of `photo.txt` beside `photo.png`,
-    on one line; None without it. frame: the crop that it was made by; None: not cropped or resized.
+    weight of each position in the instance loss; None: all are 1. caption: the text beside the photo, on one line (see
+    `captions`); None without it. frame: the crop that it was made by; None: not cropped or resized.
     """
 
     name: str
@@ -111,35 +75,53 @@ def read_photo(path: Path, width: int, height: int) -> Photo:
     used, ValueError for a size that cannot be trained at.
     """
     check_size(width, height)
-    raster, caption = decode(path), read_caption(path)
+    raster, caption = decode(path), caption_of(path)
     return _photo(path.name, f"photo '{path}'", raster, None, caption, (width, height))
 
 
 def read_folder(folder: Path, width: int, height: int) -> tuple[Photo, ...]:
-    """All photos of a folder, sorted by name; see `read_photo`.
-
-    Subfolders, hidden files, .txt, .json and Windows' Thumbs.db and desktop.ini are skipped; anything else must be an
-    image. Raises PhotoError also if there is no photo, or a link leads out of the folder.
-    """
+    """All photos of a folder, sorted by name; see `sorted_folder`. Captions that are not used are logged."""
     check_size(width, height)
-    return tuple(read_photo(path, width, height) for path in photo_files(folder))
+    found = sorted_folder(folder)
+    for warning in found.warnings:
+        log.warning("%s: %s", folder.name, warning)
+    return read_photos(found, width, height)
+
+
+def read_photos(folder: PhotoFolder, width: int, height: int) -> tuple[Photo, ...]:
+    """All photos of a sorted folder. Raises PhotoError, naming all that cannot be used, ValueError for a size."""
+    check_size(width, height)
+    found, faults = [], []
+    for path in folder.photos:
+        try:
+            raster, caption = decode(path), folder.captions.get(path)
+            mask = _mask(folder.masks.get(path), raster)
+            found.append(_photo(path.name, f"photo '{path}'", raster, mask, caption, (width, height)))
+        except PhotoError as error:
+            faults.append(error)
+    if len(faults) > 1:
+        raise PhotoError(f"{len(faults)} photos cannot be used. {'; '.join(map(str, faults[:_SHOWN]))}") from faults[0]
+    if faults:
+        raise faults[0]
+    return tuple(found)
 
 
 def photo_files(folder: Path) -> list[Path]:
-    """The paths that `read_folder` reads, sorted by name. Raises PhotoError if there is none, or a link leads out of
-    the folder.
-    """
-    if not folder.is_dir():
-        raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path")
-    paths = sorted(filter(_should_be_photo, folder.iterdir()), key=lambda path: path.name)
-    if not paths:
+    """The paths that `read_folder` reads, sorted by name. Raises PhotoError; see `sorted_folder`."""
+    return list(sorted_folder(folder).photos)
+
+
+def _mask(path: Path | None, photo: Raster) -> Band | None:
+    """The mask [H, W] in 0..1 in the file that stands beside a photo; None without one."""
+    if path is None:
+        return None
+    raster, size = decode(path), photo.bands[0].shape
+    height, width = raster.bands[0].shape
+    if (height, width) != size:
         raise PhotoError(
-            f"photo folder '{folder}' holds no photo: put 3 to 5 images of the subject into it "
-            "(subfolders are not searched)"
+            f"mask '{path}' is {width} x {height} pixels, its photo {size[1]} x {size[0]}: give them one size"
         )
-    for path in paths:
-        require_inside(path, folder)
-    return paths
+    return raster.bands[1].astype(np.float32) / np.float32(raster.peak)
 
 
 def photos_from_tensors(
@@ -160,14 +142,6 @@ def photos_from_tensors(
         _photo(f"image {number}", f"image {number}", raster, mask, None, (width, height))
         for number, (raster, mask) in enumerate(zip(found, weights(masks, found), strict=True), start=1)
     )
-
-
-def _should_be_photo(path: Path) -> bool:
-    """Whether a folder's entry is read as a photo: not hidden, no sidecar file, no folder."""
-    name = path.name.casefold()
-    if name.startswith(".") or name in _LEFT_BY_WINDOWS or path.suffix.casefold() in _SIDECARS:
-        return False
-    return not path.is_dir()
 
 
 def _photo(

@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import denoiser_table, vae_table
-from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import unet_shape
+from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import Blocks, unet_shape
 
 ATTENTION = (1, 1, 1, 0)
 
@@ -28,7 +28,7 @@ def full_vae() -> AutoencoderKL:
 
 
 def test_every_denoiser_weight_has_one_original_name_and_comes_back() -> None:
-    table, ours = denoiser_table("model.diffusion_model.", 2, ATTENTION), full_unet().state_dict()
+    table, ours = denoiser_table("model.diffusion_model.", Blocks.even(2, ATTENTION)), full_unet().state_dict()
     originals = {key: table.original_name(key) for key in ours}
     assert len(set(originals.values())) == len(ours) == 686
     assert all(original and table.our_names(original) == (key,) for key, original in originals.items())
@@ -36,7 +36,7 @@ def test_every_denoiser_weight_has_one_original_name_and_comes_back() -> None:
 
 def test_denoiser_names_are_those_that_diffusers_converts() -> None:
     unet = full_unet()
-    table, ours = denoiser_table("model.diffusion_model.", 2, ATTENTION), unet.state_dict()
+    table, ours = denoiser_table("model.diffusion_model.", Blocks.even(2, ATTENTION)), unet.state_dict()
     file = {str(table.original_name(key)): tensor for key, tensor in ours.items()}
     assert convert_ldm_unet_checkpoint(dict(file), dict(unet.config)).keys() == ours.keys()
     assert table.ours(file).keys() == ours.keys()
@@ -52,18 +52,18 @@ def test_vae_names_are_those_that_diffusers_converts() -> None:
 
 
 def test_a_name_that_no_module_owns_is_nobodys() -> None:
-    table = denoiser_table("model.diffusion_model.", 2, ATTENTION)
+    table = denoiser_table("model.diffusion_model.", Blocks.even(2, ATTENTION))
     assert table.our_names("model.diffusion_model.control.weight") == ()
     assert table.our_names("first_stage_model.quant_conv.weight") == ()
     assert table.original_name("controlnet.weight") is None
 
 
 def test_the_architecture_is_read_off_the_shapes() -> None:
-    table, ours = denoiser_table("model.diffusion_model.", 2, ATTENTION), full_unet().state_dict()
+    table, ours = denoiser_table("model.diffusion_model.", Blocks.even(2, ATTENTION)), full_unet().state_dict()
     shapes = {str(table.original_name(key)): tuple(tensor.shape) for key, tensor in ours.items()}
     shape = unet_shape(shapes, "model.diffusion_model.")
     assert shape.channels == (320, 640, 1280, 1280)
-    assert (shape.attention, shape.blocks, shape.context) == (ATTENTION, 2, 768)
+    assert (shape.blocks, shape.context) == (Blocks.even(2, ATTENTION), 768)
     with torch.device("meta"):
         rebuilt = UNet2DConditionModel(**shape.config(8)).state_dict()
     assert {k: v.shape for k, v in rebuilt.items()} == {k: v.shape for k, v in ours.items()}

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import unicodedata
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from dreambooth_nodes.trainer.subject.photo_folder import OF_A_SYSTEM, sorted_folder
 from dreambooth_nodes.trainer.subject.photos import PhotoError, read_folder, read_photo
 
 SIDE = 64
@@ -34,7 +41,7 @@ def test_photos_come_sorted_by_name_and_the_rest_is_passed_over(tmp_path: Path) 
 def test_any_other_file_is_refused_by_name(tmp_path: Path) -> None:
     put(tmp_path / "a.png")
     (tmp_path / "notes.docx").write_bytes(b"PK\3\4")
-    with pytest.raises(PhotoError, match=r"notes\.docx.*move it out"):
+    with pytest.raises(PhotoError, match=r"notes\.docx.*move them out"):
         read_folder(tmp_path, SIDE, SIDE)
 
 
@@ -91,7 +98,7 @@ def test_a_link_inside_the_folder_and_a_linked_folder_are_followed(tmp_path: Pat
     assert names(tmp_path / "elsewhere") == ["a.png", "b.png"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_caption_is_read_on_one_line(tmp_path: Path, encoding: str) -> None:
     put(tmp_path / "a.png"), put(tmp_path / "b.png")
     (tmp_path / "a.txt").write_text("spielt im Gras,\r\n  heiß\n", encoding=encoding)
@@ -99,10 +106,10 @@ def test_a_caption_is_read_on_one_line(tmp_path: Path, encoding: str) -> None:
     assert [photo.caption for photo in read_folder(tmp_path, SIDE, SIDE)] == ["spielt im Gras, heiß", None]
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp932", "utf-16-le"])
 def test_a_caption_of_another_encoding_is_refused_by_name(tmp_path: Path, encoding: str) -> None:
     put(tmp_path / "a.png")
-    (tmp_path / "a.txt").write_bytes("heiß".encode(encoding))
+    (tmp_path / "a.txt").write_bytes(("日本" if encoding == "cp932" else "heiß").encode(encoding))
     with pytest.raises(PhotoError, match=r"a\.txt.*save it as UTF-8"):
         read_folder(tmp_path, SIDE, SIDE)
 
@@ -121,3 +128,169 @@ def test_a_caption_changes_the_digest_and_a_name_does_not(tmp_path: Path) -> Non
     assert first.digest == second.digest and torch.equal(first.pixels, second.pixels)
     (tmp_path / "a.txt").write_text("in the grass")
     assert read_photo(tmp_path / "a.png", SIDE, SIDE).digest != first.digest
+
+
+# What programs, phones and people leave beside photos; none of it ends a run, and none of it is a photo.
+BESIDE = (
+    *(
+        "a.npz",
+        "a_0512x0512_sd.npz",
+        "a.xmp",
+        "a.AAE",
+        "a.MOV",
+        "a.mp4",
+        "a.json",
+        "a.JPG.xmp",
+        "a.pp3",
+        "a.CR2",
+        "a.dng",
+    ),
+    *(
+        "LICENSE",
+        "README.md",
+        "readme",
+        "NOTICE",
+        "dataset.toml",
+        "captions.csv",
+        "meta.jsonl",
+        "COPYING",
+        "SHA256SUMS.sha256",
+    ),
+    *("ehthumbs.db", "Thumbs.db", "desktop.ini", "Icon\r", ".DS_Store", "._a.jpg", "Picasa.ini", "a.url"),
+)
+
+
+@settings(max_examples=40)
+@given(names=st.lists(st.sampled_from(BESIDE), unique=True, max_size=5))
+def test_known_files_beside_photos_are_passed_over(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("beside")
+    put(folder / "a.jpg")
+    for name in names:
+        (folder / name).write_bytes(b"no image")
+    found = sorted_folder(folder)
+    assert [path.name for path in found.photos] == ["a.jpg"]
+    said = "".join(found.notes)
+    assert all(name in said for name in names if name[0] != "." and name.casefold() not in OF_A_SYSTEM)
+
+
+@settings(max_examples=30)
+@given(
+    names=st.lists(
+        st.sampled_from(["b.docx", "c.zip", "d.pdf", "e.exe", "film.mp4", "g", "h.ttf"]), min_size=1, unique=True
+    )
+)
+def test_strangers_are_listed_all_at_once(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("strange")
+    put(folder / "a.jpg")
+    for name in names:
+        (folder / name).write_bytes(b"PK\3\4 no image")
+    with pytest.raises(PhotoError) as raised:
+        sorted_folder(folder)
+    assert all(name in str(raised.value) for name in names) and "move them out" in str(raised.value)
+
+
+def test_raw_files_alone_are_listed_with_the_way_out_and_all_bad_photos_at_once(tmp_path: Path) -> None:
+    for name in ("a.CR2", "b.nef", "c.dng"):
+        (tmp_path / name).write_bytes(b"II*\0" + bytes(40))
+    with pytest.raises(PhotoError, match=r"RAW files.*a\.CR2, b\.nef, c\.dng; develop them"):
+        sorted_folder(tmp_path)
+    for name in ("a.CR2", "b.nef", "c.dng"):
+        put(tmp_path / f"{name[0]}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(PhotoError, match=r"3 photos cannot be used\..*a\.png.*b\.png.*c\.png"):
+        read_folder(tmp_path, SIDE, SIDE)
+
+
+def test_a_picture_without_an_end_is_a_photo(tmp_path: Path) -> None:
+    put(tmp_path / "b.png").rename(tmp_path / "IMG_0001")
+    put(tmp_path / "c.jpg").rename(tmp_path / "c.jpg_large")
+    put(tmp_path / "a.webp")
+    assert names(tmp_path) == ["IMG_0001", "a.webp", "c.jpg_large"]
+
+
+NAMES = {
+    "another case": ("IMG_1.JPG", "img_1.TXT"),
+    "the whole name": ("a.png", "a.png.txt"),
+    "composed and not": (unicodedata.normalize("NFC", "é.png"), unicodedata.normalize("NFD", "é.txt")),
+    "not composed": (unicodedata.normalize("NFD", "プードル.png"), unicodedata.normalize("NFC", "プードル.txt")),
+    "German": ("GROSS.png", "groß.caption"),
+    "another end": ("a.jpeg", "a.Caption"),
+    "dots": ("a.b.c.png", "a.b.c.txt"),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_caption_belongs_to_the_photo_of_its_name_however_it_is_written(kind: str, tmp_path: Path) -> None:
+    photo, text = NAMES[kind]
+    put(tmp_path / photo)
+    (tmp_path / text).write_text("in the grass", encoding="utf-8")
+    (path,) = sorted_folder(tmp_path).photos
+    assert [photo.caption for photo in read_folder(tmp_path, SIDE, SIDE)] == ["in the grass"]
+    assert read_photo(path, SIDE, SIDE).caption == "in the grass"
+
+
+@pytest.mark.parametrize("column", ["text", "caption", "prompt"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_a_table_of_captions_is_read(kind: str, column: str, tmp_path: Path) -> None:
+    for name in ("a.png", "B.JPG", "c.png"):
+        put(tmp_path / name)
+    rows = [{"file_name": "a.png", column: "one, two"}, {"file_name": "b.jpg", column: "three"}]
+    stream = io.StringIO()
+    if kind == "jsonl":
+        stream.write("\n".join(json.dumps(row) for row in rows))
+    else:
+        table = csv.DictWriter(stream, ["file_name", column])
+        table.writeheader()
+        table.writerows(rows)
+    (tmp_path / f"metadata.{kind}").write_text(stream.getvalue(), encoding="utf-8-sig")
+    found = sorted_folder(tmp_path)
+    assert {path.name: text for path, text in found.captions.items()} == {"a.png": "one, two", "B.JPG": "three"}
+    assert found.captioned == "2 of 3 photos have captions" and not found.warnings
+
+
+def test_captions_without_a_photo_and_those_that_others_go_before_are_named(tmp_path: Path) -> None:
+    put(tmp_path / "a.png"), put(tmp_path / "b.png")
+    (tmp_path / "a.txt").write_text("first")
+    (tmp_path / "a.caption").write_text("second")
+    (tmp_path / "c.txt").write_text("third")
+    (tmp_path / "metadata.jsonl").write_text(
+        '{"file_name": "d.png", "text": "fourth"}\n{"file_name": "b.png", "text": "5"}'
+    )
+    found = sorted_folder(tmp_path)
+    assert [found.captions[path] for path in found.photos] == ["first", "5"]
+    orphans, several = found.warnings
+    assert "c.txt" in orphans and "d.png (in metadata.jsonl)" in orphans
+    assert "a.caption for a.png" in several
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("metadata.jsonl", '{"file_name": "a.png", "text": "x"}\nno json', "line 2: no JSON"),
+        ("metadata.jsonl", '{"text": "x"}', "line 1: it needs the columns 'file_name'"),
+        ("metadata.jsonl", '{"file_name": "a.png", "text": ["x"]}', "line 1"),
+        (
+            "metadata.jsonl",
+            '{"file_name": "a.png", "text": "x"}\n{"file_name": "A.PNG", "text": "y"}',
+            "another caption",
+        ),
+        ("metadata.csv", "file_name,tags\na.png,x", "line 2: it needs the columns"),
+        ("metadata.csv", "name;text\na.png;x", "line 2"),
+    ],
+)
+def test_a_torn_table_is_refused_with_its_line(name: str, text: str, said: str, tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PhotoError, match=rf"{name}.*{said}"):
+        sorted_folder(tmp_path)
+
+
+def test_onetrainers_mask_is_a_mask_and_no_photo(tmp_path: Path) -> None:
+    put(tmp_path / "a.png"), put(tmp_path / "a-condlabel.png")
+    mask = Image.new("L", (SIDE, SIDE))
+    mask.paste(255, (0, 0, SIDE // 2, SIDE))
+    mask.save(tmp_path / "a-masklabel.png")
+    (photo,) = read_folder(tmp_path, SIDE, SIDE)
+    assert photo.mask is not None and photo.mask[:, :30].eq(1).all() and photo.mask[:, 34:].eq(0).all()
+    Image.new("L", (SIDE, 2 * SIDE)).save(tmp_path / "a-masklabel.png")
+    with pytest.raises(PhotoError, match=r"a-masklabel\.png.*one size"):
+        read_folder(tmp_path, SIDE, SIDE)

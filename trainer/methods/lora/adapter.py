@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from ...model.layers import layers_of
 from ...options import MethodName, TrainOptions
 from ...randomness import generator, scoped_seed
 from ..protocol import Folder, Method, ModelFile, Trained
+from .file import ReadLora
 from .layouts import kohya_tensors, network_metadata, require_lora_of
 from .weights import LoraLayer, LoraWeights, all_layers, from_peft
 
@@ -36,6 +38,7 @@ class Lora(Method):
         """
         self._components: tuple[str, ...] = ()
         self._start = start or {}
+        self.warnings: tuple[str, ...] = start.warnings if isinstance(start, ReadLora) else ()
 
     @staticmethod
     def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
@@ -126,6 +129,8 @@ def _config(rank: int, alpha: float, targets: str, module: nn.Module, start: Map
     """peft's configuration. targets: a regular expression for the layers; start: the layers to continue from."""
     names = {text_encoder_name(name): name for name, _ in module.named_modules()}
     own = {names[layer]: weights for layer, weights in start.items()}
+    # Layers of `start` that no targets name are trained along: left as they are, their change would be lost.
+    targets = "|".join([targets, *map(re.escape, own)])
     return LoraConfig(
         r=rank,
         lora_alpha=alpha,

@@ -1,41 +1,87 @@
-"""Reading of LoRA files written by this package, kohya's scripts or diffusers."""
+"""Reading of LoRA files written by this package, kohya's scripts, diffusers, peft, OneTrainer or others."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
-from ...files.safetensors import CheckpointError, read_metadata, read_shapes, read_tensors
+from ...files.quantized import read_weights, weight_shapes
+from ...files.safetensors import CheckpointError, listed
 from ...model.layers import Layers, Place
-from .keys import sort_keys
-from .weights import ALPHA, DOWN, UP, LoraLayer, LoraWeights
+from .folder import AdapterFile, adapter_files
+from .keys import LoraKeys, sort_keys
+from .peft_settings import CONFIG, PeftSettings, settings_in_header
+from .weights import ALPHA, DOWN, UP, LoraLayer
 
-ADAPTER_METADATA = "lora_adapter_metadata"
-"""The metadata field in which diffusers 0.34 and later write peft's settings as JSON: "unet.lora_alpha" and
-the like.
-"""
+PEFT_START = "base_model.model."
+"""How peft's own keys start."""
 
 
-def read_lora(file: Path, layers: Layers) -> LoraWeights:
-    """The LoRA in a .safetensors file, by the layers of a base.
-
-    Where the file has no alpha, it is the rank. Raises CheckpointError, naming the keys, for layers that the base does
-    not have, matrices of a wrong shape, and adapters other than plain LoRAs.
+class ReadLora(dict[str, dict[str, LoraLayer]]):
+    """A LoRA as it was read, `LoraWeights`. file: its weights, or the first of them. warnings: what was assumed and
+    what was left out, each one sentence.
     """
-    keys = sort_keys(read_shapes(file), layers.known_names, layers.places)
-    keys.require_good(file.name)
-    if not keys.parts:
-        raise CheckpointError(f"{file.name!r} holds no LoRA.")
-    tensors, said = read_tensors(file), _adapter_settings(file)
-    lora: dict[str, dict[str, LoraLayer]] = {}
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+        self.warnings: tuple[str, ...] = ()
+
+
+def read_lora(path: Path, layers: Layers) -> ReadLora:
+    """The LoRA in a .safetensors file or in a folder of peft's or diffusers', by the layers of a base.
+
+    A layer's alpha is the file's, else that of peft's settings beside it or in its header, else the rank. Raises
+    CheckpointError, naming the keys, for layers that the base does not have, matrices of a wrong shape, and adapters
+    other than plain LoRAs.
+    """
+    files = adapter_files(path)
+    if not files:
+        raise CheckpointError(f"{path.name!r} holds no LoRA.")
+    lora = ReadLora(files[0].file)
+    for own in files:
+        keys = sorted_keys(own, layers)
+        keys.require_good(own.file.name)
+        if not keys.parts:
+            raise CheckpointError(f"{own.file.name!r} holds no LoRA.")
+        _read_into(lora, own, keys, layers)
+    return lora
+
+
+def sorted_keys(own: AdapterFile, layers: Layers) -> LoraKeys:
+    """The keys of one file of a LoRA, assigned to the layers of a base. Raises CheckpointError for another adapter."""
+
+    def find(name: str) -> tuple[Place, ...]:
+        meant = layers.meant_by(name)
+        component = next((c for c, folder in layers.family.diffusers.items() if folder == own.folder), None)
+        return meant if component is None else tuple(place for place in meant if place[0] == component)
+
+    return sort_keys(weight_shapes(own.file), find, layers.places)
+
+
+def _read_into(lora: ReadLora, own: AdapterFile, keys: LoraKeys, layers: Layers) -> None:
+    """Add one file's layers and warnings to `lora`. Raises CheckpointError for a layer that is there already."""
+    tensors, header = read_weights(own.file), settings_in_header(own.file)
+    assumed = False
     for place, parts in keys.parts.items():
         component, name = place
-        alpha = _alpha(tensors, parts[ALPHA], file) if ALPHA in parts else _said_alpha(said, layers, place)
-        lora.setdefault(component, {})[name] = _layer(tensors, parts, layers.places[place], alpha)
-    return lora
+        if name in lora.setdefault(component, {}):
+            raise CheckpointError(f"{own.file.name!r} holds {name} of {component}, which another file holds too.")
+        settings = own.settings or header.get(layers.family.diffusers[component])
+        down, up = _matrices(tensors, parts, layers.places[place])
+        if ALPHA in parts:
+            alpha = _alpha(tensors, parts[ALPHA], own.file)
+        else:
+            alpha = _said_alpha(settings, layers, place, keys.names[place], down.shape[0])
+            assumed |= settings is None and parts[DOWN].startswith(PEFT_START)
+        lora[component][name] = LoraLayer(down, up, alpha)
+    if assumed:
+        said = f"{own.file.name}: there is no {CONFIG} beside it, so alpha is taken to be the rank (a scale of 1)"
+        lora.warnings += (said,)
+    if keys.left_out:
+        lora.warnings += (f"{own.file.name}: left out, because it is no part of a layer: {listed(keys.left_out)}",)
 
 
 def _alpha(tensors: Mapping[str, Tensor], key: str, file: Path) -> float:
@@ -47,41 +93,23 @@ def _alpha(tensors: Mapping[str, Tensor], key: str, file: Path) -> float:
     return float(tensors[key])
 
 
-def _layer(
-    tensors: Mapping[str, Tensor], parts: Mapping[str, str], weight: tuple[int, ...], alpha: float | None
-) -> LoraLayer:
-    """One layer's LoRA, in the layout of its weight, a tensor of shape `weight`. alpha: None means the rank."""
-    down, up = tensors[parts[DOWN]], tensors[parts[UP]]
-    rank = down.shape[0]
+def _said_alpha(settings: PeftSettings | None, layers: Layers, place: Place, in_file: str, rank: int) -> float:
+    """The alpha of a layer in peft's settings, which may know it by any of its names; the rank where there is none."""
+    component, name = place
+    names = (name, layers.family.shared_name(component, name), in_file.removeprefix(PEFT_START))
+    alpha = None if settings is None else settings.alpha(names, rank)
+    return float(rank) if alpha is None else alpha
+
+
+def _matrices(
+    tensors: Mapping[str, Tensor], parts: Mapping[str, str], weight: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """One layer's two matrices, in the layout of its weight, a tensor of shape `weight`; 8-bit floats as fp16."""
+    down, up = (_wide(tensors[parts[half]]) for half in (DOWN, UP))
     ones = (1,) * (len(weight) - 2)
-    whole = down.reshape(rank, *weight[1:]), up.reshape(weight[0], rank, *ones)
-    return LoraLayer(*whole, float(rank) if alpha is None else alpha)
+    return down.reshape(down.shape[0], *weight[1:]), up.reshape(weight[0], down.shape[0], *ones)
 
 
-def _adapter_settings(file: Path) -> dict[str, object]:
-    """peft's settings in the file's metadata; empty where there are none. Raises CheckpointError where they are no
-    JSON.
-    """
-    text = read_metadata(file).get(ADAPTER_METADATA, "{}")
-    try:
-        settings = json.loads(text)
-    except ValueError as error:
-        raise CheckpointError(f"The header of {file.name!r} is torn: {ADAPTER_METADATA} is no JSON.") from error
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"The header of {file.name!r} is torn: {ADAPTER_METADATA} is {text[:60]!r}.")
-    return settings
-
-
-def _said_alpha(settings: Mapping[str, object], layers: Layers, place: Place) -> float | None:
-    """The alpha of a layer in peft's settings: that of the first pattern which the layer's name ends with, else the
-    component's; None where the settings have neither.
-    """
-    name = layers.diffusers_name(place)
-    component, _, inside = name.partition(".")
-    patterns = settings.get(f"{component}.alpha_pattern")
-    if isinstance(patterns, dict):
-        for pattern, alpha in patterns.items():
-            if inside.endswith(str(pattern).removeprefix("^")):
-                return float(alpha)
-    alpha = settings.get(f"{component}.lora_alpha")
-    return float(alpha) if isinstance(alpha, int | float) else None
+def _wide(tensor: Tensor) -> Tensor:
+    """The tensor in a dtype that torch can compute with: 8-bit floats become fp16, which holds all their values."""
+    return tensor.half() if tensor.element_size() == 1 else tensor

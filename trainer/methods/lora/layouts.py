@@ -53,7 +53,9 @@ def require_lora_of(layers: Layers, layout: LoraLayout, shapes: Shapes, name: st
     """
     diffusers = layout == "diffusers"
     names, style = (layers.diffusers_names, diffusers_style) if diffusers else (layers.kohya_names, kohya_style)
-    sort_keys(shapes, names, layers.places, style).require_good(name)
+    keys = sort_keys(shapes, lambda name: (names[name],) if name in names else (), layers.places, style)
+    keys.unmatched += keys.left_out
+    keys.require_good(name)
 
 
 def network_metadata(lora: LoraWeights) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Continuing the training of an existing LoRA, written by this package, kohya's scripts or diffusers."""
+"""Continuing the training of an existing LoRA, in a file or folder of any program's."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...files.safetensors import CheckpointError, read_shapes
-from ...options import OptionError, TrainOptions
+from ...files.adapter_kinds import PLAIN, adapter_kind
+from ...files.quantized import weight_shapes
+from ...files.safetensors import CheckpointError, listed
+from ...options import CHOICES, OptionError, TrainOptions
+from .folder import adapter_files
 from .keys import any_style
 from .weights import DOWN, LoraWeights, all_layers, ranks
 
 if TYPE_CHECKING:
     # A host that trains in another process may lack the libraries for training.
     from ...model.base import Base
+    from ...model.layers import Place
+    from .file import ReadLora
 
 
 def require_continuable(file: Path, options: TrainOptions) -> None:
-    """Raises OptionError where the file does not exist, or the method trains no LoRA."""
-    if not file.is_file():
+    """Raises OptionError where the file or folder does not exist, or the method trains no LoRA."""
+    if not file.exists():
         raise OptionError(f"There is no LoRA {file.name!r} to continue from.")
     if options.method != "lora":
         raise OptionError(f"method is {options.method!r}, and {file.name!r} is a LoRA: only 'lora' can continue it.")
@@ -32,13 +37,16 @@ def kept_settings(file: Path | None) -> dict[str, Any]:
     """
     if file is None:
         return {}
-    halves = {key: shape for key, shape in read_shapes(file).items() if any_style(key)[1] == DOWN}
+    found = [weight_shapes(own.file) for own in adapter_files(file)]
+    if kind := next((kind for shapes in found if (kind := adapter_kind(shapes)) != PLAIN), None):
+        raise CheckpointError(f"{file.name!r} is {kind}. Only plain LoRAs can be continued.")
+    halves = [shape for shapes in found for key, shape in shapes.items() if any_style(key)[1] == DOWN and shape]
     if not halves:
         raise CheckpointError(f"{file.name!r} holds no LoRA to continue from.")
-    return {"rank": max(shape[0] for shape in halves.values())}
+    return {"rank": max(shape[0] for shape in halves)}
 
 
-def starting_weights(file: Path, base: Base, options: TrainOptions) -> LoraWeights:
+def starting_weights(file: Path, base: Base, options: TrainOptions) -> ReadLora:
     """The LoRA in a file, checked that a run with these options can continue it.
 
     Raises OptionError for a rank or alpha other than the file's and for layers that the options do not train,
@@ -60,14 +68,25 @@ def starting_weights(file: Path, base: Base, options: TrainOptions) -> LoraWeigh
 
 
 def _require_targets(file: Path, lora: LoraWeights, base: Base, options: TrainOptions) -> None:
-    """Raises OptionError where the LoRA has components or layers that the options do not train."""
+    """Raises OptionError where the LoRA has components or layers that other options would train."""
     encoders = {component for component in lora if component != "denoiser"}
     if encoders and not options.train_text_encoder:
         raise OptionError(f"{file.name!r} changes {', '.join(sorted(encoders))} too: switch train_text_encoder on.")
-    targets = {component: rf".*(?:{base.lora_targets(component, options.targets)})" for component in lora}
-    left = [f"{c}: {layer}" for c, layer, _ in all_layers(lora) if not re.fullmatch(targets[c], layer)]
-    if left:
-        raise OptionError(
-            f"{file.name!r} has layers that targets {options.targets!r} do not train; choose wider targets: "
-            f"{', '.join(sorted(left))}"
-        )
+    left = {(component, layer) for component, layer, _ in all_layers(lora)}
+    left -= _trained_by(options.targets, left, base)
+    # What no targets train is trained along (see `Lora`), so that only a wider choice is asked for.
+    for wider in CHOICES["targets"]:
+        if more := _trained_by(wider, left, base):
+            raise OptionError(
+                f"{file.name!r} has layers that targets {options.targets!r} do not train; choose wider targets, "
+                f"{wider!r}: {listed(f'{component}: {layer}' for component, layer in more)}"
+            )
+
+
+def _trained_by(targets: str, places: set[Place], base: Base) -> set[Place]:
+    """Those of the layers that a value of the option `targets` trains."""
+    return {
+        (component, layer)
+        for component, layer in places
+        if re.fullmatch(rf".*(?:{base.lora_targets(component, targets)})", layer)
+    }

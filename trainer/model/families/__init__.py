@@ -7,11 +7,13 @@ from pathlib import Path
 
 import torch
 
+from ...files.adapter_kinds import adapter_kind
 from ...files.safetensors import CheckpointError, Shapes
 from ..base import Base
+from ..diffusers_folder import folder_files
 from ..fingerprint import fingerprint
 from ..keys import Components
-from ..source import CheckpointFile, Part, PartFiles, Parts, Source, file_shapes, folder_files
+from ..source import CheckpointFile, Part, PartFiles, Parts, Source, file_shapes
 from .latent_diffusion.build import clip_tokenizer as clip_tokenizer
 from .stable_diffusion_1 import StableDiffusion1
 from .stable_diffusion_2 import StableDiffusion2
@@ -49,11 +51,14 @@ def separate_files(denoiser: Path, text_encoders: Sequence[Path], vae: Path) -> 
 
 
 def family_of(source: Source) -> type[Base]:
-    """The family of a model, recognised by its tensors' names and shapes. Raises CheckpointError, describing the
-    tensors.
+    """The family of a model, recognised by its tensors' names and shapes.
+
+    Raises CheckpointError, describing the tensors, for a model of no family, and for one whose components hold tensors
+    that its family has no module for.
     """
     for family in FAMILIES:
         if family.recognises(source.shapes):
+            family.remainder(source.shapes).require_known(source.name, family.family)
             return family
     raise _of_no_family(source.name, source.shapes)
 
@@ -100,8 +105,8 @@ def _of_no_family(name: str, shapes: Shapes) -> CheckpointError:
 
 def _described(shapes: Shapes) -> str:
     """A description of an unknown model's tensors, for the error message."""
-    if any(".lora_" in key for key in shapes):
-        return "It is a LoRA: name the checkpoint that it changes."
+    if kind := adapter_kind(shapes):
+        return f"It is {kind}: name the checkpoint that it changes."
     contexts = sorted({shape[1] for key, shape in shapes.items() if key.endswith("attn2.to_k.weight")})
     channels = sorted({shape[1] for key, shape in shapes.items() if key.endswith("input_blocks.0.0.weight")})
     groups = sorted({".".join(key.split(".")[:2]) for key in shapes})

@@ -13,7 +13,7 @@ from ..noise_process import Prediction
 from ..source import Source
 from .latent_diffusion.base import OneTextEncoder, side_by_side
 from .latent_diffusion.clip_prompts import ROW, padded_with
-from .latent_diffusion.keys import OPEN_CLIP_PREFIXES, open_clip_table, present
+from .latent_diffusion.keys import IGNORABLE, OPEN_CLIP_PREFIXES, open_clip_table, present
 from .latent_diffusion.prediction import prediction_of_sd2
 
 LAYERS = 23
@@ -32,6 +32,9 @@ class StableDiffusion2(OneTextEncoder):
     comfyui: ClassVar[dict[str, str]] = {"denoiser": "diffusion_model.", "text_encoder": "clip_h.transformer."}
     kohya_version: ClassVar[str] = "sd_v2"
     pad_tokens: ClassVar[dict[str, str]] = {"text_encoder": "!"}
+    ignorable: ClassVar[dict[str, str]] = IGNORABLE | {
+        "the text encoder's last block, whose output is not used": rf".+\.resblocks\.{LAYERS}\..+",
+    }
 
     @classmethod
     def architecture_of(cls, prediction: str | None) -> str:

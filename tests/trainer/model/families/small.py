@@ -23,6 +23,7 @@ from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     open_clip_table,
     vae_table,
 )
+from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import Blocks
 from dreambooth_nodes.trainer.model.keys import KeyTable, text_encoder_name
 
 WIDTHS = {"sd1": 768, "sd2": 1024, "sdxl": 2048}
@@ -70,7 +71,7 @@ def components(family: str) -> dict[str, tuple[nn.Module, KeyTable]]:
     torch.manual_seed(1)
     depths = DEPTHS[family]
     found: dict[str, tuple[nn.Module, KeyTable]] = {
-        "denoiser": (new_unet(family), denoiser_table(DENOISER, 1, depths)),
+        "denoiser": (new_unet(family), denoiser_table(DENOISER, Blocks.even(1, depths))),
         "vae": (new_vae(), vae_table(VAE, 1, 4)),
     }
     if family == "sd1":

@@ -16,13 +16,13 @@ from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     denoiser_table,
     open_clip_table,
 )
-from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import unet_shape
+from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import Blocks, unet_shape
 from dreambooth_nodes.trainer.model.keys import text_encoder_name
 
 
 @pytest.mark.parametrize("family", UNETS)
 def test_every_weight_of_the_denoiser_has_one_name_in_each_layout(family: str) -> None:
-    file, table = denoiser(family), denoiser_table(DENOISER, 2, DEPTHS[family])
+    file, table = denoiser(family), denoiser_table(DENOISER, Blocks.even(2, DEPTHS[family]))
     assert len(file) == TENSORS[family]
     assert table.original(table.ours(file)).keys() == file.keys()
     with torch.device("meta"):

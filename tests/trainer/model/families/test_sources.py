@@ -104,12 +104,12 @@ def test_other_names_of_a_text_encoder_are_read(name: str, usual: str, other: st
 
 
 def test_what_is_not_trained_is_carried_through_exactly(family: str, file: Path) -> None:
-    """Original → ours → original, key for key, with keys that no module owns."""
+    """Original → ours → original, key for key, with keys that no module owns; but no averaged copy of old weights."""
     base, full = load_base(file), Full()
     full.attach(base, TrainOptions(method="full", train_text_encoder=True))
     exported, before = original_tensors(base, full.trained(base), torch.float32), base.source.tensors()
-    assert exported.keys() == before.keys()
-    assert all(torch.equal(exported[key], before[key]) for key in before)
+    assert exported.keys() == before.keys() - {"model_ema.decay"}
+    assert all(torch.equal(exported[key], before[key]) for key in exported)
 
 
 def test_what_the_denoiser_answers_is_marked_in_a_whole_checkpoint(family: str, file: Path, folder: Path) -> None:

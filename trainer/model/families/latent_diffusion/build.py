@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ....files.atomic import write_json
-from ....files.safetensors import CheckpointError
+from ....files.safetensors import CheckpointError, listed
 from ...keys import counted, text_encoder_name
 
 Tensors = Mapping[str, Tensor]
@@ -123,18 +123,26 @@ def _filled(module: Any, tensors: Tensors, what: str, dtype: torch.dtype = torch
     """The empty module with its weights assigned from `tensors`. what: the component's noun, for errors.
 
     dtype: of linear layers and convolutions; all else is float32. Raises CheckpointError for missing or misshapen
-    weights.
+    weights, for some that the module lacks, and for whole numbers.
     """
     state = module.state_dict()
     mine = {text_encoder_name(key): key for key in state}
     faults = [name for name, key in mine.items() if name not in tensors or tensors[name].shape != state[key].shape]
     if faults:
-        raise CheckpointError(
-            f"The file has no weights for the {what}, or of another shape: {', '.join(faults[:5])}"
-            f"{' …' if len(faults) > 5 else ''}"
-        )
+        raise CheckpointError(f"The file has no weights for the {what}, or of another shape: {listed(faults)}")
+    _require_used(tensors, mine, what)
     layers = {name for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
     dtypes = {True: dtype, False: torch.float32}
     own = {key: tensors[name].to(dtypes[key.rpartition(".")[0] in layers]) for name, key in mine.items()}
     module.load_state_dict(own, assign=True)
     return module
+
+
+def _require_used(tensors: Tensors, names: Collection[str], what: str) -> None:
+    """Raises CheckpointError for tensors that are not among the module's names, and for weights that are no floating
+    point numbers.
+    """
+    if strange := [name for name in tensors if name not in names]:
+        raise CheckpointError(f"The file's {what} has weights that would not be used: {listed(strange)}")
+    if whole := [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if not tensor.is_floating_point()]:
+        raise CheckpointError(f"The file's {what} has whole numbers as weights, which are not read: {listed(whole)}")

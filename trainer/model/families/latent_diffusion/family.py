@@ -14,7 +14,7 @@ from ...family import Family
 from ...keys import KeyTable
 from ...noise_process import Prediction
 from ...source import Part, PartFiles, Source
-from .keys import DENOISER, MARKS, VAE, denoiser_table, vae_table
+from .keys import DENOISER, IGNORABLE, MARKS, VAE, denoiser_table, vae_table
 from .parts import latent_diffusion_parts
 from .prediction import EDM, declared_prediction, prediction_of, zero_terminal_snr
 from .unet_shape import unet_shape
@@ -48,6 +48,7 @@ class LatentDiffusionFamily(Family):
     """The width of the text conditioning: cross-attention's input channels."""
     latent_scale: ClassVar[float] = 0.18215
     """The factor between the VAE's latents and the denoiser's."""
+    ignorable: ClassVar[dict[str, str]] = IGNORABLE
     told_sizes: ClassVar[bool] = False
     """Whether the denoiser is conditioned on a vector besides the prompt, as SDXL is on image sizes."""
 
@@ -81,12 +82,10 @@ class LatentDiffusionFamily(Family):
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
         """{component: KeyTable} for a checkpoint with these tensors."""
         shape = unet_shape(shapes, DENOISER)
-        levels = {key.split(".")[3] for key in shapes if key.startswith(f"{VAE}encoder.down.")}
-        blocks = {key.split(".")[5] for key in shapes if key.startswith(f"{VAE}encoder.down.0.block.")}
         return {
-            "denoiser": denoiser_table(DENOISER, shape.blocks, shape.attention),
+            "denoiser": denoiser_table(DENOISER, shape.blocks),
             **cls._text_tables(shapes),
-            "vae": vae_table(VAE, len(blocks), len(levels)),
+            "vae": vae_table(VAE, *_vae_size(shapes)),
         }
 
     @classmethod
@@ -133,3 +132,13 @@ class LatentDiffusionFamily(Family):
 def _is_context(key: str) -> bool:
     """Whether a key is the weight that projects the text conditioning to attention keys."""
     return key.startswith(DENOISER) and key.endswith("attn2.to_k.weight")
+
+
+def _vae_size(shapes: Shapes) -> tuple[int, int]:
+    """The residual blocks of an encoder level and the levels of a VAE; of the half that is there, where one is not."""
+    levels = {key.split(".")[3] for key in shapes if key.startswith((f"{VAE}encoder.down.", f"{VAE}decoder.up."))}
+    down, up = (
+        {key.split(".")[5] for key in shapes if key.startswith(f"{VAE}{half}.0.block.")}
+        for half in ("encoder.down", "decoder.up")
+    )
+    return len(down) or max(0, len(up) - 1), len(levels)

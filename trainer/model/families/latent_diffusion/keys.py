@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ...keys import KeyTable
+from .unet_shape import Blocks, Depths
 
 DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
 CLIP_L, CLIP_L_OF_TWO = "cond_stage_model.transformer.text_model.", "conditioner.embedders.0.transformer.text_model."
@@ -22,6 +23,20 @@ MARKS = ("v_pred", "ztsnr")
 """Names of empty tensors that declare facts about a checkpoint: it predicts v; its last timestep is pure noise (zero
 terminal SNR).
 """
+TEXT = r"(?:cond_stage_model|conditioner\.embedders\.\d+)\..*"
+"""A pattern of the names in text encoders."""
+IGNORABLE = {
+    "a buffer of the noise schedule": r"betas|(?:sqrt_|log_)?(?:one_minus_|recip_|recipm1_)?alphas_cumprod(?:_prev)?"
+    r"|sqrt_recip\w*_alphas_cumprod|posterior_\w+|logvar|lvlb_weights|scale_factor|(?:denoiser\.)?(?:log_)?sigmas",
+    "a mark of the noise process": r"v_pred|ztsnr|edm_.+",
+    "the positions' numbers, 0 to 76": rf"{TEXT}position_ids",
+    "the mask of causal attention": rf"{TEXT}attn_mask",
+    "the scale of text-image similarity": rf"{TEXT}logit_scale",
+    "the projection for text-image similarity": rf"{TEXT}text_projection(?:\.weight)?",
+    "the losses that the VAE was trained with": r"first_stage_model\.loss\..+",
+    "a filter of results": r"safety_checker\..+",
+}
+"""{what it is: a pattern of whole names} of tensors that checkpoints hold and that no module needs."""
 Pairs = Iterator[tuple[str, str]]
 """(original module name, our module name)."""
 
@@ -60,11 +75,9 @@ def present(prefixes: Sequence[str], names: Iterable[str]) -> str:
     return next((p for p in prefixes if any(name.startswith(p) for name in names)), prefixes[0])
 
 
-def denoiser_table(prefix: str, blocks: int, attention: tuple[int, ...]) -> KeyTable:
-    """The UNet's key table. blocks: residual blocks per level; attention: transformer depth of each level,
-    0 for none.
-    """
-    return KeyTable(prefix, tuple(_denoiser_pairs(blocks, attention)))
+def denoiser_table(prefix: str, blocks: Blocks) -> KeyTable:
+    """The UNet's key table."""
+    return KeyTable(prefix, tuple(_denoiser_pairs(blocks)))
 
 
 def vae_table(prefix: str, blocks: int, levels: int) -> KeyTable:
@@ -94,41 +107,47 @@ def open_clip_table(prefix: str, layers: int) -> KeyTable:
     return KeyTable(prefix, tuple(pairs.items()), tuple(fused), frozenset({"text_projection.weight"}))
 
 
-def _denoiser_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
-    """The UNet's module names. attention: transformer depth of each level."""
+def _denoiser_pairs(blocks: Blocks) -> Pairs:
+    """The UNet's module names."""
     for original, ours in (("time_embed", "time_embedding"), ("label_emb.0", "add_embedding")):
         yield f"{original}.0", f"{ours}.linear_1"
         yield f"{original}.2", f"{ours}.linear_2"
     yield from (("input_blocks.0.0", "conv_in"), ("out.0", "conv_norm_out"), ("out.2", "conv_out"))
-    yield from _resnet("middle_block.0", "mid_block.resnets.0")
-    yield "middle_block.1", "mid_block.attentions.0"
-    yield from _resnet("middle_block.2", "mid_block.resnets.1")
-    yield from _down_pairs(blocks, len(attention))
-    yield from _up_pairs(blocks + 1, attention[::-1])
+    if blocks.middle is not None:
+        yield from _resnet("middle_block.0", "mid_block.resnets.0")
+    if blocks.middle:
+        yield "middle_block.1", "mid_block.attentions.0"
+        yield from _resnet("middle_block.2", "mid_block.resnets.1")
+    yield from _down_pairs(blocks.down)
+    yield from _up_pairs(blocks.up)
 
 
-def _down_pairs(blocks: int, levels: int) -> Pairs:
-    """The names of the UNet's encoder levels."""
+def _down_pairs(levels: Depths) -> Pairs:
+    """The names of the UNet's encoder levels, outermost first."""
     index = 1
-    for level in range(levels):
-        for block in range(blocks):
+    for level, depths in enumerate(levels):
+        for block, depth in enumerate(depths):
             yield from _resnet(f"input_blocks.{index}.0", f"down_blocks.{level}.resnets.{block}")
-            yield f"input_blocks.{index}.1", f"down_blocks.{level}.attentions.{block}"
+            if depth:
+                yield f"input_blocks.{index}.1", f"down_blocks.{level}.attentions.{block}"
             index += 1
-        yield f"input_blocks.{index}.0.op", f"down_blocks.{level}.downsamplers.0.conv"
-        index += 1
+        if level < len(levels) - 1:
+            yield f"input_blocks.{index}.0.op", f"down_blocks.{level}.downsamplers.0.conv"
+            index += 1
 
 
-def _up_pairs(blocks: int, attention: tuple[int, ...]) -> Pairs:
-    """The names of the UNet's decoder levels. attention: transformer depth of each, innermost first."""
-    for level, depth in enumerate(attention):
-        for block in range(blocks):
-            index = level * blocks + block
+def _up_pairs(levels: Depths) -> Pairs:
+    """The names of the UNet's decoder levels, innermost first."""
+    index = 0
+    for level, depths in enumerate(levels):
+        for block, depth in enumerate(depths):
             yield from _resnet(f"output_blocks.{index}.0", f"up_blocks.{level}.resnets.{block}")
             if depth:
                 yield f"output_blocks.{index}.1", f"up_blocks.{level}.attentions.{block}"
-        place = 2 if depth else 1
-        yield f"output_blocks.{index}.{place}.conv", f"up_blocks.{level}.upsamplers.0.conv"
+            index += 1
+        if level < len(levels) - 1:
+            place = 2 if depths[-1] else 1
+            yield f"output_blocks.{index - 1}.{place}.conv", f"up_blocks.{level}.upsamplers.0.conv"
 
 
 def _resnet(original: str, ours: str) -> Pairs:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ....files.safetensors import CheckpointError
+from ....files.safetensors import CheckpointError, Shapes
 from ...keys import KeyTable, counted
 from ...source import Files, Part, PartFiles, file_shapes
 from .keys import (
@@ -26,6 +26,7 @@ from .keys import (
     open_clip_table,
     vae_table,
 )
+from .unet_shape import Blocks, Depths
 
 OPENAI_WIDTH = 768
 """The width of CLIP ViT-L, which distinguishes it from OpenCLIP's text encoders."""
@@ -85,10 +86,23 @@ def _denoiser_part(files: Files) -> Part | None:
     levels = counted(shapes, "down_blocks.{}.resnets.0.conv1.weight")
     if not levels:
         return None
-    depth = "down_blocks.%d.attentions.0.transformer_blocks.{}.norm1.weight"
-    attention = tuple(counted(shapes, depth % level) for level in range(levels))
-    blocks = counted(shapes, "down_blocks.0.resnets.{}.conv1.weight")
-    return _part(files, DENOISER, denoiser_table(DENOISER, blocks, attention))
+    return _part(files, DENOISER, denoiser_table(DENOISER, _blocks(shapes)))
+
+
+def _blocks(shapes: Shapes) -> Blocks:
+    """The blocks of a UNet in diffusers' layout."""
+    middle = None
+    if "mid_block.resnets.0.conv1.weight" in shapes:
+        middle = counted(shapes, "mid_block.attentions.0.transformer_blocks.{}.norm1.weight")
+    return Blocks(_depths(shapes, "down_blocks"), _depths(shapes, "up_blocks"), middle)
+
+
+def _depths(shapes: Shapes, part: str) -> Depths:
+    """The depths of the transformers in a UNet's encoder or decoder, in diffusers' layout."""
+    levels = range(counted(shapes, f"{part}.{{}}.resnets.0.conv1.weight"))
+    blocks = [counted(shapes, f"{part}.{level}.resnets.{{}}.conv1.weight") for level in levels]
+    depth = f"{part}.%d.attentions.%d.transformer_blocks.{{}}.norm1.weight"
+    return tuple(tuple(counted(shapes, depth % (level, i)) for i in range(blocks[level])) for level in levels)
 
 
 def _vae_part(files: Files) -> Part:

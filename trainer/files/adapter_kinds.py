@@ -1,0 +1,58 @@
+"""What kind of file the names of its tensors show: a LoRA, another adapter, words; by whole parts of names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+
+OTHER_KINDS = {
+    "a DoRA": r"\.dora_scale$|\.lora_magnitude_vector(?:\.|$)",
+    "a LoHa": r"\.hada_(?:w[12]_[ab]|t[12])(?:\.|$)",
+    "a LoKr": r"\.lokr_(?:w[12](?:_[ab])?|t2)(?:\.|$)",
+    "a LoCon with a Tucker core": r"\.lora_mid(?:\.|$)",
+    "an OFT or BOFT": r"\.(?:oft_(?:blocks|diag|[rR])|boft_[RrsS])(?:\.|$)",
+    "a GLoRA": r"\.[ab][12]\.weight$",
+    "an IA3": r"\.ia3_l(?:\.|$)|\.on_input$",
+    "a VeRA or RandLora": r"\.(?:vera|randlora)_(?:lambda|A|B)",
+    "a file of whole differences": r"\.diff(?:_b)?$",
+    "a LyCORIS of norms": r"\.[wb]_norm$",
+    "a LoRA in cloneofsimo's layout": r"^(?:unet|text_encoder):\d+:(?:up|down)$",
+    "a low-rank embedding": r"\.lora_embedding_[AB](?:\.|$)",
+}
+"""{kind of adapter that is no plain LoRA, with its article: a pattern that names of its tensors match}."""
+PLAIN = "a LoRA"
+"""The kind that can be read."""
+LORA = re.compile(r"[._](?:lora_(?:down|up|A|B)|lora(?:_linear_layer)?\.(?:down|up))(?:\.|$)")
+"""Marks the names of a plain LoRA's matrices, of any tool."""
+WORDS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "t5"})
+"""The names of tensors in files of learned words (textual inversion)."""
+
+
+def other_kind(key: str) -> str | None:
+    """The kind of adapter, no plain LoRA, that a tensor of this name belongs to; None where it is none."""
+    return next((kind for kind, pattern in _patterns().items() if pattern.search(key)), None)
+
+
+def adapter_kind(keys: Collection[str]) -> str | None:
+    """The kind of adapter that a file of these tensors is, with its article; None where it is none.
+
+    A plain LoRA is PLAIN. A file of several kinds is the first of OTHER_KINDS that it holds.
+    """
+    found = {kind for key in keys if (kind := other_kind(key))}
+    if found:
+        return next(kind for kind in OTHER_KINDS if kind in found)
+    if any(LORA.search(key) for key in keys):
+        return PLAIN
+    return "learned words (textual inversion)" if keys and WORDS.issuperset(keys) else None
+
+
+def is_adapter(keys: Iterable[str]) -> bool:
+    """Whether these are the tensors of a LoRA or another adapter, rather than of a whole model."""
+    return adapter_kind(list(keys)) is not None
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> Mapping[str, re.Pattern[str]]:
+    """OTHER_KINDS, compiled."""
+    return {kind: re.compile(pattern) for kind, pattern in OTHER_KINDS.items()}
