@@ -24,8 +24,8 @@ class RunInfo:
     steps: int
     priors: int = 0
     base_file: Path | None = None
-    base_sha256: str = ""
     thumbnail: Tensor | None = None
+    base_sha256: str = ""
 
     @property
     def trigger(self) -> str:
