@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -56,7 +57,7 @@ def require_inside(path: Path, folder: Path) -> None:
         raise PhotoError(f"'{path}' is a link that leads out of its folder: put a copy there")
 
 
-__all__ = ["Photo", "PhotoError", "photos_from_tensors", "read_folder", "read_photo"]
+__all__ = ["Photo", "PhotoError", "photos_from_tensors", "put_aside", "read_folder", "read_photo"]
 
 _SIDE_STEP = 8
 """The VAE's downsampling factor."""
@@ -64,6 +65,8 @@ _SMALLEST_SIDE = 32
 """The smallest training resolution, in pixels a side."""
 _SIDECARS = {".txt", ".json"}
 """Endings of files beside photos that are no photos."""
+REMOVED = "removed"
+"""The subfolder of a photo folder for photos that a host was told to remove."""
 _LEFT_BY_WINDOWS = {"thumbs.db", "desktop.ini"}
 
 
@@ -140,6 +143,24 @@ def photo_files(folder: Path) -> list[Path]:
     for path in paths:
         require_inside(path, folder)
     return paths
+
+
+def put_aside(folder: Path, name: str) -> Path:
+    """Move the file `name` of a photo folder, and the caption beside it, into the subfolder `removed`, where no photo
+    is read from; returns its new path.
+
+    Raises PhotoError for a name that is not in the folder.
+    """
+    if name not in {entry.name for entry in folder.iterdir() if _should_be_photo(entry)}:
+        raise PhotoError(f"there is no photo {name[:100]!r} in '{folder.name}' (any more)")
+    aside = folder / REMOVED
+    aside.mkdir(exist_ok=True)
+    place = Path(name)
+    names = (f"{place.stem}{count}" for count in chain([""], (f" ({number})" for number in range(2, 10_000))))
+    stem = next(stem for stem in names if not (aside / f"{stem}{place.suffix}").exists())
+    if (caption := (folder / name).with_suffix(".txt")).is_file():
+        caption.replace(aside / f"{stem}.txt")
+    return (folder / name).replace(aside / f"{stem}{place.suffix}")
 
 
 def photos_from_tensors(
