@@ -87,7 +87,8 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
 
 
 def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
-    """The facts of the run for the file's metadata."""
+    """The facts of the run for the file's metadata. Its picture is the newest sample, else the first photo."""
+    newest = run.samples.newest()
     return RunInfo(
         name=request.name,
         identifier=request.identifier,
@@ -96,7 +97,7 @@ def _said(request: Request, options: TrainOptions, run: Run, steps: int) -> RunI
         steps=steps,
         priors=0 if request.priors is None else request.priors.count,
         base_file=request.base_file,
-        thumbnail=run.samples.newest(),
+        thumbnail=request.subject.photos[0].pixels if newest is None else newest,
     )
 
 
