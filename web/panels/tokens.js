@@ -1,7 +1,7 @@
 /* PickRareToken: the candidates as chips, the weakest prior first; a click chooses one for the next run. */
 
 import { onOutput } from "../outputs.js";
-import { addPanel, after, make, setWidget, widgetOf } from "../panel.js";
+import { addPanel, after, make, setWidget, showLinked, widgetOf } from "../panel.js";
 import { short, t } from "../words.js";
 
 const HEIGHT = 150;
@@ -15,6 +15,7 @@ export function addTokens(node) {
     const found = node.properties[KEPT];
     if (!found) return element.replaceChildren(hint);
     const chosen = widgetOf(node, "choice").value || found[0].text;
+    showLinked(node, "identifier", chosen);
     const focused = element.contains(document.activeElement);
     const chips = found.map((candidate, rank) => chip(node, candidate, rank, chosen, strongest(found)));
     element.replaceChildren(make("div", { class: "db-chips", role: "radiogroup", "aria-label": t("Candidates") }, ...chips));
