@@ -29,6 +29,7 @@ export function addPanel(node, name, label, height) {
   const error = make("div", { class: "db-alert db-error", role: "alert", hidden: "" });
   const body = make("div", { class: "db-body" });
   const panel = make("section", { class: `db-panel db-${name}`, "aria-label": label }, error, body);
+  panel.style.setProperty("--db-height", `${height}px`);
   const widget = node.addDOMWidget(`dreambooth_${name}`, `dreambooth_${name}`, panel, {
     getMinHeight: () => height,
     hideOnZoom: false,

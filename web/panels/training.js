@@ -4,7 +4,7 @@ import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
 import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
 import { SampleStrip } from "../sample_strip.js";
-import { duration, short, t } from "../words.js";
+import { duration, t } from "../words.js";
 
 const PHASES = ["priors", "encoding", "training", "sampling", "saving"];
 const HEIGHT = 372;
@@ -126,6 +126,7 @@ class TrainingPanel {
     this.stop.disabled = !runs || state.stop_asked || state.phase === "saving";
     this.chart.element.closest(".db-panel").dataset.status = state?.status ?? "idle";
     this.figures.replaceChildren(...figures(state).map((text) => make("span", {}, text)));
+    this.preset.title = t("advised: {0} class images", numbersOf(this.node)?.priors ?? "–");
     this.preset.replaceChildren(...presetLine(this.node).map((text) => make("span", {}, text)));
     if (!state) return;
     this.chart.draw(state.points, state.steps);
@@ -157,9 +158,11 @@ function presetLine(node) {
   if (!numbers) return [];
   const steps = widgetOf(node, "steps").value || numbers.steps;
   const rate = widgetOf(node, "learning_rate").value || numbers.learning_rate;
-  const parts = [t("{0} steps", steps), t("rate {0}", short(rate))];
-  if (widgetOf(node, "method").value === "lora") parts.push(t("rank {0}", numbers.rank));
-  return [...parts, t("advised: {0} class images", numbers.priors)];
+  const parts = [t("{0} steps", steps), t("rate {0}", rate.toExponential().replace("+", ""))];
+  const options = node.getInputNode(node.findInputSlot("options"));
+  const chosen = Number(options && widgetOf(options, "rank")?.value);
+  if (widgetOf(node, "method").value === "lora") parts.push(t("rank {0}", chosen || numbers.rank));
+  return parts;
 }
 
 function figures(state) {
