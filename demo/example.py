@@ -14,7 +14,7 @@ from .environment import ROOT
 from .workflow import Prompt, change, find, load_prompt
 
 WORKFLOWS = ROOT / "example_workflows"
-WORKFLOW = WORKFLOWS / "quick_start.json"
+WORKFLOW = WORKFLOWS / "1 Quick start.json"
 BASE_NAME = "dreambooth-nodes-toybase.safetensors"
 SUBJECTS = ROOT / "toybase" / "subjects"
 CACHE = ROOT / ".cache"
@@ -103,7 +103,7 @@ def with_texts(prompt: Prompt, class_noun: str, place: str) -> Prompt:
     """The graph with both sentences about another place: "a [subject] on the moon", "a dog on the moon"."""
     article = "an" if class_noun[0] in "aeiou" else "a"
     changed = change(prompt, PROMPT, string=f"a [subject] {place}")
-    return change(changed, BASE_PROMPT, text=f"{article} {class_noun} {place}")
+    return change(changed, BASE_PROMPT, string=f"{article} [subject] {place}")
 
 
 def newest_run(comfyui: ComfyUI) -> dict[str, Any]:

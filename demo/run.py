@@ -61,10 +61,10 @@ class Demo:
             self.seconds["boot"] = time.perf_counter() - began - self.seconds["base"]
             example.install_base(comfyui)
             prompt = self._settings(example.example_prompt(comfyui))
-            outputs, trained = self._train(comfyui, prompt)
+            trained = self._train(comfyui, prompt)
             rows = self._sheet_rows(comfyui, prompt, trained)
             files = self._keep_files(comfyui, trained)
-            photos = pictures(comfyui, prompt, outputs, "The photos, as trained on")
+            photos = photos_of(example.chosen_subject(prompt))
         self._write_sheet(prompt, trained, photos, rows)
         self.seconds["total"] = time.perf_counter() - began
         self._write_summary(prompt, trained, rows, files)
@@ -76,16 +76,16 @@ class Demo:
             prompt = change(prompt, example.TRAIN, method=self.method)
         return prompt
 
-    def _train(self, comfyui: ComfyUI, prompt: Prompt) -> tuple[Outputs, dict[str, Any]]:
+    def _train(self, comfyui: ComfyUI, prompt: Prompt) -> dict[str, Any]:
         began = time.perf_counter()
         progress = Progress(prompt, "[2/4] ")
-        outputs = comfyui.run(prompt, progress)
+        comfyui.run(prompt, progress)
         trained = example.newest_run(comfyui)
         self.seconds["first queue"] = time.perf_counter() - began
         self.seconds["priors"] = progress.seconds[prompt[find(prompt, example.PRIORS)]["_meta"]["title"]]
         self.seconds |= trained["seconds"]
         self.node_seconds = progress.seconds
-        return outputs, trained
+        return trained
 
     def _sheet_rows(self, comfyui: ComfyUI, prompt: Prompt, trained: dict[str, Any]) -> list[Row]:
         began = time.perf_counter()
@@ -100,7 +100,10 @@ class Demo:
             outputs = comfyui.run(asked, progress)
             if progress.trained_steps:
                 raise ComfyUIError(f"another prompt trained anew, {progress.trained_steps} steps")
-            texts = asked[find(asked, example.BASE_PROMPT)]["inputs"]["text"], f"a {trained['trigger']} {phrase}"
+            base = asked[find(asked, example.BASE_PROMPT)]["inputs"]["string"].replace(
+                "[subject]", trained["class_noun"]
+            )
+            texts = base, f"a {trained['trigger']} {phrase}"
             rows.append(Row(*texts, *(pictures(comfyui, asked, outputs, node) for node in RESULTS)))
         self.seconds["sheet"] = time.perf_counter() - began
         return rows
@@ -143,6 +146,11 @@ class Demo:
 
 def rounded(seconds: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in seconds.items()}
+
+
+def photos_of(subject: example.ExampleSubject) -> list[Image.Image]:
+    """An example subject's photos."""
+    return [Image.open(file) for file in sorted((example.SUBJECTS / subject.name).glob("*.png"))]
 
 
 def pictures(comfyui: ComfyUI, prompt: Prompt, outputs: Outputs, title: str) -> list[Image.Image]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 # Drawn by the frontend alone; the server knows nothing of them.
 NOTES = {"Note", "MarkdownNote"}
 ALWAYS, NEVER = 0, 2
+SUBGRAPH_INPUTS = -10
+"""What links inside a subgraph name as their origin where they come from outside."""
 
 
 class WorkflowError(ValueError):
@@ -56,25 +59,74 @@ def named_values(node: dict[str, Any], info: NodeInfo) -> dict[str, Any]:
     return {name: value for name, value in zip(names, values, strict=True) if name is not None}
 
 
+@dataclass(frozen=True)
+class Level:
+    """A graph, or one use of a subgraph: its nodes, where each link comes from, and the node and level around it."""
+
+    nodes: list[dict[str, Any]]
+    sources: dict[int, tuple[int, int]]
+    definitions: dict[str, dict[str, Any]]
+    prefix: str = ""
+    outer: tuple[Level, dict[str, Any]] | None = None
+
+    def inside(self, node: dict[str, Any]) -> Level | None:
+        """The level inside a node; None where it is no subgraph."""
+        found = self.definitions.get(node["type"])
+        if found is None:
+            return None
+        sources = {link["id"]: (link["origin_id"], link["origin_slot"]) for link in found["links"]}
+        return Level(found["nodes"], sources, self.definitions, f"{self.prefix}{node['id']}:", (self, node))
+
+    def origin(self, link: int) -> list[Any] | None:
+        """The number of the node that a link comes from, as the server has it, and its output; None where it comes
+        from a subgraph's input to which nothing is connected.
+        """
+        number, slot = self.sources[link]
+        if number == SUBGRAPH_INPUTS:
+            level, node = self.outer  # type: ignore[misc]
+            outside = node["inputs"][slot]["link"]
+            return None if outside is None else level.origin(outside)
+        node = next(node for node in self.nodes if node["id"] == number)
+        inside = self.inside(node)
+        if inside is None:
+            return [f"{self.prefix}{number}", slot]
+        return inside.origin(self.definitions[node["type"]]["outputs"][slot]["linkIds"][0])
+
+
 def to_prompt(workflow: dict[str, Any], object_info: dict[str, NodeInfo]) -> Prompt:
-    """The API prompt of a UI workflow (format 0.4). Raises WorkflowError for a node that the server lacks."""
-    sources = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
-    prompt: Prompt = {}
-    for node in workflow["nodes"]:
+    """The API prompt of a UI workflow (format 0.4), its subgraphs taken apart: node 5 of subgraph 12 is "12:5".
+
+    Raises WorkflowError for a node that the server lacks.
+    """
+    sources = {link[0]: (link[1], link[2]) for link in workflow["links"]}
+    definitions = {found["id"]: found for found in workflow.get("definitions", {}).get("subgraphs", [])}
+    return dict(_prompt_nodes(Level(workflow["nodes"], sources, definitions), object_info))
+
+
+def _prompt_nodes(level: Level, object_info: dict[str, NodeInfo]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The number and the prompt's entry of every node of a level and of those inside it."""
+    for node in level.nodes:
         kind, mode = node["type"], node.get("mode", ALWAYS)
         if kind in NOTES or mode == NEVER:
             continue
-        if kind not in object_info:
-            raise WorkflowError(f"the server has no node {kind!r}: did the pack load? See its log")
         if mode != ALWAYS:
             raise WorkflowError(f"node {node['id']} ({kind}) is bypassed: not supported here")
-        inputs = named_values(node, object_info[kind])
-        for socket in node.get("inputs", []):
-            if socket.get("link") is not None:
-                inputs[socket["name"]] = sources[socket["link"]]
-        title = node.get("title") or object_info[kind]["display_name"]
-        prompt[str(node["id"])] = {"class_type": kind, "inputs": inputs, "_meta": {"title": title}}
-    return prompt
+        if (inside := level.inside(node)) is not None:
+            yield from _prompt_nodes(inside, object_info)
+        elif kind in object_info:
+            yield f"{level.prefix}{node['id']}", _entry(level, node, object_info[kind])
+        else:
+            raise WorkflowError(f"the server has no node {kind!r}: did the pack load? See its log")
+
+
+def _entry(level: Level, node: dict[str, Any], info: NodeInfo) -> dict[str, Any]:
+    inputs = named_values(node, info)
+    for socket in node.get("inputs", []):
+        # A subgraph's own input leaves the node's value where nothing is connected to it.
+        if socket.get("link") is not None and (origin := level.origin(socket["link"])) is not None:
+            inputs[socket["name"]] = origin
+    title = node.get("title") or info["display_name"]
+    return {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
 
 
 def load_prompt(file: Path, object_info: dict[str, NodeInfo]) -> Prompt:

@@ -12,6 +12,7 @@ from ..trainer.runs.personalized import Personalized
 from ..trainer.wording import sentence_and_values
 from . import sockets
 from .comfy_base import base_warning
+from .comfy_failures import tells_failures
 from .comfy_host import store
 from .comfy_outputs import keep_shown
 from .comfy_patches import with_difference, with_lora
@@ -27,6 +28,7 @@ class ApplyPersonalizedModel(io.ComfyNode):
             node_id="ApplyPersonalizedModel",
             display_name="Apply Personalized Model",
             category=sockets.CATEGORY,
+            **sockets.found_by("lora", "subject", "load lora", "personalize"),
             description="Adds the subject to a model. Strength 0 changes nothing, 1 is as trained. "
             "Chain two for two subjects.",
             inputs=[
@@ -43,10 +45,12 @@ class ApplyPersonalizedModel(io.ComfyNode):
                 io.Model.Output(display_name="MODEL"),
                 io.Clip.Output(display_name="CLIP"),
                 io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),
+                io.String.Output(display_name="class_noun", tooltip="'class' alone, to compare with."),
             ],
         )  # fmt: skip
 
     @classmethod
+    @tells_failures
     def execute(
         cls, model: Any, clip: Any, personalized_model: Personalized, strength_model: float, strength_clip: float
     ) -> io.NodeOutput:
@@ -62,4 +66,9 @@ class ApplyPersonalizedModel(io.ComfyNode):
             applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
         warning = base_warning(model, personalized_model)
         shown = {**card(personalized_model), "warning": warning and sentence_and_values(warning)}
-        return io.NodeOutput(*applied, personalized_model.trigger, ui=keep_shown({"dreambooth_card": [shown]}))
+        return io.NodeOutput(
+            *applied,
+            personalized_model.trigger,
+            personalized_model.class_noun,
+            ui=keep_shown({"dreambooth_card": [shown]}),
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import comfy.model_management
 import comfy.sd
+import comfy.utils
 import folder_paths
 import torch
 
@@ -16,6 +17,11 @@ from ..trainer.runs.store import Store
 from ..trainer.subject.rare_tokens import Vocabulary
 
 WORK = "dreambooth"
+
+
+def progress_bar(parts: int) -> Callable[[int], None]:
+    """A function that moves the executing node's bar to a number of `parts`, and raises where the user cancelled."""
+    return comfy.utils.ProgressBar(parts).update_absolute
 
 
 def input_folder() -> Path:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from comfy_execution.utils import get_executing_context
-
-from .comfy_progress import running_prompts
+from .comfy_progress import executing
 
 MOST_OUTPUTS = 64
 """Nodes whose latest output is kept; older ones are forgotten."""
@@ -34,11 +32,10 @@ def shown_outputs() -> list[ShownOutput]:
 
 def keep_shown(ui: dict[str, Any], **inputs: Any) -> dict[str, Any]:
     """Keep what the executing node shows, and hand it back; a prompt that comes from no workflow has no page."""
-    context = get_executing_context()
-    workflow = running_prompts().get(context.prompt_id) if context else None
-    if context and workflow:
-        _latest.pop(key := f"{workflow}/{context.node_id}", None)
-        _latest[key] = ShownOutput(context.node_id, workflow, ui, inputs)
+    node, _, workflow = executing()
+    if node and workflow:
+        _latest.pop(key := f"{workflow}/{node}", None)
+        _latest[key] = ShownOutput(node, workflow, ui, inputs)
         while len(_latest) > MOST_OUTPUTS:
             _latest.pop(next(iter(_latest)))
     return ui

@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import comfy.utils
-import torch
 from comfy_execution.utils import get_executing_context
-from PIL import Image
 from server import PromptServer
 
 from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
@@ -19,7 +17,6 @@ from ..trainer.wording import sentence_and_values
 from .comfy_host import interrupted, output_folder
 
 log = logging.getLogger("dreambooth")
-PREVIEW_SIDE = 512
 LOG_EVERY_STEPS = 50
 MOST_RUNS = 32
 """Runs of which the page can still ask; older ones are forgotten."""
@@ -35,13 +32,19 @@ class ShownRun:
     samples: str
     live: LiveRun
     stop_asked: bool = False
+    kept: bool = False
 
     def state(self) -> dict[str, Any]:
         """Ready for JSON, with what the host knows of its prompt."""
-        state = self.live.state()
+        state = {**self.live.state(), **self.ending()}
         if state["status"] == "running" and self.prompt not in running_prompts():
             state["status"] = "ended"
         return {**self._ids(), "folder": self.samples, "stop_asked": self.stop_asked, **state}
+
+    def ending(self) -> dict[str, str]:
+        """Phase and status; "kept" is a run that Stop and keep ended, "stopped" one that was cancelled."""
+        ending = self.live.ending()
+        return {**ending, "status": "kept"} if self.kept and ending["status"] == "stopped" else ending
 
     def send(self, kind: str, data: dict[str, Any]) -> None:
         """Tell every page: one that was closed and opened again has a new client id."""
@@ -61,24 +64,30 @@ def shown_runs() -> list[ShownRun]:
 
 
 def running_prompts() -> dict[str, str | None]:
-    """The ids of the prompts that the host works on, and of the workflow that each came from."""
+    """The ids of the prompts that the host works on, and of the opened workflow that each came from."""
     running, _ = PromptServer.instance.prompt_queue.get_current_queue_volatile()
-    return {item[1]: _workflow_id(item[3]) for item in running}
+    return {item[1]: _opened_workflow(item[3]) for item in running}
 
 
 def show(live: LiveRun, run: Run | None = None) -> ShownRun:
     """Begin to show a run on the executing node. run: where its samples lie."""
-    context = get_executing_context()
-    node, prompt = (context.node_id, context.prompt_id) if context else (None, None)
+    node, prompt, workflow = executing()
     samples = "" if run is None else (run.folder / "samples").relative_to(output_folder()).as_posix()
-    workflow = running_prompts().get(prompt) if prompt else None
-    shown = ShownRun(node, prompt, workflow, samples, live)
+    shown = ShownRun(node, prompt, workflow, samples, live, kept=run is not None and run.record.get("status") == "kept")
     _shown.pop(key := f"{workflow}/{node}", None)
     _shown[key] = shown
     while len(_shown) > MOST_RUNS:
         _shown.pop(next(iter(_shown)))
     shown.send("began", {})
     return shown
+
+
+def executing() -> tuple[str | None, str | None, str | None]:
+    """The ids of the executing node, of its prompt and of the opened workflow that it came from."""
+    context = get_executing_context()
+    if context is None:
+        return None, None, None
+    return context.node_id, context.prompt_id, running_prompts().get(context.prompt_id)
 
 
 class NodeProgress:
@@ -99,12 +108,13 @@ class NodeProgress:
                 if event.step % LOG_EVERY_STEPS == 0:
                     log.info("DreamBooth step %d of %d, %.0f s left", event.step, event.steps, event.seconds_left)
             case Sample():
-                self._update(_preview(event.images))
+                # No preview by the host's bar: the page would put it below the panel, which shows the sample already.
                 self._shown.send("sample", self._shown.live.samples[-1])
             case Phase():
                 self._shown.send("phase", {"phase": event.name})
             case Saved():
-                self._shown.send("saved", {"file": event.path.name, **self._shown.live.ending()})
+                self._shown.kept = self._shown.stop_asked and not interrupted()
+                self._shown.send("saved", {"file": event.path.name, **self._shown.ending()})
                 log.info("DreamBooth saved %s", event.path.name)
             case Resumed():
                 self._shown.send("resumed", {"step": len(event.points)})
@@ -125,19 +135,14 @@ class NodeProgress:
     @property
     def keeps(self) -> bool:
         """Whether the run was ended by Stop and keep, and by nothing else."""
-        return self._shown.live.status == "stopped" and self._shown.stop_asked and not interrupted()
+        return self._shown.ending()["status"] == "kept" and not interrupted()
 
-    def _update(self, preview: Image.Image | None = None) -> None:
+    def _update(self) -> None:
         if self._bar is not None:
-            shown = None if preview is None else ("JPEG", preview, PREVIEW_SIDE)
-            self._bar.update_absolute(self._shown.live.step, None, shown)
+            self._bar.update_absolute(self._shown.live.step)
 
 
-def _workflow_id(extra: dict[str, Any]) -> str | None:
+def _opened_workflow(extra: dict[str, Any]) -> str | None:
+    """The id that the page gave a workflow when it was opened: every copy of a template has the same `id`."""
     workflow = (extra.get("extra_pnginfo") or {}).get("workflow") or {}
-    return workflow.get("id")
-
-
-def _preview(images: torch.Tensor) -> Image.Image:
-    row = torch.cat(list(images), dim=2)
-    return Image.fromarray((row.permute(1, 2, 0) * 255).round().byte().numpy())
+    return (workflow.get("extra") or {}).get("dreambooth")

@@ -19,10 +19,13 @@ from server import PromptServer
 from ..trainer.runs.history import delete_result, history
 from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photo_report import photo_report
+from ..trainer.subject.removed_photos import put_aside
+from .comfy_cards import remove_card
+from .comfy_failures import failures
 from .comfy_host import store
 from .comfy_outputs import shown_outputs
 from .comfy_progress import running_prompts, shown_runs
-from .load_instance_images import photo_folder
+from .load_instance_images import own_folder, photo_folder
 
 LONGEST_BODY = 4096
 """Bytes."""
@@ -48,6 +51,11 @@ def outputs(fields: Fields) -> list[dict[str, Any]]:
     return [asdict(shown) for shown in shown_outputs()]
 
 
+def failed(fields: Fields) -> list[dict[str, str]]:
+    """The nodes that failed when they ran last, and why."""
+    return failures()
+
+
 def stop(fields: Fields) -> dict[str, Any]:
     """Stop and keep: the training on `node` of `prompt` ends after its step, and the rest of the graph runs on."""
     node, prompt = _text(fields, "node"), _text(fields, "prompt")
@@ -68,6 +76,14 @@ def photos(fields: Fields) -> dict[str, Any]:
     return photo_report(folder, int(side))
 
 
+def remove_photo(fields: Fields) -> dict[str, Any]:
+    """Put the photo `name` of a `folder` of the input folder aside, into its folder `removed`."""
+    choice, name = _text(fields, "folder"), _text(fields, "name")
+    folder = own_folder(choice)
+    put_aside(folder, name)
+    return {"removed": name}
+
+
 def past(fields: Fields) -> list[dict[str, Any]]:
     """What was trained here, newest first."""
     return history(store())
@@ -77,14 +93,18 @@ def delete(fields: Fields) -> dict[str, Any]:
     """Delete the result at `path`, as the history names it."""
     path = _text(fields, "path")
     delete_result(path, store())
+    # The path is that of a result by now.
+    remove_card(store().work.parent / path)
     return {"deleted": path}
 
 
 ROUTES = (
     Route("GET", "/dreambooth/live", live),
     Route("GET", "/dreambooth/outputs", outputs),
+    Route("GET", "/dreambooth/failures", failed),
     Route("POST", "/dreambooth/stop", stop),
     Route("GET", "/dreambooth/photos", photos),
+    Route("POST", "/dreambooth/remove_photo", remove_photo),
     Route("GET", "/dreambooth/history", past),
     Route("POST", "/dreambooth/delete", delete),
 )

@@ -9,21 +9,24 @@ from comfy_api.latest import io
 from ..trainer.options import CHOICES, DEFAULTS, KINDS, SETTINGS
 from ..trainer.prompts import PromptTemplates
 from . import sockets
+from .comfy_failures import tells_failures
 from .comfy_host import lora_names
 
-SHOWN_BEFORE_PROMPT = (
-    "prior_weight", "rank", "alpha", "targets", "batch_size", "accumulation", "train_text_encoder",
-    "text_encoder_learning_rate", "precision", "schedule", "warmup_steps", "max_grad_norm", "weight_decay",
-    "snr_gamma", "checkpointing", "base_in_8_bits", "optimizer", "trained_weights", "fused_backward", "sample_every",
-    "sample_prompt", "sample_count",
+USUAL = ("prior_weight", "train_text_encoder", "text_encoder_learning_rate", "batch_size")
+PREVIEW = ("sample_prompt", "sample_count", "save_every")
+RARE = (
+    "alpha", "targets", "snr_gamma", "accumulation",
+    "schedule", "warmup_steps", "max_grad_norm", "weight_decay", "optimizer",
+    "precision", "checkpointing", "base_in_8_bits", "trained_weights", "fused_backward", "fit_memory", "state_seconds",
 )  # fmt: skip
-SHOWN_AFTER_PROMPT = ("save_every", "state_seconds", "fit_memory")
-"""Saved workflows know widgets by their place."""
+"""Folded away by the page: of the adapter and the loss, of the optimizer, of memory."""
 TEMPLATES = PromptTemplates()
-UNSET = "0 leaves it unset."
-ZERO = {
-    "rank": "0: that of continue_from, else the preset's.",
-    **dict.fromkeys(("alpha", "text_encoder_learning_rate", "snr_gamma"), UNSET),
+FROM_PRESET = "preset"
+RANKS = (FROM_PRESET, *(str(2**power) for power in range(11)))
+UNSET = {
+    "alpha": "0: the rank.",
+    "text_encoder_learning_rate": "0: the denoiser's.",
+    "snr_gamma": "0: none.",
 }
 """Numbers whose widget may say 0, and what that means."""
 
@@ -38,24 +41,31 @@ class DreamBoothOptions(io.ComfyNode):
             node_id="DreamBoothOptions",
             display_name="DreamBooth Options",
             category=sockets.CATEGORY,
-            description="Settings of the training beside the few that DreamBoothTrain shows.",
+            **sockets.found_by("train", "lora", "rank", "settings"),
+            description="Settings of the training beside the few that DreamBooth Train shows.",
             inputs=[
-                *(_input(name) for name in SHOWN_BEFORE_PROMPT),
+                io.Combo.Input("rank", options=list(RANKS), default=FROM_PRESET, optional=True,
+                               tooltip="Of the LoRA, 1 to 1024. preset: the preset's, or that of continue_from."),
+                *(_input(name) for name in USUAL),
                 io.String.Input("instance_prompt", default=TEMPLATES.instance, optional=True,
                                 tooltip="Of every photo without a caption: [V] is the identifier, {class} the noun."),
                 io.Combo.Input("continue_from", options=["", *lora_names()], default="", optional=True,
                                tooltip="A LoRA to go on from, with its rank and alpha. Empty: begin anew."),
-                *(_input(name) for name in SHOWN_AFTER_PROMPT),
+                *(_input(name) for name in PREVIEW),
+                *(sockets.advanced(_input(name)) for name in RARE),
             ],
             outputs=[sockets.Options.Output(display_name="DREAMBOOTH_OPTIONS")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, instance_prompt: str = TEMPLATES.instance, **fields: Any) -> io.NodeOutput:
+    @tells_failures
+    def execute(
+        cls, rank: str = FROM_PRESET, instance_prompt: str = TEMPLATES.instance, **fields: Any
+    ) -> io.NodeOutput:
         """Keyword arguments for `TrainOptions`; checked where the training begins."""
-        said = {name: value or None if name in ZERO else value for name, value in fields.items()}
-        if said.get("rank") is None:
-            said.pop("rank", None)
+        said = {name: value or None if name in UNSET else value for name, value in fields.items()}
+        if rank != FROM_PRESET:
+            said["rank"] = int(rank)
         return io.NodeOutput({**said, "templates": PromptTemplates(instance_prompt)})
 
 
@@ -69,9 +79,9 @@ def _input(name: str) -> io.Input:
         return io.Boolean.Input(name, **shown)
     if kind is str:
         return io.String.Input(name, **shown)
-    low = 0 if name in ZERO else one.step if one.open_minimum else one.minimum
-    if name in ZERO:
-        shown |= {"default": 0, "tooltip": f"{one.text} {ZERO[name]}"}
+    low = 0 if name in UNSET else one.step if one.open_minimum else one.minimum
+    if name in UNSET:
+        shown |= {"default": 0, "tooltip": f"{one.text} {UNSET[name]}"}
     if kind is int:
         return io.Int.Input(name, min=int(low or 0), max=int(one.maximum), **shown)
     return io.Float.Input(name, min=float(low or 0), max=float(one.maximum), step=one.step, **shown)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..trainer.events import StoppedEarly, Warned
 from ..trainer.methods.lora.start import kept_settings
 from ..trainer.model.precision import forward_dtype
-from ..trainer.options import CHOICES, TEXTS, TrainOptions
+from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.runs.live_view import live_of
 from ..trainer.runs.past_runs import find_finished
@@ -21,10 +23,22 @@ from ..trainer.runs.run import Run, open_run
 from ..trainer.sampling.class_priors import ClassPriors
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.subject import Subject
+from ..trainer.wording import Wording
 from . import sockets
 from .comfy_base_file import BaseFile, base_file, loaded_from
+from .comfy_cards import write_card
+from .comfy_failures import tells_failures
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
 from .comfy_progress import NodeProgress, show
+
+SAMPLE_EVERY = 200
+NO_CLASS = "style"
+"""The class noun of a look, which has no class to keep."""
+NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
+    name: {method: {**one.options(method), "priors": one.priors} for method in get_args(MethodName)}
+    for name, one in PRESETS.items()
+}
+"""{preset: {method: its numbers}}, which the page shows."""
 
 
 class DreamBoothTrain(io.ComfyNode):
@@ -37,6 +51,7 @@ class DreamBoothTrain(io.ComfyNode):
             node_id="DreamBoothTrain",
             display_name="DreamBooth Train",
             category=sockets.CATEGORY,
+            **sockets.found_by("train", "lora", "finetune", "fine-tune", "subject", "personalize"),
             description="Teaches the model your subject and saves it. The same run is never trained twice.",
             is_output_node=True,
             inputs=[
@@ -44,37 +59,88 @@ class DreamBoothTrain(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="Of the same checkpoint."),
                 io.Vae.Input("vae", tooltip="Of the same checkpoint; it encodes the photos."),
                 sockets.Subject.Input("subject", tooltip="3 to 5 photos and their class, from Load Instance Images."),
-                io.String.Input("identifier", default="olt",
-                                tooltip="[V]: the subject's name in prompts, a rare word of 3 to 5 letters."),
+                io.String.Input(
+                    "identifier",
+                    default="olt",
+                    tooltip="[V]: the subject's name in prompts, a rare word of 3 to 5 letters.",
+                ),
                 io.Combo.Input("method", options=list(CHOICES["method"]), default="lora", tooltip=TEXTS["method"]),
-                io.Int.Input("steps", default=0, min=0, max=100_000, tooltip=f"{TEXTS['steps']} 0: the preset's."),
-                io.Float.Input("learning_rate", default=0.0, min=0.0, max=1.0, step=1e-6, round=False,
-                               tooltip=f"{TEXTS['learning_rate']} 0: the preset's."),
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False,
-                             tooltip="Of every random draw, 0 to 4294967295; another seed trains anew."),
-                io.String.Input("name", default="my_subject",
-                                tooltip="Of the file, up to 100 bytes; a number is put after it."),
-                sockets.ClassPriors.Input("class_priors", optional=True,
-                                          tooltip="100 to 200 class pictures. Without them the class is forgotten."),
+                sockets.told(
+                    io.Combo.Input(
+                        "preset",
+                        options=list(PRESETS),
+                        default=DEFAULT,
+                        tooltip="Writes its numbers into steps and learning_rate, and decides the LoRA's rank.",
+                    ),
+                    numbers=NUMBERS,
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=NUMBERS[DEFAULT]["lora"]["steps"],
+                    min=0,
+                    max=100_000,
+                    tooltip=f"{TEXTS['steps']} 0: the preset's.",
+                ),
+                io.Float.Input(
+                    "learning_rate",
+                    default=NUMBERS[DEFAULT]["lora"]["learning_rate"],
+                    min=0.0,
+                    max=1.0,
+                    step=1e-6,
+                    round=False,
+                    tooltip=f"{TEXTS['learning_rate']} 0: the preset's.",
+                ),
+                io.String.Input(
+                    "name", default="my_subject", tooltip="Of the file, up to 100 bytes; a number is put after it."
+                ),
+                sockets.advanced(
+                    io.Int.Input(
+                        "seed",
+                        default=0,
+                        min=0,
+                        max=2**32 - 1,
+                        control_after_generate=False,
+                        tooltip="Of every random draw, 0 to 4294967295; another seed trains anew.",
+                    )
+                ),
+                sockets.ClassPriors.Input(
+                    "class_priors",
+                    optional=True,
+                    tooltip="100 to 200 class images. Without them the class is forgotten.",
+                ),
                 sockets.Options.Input("options", optional=True, tooltip="All other settings; none: good defaults."),
-                io.Combo.Input("preset", options=list(PRESETS), default=DEFAULT, optional=True,
-                               tooltip="Steps, learning rate and rank where nothing else says them."),
-                io.Combo.Input("memory", options=list(CHOICES["memory"]), default="auto", optional=True,
-                               tooltip="What it has to fit in: auto, what is free; or a card of 8, 12, 16 or 24 GB. "
-                               "It then chooses by itself what saves memory, and says what. off: only what you chose."),
+                io.Int.Input(
+                    "sample_every",
+                    default=SAMPLE_EVERY,
+                    min=0,
+                    max=100_000,
+                    optional=True,
+                    tooltip=TEXTS["sample_every"],
+                ),
+                sockets.advanced(
+                    io.Combo.Input(
+                        "memory",
+                        options=list(CHOICES["memory"]),
+                        default="auto",
+                        optional=True,
+                        tooltip="What it has to fit in: auto, what is free; or a card of 8, 12, 16 or 24 GB. "
+                        "It then chooses by itself what saves memory, and says what. off: only what you chose.",
+                    )
+                ),
             ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
                 io.Image.Output(display_name="IMAGE", tooltip="Samples during the training."),
                 io.LossMap.Output(display_name="LOSS_MAP"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
+    @tells_failures
     def execute(
-        cls, model: Any, clip: Any, vae: Any, subject: Subject, identifier: str, method: Any, steps: int,
-        learning_rate: float, seed: int, name: str, class_priors: ClassPriors | None = None,
-        options: dict[str, Any] | None = None, preset: str = DEFAULT, memory: str = "auto",
+        cls, model: Any, clip: Any, vae: Any, subject: Subject, identifier: str, method: Any, preset: str, steps: int,
+        learning_rate: float, name: str, seed: int, class_priors: ClassPriors | None = None,
+        options: dict[str, Any] | None = None, sample_every: int = SAMPLE_EVERY, memory: str = "auto",
     ) -> io.NodeOutput:  # fmt: skip
         """The result, from disk where the same run is finished."""
         shown = {
@@ -82,6 +148,7 @@ class DreamBoothTrain(io.ComfyNode):
             "steps": steps or None,
             "learning_rate": learning_rate or None,
             "seed": seed,
+            "sample_every": sample_every,
             "memory": memory,
         }
         chosen, begin = _chosen(preset, {**(options or {}), **{k: v for k, v in shown.items() if v is not None}})
@@ -90,9 +157,9 @@ class DreamBoothTrain(io.ComfyNode):
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
         )  # fmt: skip
-        result, run = _found(base, request) or _train(base, request, _warnings(request.identifier, clip))
+        result, run = _found(base, request) or _train(base, request, _warnings(request, clip))
         raise_if_interrupted()
-        return io.NodeOutput(result, _samples(run, subject), {"loss": _total(run, chosen.prior_weight)},
+        return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)},
                              ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
 
 
@@ -103,9 +170,22 @@ def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | Non
     return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
 
 
-def _warnings(identifier: str, clip: Any) -> tuple[str, ...]:
+def _warnings(request: Request, clip: Any) -> tuple[str, ...]:
     found = rare_tokens(clip)
-    return () if found is None else warnings_for(identifier, *found)
+    of_the_identifier = () if found is None else warnings_for(request.identifier, *found)
+    return (*_missing(request), *of_the_identifier)
+
+
+def _missing(request: Request) -> Iterator[Wording]:
+    """What a training does without and should not."""
+    subject = request.subject
+    if len(subject.photos) == 1:
+        yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
+    if request.priors is None and subject.class_noun != NO_CLASS:
+        yield Wording(
+            "No class priors are connected: every {0} will come to look like yours. Connect Generate Class Priors.",
+            subject.class_noun,
+        )
 
 
 def _found(base: BaseFile, request: Request) -> tuple[Personalized, Run] | None:
@@ -142,14 +222,14 @@ def _train_on(
         raise
     if progress.keeps:
         run.keep()
+    write_card(result, run)
     return result, run
 
 
-def _samples(run: Run, subject: Subject) -> torch.Tensor:
+def _samples(run: Run) -> torch.Tensor | ExecutionBlocker:
+    """The sample pictures; where there are none, what is connected to the output does not run, and says nothing."""
     samples = run.samples.all()
-    if not len(samples):
-        return torch.zeros(1, subject.height, subject.width, 3)
-    return samples.movedim(1, -1)
+    return samples.movedim(1, -1) if len(samples) else ExecutionBlocker(None)
 
 
 def _total(run: Run, prior_weight: float) -> list[float]:

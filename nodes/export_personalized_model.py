@@ -16,6 +16,7 @@ from ..trainer.model.source import KnownShapes
 from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
 from .comfy_base_file import base_file
+from .comfy_failures import tells_failures
 from .comfy_host import store
 
 
@@ -29,6 +30,7 @@ class ExportPersonalizedModel(io.ComfyNode):
             node_id="ExportPersonalizedModel",
             display_name="Export Personalized Model",
             category=sockets.CATEGORY,
+            **sockets.found_by("lora", "save lora", "save checkpoint", "kohya", "diffusers"),
             description="Writes the subject's model in another layout, and checks the file.",
             is_output_node=True,
             inputs=[
@@ -51,6 +53,7 @@ class ExportPersonalizedModel(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @tells_failures
     def execute(
         cls,
         personalized_model: Personalized,

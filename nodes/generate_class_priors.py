@@ -13,6 +13,7 @@ from ..trainer.sampling.class_priors import PriorRecipe, draw_missing
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_base_file import base_file
+from .comfy_failures import tells_failures
 from .comfy_host import store
 from .comfy_progress import NodeProgress
 from .comfy_sampling import ANCESTRAL, prior_drawer
@@ -30,6 +31,7 @@ class GenerateClassPriors(io.ComfyNode):
             node_id="GenerateClassPriors",
             display_name="Generate Class Priors",
             category=sockets.CATEGORY,
+            **sockets.found_by("regularization", "class images", "train"),
             description="Draws pictures of the class with the model as it is, so that it does not forget the class. "
             "They are kept: a second run draws only what is missing.",
             inputs=[
@@ -44,45 +46,96 @@ class GenerateClassPriors(io.ComfyNode):
                     max=10_000,
                     tooltip="Pictures, 1 to 10000; 100 to 200 are usual. Past 64, more changed little.",
                 ),
+                sockets.advanced(
+                    io.Int.Input(
+                        "seed",
+                        default=0,
+                        min=0,
+                        max=2**32 - 1,
+                        control_after_generate=False,
+                        tooltip="Of the first picture, 0 to 4294967295; another seed draws a set of its own.",
+                    )
+                ),
+                sockets.advanced(
+                    io.String.Input(
+                        "class_noun",
+                        default="",
+                        optional=True,
+                        tooltip="What is drawn, one or two words. Empty: the subject's.",
+                    )
+                ),
+                sockets.advanced(
+                    io.Int.Input(
+                        "width",
+                        default=0,
+                        min=0,
+                        max=2048,
+                        step=8,
+                        optional=True,
+                        tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's.",
+                    )
+                ),
+                sockets.advanced(
+                    io.Int.Input(
+                        "height",
+                        default=0,
+                        min=0,
+                        max=2048,
+                        step=8,
+                        optional=True,
+                        tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's.",
+                    )
+                ),
                 io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**32 - 1,
-                    control_after_generate=False,
-                    tooltip="Of the first picture, 0 to 4294967295; another seed draws a set of its own.",
+                    "steps", default=25, min=1, max=1000, optional=True, tooltip="Sampling steps, usually 20 to 50."
                 ),
-                io.String.Input("class_noun", default="", optional=True,
-                                tooltip="What is drawn, one or two words. Empty: the subject's."),
-                io.Int.Input("width", default=0, min=0, max=2048, step=8, optional=True,
-                             tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's."),
-                io.Int.Input("height", default=0, min=0, max=2048, step=8, optional=True,
-                             tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's."),
-                io.Int.Input("steps", default=25, min=1, max=1000, optional=True,
-                             tooltip="Sampling steps, usually 20 to 50."),
-                io.Float.Input(
-                    "cfg",
-                    default=PRIOR_GUIDANCE,
-                    min=1.0,
-                    max=30.0,
-                    step=0.5,
-                    optional=True,
-                    tooltip="Guidance. 1: the class as the model knows it. More narrows it and takes twice as long.",
+                sockets.advanced(
+                    io.Float.Input(
+                        "cfg",
+                        default=PRIOR_GUIDANCE,
+                        min=1.0,
+                        max=30.0,
+                        step=0.5,
+                        optional=True,
+                        tooltip="Guidance. 1: the class as the model knows it. More: less variety, and twice the time.",
+                    )
                 ),
-                io.Combo.Input("sampler_name", options=ANCESTRAL, default="euler_ancestral", optional=True,
-                               tooltip="Ancestral ones draw more varied pictures (section 3.3)."),
-                io.Int.Input("batch_size", default=4, min=1, max=64, optional=True,
-                             tooltip="Pictures at once, 1 to 64; more need more memory."),
-                io.String.Input("class_prompt", default=PromptTemplates().class_, optional=True,
-                                tooltip="They are drawn, and trained on, as this: {class} is the noun, no [V] in it."),
+                sockets.advanced(
+                    io.Combo.Input(
+                        "sampler_name",
+                        options=ANCESTRAL,
+                        default="euler_ancestral",
+                        optional=True,
+                        tooltip="Ancestral ones draw more varied pictures (section 3.3).",
+                    )
+                ),
+                sockets.advanced(
+                    io.Int.Input(
+                        "batch_size",
+                        default=4,
+                        min=1,
+                        max=64,
+                        optional=True,
+                        tooltip="Pictures at once, 1 to 64; more need more memory.",
+                    )
+                ),
+                sockets.advanced(
+                    io.String.Input(
+                        "class_prompt",
+                        default=PromptTemplates().class_,
+                        optional=True,
+                        tooltip="They are drawn, and trained on, as this: {class} is the noun, no [V] in it.",
+                    )
+                ),
             ],
             outputs=[
                 sockets.ClassPriors.Output(display_name="CLASS_PRIORS"),
                 io.Image.Output(display_name="IMAGE", tooltip="The first few."),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
+    @tells_failures
     def execute(
         cls,
         model: Any,

@@ -9,13 +9,16 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photos import Photo, photos_from_tensors, read_folder
 from ..trainer.subject.subject import Subject
 from . import sockets
+from .comfy_failures import tells_failures
 from .comfy_host import input_folder
 
 EXAMPLE = "example: "
 FROM_INPUT = "(use images)"
+FIRST_CHOICE = "example: spotted_dog"
 EXAMPLES = Path(__file__).parent.parent / "toybase" / "subjects"
 
 
@@ -30,11 +33,15 @@ class LoadInstanceImages(io.ComfyNode):
             node_id="LoadInstanceImages",
             display_name="Load Instance Images",
             category=sockets.CATEGORY,
-            description="3 to 5 photos of one subject. Put them into a folder inside ComfyUI's input folder.",
+            **sockets.found_by("subject", "photos", "train images", "dataset", "load images from folder"),
+            description="3 to 5 photos of one subject. Drop them on this node, or choose a folder of ComfyUI's input.",
             is_input_list=True,
             inputs=[
                 io.Combo.Input(
-                    "folder", options=choices, tooltip="A folder of the input folder with 3 to 5 photos, or an example."
+                    "folder",
+                    options=choices,
+                    default=FIRST_CHOICE,
+                    tooltip="A folder of the input folder with 3 to 5 photos, or an example.",
                 ),
                 io.String.Input("class_noun", default="dog", tooltip="What the subject is: dog, toy, face, style …"),
                 io.Int.Input(
@@ -67,6 +74,7 @@ class LoadInstanceImages(io.ComfyNode):
         return f"{folder[0]}{stats}"
 
     @classmethod
+    @tells_failures
     def execute(
         cls,
         folder: list[str],
@@ -100,6 +108,15 @@ def photo_folder(choice: str) -> Path | None:
     if name not in subfolders(root):
         raise ValueError(f"folder is {choice[:100]!r}, which is not there (any more); press R to refresh the choices.")
     return root / name
+
+
+def own_folder(choice: str) -> Path:
+    """The folder of the user's own behind a choice. Raises ValueError for an example, for none, and for a link."""
+    folder = photo_folder(choice)
+    if folder is None or choice.startswith(EXAMPLE):
+        raise ValueError(f"folder is {choice[:100]!r}, which is none of your own: its photos cannot be removed.")
+    require_inside(folder, folder.parent)
+    return folder
 
 
 def _from_graph(images: list[Tensor] | None, masks: list[Tensor] | None, side: int) -> tuple[Photo, ...]:

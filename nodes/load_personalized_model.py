@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..trainer.runs.past_runs import results
 from ..trainer.runs.run import relative
 from . import sockets
+from .comfy_failures import tells_failures
 from .comfy_host import store
 
 
@@ -21,6 +22,7 @@ class LoadPersonalizedModel(io.ComfyNode):
             node_id="LoadPersonalizedModel",
             display_name="Load Personalized Model",
             category=sockets.CATEGORY,
+            **sockets.found_by("lora", "subject", "history", "personalize"),
             description="A subject that was trained before.",
             inputs=[
                 io.Combo.Input("personalized_model", options=choices, tooltip="What was trained here, newest first.")
@@ -32,6 +34,7 @@ class LoadPersonalizedModel(io.ComfyNode):
         )
 
     @classmethod
+    @tells_failures
     def execute(cls, personalized_model: str) -> io.NodeOutput:
         """The result of this name."""
         for _, found in results(store()):

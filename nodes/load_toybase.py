@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from comfy_api.latest import io
 
 from . import sockets
-from .comfy_host import checkpoint_file, checkpoint_folder, load_checkpoint
+from .comfy_failures import tells_failures
+from .comfy_host import checkpoint_file, checkpoint_folder, load_checkpoint, progress_bar
 
+log = logging.getLogger("dreambooth")
 FILE = "dreambooth-nodes-toybase.safetensors"
-PACK = Path(__file__).resolve().parent.parent
+MEGABYTES = 465
 
 
 class LoadToyBase(io.ComfyNode):
-    """Loads the embedded base from the checkpoints; where it is not there, says how to write it."""
+    """Loads the embedded base from the checkpoints; its first run writes the file there."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -23,25 +26,30 @@ class LoadToyBase(io.ComfyNode):
             node_id="LoadToyBase",
             display_name="Load Toy Base",
             category=sockets.CATEGORY,
-            description="The tiny model that this pack carries, for trying things out. "
-            "Put Load Checkpoint in its place for your own model.",
+            **sockets.found_by("example model", "test model", "tiny model"),
+            description="The tiny model that this pack carries, for trying things out. Its first run writes it into "
+            f"the checkpoints folder ({MEGABYTES} MB). For your own model put Load Checkpoint in its place.",
             inputs=[],
             outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
         )
 
     @classmethod
-    def fingerprint_inputs(cls) -> str:
-        """Changes when the file does."""
-        file = checkpoint_file(FILE)
-        return f"{file.stat().st_mtime_ns}" if file else "missing"
-
-    @classmethod
+    @tells_failures
     def execute(cls) -> io.NodeOutput:
-        """Model, CLIP and VAE. Raises FileNotFoundError with the one command that writes the file."""
-        file = checkpoint_file(FILE)
-        if file is None:
-            target = checkpoint_folder() / FILE
-            raise FileNotFoundError(
-                f'{FILE} is not among the checkpoints. Write it: python "{PACK}" toybase "{target}"'
-            )
-        return io.NodeOutput(*load_checkpoint(file))
+        """Model, CLIP and VAE. Raises OSError where the file is not there and cannot be written."""
+        return io.NodeOutput(*load_checkpoint(checkpoint_file(FILE) or written()))
+
+
+def written() -> Path:
+    """The file of the embedded base, written into the host's checkpoints with progress on the node's bar."""
+    from ..toybase.writer import PARTS, write_checkpoint
+
+    target = checkpoint_folder() / FILE
+    log.info("Writing the example model, once: %s (%d MB)", target, MEGABYTES)
+    try:
+        return write_checkpoint(target, tell=progress_bar(PARTS))
+    except OSError as error:
+        raise OSError(
+            f"The example model ({MEGABYTES} MB) could not be written to {target} ({error}). Make room, or make the "
+            "folder writable, and press Run again; or put Load Checkpoint with a model of yours in this node's place."
+        ) from error

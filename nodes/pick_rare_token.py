@@ -7,7 +7,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..trainer.subject.identifier import Candidate, rank_by_prior, rare_candidates, report
+from ..trainer.subject.subject import Subject
 from . import sockets
+from .comfy_failures import tells_failures
 from .comfy_host import rare_tokens
 from .comfy_outputs import keep_shown
 from .comfy_sampling import denoiser_answer
@@ -23,38 +25,69 @@ class PickRareToken(io.ComfyNode):
             node_id="PickRareToken",
             display_name="Pick Rare Token",
             category=sockets.CATEGORY,
+            **sockets.found_by("identifier", "trigger word", "instance token"),
             description="Finds a word that the model has no picture of: the subject's name, [V].",
             inputs=[
                 io.Clip.Input("clip", tooltip="Its vocabulary is what the words are drawn from."),
-                io.Int.Input("length", default=1, min=1, max=3, tooltip="Tokens in the identifier, 1 to 3."),
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False,
-                             tooltip="Of the draw of 16 candidates, 0 to 4294967295: another seed, other candidates."),
+                sockets.advanced(
+                    io.Int.Input("length", default=1, min=1, max=3, tooltip="Tokens in the identifier, 1 to 3.")
+                ),
+                sockets.advanced(
+                    io.Int.Input(
+                        "seed",
+                        default=0,
+                        min=0,
+                        max=2**32 - 1,
+                        control_after_generate=False,
+                        tooltip="Of the draw of 16 candidates, 0 to 4294967295: another seed, other candidates.",
+                    )
+                ),
                 io.Model.Input("model", optional=True, tooltip="Ranks the candidates by the prior they carry in it."),
-                io.String.Input("class_noun", default="dog", optional=True,
-                                tooltip="What the subject is, one or two words; measured as 'a X dog'."),
-                io.String.Input("choice", default="", optional=True,
-                                tooltip="One of the candidates: click it below. Empty: the one of the weakest prior."),
+                sockets.advanced(
+                    io.String.Input(
+                        "class_noun",
+                        default="dog",
+                        optional=True,
+                        tooltip="What it is, one or two words, where no subject is connected: 'a X dog'.",
+                    )
+                ),
+                io.String.Input(
+                    "choice",
+                    default="",
+                    optional=True,
+                    tooltip="One of the candidates: click it below. Empty: the one of the weakest prior.",
+                ),
+                sockets.Subject.Input("subject", optional=True, tooltip="Its class noun is what the words go before."),
             ],
             outputs=[
                 io.String.Output(display_name="identifier"),
                 io.String.Output(display_name="report"),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
+    @tells_failures
     def execute(
-        cls, clip: Any, length: int, seed: int, model: Any = None, class_noun: str = "dog", choice: str = ""
+        cls,
+        clip: Any,
+        length: int,
+        seed: int,
+        model: Any = None,
+        class_noun: str = "dog",
+        choice: str = "",
+        subject: Subject | None = None,
     ) -> io.NodeOutput:
         """The chosen candidate, or the one with the weakest prior, and how it compares."""
         found = rare_tokens(clip)
         if found is None:
             raise ValueError(f"clip is a {type(clip.tokenizer).__name__}, of no known rare tokens: type [V] in.")
+        noun = class_noun if subject is None else subject.class_noun
         candidates = rare_candidates(found[0], length, seed, kind=found[1])
         if model is not None:
-            candidates = rank_by_prior(candidates, class_noun, denoiser_answer(model, clip))
+            candidates = rank_by_prior(candidates, noun, denoiser_answer(model, clip))
         chosen = _chosen(candidates, choice.strip())
         shown = [{"text": c.text, "ranks": c.ranks, "prior": c.prior} for c in candidates]
-        return io.NodeOutput(chosen.text, report(candidates, chosen, class_noun),
+        return io.NodeOutput(chosen.text, report(candidates, chosen, noun),
                              ui=keep_shown({"dreambooth_candidates": shown}, length=length, seed=seed))  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -32,10 +33,17 @@ METADATA = {
 }
 
 
-def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16) -> Path:
+PARTS = 5
+"""Parts of the work that `write_checkpoint` reports: denoiser, VAE, text encoder, dtype, file."""
+Tell = Callable[[int], None]
+"""Called with the number of parts that are done."""
+
+
+def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16, tell: Tell = lambda done: None) -> Path:
     """The base in SD 1.5's checkpoint layout (465 MB in fp16) at `path`, replaced only when complete.
 
-    Raises ValueError where `path` is not a .safetensors file.
+    tell: is called after each of PARTS; what it raises ends the writing, and leaves no file. Raises ValueError where
+    `path` is not a .safetensors file, OSError where it cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -44,7 +52,8 @@ def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16) -> Path:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
     os.close(handle)
     try:
-        save_file(checkpoint_tensors(dtype), temporary, METADATA)
+        save_file(checkpoint_tensors(dtype, tell), temporary, METADATA)
+        tell(PARTS)
         Path(temporary).chmod(0o644)
         os.replace(temporary, path)
     finally:
@@ -52,10 +61,15 @@ def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16) -> Path:
     return path
 
 
-def checkpoint_tensors(dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """Every tensor of the checkpoint, under SD 1.5's names."""
-    tensors = DENOISER.original(load_stored("denoiser")) | VAE.original(pad_vae(load_stored("vae")))
+def checkpoint_tensors(dtype: torch.dtype = torch.float16, tell: Tell = lambda done: None) -> dict[str, Tensor]:
+    """Every tensor of the checkpoint, under SD 1.5's names. tell: as in `write_checkpoint`."""
+    tensors = dict(DENOISER.original(load_stored("denoiser")))
+    tell(1)
+    tensors |= VAE.original(pad_vae(load_stored("vae")))
+    tell(2)
     tensors |= {TEXT_PREFIX + name: value for name, value in text_encoder_tensors().items()}
+    tell(3)
     tensors = {name: value.to(dtype).contiguous() for name, value in tensors.items()}
+    tell(4)
     tensors[TEXT_PREFIX + "embeddings.position_ids"] = torch.arange(LENGTH).unsqueeze(0)
     return tensors

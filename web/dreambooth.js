@@ -1,16 +1,19 @@
 /* The pack in ComfyUI's page: a panel on each node that has something to show. */
 
 import { app } from "../../scripts/app.js";
-import { refresh, watchHost } from "./live.js";
+import { foldAdvanced } from "./advanced.js";
+import { markOpened, refresh, watchHost } from "./live.js";
 import { lookUp, watchOutputs } from "./outputs.js";
-import { loadStyle } from "./panel.js";
+import { after, loadStyle } from "./panel.js";
 import { addCard } from "./panels/card.js";
 import { addHistory } from "./panels/history.js";
 import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
 import { addTokens } from "./panels/tokens.js";
 import { addTraining } from "./panels/training.js";
+import { fitTemplate, takeTemplate } from "./view.js";
 
+const CATEGORY = "DreamBooth";
 const PANELS = {
   ApplyPersonalizedModel: addCard,
   DreamBoothTrain: addTraining,
@@ -28,10 +31,15 @@ app.registerExtension({
     watchOutputs();
   },
   nodeCreated(node) {
+    if (node.constructor.nodeData?.category !== CATEGORY) return;
+    foldAdvanced(node);
+    after(node, "onAdded", markOpened);
     PANELS[node.comfyClass]?.(node);
   },
   // A page that was loaded in mid-training asks for what it missed.
   afterConfigureGraph() {
+    markOpened();
+    if (takeTemplate()) fitTemplate();
     refresh();
     lookUp();
   },

@@ -2,10 +2,35 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { ask, onceAFrame } from "./panel.js";
+import { after, ask, onceAFrame } from "./panel.js";
 
 const KINDS = ["began", "step", "sample", "phase", "saved", "planned", "warned", "priors", "resumed"];
+const MARK = "dreambooth";
 const watchers = new Set();
+let opened = null;
+
+/**
+ * Give the workflow that is shown an id of its own, once: all copies of a template have the same `id`, and a fresh one
+ * shows nothing of another's runs. It is saved with the workflow, so that a reload finds its runs again.
+ */
+export function markOpened() {
+  const root = rootGraph();
+  if (!root) return;
+  root.extra ??= {};
+  // Undo brings back a state from before the mark: it is the same workflow.
+  if (!root.extra[MARK]) root.extra[MARK] = (isRestoring() && opened) || newMark();
+  opened = root.extra[MARK];
+}
+
+const rootGraph = () => app.rootGraph ?? app.graph;
+
+// Not crypto.randomUUID: pages of another machine without TLS lack it.
+const newMark = () => [Date.now(), Math.random() * 2 ** 52, Math.random() * 2 ** 52].map((n) => Math.floor(n).toString(36)).join("-");
+
+function isRestoring() {
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  return tracker?._restoringState ?? tracker?.restoringState ?? false;
+}
 
 /**
  * Call `load(state)` with the whole state of a node's run, and `hear(kind, data)` with every event after it.
@@ -14,17 +39,9 @@ const watchers = new Set();
 export function watch(node, load, hear, source = () => node) {
   const watcher = { source, load, hear };
   watchers.add(watcher);
-  const removed = node.onRemoved;
-  node.onRemoved = function (...given) {
-    watchers.delete(watcher);
-    return removed?.apply(this, given);
-  };
-  const added = node.onAdded;
+  after(node, "onRemoved", () => watchers.delete(watcher));
   // A node that comes back by undo, or is pasted, watches again.
-  node.onAdded = function (...given) {
-    watchers.add(watcher);
-    return added?.apply(this, given);
-  };
+  after(node, "onAdded", () => watchers.add(watcher));
 }
 
 export function watchHost() {
@@ -47,24 +64,20 @@ export const refresh = onceAFrame(async () => {
   }
 });
 
-/** Whether what was told of a node of a workflow is of this one. */
+/** Whether what was told of a node of an opened workflow is of this one. */
 export function belongs(told, node) {
-  const root = app.rootGraph ?? app.graph;
-  if (told.workflow && root?.id && told.workflow !== root.id) return false;
-  return told.node !== null && node && told.node === executionId(node);
+  const mark = rootGraph()?.extra?.[MARK];
+  if (!node || !mark || told.workflow !== mark) return false;
+  return executionIds(node).includes(told.node);
 }
 
-/** The host's id of a node while it executes: "5", or "12:5" inside the subgraph of node 12. */
-export function executionId(node) {
-  const path = pathTo(node.graph, app.rootGraph ?? app.graph);
-  return path === null ? null : [...path, node.id].join(":");
+/** The host's ids of a node while it executes: "5", or "12:5" inside the subgraph of node 12, one for each use of it. */
+export function executionIds(node) {
+  return paths(node.graph, rootGraph()).map((path) => [...path, node.id].join(":"));
 }
 
-function pathTo(graph, from) {
-  if (!graph || graph === from) return graph ? [] : null;
-  for (const outer of from.nodes) {
-    const inner = outer.subgraph && pathTo(graph, outer.subgraph);
-    if (inner) return [outer.id, ...inner];
-  }
-  return null;
+function paths(graph, from) {
+  if (!graph || graph === from) return graph ? [[]] : [];
+  const inside = from.nodes.filter((outer) => outer.subgraph);
+  return inside.flatMap((outer) => paths(graph, outer.subgraph).map((path) => [outer.id, ...path]));
 }

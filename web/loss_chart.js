@@ -18,7 +18,7 @@ export class LossChart {
     this.svg.setAttribute("preserveAspectRatio", "none");
     this.svg.setAttribute("role", "img");
     this.top = make("span", { class: "db-tick db-tick-top" });
-    this.bottom = make("span", { class: "db-tick db-tick-bottom" }, "0");
+    this.bottom = make("span", { class: "db-tick db-tick-bottom" });
     this.legend = make("div", { class: "db-legend" });
     this.marker = make("div", { class: "db-marker", hidden: "" });
     this.plot = make("div", { class: "db-plot" }, this.svg, this.top, this.bottom, this.marker);
@@ -35,18 +35,19 @@ export class LossChart {
     this.svg.dataset.points = points.length;
     const smooth = SERIES.map(({ index }) => smoothed(points, index));
     this.smooth = smooth;
-    const high = ceiling(points, smooth);
-    this.top.textContent = points.length ? short(high) : "";
-    this.bottom.hidden = !points.length;
+    this.range = rangeOf(smooth);
+    this.top.textContent = points.length ? short(this.range[1]) : "";
+    this.bottom.textContent = points.length ? short(this.range[0]) : "";
     this.svg.replaceChildren(
       ...[0.25, 0.5, 0.75].map((share) => line("db-grid", `M0 ${HEIGHT * share}H${WIDTH}`)),
-      ...SERIES.map(({ name, index }) => line(`db-raw db-${name}`, this.path(points, index, high))),
-      ...SERIES.map(({ name }, number) => line(`db-smooth db-${name}`, this.path(smooth[number], 1, high))),
+      ...SERIES.map(({ name, index }) => line(`db-raw db-${name}`, this.path(points, index))),
+      ...SERIES.map(({ name }, number) => line(`db-smooth db-${name}`, this.path(smooth[number], 1))),
     );
     this.say(null);
   }
 
-  path(rows, index, high) {
+  path(rows, index) {
+    const [low, high] = this.range;
     let joined = "";
     let pen = "M";
     for (const row of rows) {
@@ -54,7 +55,7 @@ export class LossChart {
         pen = "M";
         continue;
       }
-      const y = HEIGHT * (1 - Math.min(1, row[index] / high));
+      const y = (HEIGHT * (high - row[index])) / (high - low);
       joined += `${pen}${this.x(row[0]).toFixed(1)} ${y.toFixed(1)}`;
       pen = "L";
     }
@@ -102,12 +103,18 @@ function smoothed(points, index) {
   });
 }
 
-/** The top of the axis: the smoothed lines fit, and all but the highest spikes of the raw ones. */
-function ceiling(points, smooth) {
-  const raw = points.flatMap((point) => [point[1], point[2]]).filter((value) => value !== null);
-  raw.sort((one, other) => one - other);
-  const most = Math.max(0, ...smooth.flat().map((row) => row[1] ?? 0));
-  return 1.05 * Math.max(most, raw[Math.floor(raw.length * 0.98)] ?? 0) || 1;
+/**
+ * The bottom and top of the axis: the smoothed lines fill nine tenths of it, whatever single steps do beyond it.
+ * Their first steps, where a single loss is the whole mean, do not count.
+ */
+function rangeOf(smooth) {
+  const settled = smooth.flatMap((rows) => rows.slice(Math.min(20, Math.floor(rows.length / 4))));
+  const values = settled.map((row) => row[1]).filter((value) => value !== null);
+  if (!values.length) return [0, 1];
+  const low = values.reduce((one, other) => Math.min(one, other));
+  const high = values.reduce((one, other) => Math.max(one, other));
+  const room = 0.05 * (high - low) || 0.5 * Math.abs(high) || 1;
+  return [Math.max(0, low - room), high + room];
 }
 
 function line(kind, path) {

@@ -2,8 +2,9 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { onFailure } from "./outputs.js";
 
-const NARROWEST = 400;
+const NARROWEST = 320;
 
 export function loadStyle() {
   const link = document.createElement("link");
@@ -23,9 +24,12 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A panel at the end of a node, `height` pixels or more; the workflow's file knows nothing of it. */
+/** A panel at the end of a node, `height` pixels or more; the workflow's file knows nothing of it. Returns its body. */
 export function addPanel(node, name, label, height) {
-  const panel = make("section", { class: `db-panel db-${name}`, "aria-label": label });
+  const error = make("div", { class: "db-alert db-error", role: "alert", hidden: "" });
+  const body = make("div", { class: "db-body" });
+  const panel = make("section", { class: `db-panel db-${name}`, "aria-label": label }, error, body);
+  panel.style.setProperty("--db-height", `${height}px`);
   const widget = node.addDOMWidget(`dreambooth_${name}`, `dreambooth_${name}`, panel, {
     getMinHeight: () => height,
     hideOnZoom: false,
@@ -35,7 +39,11 @@ export function addPanel(node, name, label, height) {
   panel.addEventListener("wheel", (event) => zoomInstead(event, panel));
   const [width, whole] = node.computeSize();
   node.setSize([Math.max(width, node.size[0], NARROWEST), Math.max(whole, node.size[1])]);
-  return panel;
+  onFailure(node, (text) => {
+    error.textContent = text;
+    error.hidden = !text;
+  });
+  return body;
 }
 
 /** The wheel zooms the graph wherever there is nothing to scroll, as it does beside the panel. */
@@ -89,6 +97,17 @@ export async function ask(path, body = undefined) {
   const found = await answer.json().catch(() => ({ error: answer.statusText }));
   if (!answer.ok) throw new Error(found.error);
   return found;
+}
+
+/** Show what an output hands on in the widgets that it is linked to: their own text counts for nothing then. */
+export function showLinked(node, output, value) {
+  const slot = node.outputs?.findIndex((one) => one.name === output) ?? -1;
+  for (const id of node.outputs?.[slot]?.links ?? []) {
+    const link = node.graph.links.get?.(id) ?? node.graph.links[id];
+    const target = link && node.graph.getNodeById(link.target_id);
+    const widget = target && widgetOf(target, target.inputs[link.target_slot]?.widget?.name);
+    if (widget && widget.value !== value) widget.value = value;
+  }
 }
 
 export function toast(severity, detail) {

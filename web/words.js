@@ -13,6 +13,11 @@ export function t(text, ...values) {
   return found.replace(/\{(\d)\}/g, (_, index) => String(values[index]));
 }
 
+/** How many photos. */
+export function photos(count) {
+  return count === 1 ? t("1 photo") : t("{0} photos", count);
+}
+
 /** Seconds as people say them. */
 export function duration(seconds) {
   if (seconds < 60) return t("{0} s", Math.ceil(seconds));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def test_dropped_photos_are_uploaded_shown_and_judged(workspace: Workspace, tmp_
     page.wait(f"{FAULTS}.flat().length === 2")
     assert page.value(FAULTS) == [[], [], [], [], ["blurred"], ["near-duplicate"]]
     assert "Nearly the same picture as 00.png" in page.value(f"{TILES}[5].getAttribute('aria-label')")
-    folder = workspace.comfyui.base_directory / "input" / "car photos"
+    folder = workspace.comfyui.base_directory / "input" / "my subject"
     assert workspace.widget("LoadInstanceImages", "folder") == folder.name
     assert [file.read_bytes() for file in sorted(folder.iterdir())] == [photo.read_bytes() for photo in photos]
     workspace.screenshot("photos")
@@ -43,8 +44,12 @@ def test_photos_that_are_too_small_for_the_resolution_say_so_at_once(workspace: 
 def open_candidates(workspace: Workspace) -> None:
     """Without what comes after it, the run is over at once."""
     workspace.open_example()
-    kept = ["LoadToyBase", "PickRareToken", "PreviewAny"]
+    kept = ["LoadToyBase", "LoadInstanceImages", "PickRareToken"]
     workspace.page.value(f"app.graph.nodes.filter(n => !{kept}.includes(n.type)).forEach(n => app.graph.remove(n))")
+    workspace.page.value(
+        "(() => { const shown = LiteGraph.createNode('PreviewAny'); app.graph.add(shown);"
+        f"{node('PickRareToken')}.connect(1, shown, 0); }})()"
+    )
 
 
 def test_a_candidate_is_chosen_by_a_click_and_used_by_the_next_run(workspace: Workspace) -> None:
@@ -77,9 +82,10 @@ def test_what_the_host_answers_from_its_cache_is_shown_on_a_page_that_has_just_b
     workspace.run()
     page.wait(f"{chips} === 16")
     workspace.wait_until_idle()
+    saved = json.dumps(page.value("app.graph.serialize()"))
     page.reload()
     page.wait(READY)
-    open_candidates(workspace)
+    page.value(f"app.loadGraphData({saved})")
     page.wait(f"{chips} === 16")
     workspace.set("PickRareToken", "seed", 6)
     assert page.value(chips) == 0, "of another draw"

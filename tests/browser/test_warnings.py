@@ -27,9 +27,11 @@ def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(worksp
     page.wait(f"{TOASTS}.includes('{said}')")
     for theme in in_both_themes(workspace):
         workspace.screenshot(f"warning in {theme}")
-    assert said in workspace.text(f"{PANEL} .db-says.db-warns")
+    assert said in workspace.text(f"{PANEL} .db-warnings")
+    box = "(w => [w.scrollWidth <= w.clientWidth, w.checkVisibility()])"
+    assert page.value(f"{box}(document.querySelector('{PANEL} .db-warnings'))") == [True, True], "read in full"
     workspace.wait_until_idle()
-    assert said in workspace.text(f"{PANEL} .db-says.db-warns"), "the training has ended, and the warning holds"
+    assert said in workspace.text(f"{PANEL} .db-warnings"), "the training has ended, and the warning holds"
 
 
 def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
+from dreambooth_nodes.demo.example import WORKFLOW
 from dreambooth_nodes.tests.browser.chromium import Page
 
-TEMPLATE = "/api/workflow_templates/dreambooth-nodes/quick_start.json"
+TEMPLATES = "/api/workflow_templates/dreambooth-nodes"
 SMALL: dict[str, dict[str, Any]] = {
     "LoadInstanceImages": {"resolution": 64},
     "GenerateClassPriors": {"count": 4, "steps": 2, "batch_size": 2},
-    "KSampler": {"steps": 2},
-    "EmptyLatentImage": {"batch_size": 1},
+    "5 · Draw and compare": {"steps": 2},
 }
 # The same in every language and in every frontend.
 RUN = "[data-testid=queue-button] button, button[data-testid=queue-button]"
@@ -40,16 +41,34 @@ class Workspace:
 
     def open_example(self, **training: Any) -> None:
         """The quick start at small settings, a sample every 10 steps; training: widgets of DreamBoothTrain."""
-        self.page.value(f"fetch('{TEMPLATE}').then(r => r.json()).then(graph => app.loadGraphData(graph))")
+        self.open_template(WORKFLOW.stem)
         self.page.value(
             "(() => { const options = LiteGraph.createNode('DreamBoothOptions'); app.graph.add(options);"
             f"options.pos = [1440, -900]; const train = {node('DreamBoothTrain')};"
             "options.connect(0, train, train.findInputSlot('options')); })()"
         )
-        settings = {**SMALL, "DreamBoothOptions": {"sample_every": 10}, "DreamBoothTrain": training}
-        for kind, widgets in settings.items():
+        self.set_small(DreamBoothTrain={"sample_every": 10, **training})
+
+    def open_template(self, name: str) -> None:
+        """A file of the template browser, as it opens it."""
+        served = f"{TEMPLATES}/{quote(name)}.json"
+        self.page.value(f"fetch('{served}').then(r => r.json()).then(graph => app.loadGraphData(graph, true, true))")
+        self.page.wait("app.graph.nodes.some(n => n.type === 'LoadInstanceImages')")
+
+    def set_small(self, **more: dict[str, Any]) -> None:
+        """Settings by which the quick start ends in seconds; more: widgets by node."""
+        for kind, widgets in {**SMALL, **more}.items():
             for name, value in widgets.items():
                 self.set(kind, name, value)
+
+    def use_renderer(self, nodes_2: bool) -> None:
+        """The classic canvas, or Nodes 2.0."""
+        self.page.value(f"app.extensionManager.setting.set('Comfy.VueNodes.Enabled', {str(nodes_2).lower()})")
+        self.page.wait(f"LiteGraph.vueNodesMode === {str(nodes_2).lower()}")
+
+    def boxes(self) -> dict[str, list[float]]:
+        """{title: left, top, right, bottom} of every node, with its heading, as it is drawn, in the graph's units."""
+        return dict(self.page.value(BOXES))
 
     def open_nodes(self, *kinds: str) -> None:
         """A graph of these nodes alone, from left to right, not connected."""
@@ -65,7 +84,7 @@ class Workspace:
     def set(self, kind: str, name: str, value: Any) -> None:
         """A widget of every node of a kind."""
         self.page.value(
-            f"app.graph.nodes.filter(n => n.type === '{kind}').forEach(n => {{ const widget ="
+            f"app.graph.nodes.filter(n => n.type === '{kind}' || n.title === '{kind}').forEach(n => {{ const widget ="
             f"n.widgets.find(w => w.name === '{name}'); widget.value = {json.dumps(value)};"
             "widget.callback?.(widget.value); })"
         )
@@ -110,3 +129,17 @@ class Workspace:
 def node(kind: str) -> str:
     """The first node of a kind, in JavaScript."""
     return f"app.graph.nodes.find(n => n.type === '{kind}')"
+
+
+BOXES = """(() => {
+  const { scale, offset } = app.canvas.ds;
+  const origin = app.canvas.canvas.getBoundingClientRect();
+  return Object.fromEntries(app.graph.nodes.map((node) => {
+    const { title, pos, size } = node;
+    const element = LiteGraph.vueNodesMode && document.querySelector(`[data-node-id="${node.id}"]`);
+    if (!element) return [title, [pos[0], pos[1] - 30, pos[0] + size[0], pos[1] + size[1]]];
+    const drawn = element.getBoundingClientRect();
+    const [x, y] = [(drawn.left - origin.left) / scale - offset[0], (drawn.top - origin.top) / scale - offset[1]];
+    return [title, [x, y, x + drawn.width / scale, y + drawn.height / scale]];
+  }));
+})()"""

@@ -98,3 +98,32 @@ def test_find_wants_exactly_one() -> None:
     prompt = to_prompt(workflow(node(1, "Train", [1, "a"]), node(2, "Train", [1, "b"])), OBJECT_INFO)
     with pytest.raises(WorkflowError, match="2 nodes"):
         find(prompt, "Train")
+
+
+def nested() -> dict[str, Any]:
+    """A subgraph used twice: its input goes to a widget of the node inside, whose output is its own."""
+    inner = {
+        "id": "sub",
+        "nodes": [node(5, "Sample", [7, "fixed", "heun", 0.5], seed=2, strength=3)],
+        "inputs": [{"name": "seed", "linkIds": [2]}, {"name": "strength", "linkIds": [3]}],
+        "outputs": [{"name": "out", "linkIds": [4]}],
+        "links": [
+            {"id": 2, "origin_id": -10, "origin_slot": 0, "target_id": 5, "target_slot": 0, "type": "INT"},
+            {"id": 3, "origin_id": -10, "origin_slot": 1, "target_id": 5, "target_slot": 1, "type": "FLOAT"},
+            {"id": 4, "origin_id": 5, "origin_slot": 0, "target_id": -20, "target_slot": 0, "type": "LATENT"},
+        ],
+    }
+    nodes = [node(1, "Train", [7, "dog"]), node(2, "sub", []), node(3, "sub", []), node(4, "Show", [])]
+    nodes[1]["inputs"] = [{"name": "seed", "link": 1}, {"name": "strength", "link": None}]
+    nodes[2]["inputs"] = [{"name": "seed", "link": None}, {"name": "strength", "link": None}]
+    nodes[3]["inputs"] = [{"name": "source", "link": 6}]
+    links = [[1, 1, 3, 2, 0, "INT"], [6, 2, 0, 4, 0, "LATENT"]]
+    return {"nodes": nodes, "links": links, "definitions": {"subgraphs": [inner]}, "version": 0.4}
+
+
+def test_a_subgraph_is_taken_apart_and_each_use_has_nodes_of_its_own() -> None:
+    prompt = to_prompt(nested(), OBJECT_INFO)
+    assert list(prompt) == ["1", "2:5", "3:5", "4"]
+    assert prompt["2:5"]["inputs"] == {"seed": ["1", 3], "method": "heun", "strength": 0.5}
+    assert prompt["3:5"]["inputs"] == {"seed": 7, "method": "heun", "strength": 0.5}
+    assert prompt["4"]["inputs"] == {"source": ["2:5", 0]}

@@ -38,14 +38,20 @@ def saved_files(comfyui: ComfyUI) -> set[str]:
     return {str(file) for file in comfyui.output_directory.rglob("*.safetensors")}
 
 
-def test_without_the_embedded_base_the_node_names_the_command_that_writes_it(comfyui: ComfyUI) -> None:
+def test_without_room_for_the_embedded_base_the_error_names_the_file_and_the_way_out(comfyui: ComfyUI) -> None:
     file = comfyui.base_directory / "models" / "checkpoints" / example.BASE_NAME
     aside = file.rename(file.with_suffix(".aside"))
+    # A folder in the file's place: root may write into any other.
+    file.mkdir()
+    comfyui.free()
     try:
-        with pytest.raises(NodeError, match=rf'python ".*dreambooth-nodes" toybase ".*{example.BASE_NAME}"'):
+        with pytest.raises(NodeError, match=rf"could not be written to .*{example.BASE_NAME}.*Make room"):
             comfyui.run(training(comfyui, seed=98))
+        assert [entry.name for entry in file.parent.iterdir() if entry.name.startswith(".")] == []
     finally:
+        file.rmdir()
         aside.rename(file)
+        comfyui.free()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
+from dreambooth_nodes.demo.environment import ROOT
 from dreambooth_nodes.demo.example import workflow_files
 from dreambooth_nodes.demo.host_process import PACK_FOLDER
+from dreambooth_nodes.trainer.presets import DEFAULT, PRESETS
+
+SUBGRAPHS = ROOT / "subgraphs"
 
 # node_id: required inputs, optional inputs, outputs. Public: others may be added behind, none renamed or moved.
 CONTRACT: dict[str, tuple[str, str, str]] = {
     "LoadInstanceImages": ("folder class_noun resolution", "images masks", "SUBJECT IMAGE"),
-    "PickRareToken": ("clip length seed", "model class_noun choice", "STRING STRING"),
+    "PickRareToken": ("clip length seed", "model class_noun choice subject", "STRING STRING"),
     "GenerateClassPriors": (
         "model clip vae subject count seed",
         "class_noun width height steps cfg sampler_name batch_size",
         "CLASS_PRIORS IMAGE",
     ),
     "DreamBoothTrain": (
-        "model clip vae subject identifier method steps learning_rate seed name",
-        "class_priors options preset memory",
+        "model clip vae subject identifier method preset steps learning_rate name seed",
+        "class_priors options sample_every memory",
         "PERSONALIZED_MODEL IMAGE LOSS_MAP",
     ),
     "ApplyPersonalizedModel": (
         "model clip personalized_model strength_model strength_clip",
         "",
-        "MODEL CLIP STRING",
+        "MODEL CLIP STRING STRING",
     ),
     "DreamBoothOptions": ("", "", "DREAMBOOTH_OPTIONS"),
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
@@ -81,6 +86,46 @@ def test_every_input_has_a_tooltip_and_every_number_says_its_range_or_unit(
                 assert re.search(r"\d", tooltip), f"{node_id}.{name}: {tooltip!r} gives no number"
 
 
+SEARCHED = ("dreambooth", "train", "lora", "finetune", "subject", "personalize")
+
+
+@pytest.mark.parametrize("word", SEARCHED)
+def test_the_search_finds_a_node_by(object_info: dict[str, Any], word: str) -> None:
+    """By its aliases where the host has them, else by its name; the blueprint is found by all of them."""
+    ours = {name: info for name, info in object_info.items() if name in CONTRACT}
+    texts = {name: f"{name} {info['display_name']} {info.get('search_aliases')}".lower() for name, info in ours.items()}
+    blueprint = next(SUBGRAPHS.glob("*.json")).stem.lower()
+    assert any(word in text for text in texts.values()) or word in blueprint
+    assert word in blueprint or word in ("train", "personalize")
+
+
+def test_rare_inputs_are_folded_away(object_info: dict[str, Any]) -> None:
+    for node_id, kept in (
+        ("DreamBoothTrain", "steps"),
+        ("GenerateClassPriors", "count"),
+        ("DreamBoothOptions", "rank"),
+    ):
+        inputs = [*object_info[node_id]["input"].get("required", {}).items()]
+        inputs += object_info[node_id]["input"].get("optional", {}).items()
+        advanced = {name: spec[1].get("advanced", False) for name, spec in inputs if len(spec) > 1}
+        assert any(advanced.values()) and not advanced[kept]
+
+
+def test_a_preset_shows_its_numbers(object_info: dict[str, Any]) -> None:
+    required = object_info["DreamBoothTrain"]["input"]["required"]
+    shown = required["preset"][1]["numbers"]
+    assert {name: {method: values["steps"] for method, values in one.items()} for name, one in shown.items()} == {
+        name: preset.steps for name, preset in PRESETS.items()
+    }
+    assert required["steps"][1]["default"] == PRESETS[DEFAULT].steps["lora"]
+
+
+def test_the_blueprint_is_served(comfyui: ComfyUI) -> None:
+    served = json.loads(comfyui.request("/global_subgraphs"))
+    ours = [entry for entry in served.values() if entry["info"]["node_pack"] == f"custom_nodes.{PACK_FOLDER}"]
+    assert [entry["name"] for entry in ours] == [file.stem for file in SUBGRAPHS.glob("*.json")]
+
+
 def test_training_is_an_output_node(object_info: dict[str, Any]) -> None:
     assert object_info["DreamBoothTrain"]["output_node"] is True
 
@@ -94,6 +139,6 @@ def test_the_template_browser_shows_every_example(comfyui: ComfyUI) -> None:
     names = [file.stem for file in workflow_files()]
     assert sorted(json.loads(comfyui.request("/workflow_templates"))[PACK_FOLDER]) == names
     for name in names:
-        served = f"/api/workflow_templates/{PACK_FOLDER}/{name}"
+        served = f"/api/workflow_templates/{PACK_FOLDER}/{quote(name)}"
         assert json.loads(comfyui.request(f"{served}.json"))["version"] == 0.4
         assert comfyui.request(f"{served}.jpg").startswith(b"\xff\xd8")

@@ -23,7 +23,8 @@ from dreambooth_nodes.tests.waiting import HANG_SECONDS
 SOURCE = Path(__file__).parent.parent.parent / "nodes" / "comfy_routes.py"
 PHOTOS, HISTORY, LIVE = "/dreambooth/photos", "/dreambooth/history", "/dreambooth/live"
 OUTPUTS, STOP, DELETE = "/dreambooth/outputs", "/dreambooth/stop", "/dreambooth/delete"
-GETS, POSTS = [LIVE, OUTPUTS, PHOTOS, HISTORY], [STOP, DELETE]
+FAILURES, REMOVE = "/dreambooth/failures", "/dreambooth/remove_photo"
+GETS, POSTS = [LIVE, OUTPUTS, PHOTOS, HISTORY, FAILURES], [STOP, DELETE, REMOVE]
 OUTSIDE = [
     "..",
     "../input",
@@ -158,6 +159,29 @@ def test_photos_of_a_subject_are_shown_with_their_faults(comfyui: ComfyUI) -> No
     ]
 
 
+def test_a_photo_that_is_removed_is_put_aside(comfyui: ComfyUI) -> None:
+    folder = comfyui.base_directory / "input" / "to be thinned"
+    shutil.copytree(example.SUBJECTS / "teapot", folder)
+    (folder / "00.txt").write_text("a caption")
+    assert post(comfyui, REMOVE, folder=folder.name, name="00.png") == (200, {"removed": "00.png"})
+    assert sorted(file.name for file in (folder / "removed").iterdir()) == ["00.png", "00.txt"]
+    answer = ask(comfyui, f"{PHOTOS}?folder={quote(folder.name)}&resolution=64")[1]
+    assert [photo["name"] for photo in answer["photos"]] == [f"0{number}.png" for number in range(1, 5)]
+
+
+@pytest.mark.parametrize("folder", [*OUTSIDE, "example: teapot", "(use images)"])
+def test_no_photo_is_removed_but_the_users_own(comfyui: ComfyUI, folder: str) -> None:
+    assert post(comfyui, REMOVE, folder=folder, name="00.png")[0] == 400
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE[1:], "../teapot/00.png", "05.png", "removed"])
+def test_no_file_is_removed_but_a_photo_of_the_folder(comfyui: ComfyUI, name: str) -> None:
+    folder = comfyui.base_directory / "input" / "to be kept"
+    shutil.copytree(example.SUBJECTS / "teapot", folder, dirs_exist_ok=True)
+    assert post(comfyui, REMOVE, folder=folder.name, name=name)[0] == 400
+    assert len(list(folder.iterdir())) == 5
+
+
 @pytest.mark.parametrize(
     "path", [*OUTSIDE, "loras", "dreambooth", "../models/checkpoints/dreambooth-nodes-toybase.safetensors"]
 )
@@ -172,8 +196,10 @@ def test_a_result_is_in_the_history_until_it_is_deleted(comfyui: ComfyUI) -> Non
     path = f"loras/{file.name}"
     (entry,) = [entry for entry in ask(comfyui, HISTORY)[1] if entry["path"] == path]
     assert (entry["trigger"], entry["steps"], entry["status"]) == ("mdt car", STEPS, "finished")
+    beside = [file.with_name(f"{file.stem}{ending}") for ending in (".metadata.json", ".preview.png")]
+    assert beside[0].is_file() and json.loads(beside[0].read_text())["civitai"]["trainedWords"] == ["mdt car"]
     assert post(comfyui, DELETE, path=path) == (200, {"deleted": path})
-    assert not file.exists()
+    assert not file.exists() and not any(other.exists() for other in beside)
     assert path not in [entry["path"] for entry in ask(comfyui, HISTORY)[1]]
 
 
@@ -216,4 +242,4 @@ def test_stop_and_keep_ends_the_training_and_the_rest_of_the_graph_runs_on(comfy
     (during,) = [state for state in states if state["node"] == number]
     assert (during["status"], during["steps"], during["points"][0][0]) == ("running", 500, 1)
     (afterwards,) = [state for state in ask(comfyui, LIVE)[1] if state["node"] == number]
-    assert (afterwards["status"], len(afterwards["points"])) == ("stopped", len(left["losses"]))
+    assert (afterwards["status"], len(afterwards["points"])) == ("kept", len(left["losses"]))

@@ -84,7 +84,8 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
 
 
 def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
-    """The facts of the run for the file's metadata."""
+    """The facts of the run for the file's metadata. Its picture is the newest sample, else the first photo."""
+    newest = run.samples.newest()
     file = request.base_file
     known = file is not None and file.is_file()
     return RunInfo(
@@ -96,7 +97,7 @@ def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> 
         priors=0 if request.priors is None else request.priors.count,
         base_file=file,
         base_sha256=run.store.hashes.of(file, "sha256", partial(file_sha256, file)) if file and known else "",
-        thumbnail=run.samples.newest(),
+        thumbnail=request.subject.photos[0].pixels if newest is None else newest,
     )
 
 

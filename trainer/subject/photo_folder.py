@@ -71,7 +71,7 @@ def sorted_folder(folder: Path) -> PhotoFolder:
         quoted = " (a quote at its end comes from a backslash before it)" if '"' in str(folder) else ""
         raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path{quoted}")
     files = sorted(filter(_counts, folder.iterdir()), key=lambda path: path.name)
-    photos = [path for path in files if _is_photo(path)]
+    photos = [path for path in files if is_photo(path)]
     masks, photos = _masks(photos)
     rest = [path for path in files if path not in photos and path not in masks.values()]
     captions = [path for path in rest if is_caption_file(path.name)]
@@ -92,17 +92,17 @@ def sorted_folder(folder: Path) -> PhotoFolder:
 
 def not_beside(files: Sequence[Path]) -> list[Path]:
     """The files that are photos, or strangers that a reader will name: all but those that belong beside photos."""
-    masks, photos = _masks([path for path in files if _is_photo(path)])
+    masks, photos = _masks([path for path in files if is_photo(path)])
     beside = [path for path in files if is_caption_file(path.name) or _belongs_beside(path, photos)]
     return [path for path in files if path not in beside and path not in masks.values()]
 
 
 def caption_of(photo: Path) -> str | None:
     """The caption of one photo, from the files in its folder; see `sorted_folder`. Raises PhotoError."""
-    return captions_of([photo], _caption_files(photo)).texts.get(photo)
+    return captions_of([photo], caption_files(photo)).texts.get(photo)
 
 
-def _caption_files(photo: Path) -> Iterator[Path]:
+def caption_files(photo: Path) -> Iterator[Path]:
     """The files in a photo's folder that may hold its caption."""
     names = {folded(photo.stem), folded(photo.name)}
     for path in photo.parent.iterdir():
@@ -116,7 +116,7 @@ def _counts(path: Path) -> bool:
     return not path.name.startswith(".") and not path.is_dir()
 
 
-def _is_photo(path: Path) -> bool:
+def is_photo(path: Path) -> bool:
     """Whether a file is to be read as a photo, by the end of its name; where that is not known, by its first bytes."""
     suffix = path.suffix.casefold()
     if suffix in PHOTO_SUFFIXES:

@@ -1,7 +1,7 @@
 /* ApplyPersonalizedModel: who is being applied, and whether the model is the one it was trained on. */
 
 import { onOutput } from "../outputs.js";
-import { addPanel, after, ask, make, widgetOf } from "../panel.js";
+import { addPanel, after, ask, make, showLinked, widgetOf } from "../panel.js";
 import { t } from "../words.js";
 import { facts, thumbnail } from "./subject.js";
 
@@ -11,7 +11,11 @@ export function addCard(node) {
   const element = addPanel(node, "card", t("Subject"), HEIGHT);
   const hint = make("p", { class: "db-hint" }, t("Run once to see the subject."));
   element.append(hint);
-  onOutput(node, "dreambooth_card", ([card]) => element.replaceChildren(...shown(card)));
+  onOutput(node, "dreambooth_card", ([card]) => {
+    element.replaceChildren(...shown(card));
+    showLinked(node, "trigger", card.trigger);
+    showLinked(node, "class_noun", card.class_noun);
+  });
   // One that was loaded is known before anything runs.
   const look = async () => {
     const path = loaded(node);

@@ -35,6 +35,7 @@ function row(node, entry, look) {
     make("b", { class: "db-trigger" }, entry.trigger),
     make("span", {}, entry.path),
     ...facts(entry).map((line) => make("span", {}, line)),
+    entry.status === "finished" ? null : make("span", { class: "db-state" }, states()[entry.status] ?? entry.status),
     make("time", { datetime: entry.trained }, new Date(entry.trained).toLocaleString()),
     make("details", {}, make("summary", {}, t("Settings")), settings(entry)),
   );
@@ -44,6 +45,11 @@ function row(node, entry, look) {
   const item = make("li", { "data-path": entry.path }, thumbnail(entry), text, make("div", { class: "db-column" }, load, drop));
   label(node, item);
   return item;
+}
+
+/** Of a run that has no other result than this. */
+function states() {
+  return { kept: t("stopped and kept"), stopped: t("cancelled: the same run goes on from here"), failed: t("failed: the last good state"), running: t("still training") };
 }
 
 function mark(node, list) {

@@ -1,10 +1,11 @@
 /* LoadInstanceImages: drop photos, see them as they will be cropped, and what hurts. */
 
 import { api } from "../../../scripts/api.js";
+import { droppedPhotos, newFolder, upload } from "../dropped_photos.js";
 import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
-import { t } from "../words.js";
+import { photos as photosOf, t } from "../words.js";
 
-const HEIGHT = 210;
+const HEIGHT = 230;
 const EXAMPLE = "example: ";
 const FROM_GRAPH = "(use images)";
 
@@ -12,23 +13,30 @@ export function addPhotos(node) {
   const panel = new PhotosPanel(node, addPanel(node, "photos", t("Photos"), HEIGHT));
   for (const name of ["folder", "resolution"]) after(widgetOf(node, name), "callback", panel.look);
   after(node, "onConfigure", panel.look);
-  after(node, "onExecuted", panel.look);
+  // The folder is the user's: files come and go without the page.
+  const looks = [[window, "focus"], [api, "execution_start"], [api, "execution_success"], [api, "execution_error"]];
+  for (const [target, event] of looks) target.addEventListener(event, panel.look);
+  after(node, "onRemoved", () => looks.forEach(([target, event]) => target.removeEventListener(event, panel.look)));
   // The host asks the node when something is dragged over the part of it that it draws itself.
   node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === "file");
-  node.onDragDrop = (event) => panel.take(event.dataTransfer.files);
+  node.onDragDrop = (event) => panel.take(event.dataTransfer);
   panel.look();
 }
+
+const isOwn = (folder) => Boolean(folder) && folder !== FROM_GRAPH && !folder.startsWith(EXAMPLE);
 
 class PhotosPanel {
   constructor(node, element) {
     this.node = node;
     this.grid = make("ul", { class: "db-photos-grid" });
+    this.hint = make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here."));
+    this.drop = make("div", { class: "db-drop" }, t("Drop your own photos here"));
     this.says = make("div", { class: "db-says", role: "status" });
     this.input = make("input", { type: "file", multiple: "", accept: "image/*", hidden: "", onchange: () => this.chosen() });
     const add = make("button", { type: "button", onclick: () => this.input.click() }, t("Add photos"));
-    element.append(this.grid, make("div", { class: "db-row" }, this.says, this.input, add));
+    element.append(this.grid, this.drop, make("div", { class: "db-row" }, this.says, this.input, add));
     this.look = onceAFrame(() => this.show());
-    this.acceptDrops(element);
+    this.acceptDrops(element.closest(".db-panel"));
   }
 
   acceptDrops(element) {
@@ -42,87 +50,93 @@ class PhotosPanel {
       event.preventDefault();
       event.stopPropagation();
       over(false);
-      this.take(event.dataTransfer.files);
+      this.take(event.dataTransfer);
     });
   }
 
   chosen() {
-    this.take(this.input.files);
+    this.store([...this.input.files], "");
     this.input.value = "";
   }
 
-  /** Upload photos into the chosen folder, or a new one; true when there were any. */
-  async take(files) {
-    const photos = [...files].filter((file) => file.type.startsWith("image/") || /\.hei[cf]$/i.test(file.name));
-    if (!photos.length) {
-      toast("warn", t("Only photos can be dropped here."));
-      return false;
-    }
-    const folder = this.target();
+  /** What was dropped: photos, or a folder of them. True, so that the host does nothing with it. */
+  async take(dataTransfer) {
+    const { photos, folder } = await droppedPhotos(dataTransfer);
+    await this.store(photos, folder);
+    return true;
+  }
+
+  /** Upload photos into the chosen folder, if it is the user's own, or into a new one. */
+  async store(files, name) {
+    const photos = files.filter((file) => file.type.startsWith("image/") || /\.hei[cf]$/i.test(file.name));
+    if (!photos.length) return toast("warn", t("Only photos can be dropped here."));
+    const widget = widgetOf(this.node, "folder");
+    const folder = isOwn(widget.value) && !name ? widget.value : newFolder(name, widget.options.values);
     try {
       for (const [index, photo] of photos.entries()) {
         this.says.textContent = t("Uploading {0} of {1} …", index + 1, photos.length);
         await upload(photo, folder);
       }
-      const { options } = widgetOf(this.node, "folder");
+      const { options } = widget;
       if (!options.values.includes(folder)) options.values = [folder, ...options.values];
       setWidget(this.node, "folder", folder);
     } catch (error) {
       toast("error", error.message);
     }
     this.look();
-    return true;
   }
 
-  /** The folder that is chosen, if it is the user's own; otherwise one that is not there yet. */
-  target() {
-    const widget = widgetOf(this.node, "folder");
-    if (widget.value && widget.value !== FROM_GRAPH && !widget.value.startsWith(EXAMPLE)) return widget.value;
-    const noun = widgetOf(this.node, "class_noun").value.replace(/[^\p{L}\p{N} _-]/gu, "").trim() || "subject";
-    for (let number = 1; ; number += 1) {
-      const name = `${noun.slice(0, 60)} photos${number > 1 ? ` ${number}` : ""}`;
-      if (!widget.options.values.includes(name)) return name;
+  async remove(name) {
+    try {
+      await ask("remove_photo", { folder: widgetOf(this.node, "folder").value, name });
+      toast("info", t("{0} now lies in the subfolder “removed”.", name));
+    } catch (error) {
+      toast("error", error.message);
     }
+    this.look();
   }
 
   async show() {
     const folder = widgetOf(this.node, "folder").value;
     const resolution = String(widgetOf(this.node, "resolution").value);
     const asked = (this.asked = Symbol());
-    if (!folder || folder === FROM_GRAPH) {
-      this.grid.replaceChildren(make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here.")));
-      this.says.textContent = "";
-      return;
-    }
+    this.drop.hidden = isOwn(folder) || folder === FROM_GRAPH || !folder;
+    if (!folder || folder === FROM_GRAPH) return this.empty("");
     try {
       const found = await ask(`photos?${new URLSearchParams({ folder, resolution })}`);
       // Answers may overtake each other.
-      if (asked === this.asked) this.draw(found);
+      if (asked === this.asked) this.draw(found, isOwn(folder));
     } catch (error) {
-      if (asked !== this.asked) return;
-      this.grid.replaceChildren(make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here.")));
-      this.says.textContent = error.message;
+      if (asked === this.asked) this.empty(error.message);
     }
   }
 
-  draw({ photos, count }) {
-    this.grid.replaceChildren(...photos.map(tile));
+  empty(text) {
+    this.grid.replaceChildren(this.hint);
+    this.says.textContent = text;
+  }
+
+  draw({ photos, count }, own) {
+    this.grid.replaceChildren(...photos.map((photo) => tile(photo, own ? () => this.remove(photo.name) : null)));
     const hurt = photos.filter((photo) => photo.faults.length).length;
-    const parts = [t("{0} photos", count), hurt ? t("{0} with a fault", hurt) : t("no faults found")];
-    this.says.textContent = parts.join(" · ");
+    const faults = hurt ? t("{0} with a fault", hurt) : t("no faults found");
+    this.says.textContent = count === 1 ? t("1 photo: too few, add 2 to 4 others") : `${photosOf(count)} · ${faults}`;
+    this.says.classList.toggle("db-warns", count === 1);
+    if (count > photos.length) this.says.textContent = `${photosOf(count)} · ${t("the first {0} are shown", photos.length)}`;
   }
 }
 
-function tile({ name, thumbnail, faults }) {
+function tile({ name, thumbnail, faults }, remove) {
   const picture = thumbnail
     ? make("img", { src: thumbnail, alt: name, draggable: "false" })
     : make("div", { class: "db-none" }, "×");
   const badges = faults.map((fault) => make("span", { class: "db-badge" }, faultNames()[fault.name]));
   const why = faults.map((fault) => t(...fault.why)).join("\n");
   const label = [name, ...faults.map((fault) => `${faultNames()[fault.name]}: ${t(...fault.why)}`)].join(". ");
+  const drop = remove && make("button", { type: "button", class: "db-remove", "aria-label": t("Remove {0}", name), onclick: remove }, "×");
   // In reach of the keyboard where there is something to read.
   const reach = faults.length ? 0 : null;
-  return make("li", { class: "db-photo", title: why || name, "aria-label": label, tabindex: reach }, picture, make("div", { class: "db-badges" }, ...badges));
+  return make("li", { class: "db-photo", title: why || name, "aria-label": label, tabindex: reach }, picture, make("div", { class: "db-badges" }, ...badges), drop);
 }
 
 function faultNames() {
@@ -133,14 +147,4 @@ function faultNames() {
     "same background": t("same background"),
     unreadable: t("unreadable"),
   };
-}
-
-/** By the host's own route, which writes only inside its input folder. */
-async function upload(photo, folder) {
-  const form = new FormData();
-  form.append("image", photo);
-  form.append("subfolder", folder);
-  form.append("type", "input");
-  const answer = await api.fetchApi("/upload/image", { method: "POST", body: form });
-  if (!answer.ok) throw new Error(t("{0} could not be uploaded ({1}).", photo.name, answer.status));
 }

@@ -7,8 +7,8 @@ import { t } from "../words.js";
 const HEIGHT = 64;
 
 export function addPriors(node) {
-  const element = addPanel(node, "priors", t("Class pictures"), HEIGHT);
-  const bar = make("div", { class: "db-count", role: "progressbar", "aria-label": t("Class pictures"), "aria-valuemin": 0 });
+  const element = addPanel(node, "priors", t("Class images"), HEIGHT);
+  const bar = make("div", { class: "db-count", role: "progressbar", "aria-label": t("Class images"), "aria-valuemin": 0 });
   const reused = make("span", { class: "db-reused" });
   const drawn = make("span", { class: "db-drawn" });
   const says = make("div", { class: "db-figures", role: "status" }, t("None counted yet."));

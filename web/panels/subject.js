@@ -1,7 +1,7 @@
 /* What a trained subject says of itself, as the card and the history show it. */
 
 import { make } from "../panel.js";
-import { t } from "../words.js";
+import { photos, t } from "../words.js";
 
 export function thumbnail(card) {
   if (card.thumbnail) return make("img", { class: "db-picture", src: card.thumbnail, alt: t("Sample of {0}", card.trigger) });
@@ -9,7 +9,7 @@ export function thumbnail(card) {
 }
 
 export function facts(card) {
-  return [t("{0}, {1} steps", card.method, card.steps), t("{0} photos, {1} class pictures", card.photos, card.priors)];
+  return [t("{0}, {1} steps", card.method, card.steps), t("{0}, {1} class images", photos(card.photos), card.priors)];
 }
 
 /** The settings by name, as a list of terms. */

@@ -1,7 +1,7 @@
 /* PickRareToken: the candidates as chips, the weakest prior first; a click chooses one for the next run. */
 
 import { onOutput } from "../outputs.js";
-import { addPanel, after, make, setWidget, widgetOf } from "../panel.js";
+import { addPanel, after, make, setWidget, showLinked, widgetOf } from "../panel.js";
 import { short, t } from "../words.js";
 
 const HEIGHT = 150;
@@ -15,8 +15,9 @@ export function addTokens(node) {
     const found = node.properties[KEPT];
     if (!found) return element.replaceChildren(hint);
     const chosen = widgetOf(node, "choice").value || found[0].text;
+    showLinked(node, "identifier", chosen);
     const focused = element.contains(document.activeElement);
-    const chips = found.map((candidate, rank) => chip(node, candidate, rank, chosen, strongest(found)));
+    const chips = found.map((candidate) => chip(node, candidate, chosen, strongest(found)));
     element.replaceChildren(make("div", { class: "db-chips", role: "radiogroup", "aria-label": t("Candidates") }, ...chips));
     element.onkeydown = (event) => turn(event, element);
     if (focused) element.querySelector("[aria-checked=true]")?.focus();
@@ -41,7 +42,7 @@ export function addTokens(node) {
 
 const strongest = (found) => Math.max(...found.map((candidate) => candidate.prior ?? 0));
 
-function chip(node, { text, ranks, prior }, rank, chosen, most) {
+function chip(node, { text, ranks, prior }, chosen, most) {
   const is = text === chosen;
   const strength = prior === null ? t("prior not measured") : t("prior {0}", short(prior));
   const label = `${text}: ${t("merge rank {0}", ranks.join(" "))}, ${strength}`;
@@ -59,7 +60,6 @@ function chip(node, { text, ranks, prior }, rank, chosen, most) {
       tabindex: is ? 0 : -1,
       onclick: () => setWidget(node, "choice", text),
     },
-    make("small", {}, prior === null ? "" : `${rank + 1}`),
     make("b", {}, text),
     make("small", {}, prior === null ? ranks.join(" ") : prior.toPrecision(3)),
     meter,

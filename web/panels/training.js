@@ -2,17 +2,17 @@
 
 import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
-import { addPanel, ask, make, onceAFrame, toast } from "../panel.js";
+import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
 import { SampleStrip } from "../sample_strip.js";
 import { duration, t } from "../words.js";
 
 const PHASES = ["priors", "encoding", "training", "sampling", "saving"];
-const HEIGHT = 330;
+const HEIGHT = 372;
 const MOST_POINTS = 1000;
 const MOST_HEARD = 200;
 
 export function addTraining(node) {
-  const panel = new TrainingPanel(addPanel(node, "training", t("Training"), HEIGHT));
+  const panel = new TrainingPanel(node, addPanel(node, "training", t("Training"), HEIGHT));
   watch(
     node,
     (state) => panel.load(state),
@@ -25,10 +25,28 @@ export function addTraining(node) {
     (kind, data) => kind === "priors" && counted(data),
     () => node.getInputNode(node.findInputSlot("class_priors")),
   );
+  // What the user chooses, not what a workflow brings: the numbers of a file are its own.
+  for (const name of ["preset", "method"]) after(widgetOf(node, name), "callback", () => useNumbers(node));
+  for (const name of ["preset", "method", "steps", "learning_rate"]) after(widgetOf(node, name), "callback", panel.later);
+  after(node, "onConfigure", panel.later);
+}
+
+/** The numbers of the preset that is chosen: { steps, learning_rate, rank, priors }. */
+function numbersOf(node) {
+  const { numbers } = node.constructor.nodeData.input.required.preset[1];
+  return numbers[widgetOf(node, "preset").value]?.[widgetOf(node, "method").value];
+}
+
+function useNumbers(node) {
+  const numbers = numbersOf(node);
+  if (!numbers) return;
+  setWidget(node, "steps", numbers.steps);
+  setWidget(node, "learning_rate", numbers.learning_rate);
 }
 
 class TrainingPanel {
-  constructor(element) {
+  constructor(node, element) {
+    this.node = node;
     this.state = null;
     this.heard = [];
     this.drawing = false;
@@ -41,13 +59,16 @@ class TrainingPanel {
     this.stop = make("button", { type: "button", class: "db-stop", onclick: () => this.stopAndKeep() }, t("Stop and keep"));
     this.stop.title = t("Ends after this step, keeps what was trained, and the rest of the workflow goes on with it.");
     this.later = onceAFrame(() => this.draw());
+    this.preset = make("div", { class: "db-figures db-preset" });
+    this.warnings = make("ul", { class: "db-warnings", "aria-label": t("Warnings"), role: "alert" });
     const foot = make("div", { class: "db-row" }, this.says, this.stop);
-    element.append(this.phases, this.chart.element, this.figures, this.bar, this.strip.element, foot);
+    element.append(this.preset, this.phases, this.chart.element, this.figures, this.bar, this.strip.element, this.warnings, foot);
     this.draw();
   }
 
   /** The state is as old as its way here: what was heard since then is taken in once more. */
   load(state) {
+    if (this.state?.prompt !== state.prompt) this.warnings.replaceChildren();
     this.state = state;
     for (const [kind, data] of this.heard.splice(0)) if (kind !== "phase") this.take(kind, data);
     this.later();
@@ -105,15 +126,18 @@ class TrainingPanel {
     this.stop.disabled = !runs || state.stop_asked || state.phase === "saving";
     this.chart.element.closest(".db-panel").dataset.status = state?.status ?? "idle";
     this.figures.replaceChildren(...figures(state).map((text) => make("span", {}, text)));
+    this.preset.title = t("advised: {0} class images", numbersOf(this.node)?.priors ?? "–");
+    this.preset.replaceChildren(...presetLine(this.node).map((text) => make("span", {}, text)));
     if (!state) return;
     this.chart.draw(state.points, state.steps);
     this.strip.draw(state.samples, state.folder, state.prompt);
     this.bar.value = state.steps ? state.step / state.steps : 0;
-    const warnings = state.warnings.map((told) => t(...told));
-    const said = warnings.at(-1) ?? summary(state);
+    const said = summary(state);
     if (this.says.textContent !== said) this.says.textContent = said;
-    this.says.title = warnings.join("\n");
-    this.says.classList.toggle("db-warns", warnings.length > 0);
+    this.says.title = said;
+    // Only what is new is read aloud.
+    for (const told of state.warnings.slice(this.warnings.children.length)) this.warnings.append(make("li", {}, t(...told)));
+    while (this.warnings.children.length > state.warnings.length) this.warnings.lastChild.remove();
   }
 
   drawPhases(now) {
@@ -128,6 +152,19 @@ function phaseNames() {
   return { priors: t("Priors"), encoding: t("Encoding"), training: t("Training"), sampling: t("Sampling"), saving: t("Saving") };
 }
 
+/** What the preset and the widgets come to. */
+function presetLine(node) {
+  const numbers = numbersOf(node);
+  if (!numbers) return [];
+  const steps = widgetOf(node, "steps").value || numbers.steps;
+  const rate = widgetOf(node, "learning_rate").value || numbers.learning_rate;
+  const parts = [t("{0} steps", steps), t("rate {0}", rate.toExponential().replace("+", ""))];
+  const options = node.getInputNode(node.findInputSlot("options"));
+  const chosen = Number(options && widgetOf(options, "rank")?.value);
+  if (widgetOf(node, "method").value === "lora") parts.push(t("rank {0}", chosen || numbers.rank));
+  return parts;
+}
+
 function figures(state) {
   if (!state?.step) return ["–"];
   const steps = t("Step {0} of {1}", state.step, state.steps);
@@ -138,7 +175,8 @@ function figures(state) {
 
 function summary(state) {
   if (state.status === "finished") return t("Finished: {0}", state.file);
-  if (state.status === "stopped") return t("Stopped and kept: {0}", state.file);
+  if (state.status === "kept") return t("Stopped and kept: {0}", state.file);
+  if (state.status === "stopped") return t("Cancelled, saved as {0}. Run goes on from there.", state.file);
   if (state.status !== "running") return t("Ended before a file was saved.");
   if (state.stop_asked) return t("Stopping after this step …");
   return state.resumed ? t("Goes on after step {0}.", state.resumed) : state.plan;

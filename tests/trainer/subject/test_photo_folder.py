@@ -16,6 +16,7 @@ from PIL import Image
 
 from dreambooth_nodes.trainer.subject.photo_folder import OF_A_SYSTEM, sorted_folder
 from dreambooth_nodes.trainer.subject.photos import PhotoError, read_folder, read_photo
+from dreambooth_nodes.trainer.subject.removed_photos import put_aside
 
 SIDE = 64
 
@@ -294,3 +295,24 @@ def test_onetrainers_mask_is_a_mask_and_no_photo(tmp_path: Path) -> None:
     Image.new("L", (SIDE, 2 * SIDE)).save(tmp_path / "a-masklabel.png")
     with pytest.raises(PhotoError, match=r"a-masklabel\.png.*one size"):
         read_folder(tmp_path, SIDE, SIDE)
+
+
+def test_a_photo_that_is_put_aside_is_read_no_more_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    for grey in (10, 200):
+        put(tmp_path / "a.png", grey)
+        put(tmp_path / "b.png")
+        (tmp_path / "a.txt").write_text(f"grey {grey}")
+        put_aside(tmp_path, "a.png")
+        assert names(tmp_path) == ["b.png"]
+    aside = tmp_path / "removed"
+    assert sorted(file.name for file in aside.iterdir()) == ["a (2).png", "a (2).txt", "a.png", "a.txt"]
+    assert (aside / "a.txt").read_text() == "grey 10"
+
+
+@pytest.mark.parametrize("name", ["c.png", "../a.png", "a.txt", "", "."])
+def test_only_a_photo_of_the_folder_is_put_aside(tmp_path: Path, name: str) -> None:
+    put(tmp_path / "photos" / "a.png")
+    (tmp_path / "photos" / "a.txt").write_text("a caption")
+    put(tmp_path / "a.png")
+    with pytest.raises(PhotoError, match="there is no photo"):
+        put_aside(tmp_path / "photos", name)

@@ -1,0 +1,48 @@
+"""What nodes failed with, for their panels: the page reads it in full where it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from comfy.model_management import InterruptProcessingException
+from server import PromptServer
+
+from .comfy_progress import executing
+
+MOST_FAILURES = 64
+"""Nodes whose latest failure is kept; older ones are forgotten."""
+_latest: dict[str, dict[str, str]] = {}
+"""By workflow and node."""
+
+
+def failures() -> list[dict[str, str]]:
+    """Every node that failed when it ran last: {"node", "workflow", "error"}."""
+    return list(_latest.values())
+
+
+def tells_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """A node's `execute` whose error is kept and sent to the page, and raised as before."""
+
+    @wraps(execute)
+    def telling(*given: Any, **named: Any) -> Any:
+        node, _, workflow = executing()
+        _latest.pop(key := f"{workflow}/{node}", None)
+        try:
+            return execute(*given, **named)
+        except InterruptProcessingException:
+            raise
+        except Exception as error:
+            if node and workflow:
+                _keep(key, {"node": node, "workflow": workflow, "error": str(error) or type(error).__name__})
+            raise
+
+    return telling
+
+
+def _keep(key: str, failure: dict[str, str]) -> None:
+    _latest[key] = failure
+    while len(_latest) > MOST_FAILURES:
+        _latest.pop(next(iter(_latest)))
+    PromptServer.instance.send_sync("dreambooth.failed", failure)
