@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from .cropping import cropped_mask, cropped_pixels, frame_of
 from .decoding import Band, PhotoError, Raster, decode
 from .frame import Frame
-from .host_images import rasters, weights
+
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    from torch import Tensor
 
 _MAX_BYTES = 10_000
 """The size of a caption file at most."""
@@ -154,6 +155,8 @@ def photos_from_tensors(
     not. A fourth channel is alpha, as in a file, and multiplies the mask. No memory is shared with the tensors.
     Raises PhotoError, ValueError.
     """
+    from .host_images import rasters, weights
+
     check_size(width, height)
     found = rasters(images)
     return tuple(
@@ -181,6 +184,8 @@ def _photo(
     """The photo cropped from a raster. shown: its name in errors. Raises PhotoError where its mask is zero
     everywhere.
     """
+    import torch
+
     pixels, weight = cropped_pixels(raster, size), cropped_mask(raster, mask, size)
     if weight is not None and not weight.any():
         raise PhotoError(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    from torch import Tensor
 
 DOWN, UP, ALPHA = "down", "up", "alpha"
 """The parts of a layer's LoRA."""
@@ -40,6 +41,8 @@ class LoraLayer:
 
     def padded(self, rank: int) -> LoraLayer:
         """An equivalent LoRA of a higher rank, padded with zeros."""
+        from torch.nn.functional import pad
+
         more = rank - self.rank
         if not more:
             return self
@@ -79,7 +82,7 @@ def from_peft(
 
 def finite(tensor: Tensor, key: str) -> Tensor:
     """The tensor, checked that all values are finite. Raises ValueError, naming the weight `key`."""
-    if not torch.isfinite(tensor).all():
+    if not tensor.isfinite().all():
         raise ValueError(f"The trained weight {key!r} holds values that are no numbers; nothing was saved.")
     return tensor
 
