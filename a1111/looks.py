@@ -28,8 +28,8 @@ class Look:
 
 
 def look(files: Sequence[Path]) -> list[Look]:
-    """Every photo, decoded, turned and cropped; captions (.txt) are no photos."""
-    return [_shown(file.name, _read(file, SHOWN)) for file in _photos(files)]
+    """Every photo, decoded, turned and cropped; captions (.txt) are no photos, and each belongs to one."""
+    return [*(_shown(file.name, _read(file, SHOWN)) for file in _photos(files)), *_lone_captions(files)]
 
 
 def judge(files: Sequence[Path], resolution: int = 0) -> list[Look]:
@@ -43,14 +43,23 @@ def judge(files: Sequence[Path], resolution: int = 0) -> list[Look]:
     read = [(file.name, _read(file, side)) for file in _photos(files)]
     usable = [photo for _, photo in read if isinstance(photo, Photo)]
     found = iter(faults(usable, resolution or side))
-    return [
+    judged = [
         _shown(name, photo, tuple(fault.why for fault in next(found)) if isinstance(photo, Photo) else ())
         for name, photo in read
     ]
+    return [*judged, *_lone_captions(files)]
 
 
 def _photos(files: Sequence[Path]) -> list[Path]:
     return [file for file in files if file.suffix.casefold() != ".txt"]
+
+
+def _lone_captions(files: Sequence[Path]) -> list[Look]:
+    photos = _photos(files)
+    stems = {photo.stem for photo in photos}
+    lone = [file.name for file in files if file not in photos and file.stem not in stems]
+    why = "is the caption of no photo: name it as its photo, or leave it out"
+    return [Look(name, None, f"{name} {why}") for name in lone]
 
 
 def _smallest(files: Sequence[Path]) -> int:

@@ -59,9 +59,9 @@ def require_inside(path: Path, folder: Path) -> None:
 
 __all__ = ["Photo", "PhotoError", "photos_from_tensors", "read_folder", "read_photo"]
 
-_SIDE_STEP = 8
+SIDE_STEP = 8
 """The VAE's downsampling factor."""
-_SMALLEST_SIDE = 32
+SMALLEST_SIDE = 32
 """The smallest training resolution, in pixels a side."""
 _SIDECARS = {".txt", ".json"}
 """Endings of files beside photos that are no photos."""
@@ -101,8 +101,8 @@ class Photo:
 def check_size(width: int, height: int) -> None:
     """Raises ValueError unless both sides are multiples of 8 (the VAE's downsampling factor) and at least 32 pixels."""
     for side, value in (("width", width), ("height", height)):
-        if value < _SMALLEST_SIDE or value % _SIDE_STEP:
-            raise ValueError(f"training {side} {value}: choose a multiple of {_SIDE_STEP}, {_SMALLEST_SIDE} or more")
+        if value < SMALLEST_SIDE or value % SIDE_STEP:
+            raise ValueError(f"training {side} {value}: choose a multiple of {SIDE_STEP}, {SMALLEST_SIDE} or more")
 
 
 def read_photo(path: Path, width: int, height: int) -> Photo:
