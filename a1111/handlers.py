@@ -106,8 +106,11 @@ def _begun(begin: Callable[[], Job]) -> Iterator[View]:
     yield from _views(desk.newest(), mistake)
 
 
-def _views(job: Job | None, mistake: str = "") -> Iterator[View]:
-    """What is shown, again and again until the job is over; the pictures only when there are new ones."""
+def _views(job: Job | None, mistake: Any = None) -> Iterator[View]:
+    """What is shown, again and again until the job is over; the pictures only when there are new ones.
+
+    mistake: what is shown first; None leaves what another handler of this page has shown.
+    """
     shown = -1
     while True:
         over = job is None or job.over
@@ -115,7 +118,9 @@ def _views(job: Job | None, mistake: str = "") -> Iterator[View]:
         pictures = gr.update() if len(samples) == shown else list(samples)
         shown = len(samples)
         history = subjects_html(subjects()) if over else gr.update()
-        yield mistake, status_html(job), curve_html(job), pictures, parameters(job), history
+        said = gr.update() if mistake is None else mistake
+        yield said, status_html(job), curve_html(job), pictures, parameters(job), history
+        mistake = None
         if over:
             return
         time.sleep(SECONDS_BETWEEN_VIEWS)

@@ -168,7 +168,7 @@ class Job:
         for picture in event["pictures"]:
             image = Image.open(io.BytesIO(base64.b64decode(picture)))
             image.load()
-            self.samples.append((image, f"step {event['step']}: {event['prompt']}"))
+            self.samples.append((image, f"step {event['step']}"))
             jobs.show_picture(image)
 
     def _now(self, doing: str, done: int, total: int) -> None:

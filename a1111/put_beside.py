@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from stat import S_ISREG
 from typing import TextIO
 
 PIP = ("-m", "pip", "--disable-pip-version-check", "--retries", "2", "--timeout", "20", "install")
@@ -59,6 +60,9 @@ def console() -> Iterator[TextIO]:
     """Where the WebUI's start is watched: the WebUI keeps what an installer prints until the installer has ended."""
     for place in _consoles():
         try:
+            # What is written to a file is overwritten by those who have it open.
+            if S_ISREG(place.stat().st_mode):
+                continue
             stream = place.open("a", encoding="utf-8", errors="replace")
         except OSError:
             continue

@@ -24,12 +24,12 @@ STATUS = {
 
 
 STOPPING = "Stopping"
-TRACK, FILLED = "rgba(128,128,128,.25)", "#2563eb"
+TRACK, FILLED, WRONG = "rgba(128,128,128,.25)", "#2563eb", "#dc2626"
 
 
 def mistake_html(text: str) -> str:
     """What a user has to change, read out at once; "" where there is nothing."""
-    return f'<p role="alert" style="color:#dc2626">{escape(text)}</p>' if text else ""
+    return f'<p role="alert" style="color:{WRONG}">{escape(text)}</p>' if text else ""
 
 
 def lacking_html(sentences: Iterable[str]) -> str:
@@ -46,7 +46,7 @@ def status_html(job: Job | None) -> str:
         said = "<b>Stopped before the first step; nothing is saved</b>"
     if job.doing:
         said += f": {escape(job.doing)}"
-    notes = f'<p role="alert">{escape(job.error)}</p>' if job.error else ""
+    notes = f'<p role="alert" style="color:{WRONG}">{escape(job.error)}</p>' if job.error else ""
     notes += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
     notes += f"<p>{escape(job.plan)}</p>" if job.plan else ""
     # Numbers that change all the time are not read out.
@@ -108,7 +108,7 @@ def faults_html(looks: Iterable[Look]) -> str:
             against[why].append(one.name)
     bad = "".join(f"<li>{escape(one.fault)}</li>" for one in looks if one.fault)
     advice = "".join(f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>" for why, names in against.items())
-    alert = f'<ul role="alert">{bad}</ul>' if bad else ""
+    alert = f'<ul role="alert" style="color:{WRONG}">{bad}</ul>' if bad else ""
     return alert + (f'<ul role="status">{advice}</ul>' if advice else "")
 
 

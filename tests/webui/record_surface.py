@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("torch", "gradio", "fastapi", "pydantic", "pillow", "numpy", "safetensors", "filelock", "transformers")
+HOSTS = {"modules", "modules_forge", "backend", "ldm_patched", "networks"}
 OBJECTS = ("modules.shared:cmd_opts", "modules.shared:state", "modules.sd_models:model_data")
 """What is asked for more than its name."""
 
@@ -44,8 +45,13 @@ def described(thing: Any) -> dict[str, Any]:
     return {
         name: kind_of(values[name])
         for name in sorted(names)
-        if not name.startswith("_") and not inspect.ismodule(values[name])
+        if not name.startswith("_") and not inspect.ismodule(values[name]) and is_the_hosts(values[name])
     }
+
+
+def is_the_hosts(value: Any) -> bool:
+    """Whether it is not another library's, as far as functions and classes say it."""
+    return not callable(value) or (getattr(value, "__module__", None) or "").partition(".")[0] in HOSTS
 
 
 def kind_of(value: Any) -> Any:

@@ -29,8 +29,13 @@ def open_tab(page: Any, name: str) -> None:
 
 
 def await_ready(page: Any) -> None:
-    """Until what the tab does on loading is done; our drop zone is reachable by keyboard then."""
-    page.wait_for_function("document.querySelector('#dreambooth_photos input[type=file]').parentElement.tabIndex === 0")
+    """Until what the tab does on loading is done: the form is as it was, and the drop zone is reachable by keyboard."""
+    page.wait_for_function(
+        """() => {
+            const zone = document.querySelector('#dreambooth_photos input[type=file]');
+            return window.dreamboothFormIsThere && (!zone || zone.parentElement.tabIndex === 0);
+        }"""
+    )
 
 
 def field(page: Any, name: str) -> Any:
