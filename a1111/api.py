@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from ..trainer.presets import DEFAULT
 from ..trainer.prompts import PromptTemplates
 from . import desk
-from . import webui_host as host
 from .asked import Asked
+from .host import page
 from .job import Job
 from .subjects import subjects
 from .uploads import keep_encoded
@@ -40,7 +40,7 @@ class TrainRequest(BaseModel):
 
 def add_routes(app: FastAPI) -> None:
     """train, status, stop, subjects."""
-    users = host.api_users()
+    users = page.api_users()
     guarded: dict[str, Any] = {"dependencies": [Depends(_require(users))]} if users else {}
     root = "/dreambooth/v1"
     app.add_api_route(f"{root}/train", _train, methods=["POST"], **guarded)
@@ -86,6 +86,7 @@ def _described(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "status": job.status,
+        "stopping": job.stopping,
         "doing": job.doing,
         "done": job.done,
         "total": job.total,

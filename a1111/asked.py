@@ -15,7 +15,8 @@ from ..trainer.options import KINDS, OptionError, TrainOptions
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates, checked_class_noun, checked_identifier, filled
 from ..trainer.runs.personalized import checked_name
-from . import webui_host as host
+from ..trainer.subject.photos import SIDE_STEP, SMALLEST_SIDE
+from .host import models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,9 @@ class Asked:
         said = TrainOptions(**{**self.options, "method": self.method, "templates": templates})
         preset_named(self.preset).options(said.method)
         require_prediction(self.prediction)
+        require_counts(self.resolution, self.priors)
         self.base_file()
-        object.__setattr__(self, "base", self.base or host.current_checkpoint())
+        object.__setattr__(self, "base", self.base or models.current_checkpoint())
         if lora := self.lora_file():
             require_continuable(lora, said)
             kept_settings(lora)
@@ -72,7 +74,7 @@ class Asked:
 
     def words(self) -> list[str]:
         """The command `train` with all its flags."""
-        store = host.store()
+        store, device = models.store(), models.device()
         said: dict[str, Any] = {
             "base": self.base_file(),
             "prediction": self.prediction or None,
@@ -90,7 +92,9 @@ class Asked:
             "output": store.work.parent,
             "loras": store.loras,
             "checkpoints": store.checkpoints,
-            "device": host.device(),
+            "device": device or None,
+            # More at once are no faster there, and a training is stopped and seen to move picture by picture.
+            "prior_batch_size": 1 if device == "cpu" else None,
             **{name: value for name, value in self.options.items() if value != said_default(name)},
         }
         # With the sign of equality a value may begin with a dash.
@@ -107,9 +111,20 @@ def require_prediction(name: str) -> None:
         raise ValueError(f"prediction is {name!r}; it must be {' or '.join(get_args(Prediction))}, or left out.")
 
 
+def require_counts(resolution: int | None, priors: int | None) -> None:
+    """Raises ValueError for a side that cannot be trained, and for less than no class images."""
+    if resolution and (resolution < SMALLEST_SIDE or resolution % SIDE_STEP):
+        raise ValueError(
+            f"resolution is {resolution}; it must be a multiple of {SIDE_STEP}, {SMALLEST_SIDE} or more, or 0 for the "
+            "base's own."
+        )
+    if priors is not None and priors < 0:
+        raise ValueError(f"class images are {priors}; it must be 0 or more.")
+
+
 def base_file(name: str) -> Path:
     """A base by the WebUI's name for it. Raises ValueError where it has none, or one that is not safetensors."""
-    file = host.checkpoint_file(name)
+    file = models.checkpoint_file(name)
     if file is None:
         asked = f"the WebUI lists no checkpoint {name!r}" if name else "the WebUI has no checkpoint"
         raise ValueError(f"{asked}: put one into its Stable-diffusion folder and refresh the list.")
@@ -120,7 +135,8 @@ def base_file(name: str) -> Path:
 
 def lora_file(name: str) -> Path:
     """A LoRA by the WebUI's name for it. Raises ValueError where its folder has none of that name."""
-    file = host.loras().get(name) or next((file for file in host.loras().values() if file.stem == name), None)
+    offered = models.loras()
+    file = offered.get(name) or next((file for file in offered.values() if file.stem == name), None)
     if file is None:
         raise ValueError(f"the WebUI's LoRA folder has no {name!r}: put it there (.safetensors) and refresh the lists.")
     return file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, get_args
 
 import gradio as gr
@@ -10,10 +9,10 @@ import gradio as gr
 from ..command_line.option_flags import BY_PRESET, NONE
 from ..trainer.methods.lora.start import kept_settings
 from ..trainer.model.noise_process import Prediction
-from . import webui_host as host
 from .asked import lora_file
-from .child import ChildFailed
+from .host import models
 from .option_controls import preset_values
+from .shown import mistake_html
 
 AS_THE_FILE = "as its file shows"
 CURRENT = "(the WebUI's current checkpoint)"
@@ -27,7 +26,7 @@ def named(choice: str) -> str:
 
 def bases() -> list[str]:
     """What can be trained."""
-    return [CURRENT, *host.checkpoints()]
+    return [CURRENT, *models.checkpoints()]
 
 
 def predictions() -> list[str]:
@@ -37,12 +36,12 @@ def predictions() -> list[str]:
 
 def starts() -> list[str]:
     """What can be gone on from."""
-    return [NEW_LORA, *host.loras()]
+    return [NEW_LORA, *models.loras()]
 
 
 def lists() -> tuple[Any, Any]:
     """Both lists anew, after the WebUI has looked into its folders."""
-    host.refresh_lists()
+    models.refresh_lists()
     return gr.update(choices=bases()), loras()
 
 
@@ -52,21 +51,17 @@ def loras() -> Any:
 
 
 def preset_changes(preset: str, method: str, continue_from: str) -> list[Any]:
-    """Values for the controls BY_PRESET, and the number of class images."""
-    lora = named(continue_from)
-    kept = or_error(lambda: kept_settings(lora_file(lora))) if lora else NONE
-    values = preset_values(preset, method, kept)
+    """Values for the controls BY_PRESET and the number of class images; rank as `rank_of_choice` has it."""
+    values = preset_values(preset, method)
+    values["rank"], _ = rank_of_choice(preset, method, continue_from)
     return [values[name] for name in (*BY_PRESET, "priors")]
 
 
-def rank_of_choice(preset: str, method: str, continue_from: str) -> Any:
-    """That of the LoRA to go on from, which cannot be another; else the preset's."""
-    return preset_changes(preset, method, continue_from)[BY_PRESET.index("rank")]
-
-
-def or_error(do: Callable[[], Any]) -> Any:
-    """What `do` returns; what a user has to change is said as the WebUI says it."""
+def rank_of_choice(preset: str, method: str, continue_from: str) -> tuple[Any, str]:
+    """The rank of the LoRA to go on from, which cannot be another, else the preset's; and what is wrong with it."""
+    values, lora = preset_values(preset, method), named(continue_from)
     try:
-        return do()
-    except (ValueError, OSError, ChildFailed) as error:
-        raise gr.Error(str(error)) from error
+        kept = kept_settings(lora_file(lora)) if lora else NONE
+    except (ValueError, OSError) as error:
+        return values["rank"], mistake_html(str(error))
+    return {**values, **kept}["rank"], ""

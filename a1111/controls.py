@@ -11,6 +11,7 @@ class Controls:
     """The components that handlers read and write.
 
     asked: {field of `Asked`: component}. options: {field of `TrainOptions`: component}. shown: what a view changes.
+    mistakes: {what is wrong with it: component}: words, start (the LoRA to go on from), counts, training.
     """
 
     photos: Any
@@ -19,6 +20,7 @@ class Controls:
     pick: Any
     report: Any
     refresh: Any
+    mistakes: dict[str, Any]
     asked: dict[str, Any]
     options: dict[str, Any]
     train: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from ..install import libraries_of_our_own
 from .asked import Asked
 from .job import Job
 from .kept_jobs import last_unfinished
@@ -18,7 +19,7 @@ def newest() -> Job | None:
 
 
 def begin(asked: Asked) -> Job:
-    """Queue a training. Raises ValueError while another is not over."""
+    """Queue a training. Raises ValueError while another is not over, and LibrariesMissing; see `child.Child`."""
     return _begin(Job(asked))
 
 
@@ -41,6 +42,8 @@ def _begin(job: Job) -> Job:
         before = newest()
         if before is not None and not before.over:
             raise ValueError("a training is running or waiting: stop it, or wait for it.")
+        # Before it waits in the queue and the WebUI's model makes room for it.
+        libraries_of_our_own()
         job.start()
         _newest[:] = [job]
     return job

@@ -15,12 +15,23 @@ NEW = int(gr.__version__.split(".")[0]) >= 4
 
 def with_js(code: str) -> dict[str, Any]:
     """A handler that runs in the browser, as keywords of an event."""
-    return {"fn": None, ("js" if NEW else "_js"): code}
+    return {"fn": None, **js_before(code)}
 
 
-def together() -> dict[str, Any]:
-    """Keywords of an event whose handler may run for several browsers at once; 3.41 lets all."""
-    return {"concurrency_limit": None} if NEW else {}
+def js_before(code: str) -> dict[str, Any]:
+    """Keywords of an event: what runs in the browser before the handler, and gives it its inputs."""
+    return {"js" if NEW else "_js": code}
+
+
+def quietly() -> dict[str, Any]:
+    """Keywords of an event whose handler may run for several browsers at once (3.41 lets all), and over whose outputs
+    Gradio draws no progress of its own."""
+    return {"show_progress": "hidden", **({"concurrency_limit": None} if NEW else {})}
+
+
+def upload_folder(photos: Any) -> Path:
+    """Where Gradio keeps what was uploaded."""
+    return Path(photos.GRADIO_CACHE if NEW else photos.DEFAULT_TEMP_DIR)
 
 
 def file_path(file: Any) -> Path:
@@ -37,7 +48,7 @@ def keep_uploads(blocks: Any, photos: Any) -> None:
     if NEW:
         return
     arrived = gr.UploadButton(file_count="multiple", visible=False, elem_id="dreambooth_arrived")
-    uploads = Path(arrived.DEFAULT_TEMP_DIR)
+    uploads = upload_folder(arrived)
     arrived.upload(lambda files: _uploaded(files, uploads), [arrived], [photos], show_progress="hidden")
     blocks.load(inputs=None, outputs=None, **with_js(UPLOAD_APART))
 

@@ -10,16 +10,18 @@ import gradio as gr
 
 from ..command_line.option_flags import BY_PRESET
 from . import desk
-from . import webui_host as host
-from .asked import Asked
-from .choices import lists, loras, named, or_error, preset_changes, rank_of_choice
-from .gradio_versions import file_path, keep_uploads, together, with_js
+from .asked import Asked, require_counts
+from .child import ChildFailed
+from .choices import bases, lists, loras, named, preset_changes, rank_of_choice, starts
+from .gradio_versions import file_path, keep_uploads, quietly, with_js
+from .host.page import generators_work
 from .job import Job
+from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
 from .page_code import REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
 from .pick import pick
-from .shown import curve_html, faults_html, parameters, status_html, subjects_html
+from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
 from .subjects import subjects
 from .uploads import keep_files
 
@@ -28,48 +30,62 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_VIEWS = 0.5
 View = tuple[Any, ...]
+MISTAKES = (ValueError, OSError, ChildFailed)
+"""What a user can change: said where it was made, never raised, for Gradio would print a traceback."""
 
 
 def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
-    names, options = list(c.asked), list(c.options)
     keep_uploads(blocks, c.photos)
     for looked_at in (c.photos, c.asked["resolution"]):
-        looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **together())
-    by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
-    base, preset, method, lora = (c.asked[name] for name in ("base", "preset", "method", "continue_from"))
-    c.pick.click(
-        _pick, [c.asked["class_noun"], base, c.asked["prediction"]], [c.asked["identifier"], c.report], **together()
-    )
-    c.refresh.click(lists, None, [base, lora], **together())
-    for choice in (preset, method):
-        choice.change(preset_changes, [preset, method, lora], by_preset, **together())
-    lora.change(rank_of_choice, [preset, method, lora], [c.options["rank"]], **together())
+        looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **quietly())
+    counts = [c.asked["resolution"], c.asked["priors"]]
+    for counted in counts:
+        counted.change(_counted, counts, [c.mistakes["counts"]], **quietly())
+    base, lora = c.asked["base"], c.asked["continue_from"]
+    words = [c.asked["class_noun"], base, c.asked["prediction"]]
+    c.pick.click(_pick, words, [c.asked["identifier"], c.report, c.mistakes["words"]], **quietly())
+    c.refresh.click(lists, None, [base, lora], **quietly())
+    _connect_preset(c)
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
-    c.stop.click(_stop, None, None, **together())
+    c.stop.click(_stop, None, [c.mistakes["training"], c.status], **quietly())
+    _connect_training(blocks, c)
+    keep_form(blocks, c.photos, {**c.asked, **c.options}, {"base": bases, "continue_from": starts})
+    blocks.load(inputs=None, outputs=None, **with_js(REACH_BY_KEYBOARD))
+
+
+def _connect_preset(c: Controls) -> None:
+    """By hand only: a form that is filled again says itself what the preset was changed to."""
+    chosen = [c.asked[name] for name in ("preset", "method", "continue_from")]
+    by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
+    for name in ("preset", "method"):
+        c.asked[name].input(preset_changes, chosen, by_preset, **quietly())
+    c.asked["continue_from"].input(rank_of_choice, chosen, [c.options["rank"], c.mistakes["start"]], **quietly())
+
+
+def _connect_training(blocks: Any, c: Controls) -> None:
+    names, options = list(c.asked), list(c.options)
 
     def train(files: Any, *values: Any) -> Iterator[View]:
         asked = dict(zip(names, values[: len(names)], strict=True))
         said = said_options(dict(zip(options, values[len(names) :], strict=True)))
-        begun = or_error(lambda: desk.begin(_asked(files, asked, said)))
-        yield from _views(begun)
+        yield from _begun(lambda: desk.begin(_asked(files, asked, said)))
 
     def resume() -> Iterator[View]:
-        yield from _views(or_error(desk.resume))
+        yield from _begun(desk.resume)
 
     def newest() -> Iterator[View]:
         yield from _views(desk.newest())
 
-    form = [c.photos, *c.asked.values(), *c.options.values()]
+    form, lora = [c.photos, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
+    shown = [c.mistakes["training"], *c.shown]
     for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
-        over = event(_answering(handler), inputs, c.shown, **together())
+        over = event(_answering(handler), inputs, shown, **quietly())
         # Not one after the other: in 4.40 nothing follows what only the browser does.
         over.then(**with_js(REFRESH_LISTS))
-        over.then(loras, None, [lora], **together())
-    blocks.load(_answering(newest), None, c.shown, **together())
-    blocks.load(loras, None, [lora], **together())
-    blocks.load(inputs=None, outputs=None, **with_js(REACH_BY_KEYBOARD))
+        over.then(loras, None, [lora], **quietly())
+    blocks.load(_answering(newest), None, shown, **quietly())
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
@@ -80,8 +96,21 @@ def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})
 
 
-def _views(job: Job | None) -> Iterator[View]:
-    """What is shown, again and again until the job is over; the pictures only when there are new ones."""
+def _begun(begin: Callable[[], Job]) -> Iterator[View]:
+    """The views of a new training; of the one that runs, where there is a mistake."""
+    mistake = ""
+    try:
+        begin()
+    except MISTAKES as error:
+        mistake = mistake_html(str(error))
+    yield from _views(desk.newest(), mistake)
+
+
+def _views(job: Job | None, mistake: Any = None) -> Iterator[View]:
+    """What is shown, again and again until the job is over; the pictures only when there are new ones.
+
+    mistake: what is shown first; None leaves what another handler of this page has shown.
+    """
     shown = -1
     while True:
         over = job is None or job.over
@@ -89,7 +118,9 @@ def _views(job: Job | None) -> Iterator[View]:
         pictures = gr.update() if len(samples) == shown else list(samples)
         shown = len(samples)
         history = subjects_html(subjects()) if over else gr.update()
-        yield status_html(job), curve_html(job), pictures, parameters(job), history
+        said = gr.update() if mistake is None else mistake
+        yield said, status_html(job), curve_html(job), pictures, parameters(job), history
+        mistake = None
         if over:
             return
         time.sleep(SECONDS_BETWEEN_VIEWS)
@@ -97,19 +128,35 @@ def _views(job: Job | None) -> Iterator[View]:
 
 def _answering(handler: Callable[..., Iterator[View]]) -> Callable[..., Any]:
     """The handler itself, or its first answer alone where the WebUI was told to have no queue."""
-    return handler if host.generators_work() else lambda *values: next(handler(*values))
+    return handler if generators_work() else lambda *values: next(handler(*values))
 
 
 def _look(files: Any, resolution: int | None) -> tuple[Any, str]:
-    looks = or_error(lambda: judge([file_path(file) for file in files or []], resolution or 0))
+    side = 0 if _counted(resolution, None) else resolution or 0
+    try:
+        looks = judge([file_path(file) for file in files or []], side)
+    except MISTAKES as error:
+        return gr.update(), mistake_html(str(error))
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
 
 
-def _pick(noun: str, base: str, prediction: str) -> tuple[str, Any]:
-    word, report = or_error(lambda: pick(noun, named(base), named(prediction)))
-    return word, gr.update(value=report, visible=True)
+def _counted(resolution: int | None, priors: int | None) -> str:
+    try:
+        require_counts(resolution, priors)
+    except ValueError as error:
+        return mistake_html(str(error))
+    return ""
 
 
-def _stop() -> None:
-    if not desk.stop():
-        raise gr.Error("No training is running or waiting.")
+def _pick(noun: str, base: str, prediction: str) -> tuple[Any, Any, str]:
+    try:
+        word, report = pick(noun, named(base), named(prediction))
+    except MISTAKES as error:
+        return gr.update(), gr.update(), mistake_html(str(error))
+    return word, gr.update(value=report, visible=True), ""
+
+
+def _stop() -> tuple[str, Any]:
+    if desk.stop():
+        return "", status_html(desk.newest())
+    return mistake_html("No training is running or waiting."), gr.update()

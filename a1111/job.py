@@ -14,15 +14,20 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from . import webui_host as host
 from .asked import Asked
 from .cards import write_card
 from .child import Child, ChildFailed
+from .host import jobs, models
+from .host.memory import model_memory
 from .kept_jobs import keep
 from .kept_run import kept_points, kept_samples
 from .loss_svg import Point
 
 Status = Literal["waiting", "running", "finished", "stopped", "failed"]
+FOR_A_PICTURE = (
+    "Interrupt was pressed while a picture waits in the queue, so it was taken for the picture's, and the training "
+    "goes on. Stop and keep ends the training."
+)
 
 
 @dataclass
@@ -64,6 +69,11 @@ class Job:
         self._stop.set()
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop and has not ended yet."""
+        return self._stop.is_set() and not self.over
+
+    @property
     def over(self) -> bool:
         """Whether nothing will change any more."""
         return self.status in ("finished", "stopped", "failed")
@@ -71,7 +81,7 @@ class Job:
     def _run(self) -> None:
         status: Status = "failed"
         try:
-            with host.queued(self.id):
+            with jobs.queued(self.id):
                 if not self._stop.is_set():
                     self.status = "running"
                     self._train()
@@ -95,21 +105,29 @@ class Job:
     def _train(self) -> None:
         self.doing = "making room for the training"
         try:
-            with host.model_memory():
+            with model_memory():
                 self._follow(Child([*self.asked.words(), *(["--resume"] if self.resume else [])]))
         finally:
             if result := self.result:
                 picture = self.samples[-1][0] if self.samples else None
                 self._despite_the_disk(lambda: write_card(result, picture))
             if self.files:
-                host.refresh_lists()
+                models.refresh_lists()
 
     def _follow(self, child: Child) -> None:
         self.doing = "loading"
         try:
-            child.follow(self._take, lambda: self._stop.is_set() or host.interrupted())
+            child.follow(self._take, self._told_to_stop)
         finally:
             child.end()
+
+    def _told_to_stop(self) -> bool:
+        match jobs.interrupt():
+            case "job":
+                self.stop()
+            case "picture" if FOR_A_PICTURE not in self.warnings:
+                self.warnings.append(FOR_A_PICTURE)
+        return self._stop.is_set()
 
     def _take(self, event: dict[str, Any]) -> None:
         """Note one event, and show it in the WebUI."""
@@ -150,9 +168,9 @@ class Job:
         for picture in event["pictures"]:
             image = Image.open(io.BytesIO(base64.b64decode(picture)))
             image.load()
-            self.samples.append((image, f"step {event['step']}: {event['prompt']}"))
-            host.show_picture(image)
+            self.samples.append((image, f"step {event['step']}"))
+            jobs.show_picture(image)
 
     def _now(self, doing: str, done: int, total: int) -> None:
         self.doing, self.done, self.total = doing, done, total
-        host.show(f"DreamBooth: {doing}", done, total)
+        jobs.show(f"DreamBooth: {doing}", done, total)

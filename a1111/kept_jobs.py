@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..trainer.files.atomic import write_json
-from . import webui_host as host
 from .asked import Asked
+from .host import models
 
 KEPT = 50
 
@@ -37,7 +37,7 @@ def last_unfinished() -> Asked:
 
 
 def _folder() -> Path:
-    return host.store().work / "asked"
+    return models.store().work / "asked"
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..trainer.subject.captions import folded
 from ..trainer.subject.photo_faults import faults
 from ..trainer.subject.photo_folder import not_beside
 from ..trainer.subject.photos import Photo, check_size, read_photo
@@ -29,8 +30,10 @@ class Look:
 
 
 def look(files: Sequence[Path]) -> list[Look]:
-    """Every photo, decoded, turned and cropped; captions and other files beside photos are no photos."""
-    return [_shown(file.name, _read(file, SHOWN)) for file in _photos(files)]
+    """Every photo, decoded, turned and cropped; captions and other files beside photos are no photos, and a caption
+    belongs to one.
+    """
+    return [*(_shown(file.name, _read(file, SHOWN)) for file in _photos(files)), *_lone_captions(files)]
 
 
 def judge(files: Sequence[Path], resolution: int = 0) -> list[Look]:
@@ -44,14 +47,23 @@ def judge(files: Sequence[Path], resolution: int = 0) -> list[Look]:
     read = [(file.name, _read(file, side)) for file in _photos(files)]
     usable = [photo for _, photo in read if isinstance(photo, Photo)]
     found = iter(faults(usable, resolution or side))
-    return [
+    judged = [
         _shown(name, photo, tuple(fault.why for fault in next(found)) if isinstance(photo, Photo) else ())
         for name, photo in read
     ]
+    return [*judged, *_lone_captions(files)]
 
 
 def _photos(files: Sequence[Path]) -> list[Path]:
     return not_beside(files)
+
+
+def _lone_captions(files: Sequence[Path]) -> list[Look]:
+    stems = {folded(name) for photo in _photos(files) for name in (photo.stem, photo.name)}
+    own = [file for file in files if file.suffix.casefold() in (".txt", ".caption")]
+    lone = [file.name for file in own if folded(file.stem) not in stems]
+    why = "is the caption of no photo: name it as its photo, or leave it out"
+    return [Look(name, None, f"{name} {why}") for name in lone]
 
 
 def _smallest(files: Sequence[Path]) -> int:

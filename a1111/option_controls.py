@@ -1,19 +1,29 @@
-"""The advanced accordion: a control for each field of `TrainOptions`, with the field's own text."""
+"""The advanced settings: a control for each field of `TrainOptions`, with the field's own text, in sections."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
-from ..command_line.option_flags import BY_PRESET, NONE, said_default
-from ..trainer.options import CHOICES, KINDS, TEXTS
+from ..command_line.option_flags import BY_PRESET, said_default
+from ..trainer.options import CHOICES, GROUPS, KINDS, SETTINGS, TEXTS
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates
 
 SHOWN_ELSEWHERE = {"method"}
-COLUMNS = 3
+OFTEN = ("steps", "learning_rate", "rank", "prior_weight", "seed", "train_text_encoder")
+"""What stands open when the advanced settings are opened; all else is folded by group."""
+SECTIONS: dict[str, tuple[str, str]] = {
+    "training": ("Batches and loss", "How many photos a step sees, and how noise levels are weighted."),
+    "adapter": ("LoRA", "Which layers get one, and its scale. The rank is above."),
+    "optimizer": ("Optimizer", "How a step is taken, and how the learning rate runs over the training."),
+    "memory": ("Memory", "Left at auto, the training is made to fit what is free. Set these to decide yourself."),
+    "preview": ("Samples and saved files", "Pictures and files on the way. The trained weights do not depend on them."),
+}
+"""{group of settings: its title and what it is for}."""
+COLUMNS = 2
 
 
 def prompt_controls() -> dict[str, Any]:
@@ -28,25 +38,39 @@ def prompt_controls() -> dict[str, Any]:
 
 
 def option_controls() -> dict[str, Any]:
-    """{field: component}, in rows of three."""
-    names = [name for name in KINDS if name not in SHOWN_ELSEWHERE]
-    made: dict[str, Any] = {}
-    for start in range(0, len(names), COLUMNS):
-        with gr.Row():
-            made |= {name: _control(name) for name in names[start : start + COLUMNS]}
+    """{field: component}: those that are changed often, then the others, folded by group."""
+    made = _rows(OFTEN)
+    for group in GROUPS:
+        title, what_for = SECTIONS[group]
+        with gr.Accordion(title, open=False, elem_id=f"dreambooth_section_{group}"):
+            gr.Markdown(what_for)
+            made |= _rows(rarely(group))
     return made
 
 
-def preset_values(preset: str, method: str, kept: Mapping[str, Any] = NONE) -> dict[str, Any]:
-    """{field: what the preset makes of it, `kept` over it}, the number of class images among them as "priors"."""
+def rarely(group: str) -> list[str]:
+    """The fields of a group that are not changed often."""
+    return [name for name, one in SETTINGS.items() if one.group == group and name not in {*OFTEN, *SHOWN_ELSEWHERE}]
+
+
+def preset_values(preset: str, method: str) -> dict[str, Any]:
+    """{field: what the preset makes of it}, the number of class images among them as "priors"."""
     chosen = preset_named(preset)
-    return {**chosen.options(method), **kept, "priors": chosen.priors}  # type: ignore[arg-type]
+    return {**chosen.options(method), "priors": chosen.priors}  # type: ignore[arg-type]
 
 
 def said_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the controls say. A number without a default is unset at 0: Gradio 4 shows no empty one."""
     unset = {name for name in values if said_default(name) is None and name not in BY_PRESET}
     return {name: value for name, value in values.items() if value is not None and not (name in unset and not value)}
+
+
+def _rows(names: Sequence[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for start in range(0, len(names), COLUMNS):
+        with gr.Row():
+            made |= {name: _control(name) for name in names[start : start + COLUMNS]}
+    return made
 
 
 def _control(name: str) -> Any:

@@ -54,3 +54,18 @@ UPLOAD_APART = """() => {
     photos.addEventListener('drop', (event) => take(event, event.dataTransfer.files), true);
     new MutationObserver(() => { photos.style.opacity = 1; }).observe(photos, { childList: true, subtree: true });
 }"""
+# What a change of a control keeps in the browser. Not before the form was filled: a page that loads changes them all.
+REMEMBER = """(value) => {
+    if (!window.dreamboothFormIsThere) return;
+    const form = JSON.parse(localStorage.getItem('dreambooth-form') || '{}');
+    const files = Array.isArray(value) && value.length && typeof value[0] === 'object';
+    form['NAME'] = files ? value.map(file => file.path || file.name) : value;
+    localStorage.setItem('dreambooth-form', JSON.stringify(form));
+}"""
+READ_FORM = "() => [localStorage.getItem('dreambooth-form') || '{}']"
+FORM_IS_THERE = "() => { window.dreamboothFormIsThere = true; }"
+
+
+def remember(name: str) -> str:
+    """The code that keeps one control."""
+    return REMEMBER.replace("NAME", name)

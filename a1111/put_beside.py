@@ -11,15 +11,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from stat import S_ISREG
+from typing import TextIO
 
 PIP = ("-m", "pip", "--disable-pip-version-check", "--retries", "2", "--timeout", "20", "install")
 CHECK = Path(__file__).with_name("check_libraries.py")
 TOGETHER = "# These go together"
 """In requirements-floor.txt, before the packages that know each other's insides."""
 STAMP = "complete.json"
+REPORT = "report.json"
 
 
 class NothingFits(RuntimeError):
@@ -37,16 +41,35 @@ def put_beside(
     part = libraries.with_name(f".{libraries.name}.part")
     fault = ""
     try:
-        for wanted in choices(required, tested, host):
-            if not (fault := _fault(wanted, part, libraries)):
-                (part / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
-                shutil.rmtree(libraries, ignore_errors=True)
-                os.replace(part, libraries)
-                return
-            print(f"dreambooth-nodes: {fault}", file=sys.stderr, flush=True)
+        with console() as shown:
+            for wanted in choices(required, tested, host):
+                if not (fault := _fault(wanted, part, libraries, shown)):
+                    (part / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+                    shutil.rmtree(libraries, ignore_errors=True)
+                    os.replace(part, libraries)
+                    _say("dreambooth-nodes: the libraries for the training are installed.", shown)
+                    return
+                _say(f"dreambooth-nodes: {fault}", shown)
         raise NothingFits(fault)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def console() -> Iterator[TextIO]:
+    """Where the WebUI's start is watched: the WebUI keeps what an installer prints until the installer has ended."""
+    for place in _consoles():
+        try:
+            # What is written to a file is overwritten by those who have it open.
+            if S_ISREG(place.stat().st_mode):
+                continue
+            stream = place.open("a", encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        with stream:
+            yield stream
+        return
+    yield sys.stderr
 
 
 def choices(required: str, tested: str, host: Mapping[str, str]) -> list[list[str]]:
@@ -67,33 +90,59 @@ def choices(required: str, tested: str, host: Mapping[str, str]) -> list[list[st
     return [[f"{name}{version}" for name, version in choice.items()] for choice in (*ordered, whole)]
 
 
+def _consoles() -> Iterator[Path]:
+    """The stderr of the process above that does not share ours (on Linux), the terminal, the console (on Windows)."""
+    ours, process = _error_stream("self"), os.getppid()
+    while process > 1 and (theirs := _error_stream(str(process))):
+        if theirs != ours:
+            yield Path(f"/proc/{process}/fd/2")
+            break
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    yield Path("CONOUT$" if sys.platform == "win32" else "/dev/tty")
+
+
+def _error_stream(process: str) -> str:
+    try:
+        return str(Path(f"/proc/{process}/fd/2").readlink())
+    except OSError:
+        return ""
+
+
 def _minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
-def _fault(wanted: list[str], part: Path, libraries: Path) -> str:
+def _fault(wanted: list[str], part: Path, libraries: Path, shown: TextIO) -> str:
     """Install a choice into `part`; why it will not do, or ""."""
     shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
     try:
-        packages = _planned(wanted)
-        print(f"dreambooth-nodes: installing into {libraries}, once: {', '.join(packages)}", flush=True)
-        part.mkdir()
-        _pip("--no-deps", "--target", str(part), *packages)
+        _say(f"dreambooth-nodes: looking for {', '.join(wanted)}", shown)
+        packages = _planned(wanted, part / REPORT, shown)
+        _say(f"dreambooth-nodes: installing into {libraries}, once, some minutes: {', '.join(packages)}", shown)
+        _pip(shown, "--no-deps", "--target", str(part), *packages)
     except subprocess.CalledProcessError as error:
         return f"pip found no way to install {', '.join(wanted)}: {_last_line(error.stderr)}"
     check = subprocess.run([sys.executable, CHECK, part], capture_output=True, text=True, check=False)
     return f"{', '.join(packages)} cannot be loaded here: {_last_line(check.stderr)}" if check.returncode else ""
 
 
-def _planned(wanted: list[str]) -> list[str]:
+def _planned(wanted: list[str], report: Path, shown: TextIO) -> list[str]:
     """What pip would add to this environment, without adding it."""
-    report = json.loads(_pip("--dry-run", "--report", "-", *wanted))
-    return [f"{entry['metadata']['name']}=={entry['metadata']['version']}" for entry in report["install"]]
+    _pip(shown, "--dry-run", "--report", str(report), *wanted)
+    entries = json.loads(report.read_text(encoding="utf-8"))["install"]
+    report.unlink()
+    return [f"{entry['metadata']['name']}=={entry['metadata']['version']}" for entry in entries]
 
 
-def _pip(*words: str) -> str:
-    command = [sys.executable, *PIP, "--quiet", *_torch_index(), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def _pip(shown: TextIO, *words: str) -> None:
+    """Run pip, its progress where it is watched. Raises CalledProcessError."""
+    command = [sys.executable, *PIP, *_torch_index(), *words]
+    subprocess.run(command, check=True, stdout=shown, stderr=subprocess.PIPE, text=True)
+
+
+def _say(text: str, shown: TextIO) -> None:
+    print(text, file=shown, flush=True)
 
 
 def _torch_index() -> list[str]:

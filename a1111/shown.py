@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from . import webui_host as host
+from .host import models
 from .job import Job
 from .looks import Look
 from .loss_svg import loss_svg
@@ -23,16 +23,30 @@ STATUS = {
 }
 
 
+STOPPING = "Stopping"
+TRACK, FILLED, WRONG = "rgba(128,128,128,.25)", "#2563eb", "#dc2626"
+
+
+def mistake_html(text: str) -> str:
+    """What a user has to change, read out at once; "" where there is nothing."""
+    return f'<p role="alert" style="color:{WRONG}">{escape(text)}</p>' if text else ""
+
+
+def lacking_html(sentences: Iterable[str]) -> str:
+    """What does not work in this WebUI."""
+    return "".join(f"<p>Note: {escape(sentence)}</p>" for sentence in sentences)
+
+
 def status_html(job: Job | None) -> str:
     """How far it is; read out by screen readers when it changes."""
     if job is None:
         return '<div role="status">No training yet. Drop 3 to 5 photos and say what the subject is.</div>'
-    said = f"<b>{STATUS[job.status]}</b>"
+    said = f"<b>{STOPPING if job.stopping else STATUS[job.status]}</b>"
     if job.status == "stopped" and job.result is None:
         said = "<b>Stopped before the first step; nothing is saved</b>"
     if job.doing:
         said += f": {escape(job.doing)}"
-    notes = f'<p role="alert">{escape(job.error)}</p>' if job.error else ""
+    notes = f'<p role="alert" style="color:{WRONG}">{escape(job.error)}</p>' if job.error else ""
     notes += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
     notes += f"<p>{escape(job.plan)}</p>" if job.plan else ""
     # Numbers that change all the time are not read out.
@@ -43,7 +57,11 @@ def _progress(job: Job) -> str:
     if not job.total:
         return ""
     counted = f"{job.done} of {job.total}{_time_left(job)}"
-    bar = f'<progress value="{job.done}" max="{job.total}" aria-label="progress" style="width:100%"></progress>'
+    bar = (
+        f'<div role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="{job.total}" '
+        f'aria-valuenow="{job.done}" style="height:.5em;border-radius:.25em;overflow:hidden;background:{TRACK}">'
+        f'<div style="height:100%;width:{100 * job.done / job.total:.1f}%;background:{FILLED}"></div></div>'
+    )
     return f"<div>{counted}{bar}</div>"
 
 
@@ -69,10 +87,10 @@ def parameters(job: Job | None) -> str:
         return ""
     result, file = job.result, Path(job.result["file"])
     lora = result["method"] == "lora"
-    prompt = f"a {result['trigger']}" + (f" <lora:{file.stem}:1>" if lora else "")
-    drawn_by = host.checkpoint_file(job.asked.base) if lora else file
+    prompt = result["trigger"] + (f" <lora:{file.stem}:1>" if lora else "")
+    drawn_by = models.checkpoint_file(job.asked.base) if lora else file
     # Nothing, where the base was removed since.
-    model = host.checkpoint_names(drawn_by) if drawn_by else {}
+    model = models.checkpoint_names(drawn_by) if drawn_by else {}
     settings = {"Steps": "20", "Size": f"{result['width']}x{result['height']}", **model}
     return f"{prompt}\n{', '.join(f'{name}: {_quoted(value)}' for name, value in settings.items())}"
 
@@ -90,7 +108,7 @@ def faults_html(looks: Iterable[Look]) -> str:
             against[why].append(one.name)
     bad = "".join(f"<li>{escape(one.fault)}</li>" for one in looks if one.fault)
     advice = "".join(f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>" for why, names in against.items())
-    alert = f'<ul role="alert">{bad}</ul>' if bad else ""
+    alert = f'<ul role="alert" style="color:{WRONG}">{bad}</ul>' if bad else ""
     return alert + (f'<ul role="status">{advice}</ul>' if advice else "")
 
 
@@ -121,4 +139,5 @@ def _subject(subject: dict[str, Any]) -> str:
 def _time_left(job: Job) -> str:
     if job.doing != "training" or job.seconds_left is None:
         return ""
-    return f", about {job.seconds_left:.0f} s left"
+    minutes, seconds = divmod(round(job.seconds_left), 60)
+    return f", about {f'{minutes} min {seconds} s' if minutes else f'{seconds} s'} left"

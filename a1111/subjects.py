@@ -7,18 +7,18 @@ from typing import Any
 
 from ..trainer.runs.past_runs import runs
 from ..trainer.runs.run import Run
-from . import webui_host as host
+from .host import models
 
 
 def subjects() -> list[dict[str, Any]]:
     """Every run, newest first: trigger, file (None where it is gone), method, steps, status, when, settings."""
-    return [_subject(run) for run in runs(host.store())]
+    return [_subject(run) for run in runs(models.store())]
 
 
 def _subject(run: Run) -> dict[str, Any]:
     record = run.record
     files = record.get("files", [])
-    file = host.store().work.parent / files[-1]["file"] if files else None
+    file = models.store().work.parent / files[-1]["file"] if files else None
     seconds = (run.folder / "run.json").stat().st_mtime
     return {
         "trigger": record["trigger"],

@@ -8,12 +8,13 @@ import gradio as gr
 
 from ..trainer.options import CHOICES, TEXTS
 from ..trainer.presets import DEFAULT, PRESETS
-from . import webui_host as host
 from .choices import AS_THE_FILE, CURRENT, NEW_LORA, bases, predictions, starts
 from .controls import Controls
 from .handlers import connect
+from .host.offered import lacking
+from .host.page import bind_to_txt2img
 from .option_controls import option_controls, prompt_controls
-from .shown import status_html, subjects_html
+from .shown import lacking_html, status_html, subjects_html
 from .subjects import subjects
 
 
@@ -41,6 +42,7 @@ def _subject() -> Controls:
     with gr.Row():
         asked["identifier"] = _text("Identifier [V]", "identifier", "empty: picked for you")
         pick = gr.Button("Pick a rare word", size="sm", scale=0, elem_id="dreambooth_pick")
+    mistakes = {"words": _mistake("words")}
     report = gr.Textbox(
         label="How the words compare", lines=6, max_lines=24, visible=False, elem_id="dreambooth_report"
     )
@@ -51,7 +53,9 @@ def _subject() -> Controls:
         starts(), value=NEW_LORA, label="Go on from", elem_id="dreambooth_continue_from",
         info="A LoRA of any trainer, for the same base; it keeps its rank and alpha.",
     )  # fmt: skip
+    mistakes["start"] = _mistake("start")
     asked |= _method()
+    mistakes["counts"] = _mistake("counts")
     with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
         asked["prediction"] = gr.Radio(
             predictions(), value=AS_THE_FILE, label="The base answers", elem_id="dreambooth_prediction",
@@ -59,7 +63,7 @@ def _subject() -> Controls:
         )  # fmt: skip
         asked |= prompt_controls()
         options = option_controls()
-    return Controls(photos, thumbnails, faults, pick, report, refresh, asked, options)
+    return Controls(photos, thumbnails, faults, pick, report, refresh, mistakes, asked, options)
 
 
 def _method() -> dict[str, Any]:
@@ -78,10 +82,13 @@ def _method() -> dict[str, Any]:
 
 
 def _training(controls: Controls) -> None:
+    if lacks := lacking():
+        gr.HTML(lacking_html(lacks), elem_id="dreambooth_lacking")
     with gr.Row():
         controls.train = gr.Button("Train", variant="primary", elem_id="dreambooth_train")
         controls.stop = gr.Button("Stop and keep", elem_id="dreambooth_stop")
         controls.resume = gr.Button("Resume the last", elem_id="dreambooth_resume")
+    controls.mistakes["training"] = _mistake("training")
     controls.status = gr.HTML(status_html(None), elem_id="dreambooth_status")
     controls.curve = gr.HTML(elem_id="dreambooth_curve")
     controls.samples = gr.Gallery(
@@ -91,10 +98,14 @@ def _training(controls: Controls) -> None:
         label="Prompt of the result", lines=3, interactive=False, elem_id="dreambooth_parameters"
     )
     controls.send = gr.Button("Send to txt2img", elem_id="dreambooth_send")
-    host.bind_to_txt2img(controls.send, controls.parameters)
+    bind_to_txt2img(controls.send, controls.parameters)
     with gr.Accordion("Trained before", open=False, elem_id="dreambooth_subjects"):
         controls.history = gr.HTML(subjects_html(subjects()), elem_id="dreambooth_history")
     controls.shown = [controls.status, controls.curve, controls.samples, controls.parameters, controls.history]
+
+
+def _mistake(where: str) -> Any:
+    return gr.HTML(elem_id=f"dreambooth_mistake_{where}")
 
 
 def _text(label: str, name: str, placeholder: str) -> Any:

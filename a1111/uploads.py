@@ -9,9 +9,10 @@ import shutil
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..trainer.subject.photos import PhotoError
-from . import webui_host as host
+from .host import models
 from .looks import look
 from .safe_names import safe_names
 
@@ -20,37 +21,52 @@ LARGEST = 200_000_000
 """Bytes of one file."""
 
 
+class Sent(NamedTuple):
+    """One file. name: what its own is made of; shown: what whoever sent it knows it by."""
+
+    name: str
+    shown: str
+    content: bytes
+
+
 def keep_files(files: Sequence[Path]) -> Path:
     """A folder with copies of these files, the same one for the same photos. Raises ValueError, PhotoError."""
     _require_few(len(files))
-    return _keep((file.name, _whole(file)) for file in files)
+    return _keep(Sent(file.name, file.name, _whole(file)) for file in files)
 
 
 def keep_encoded(photos: Sequence[str]) -> Path:
     """The same for base64 texts, as the WebUI's API takes images. Raises ValueError, PhotoError."""
     _require_few(len(photos))
-    return _keep((f"{index:03d}.png", _decoded(index, text)) for index, text in enumerate(photos))
+    shown = [f"photos[{index}]" for index in range(len(photos))]
+    return _keep(Sent(f"{i:03d}.png", shown[i], _decoded(shown[i], text)) for i, text in enumerate(photos))
 
 
-def _keep(files: Iterable[tuple[str, bytes]]) -> Path:
-    root = host.store().work / "photos"
+def _keep(files: Iterable[Sent]) -> Path:
+    root = models.store().work / "photos"
     part = root / f".{uuid.uuid4().hex}.part"
     part.mkdir(parents=True)
     try:
         digest = hashlib.sha256()
         given = sorted(files)
-        for name, (_, content) in zip(safe_names([name for name, _ in given]), given, strict=True):
-            digest.update(repr((name, len(content))).encode() + content)
-            (part / name).write_bytes(content)
-        for one in look(sorted(part.iterdir())):
-            if one.fault:
-                raise PhotoError(one.fault)
+        named = dict(zip(safe_names([sent.name for sent in given]), given, strict=True))
+        for name, sent in named.items():
+            digest.update(repr((name, len(sent.content))).encode() + sent.content)
+            (part / name).write_bytes(sent.content)
+        _require_usable(part, {name: sent.shown for name, sent in named.items()})
         folder = root / digest.hexdigest()[:24]
         if not folder.is_dir():
             part.rename(folder)
         return folder
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _require_usable(folder: Path, shown: dict[str, str]) -> None:
+    """Raises PhotoError for the first that is not. shown: {name in the folder: name for the message}."""
+    for one in look(sorted(folder.iterdir())):
+        if one.fault:
+            raise PhotoError(one.fault.replace(one.name, shown[one.name]))
 
 
 def _require_few(count: int) -> None:
@@ -70,10 +86,10 @@ def _require_small(name: str, size: int) -> None:
         raise PhotoError(f"{name!r} has {size / 1e6:.0f} MB, and {LARGEST / 1e6:.0f} are taken: scale it down")
 
 
-def _decoded(index: int, text: str) -> bytes:
+def _decoded(shown: str, text: str) -> bytes:
     content = text.partition(",")[2] if text.startswith("data:") else text
-    _require_small(f"photo {index}", len(content) * 3 // 4)
+    _require_small(shown, len(content) * 3 // 4)
     try:
         return base64.b64decode(content, validate=True)
     except binascii.Error as error:
-        raise PhotoError(f"photo {index} is not base64 ({error})") from error
+        raise PhotoError(f"{shown} is not base64 ({error})") from error

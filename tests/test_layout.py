@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,6 +37,8 @@ MAY_IMPORT = {
 HOSTS = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "nodes", "modules", "gradio", "fastapi"}
 HEAVY = {"peft", "diffusers", "transformers", "accelerate"}
 """What no host's start waits for, and the WebUI's process never imports: its own versions may be others."""
+WEBUI_HEAVY = {*HEAVY, "torch"}
+"""The same for the WebUI's process when it loads the tab: its torch may lack what ours has."""
 COMMANDS = {"command_line", "a1111", "bench", "demo", "toybase", "tests"}
 
 
@@ -122,7 +125,7 @@ def test_a_family_is_known_to_its_folder_alone() -> None:
     assert not wrong
 
 
-def light(start: list[Path], everywhere: Callable[[Path], bool]) -> set[Path]:
+def light(start: list[Path], everywhere: Callable[[Path], bool], heavy: set[str] = HEAVY) -> set[Path]:
     """The modules that these import, those that they import, and so on; fails where one imports a heavy library."""
     waiting, seen = list(start), set[Path]()
     while waiting:
@@ -131,7 +134,7 @@ def light(start: list[Path], everywhere: Callable[[Path], bool]) -> set[Path]:
             continue
         seen.add(file)
         for name in imports(file, everywhere(file)):
-            assert name[0] not in HEAVY, f"{file.relative_to(ROOT)} imports {name[0]}"
+            assert name[0] not in heavy, f"{file.relative_to(ROOT)} imports {name[0]}"
             if target := ours(name):
                 waiting.append(target)
     return seen
@@ -139,8 +142,28 @@ def light(start: list[Path], everywhere: Callable[[Path], bool]) -> set[Path]:
 
 def test_the_webui_keeps_its_own_libraries() -> None:
     """From the extension on: whatever its own modules import, now or later, and what that imports in turn."""
-    seen = light([ROOT / "a1111" / "extension.py"], lambda file: file.parent.name == "a1111")
-    assert ROOT / "trainer" / "options.py" in seen
+    seen = in_the_webui()
+    assert ROOT / "trainer" / "options.py" in seen and ROOT / "a1111" / "host" / "models.py" in seen
+
+
+def test_what_runs_in_the_webui_takes_no_more_of_torch_than_the_oldest_has() -> None:
+    recorded = json.loads((ROOT / "tests" / "webui" / "surfaces" / "a1111.json").read_text(encoding="utf-8"))
+    assert recorded["libraries"]["torch"].startswith("2.1.2")
+    taken = {(file.name, name) for file in in_the_webui() for name in taken_of_torch(file)}
+    assert ("photos.py", "from_numpy") in taken
+    assert {(file, name) for file, name in taken if name not in recorded["torch"]} == set()
+
+
+def in_the_webui() -> set[Path]:
+    return light([ROOT / "a1111" / "extension.py"], lambda file: "a1111" in file.parts, WEBUI_HEAVY)
+
+
+def taken_of_torch(file: Path) -> Iterator[str]:
+    """ "uint64" of `torch.uint64`; "Tensor" of `from torch import Tensor`."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "torch":
+            yield node.attr
+    yield from (name[1] for name in imports(file) if name[0] == "torch" and len(name) > 1)
 
 
 def test_comfyui_starts_without_heavy_libraries() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Tensor
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    from torch import Tensor
 
 PhaseName = Literal["loading", "encoding", "training", "sampling", "saving", "finished"]
 

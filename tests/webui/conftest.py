@@ -20,6 +20,8 @@ import pytest
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.environment import ROOT, browser, packages
 
+GRADIO = {"a1111": "a1111", "reforge": "a1111", "forge": "forge", "neo": "forge"}
+"""{WebUI: whose Gradio it has}."""
 SUBJECT = ROOT / "toybase" / "subjects" / "spotted_dog"
 STAND_IN = Path(__file__).with_name("stand_in_server.py")
 
@@ -71,7 +73,7 @@ def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         os.link(toybase_file, data / "models" / "Stable-diffusion" / "toybase.safetensors")
         port = _free_port()
         # A Python of its own has its own Gradio.
-        beside = "" if python else packages(kind)
+        beside = "" if python else packages(GRADIO[kind])
         words = [python or sys.executable, STAND_IN, beside, extension, data, port, kind, *filter(None, [api_auth])]
         environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
         with (data / "console.txt").open("w") as console:

@@ -1,18 +1,27 @@
-"""The smallest stand-in for a WebUI: the part of `modules` that webui_host.py uses, all of it in this file.
+"""A stand-in for a WebUI: the part of its modules that a1111/host asks for, all of it in this file.
 
-Names, arguments and what they do are those that Forge f2.0.1v1.10.1 was seen to offer and A1111 1.10 has in its source.
-It has no model and draws no pictures; it writes down what it is asked to do with them.
+What it offers is what the real one was seen to offer: `surfaces/KIND.json`, which record_surface.py wrote inside it.
+What is not in that list is not there, and a call that the real function would not take is refused. It has no model and
+draws no pictures; it writes down what it is asked to do with them.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 LOG = "log.txt"
+SURFACES = Path(__file__).with_name("surfaces")
+KINDS = tuple(sorted(file.stem for file in SURFACES.glob("*.json")))
+"""The WebUIs that there is a list of."""
+UNSET = {"bool": False, "list": [], "dict": {}}
+"""What a flag is that nobody gave, by its type; of any other type None."""
 
 
 class State:
@@ -50,67 +59,93 @@ class WebUI:
 
     def __init__(self, data: Path, kind: str, api_auth: str | None) -> None:
         self.data, self.tabs, self.started, self.bindings = data, [], [], []  # type: ignore[var-annotated]
+        self.kind, self.offers = kind, json.loads((SURFACES / f"{kind}.json").read_text(encoding="utf-8"))["offers"]
         self.models, self.loras = data / "models" / "Stable-diffusion", data / "models" / "Lora"
         for folder in (self.models, self.loras):
             folder.mkdir(parents=True, exist_ok=True)
-        flags = {"ckpt_dir": None, "lora_dir": str(self.loras), "no_gradio_queue": False, "api": True, "nowebui": False}
-        options = SimpleNamespace(**flags, api_auth=api_auth)
-        self.state = State()
+        self.state, self.checkpoints, self.pending = State(), {}, {}  # type: ignore[var-annotated]
         self.state.begin()
-        self.shared = _module(
-            "shared", cmd_opts=options, device="cpu", state=self.state, refresh_checkpoints=self.list_models
-        )
-        self.sd_models = _module("sd_models", model_path=str(self.models), checkpoints_list={})
-        self._offer(kind)
+        self.queue_lock = threading.Lock()
+        sys.modules["modules"] = ModuleType("modules")
+        self._offer("modules.shared", self._shared(api_auth))
+        self._offer("modules.sd_models", self._sd_models())
+        for name, contents in self._others().items():
+            self._offer(name, contents)
         self.list_models()
 
-    def _offer(self, kind: str) -> None:
-        """Put the modules where `import modules` finds them."""
-        queue = _module("call_queue", queue_lock=threading.Lock())
+    def _shared(self, api_auth: str | None) -> dict[str, Any]:
+        flags = {
+            name: UNSET.get(kind) if isinstance(kind, str) else None
+            for name, kind in self.offers["modules.shared:cmd_opts"].items()
+        }
+        said = {"lora_dir": str(self.loras), "api": True, "api_auth": api_auth}
+        options = SimpleNamespace(**{**flags, **{name: value for name, value in said.items() if name in flags}})
+        refresh = self.list_models
+        return {"cmd_opts": options, "device": "cpu", "state": self.state, "refresh_checkpoints": refresh}
+
+    def _sd_models(self) -> dict[str, Any]:
+        data = SimpleNamespace(sd_model=SimpleNamespace(lowvram=False), forge_hash="loaded")
+        data.set_sd_model = lambda v, already_loaded=False: setattr(data, "sd_model", v)
+        recorded = self.offers["modules.sd_models:model_data"]
+        for name in [name for name in vars(data) if name not in recorded]:
+            delattr(data, name)
+        return {
+            "model_path": str(self.models),
+            "checkpoints_list": self.checkpoints,
+            "select_checkpoint": self.selected,
+            "get_closet_checkpoint_match": self.match,
+            "model_data": data,
+            "unload_model_weights": lambda *_: self.log("model unloaded"),
+            "send_model_to_device": lambda *_: self.log("model back"),
+            "FakeInitialModel": FakeInitialModel,
+        }
+
+    def _others(self) -> dict[str, dict[str, Any]]:
         notes = {name: lambda *_, name=name: self.log(name) for name in ("start_task", "finish_task")}
         notes["add_task_to_queue"] = lambda *_: None
-        models, data = self.sd_models, SimpleNamespace(sd_model=SimpleNamespace(lowvram=False))
-        models.select_checkpoint = lambda: next(iter(models.checkpoints_list.values()), None)
-        models.get_closet_checkpoint_match = self.match
-        models.model_data = data
-        models.unload_model_weights = lambda model=None: self.log("model unloaded")
-        models.send_model_to_device = lambda model: self.log("model back")
-        if kind == "forge":
-            self._offer_forge(data)
-        callbacks = {"on_ui_tabs": self.tabs.append, "on_app_started": self.started.append}
-        offered = [
-            queue,
-            models,
-            self.shared,
-            _module("devices", torch_gc=lambda: None),
-            _module("infotext_utils", ParamBinding=SimpleNamespace, register_paste_params_button=self.bindings.append),
-            _module("paths", data_path=str(self.data)),
-            _module("progress", **notes),
-            _module("script_callbacks", **callbacks),
-        ]
-        sys.modules["modules"] = package = ModuleType("modules")
-        for module in offered:
-            setattr(package, module.__name__.rpartition(".")[2], module)
-        sys.modules["networks"] = _module("networks", list_available_networks=lambda: self.log("loras listed"))
-        self.queue_lock = queue.queue_lock
+        memory = {"unload_all_models": lambda: self.log("memory freed"), "soft_empty_cache": lambda: None}
+        register = self.bindings.append
+        return {
+            "modules.call_queue": {"queue_lock": self.queue_lock},
+            "modules.devices": {"torch_gc": lambda: None},
+            "modules.infotext_utils": {"ParamBinding": SimpleNamespace, "register_paste_params_button": register},
+            "modules.paths": {"data_path": str(self.data), "models_path": str(self.data / "models")},
+            "modules.progress": {**notes, "pending_tasks": self.pending},
+            "modules.script_callbacks": {"on_ui_tabs": self.tabs.append, "on_app_started": self.started.append},
+            "backend.memory_management": memory,
+            "ldm_patched.modules.model_management": memory,
+            "networks": {"list_available_networks": lambda: self.log("loras listed")},
+        }
 
-    def _offer_forge(self, data: SimpleNamespace) -> None:
-        self.sd_models.FakeInitialModel = FakeInitialModel
-        data.forge_hash = "loaded"
-        data.set_sd_model = lambda model: setattr(data, "sd_model", model)
-        memory = _module("memory_management", soft_empty_cache=lambda: None)
-        memory.unload_all_models = lambda: self.log("model unloaded")
-        sys.modules["backend"] = _module("backend", memory_management=memory)
+    def _offer(self, name: str, contents: dict[str, Any]) -> None:
+        """Put a module where hosts have it, with what the real one has of these contents."""
+        recorded = self.offers.get(name)
+        if recorded is None:
+            return
+        module = sys.modules[name] = ModuleType(name)
+        for attribute, value in contents.items():
+            if attribute in recorded:
+                kind = recorded[attribute]
+                setattr(module, attribute, _as_recorded(value, kind) if isinstance(kind, list) else value)
+        if name.startswith("modules."):
+            setattr(sys.modules["modules"], name.rpartition(".")[2], module)
 
     def list_models(self) -> None:
         """refresh_checkpoints."""
         infos = [CheckpointInfo(file) for file in sorted(self.models.glob("*.safetensors"))]
-        self.sd_models.checkpoints_list = {info.name: info for info in infos}
+        self.checkpoints.clear()
+        self.checkpoints.update({info.name: info for info in infos})
         self.log("checkpoints listed")
+
+    def selected(self) -> CheckpointInfo | None:
+        """select_checkpoint. Raises FileNotFoundError in those that do."""
+        if not self.checkpoints and self.kind in ("a1111", "reforge"):
+            raise FileNotFoundError("No checkpoints found.")
+        return next(iter(self.checkpoints.values()), None)
 
     def match(self, name: str) -> CheckpointInfo | None:
         """get_closet_checkpoint_match."""
-        found = [info for info in self.sd_models.checkpoints_list.values() if name in (info.name, info.name_for_extra)]
+        found = [info for info in self.checkpoints.values() if name in (info.name, info.name_for_extra)]
         return found[0] if found else None
 
     def log(self, what: str) -> None:
@@ -119,8 +154,19 @@ class WebUI:
             file.write(f"{what}\n")
 
 
-def _module(module_name: str, **contents: Any) -> Any:
-    module = ModuleType(f"modules.{module_name}")
-    vars(module).update(contents)
-    sys.modules[module.__name__] = module
-    return module
+def _as_recorded(function: Callable[..., Any], parameters: list[str]) -> Callable[..., Any]:
+    """The function, which takes what the real one takes: ["a", "b=", "*c", "**d"]."""
+    kinds = {"**": inspect.Parameter.VAR_KEYWORD, "*": inspect.Parameter.VAR_POSITIONAL}
+    made = []
+    for text in parameters:
+        stars = text[: len(text) - len(text.lstrip("*"))]
+        kind = kinds.get(stars, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        default = None if text.endswith("=") else inspect.Parameter.empty
+        made.append(inspect.Parameter(text.strip("*="), kind, default=default))
+    signature = inspect.Signature(made)
+
+    def call(*values: Any, **named: Any) -> Any:
+        signature.bind(*values, **named)
+        return function(*values, **named)
+
+    return call

@@ -1,7 +1,7 @@
 """The stand-in's page, with every extension's tab in it.
 
-`stand_in_server.py PACKAGES EXTENSION DATA PORT KIND [API_AUTH]`. PACKAGES: the folder of a Gradio, or "". KIND: a1111
-or forge. Its "Generate" waits in the queue and writes down when its turn came.
+`stand_in_server.py PACKAGES EXTENSION DATA PORT KIND [API_AUTH]`. PACKAGES: the folder of a Gradio, or "". KIND: a list
+in surfaces/. Its "Generate" waits in the queue and writes down when its turn came.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,21 @@ def load_scripts(extension: Path) -> None:
             sys.path = before
 
 
+def generate(webui: WebUI, prompt: str) -> str:
+    """As txt2img: it waits for its turn."""
+    webui.pending["task(txt2img)"] = 0.0
+    webui.log("txt2img waits")
+    with webui.queue_lock:
+        webui.pending.clear()
+        webui.state.begin("txt2img")
+        webui.log("txt2img")
+        webui.state.end()
+    return f"drawn: {prompt}"
+
+
 def page(webui: WebUI) -> Any:
     """txt2img, and every extension's tab."""
     import gradio as gr
-
-    def generate(prompt: str) -> str:
-        with webui.queue_lock:
-            webui.state.begin("txt2img")
-            webui.log("txt2img")
-            webui.state.end()
-        return f"drawn: {prompt}"
 
     tabs = [tab for build in webui.tabs for tab in build()]
     with gr.Blocks(title="stand-in") as demo:
@@ -47,7 +53,7 @@ def page(webui: WebUI) -> Any:
             with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
                 prompt = gr.Textbox(label="Prompt", elem_id="txt2img_prompt")
                 drawn = gr.Textbox(label="Drawn", elem_id="txt2img_drawn")
-                gr.Button("Generate", elem_id="txt2img_generate").click(generate, [prompt], [drawn])
+                gr.Button("Generate", elem_id="txt2img_generate").click(partial(generate, webui), [prompt], [drawn])
             for blocks, title, name in tabs:
                 with gr.Tab(title, id=name, elem_id=f"tab_{name}"):
                     blocks.render()
@@ -66,6 +72,7 @@ def main(extension: Path, data: Path, port: int, kind: str, api_auth: str | None
     for callback in webui.started:
         callback(demo, app)
     app.add_api_route("/sdapi/v1/interrupt", webui.state.interrupt, methods=["POST"])
+    app.add_api_route("/sdapi/v1/txt2img", lambda: generate(webui, ""), methods=["POST"])
     print("ready", flush=True)
     with suppress(KeyboardInterrupt):
         threading.Event().wait()

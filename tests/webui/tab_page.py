@@ -8,6 +8,7 @@ from typing import Any
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Served
+from dreambooth_nodes.trainer.options import GROUPS
 
 PATIENCE = 1000 * HANG_SECONDS
 """Milliseconds, as Playwright has them."""
@@ -28,8 +29,13 @@ def open_tab(page: Any, name: str) -> None:
 
 
 def await_ready(page: Any) -> None:
-    """Until what the tab does on loading is done; our drop zone is reachable by keyboard then."""
-    page.wait_for_function("document.querySelector('#dreambooth_photos input[type=file]').parentElement.tabIndex === 0")
+    """Until what the tab does on loading is done: the form is as it was, and the drop zone is reachable by keyboard."""
+    page.wait_for_function(
+        """() => {
+            const zone = document.querySelector('#dreambooth_photos input[type=file]');
+            return window.dreamboothFormIsThere && (!zone || zone.parentElement.tabIndex === 0);
+        }"""
+    )
 
 
 def field(page: Any, name: str) -> Any:
@@ -68,9 +74,20 @@ def ask(page: Any) -> None:
     """Photos and settings of one small training."""
     drop(page, *sorted(SUBJECT.glob("*.png")))
     page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
-    page.locator("#dreambooth_advanced .label-wrap").first.click()
+    unfold(page)
     for name, value in SAID.items():
         fill(page, f"dreambooth_{name}", value)
+
+
+def unfold(page: Any) -> None:
+    """Open the advanced settings, and every section of them."""
+    for name in ("advanced", *(f"section_{group}" for group in GROUPS)):
+        page.locator(f"#dreambooth_{name} > .label-wrap").first.click()
+
+
+def said(page: Any, where: str, text: str) -> None:
+    """Wait until a sentence is there."""
+    page.locator(f"#dreambooth_{where}").get_by_text(text).first.wait_for()
 
 
 def offered(page: Any, name: str, text: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -51,8 +52,10 @@ def test_only_the_users_of_api_auth_may(webui: Served, user: str) -> None:
     ("changes", "names"),
     [
         ({"photos": []}, "there is no photo"),
-        ({"photos": ["no base64!"]}, "photo 0 is not base64"),
-        ({"photos": [base64.b64encode(b"no picture").decode()]}, "000.png"),
+        ({"photos": [PHOTOS[0], "no base64!"]}, "photos[1] is not base64"),
+        ({"photos": [PHOTOS[0], base64.b64encode(b"no picture").decode()]}, "photos[1]"),
+        ({"resolution": 63}, "resolution is 63"),
+        ({"priors": -1}, "class images are -1"),
         ({"class_noun": " "}, "no class noun"),
         ({"name": "../../etc/x"}, "'../../etc/x' cannot be used"),
         ({"base": "another"}, "no checkpoint 'another'"),
@@ -77,7 +80,15 @@ def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> N
     assert begun["status"] in ("waiting", "running")
     assert refused(webui, "train", ASKED)[0] == 422
     awaited(webui, lambda said: said["step"] >= 2)
-    assert webui.request(f"{ROOT}/stop", {}, USER) == {"stopping": True}
+    with ThreadPoolExecutor() as pool:
+        picture = pool.submit(webui.request, "/sdapi/v1/txt2img", {})
+        webui.await_log("txt2img waits")
+        webui.request("/sdapi/v1/interrupt", {})
+        # It was for the picture, and the training goes on.
+        going_on = awaited(webui, lambda said: any("Interrupt was pressed" in note for note in said["warnings"]))
+        assert going_on["status"] == "running" and not going_on["stopping"]
+        assert webui.request(f"{ROOT}/stop", {}, USER) == {"stopping": True}
+        assert picture.result() == "drawn: "
     stopped = awaited(webui, lambda said: said["status"] == "stopped")
     steps = stopped["result"]["steps"]
     assert stopped["error"] == "" and steps >= 2

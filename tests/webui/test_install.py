@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -17,6 +18,13 @@ from dreambooth_nodes.tests.webui.pip_host import REQUIREMENTS, Host
 QUICK = 4.0
 """Times what Python itself takes to start and to look at what is installed; pip takes many times that."""
 BARE = "import importlib.metadata, json, re, runpy; [*importlib.metadata.distributions()]"
+
+AS_THE_WEBUI = """
+import shlex, subprocess, sys
+command = shlex.join([sys.executable, sys.argv[1]])
+done = subprocess.run(command, shell=True, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+print("kept:", done.stdout + done.stderr)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +125,19 @@ def test_without_a_network_it_says_what_is_missing_and_leaves_nothing(host: Host
     with pytest.raises(subprocess.CalledProcessError) as error:
         host.child_sees()
     assert "alpha-lib is missing" in error.value.stderr
+
+
+def test_the_first_start_shows_its_progress_although_the_webui_keeps_what_installers_print(host: Host) -> None:
+    host.pip("install", "alpha_lib==1.0", "beta_lib==1.5")
+    done = subprocess.run(
+        [host.python, "-c", AS_THE_WEBUI, host.extension / "install.py"],
+        env=host.environment,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == "kept: \n"
+    assert re.search(r"(?s)installing into .*Successfully installed .*the libraries .* are installed", done.stderr)
 
 
 def test_another_version_of_the_pack_installs_anew(host: Host) -> None:

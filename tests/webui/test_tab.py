@@ -28,8 +28,10 @@ from dreambooth_nodes.tests.webui.tab_page import (
     loras,
     offered,
     open_tab,
+    said,
     slow_down,
     status,
+    unfold,
 )
 from dreambooth_nodes.trainer.files.safetensors import read_shapes
 from dreambooth_nodes.trainer.options import TEXTS
@@ -91,7 +93,7 @@ def test_no_file_is_handed_on_that_was_not_uploaded(webui: Served, tmp_path: Pat
 
 
 def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
-    page.locator("#dreambooth_advanced .label-wrap").first.click()
+    unfold(page)
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll('#tab_dreambooth input:not([type=file]), #tab_dreambooth textarea')]
             .filter(e => !(e.closest('label') || e.getAttribute('aria-label')
@@ -114,7 +116,7 @@ def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
 def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     drop(page, *sorted(SUBJECT.glob("*.png")))
     page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
-    page.locator("#dreambooth_advanced .label-wrap").first.click()
+    unfold(page)
     # The preset's number is there, and follows the method.
     assert float(field(page, "dreambooth_steps").input_value()) == 800
     page.locator("#dreambooth_method label", has_text="full").click()
@@ -145,7 +147,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     )
     sent = field(page, "txt2img_prompt").input_value()
     assert re.match(
-        r"a olt dog <lora:spotty_00001:1>\s+Steps: 20, Size: 64x64, Model hash: 0498c7b6, Model: toybase", sent
+        r"olt dog <lora:spotty_00001:1>\s+Steps: 20, Size: 64x64, Model hash: 0498c7b6, Model: toybase", sent
     )
     webui.await_log("txt2img")
     # The WebUI's model goes before; its lists know the file; and txt2img had to wait for all of it.
@@ -187,6 +189,61 @@ def test_another_page_sees_what_was_trained(page: Any) -> None:
     assert "spotty_00001.safetensors" in page.locator("#dreambooth_history").first.inner_text()
 
 
-def test_what_has_to_be_changed_is_said(page: Any) -> None:
+def test_mistakes_are_sentences_where_they_were_made_and_no_errors(page: Any, webui: Served, tmp_path: Path) -> None:
     page.locator("#dreambooth_train").click()
-    page.get_by_text("there is no photo").first.wait_for()
+    said(page, "mistake_training", "there is no photo")
+    text = tmp_path / "notes.txt"
+    text.write_text("a dog")
+    drop(page, text)
+    said(page, "faults", "notes.txt is the caption of no photo")
+    page.locator("#dreambooth_train").click()
+    said(page, "mistake_training", "notes.txt is the caption of no photo")
+    page.locator("#dreambooth_pick").click()
+    said(page, "mistake_words", "no class noun")
+    fill(page, "dreambooth_resolution", 63)
+    said(page, "mistake_counts", "resolution is 63")
+    fill(page, "dreambooth_resolution", 0)
+    fill(page, "dreambooth_priors", -1)
+    said(page, "mistake_counts", "class images are -1")
+    page.locator("#dreambooth_stop").click()
+    said(page, "mistake_training", "No training is running")
+    assert page.locator("#tab_dreambooth .error, .toast-body").count() == 0
+    assert "Traceback" not in (webui.data / "console.txt").read_text()
+    assert not [line for line in webui.log if "unloaded" in line][1:]
+
+
+def test_a_page_that_is_loaded_anew_has_the_form_as_it_was(page: Any) -> None:
+    ask(page)
+    page.locator("#dreambooth_method label", has_text="full").click()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '400'")
+    fill(page, "dreambooth_steps", 7)
+    # The browser keeps what it was told a moment ago.
+    page.wait_for_function("JSON.parse(localStorage.getItem('dreambooth-form')).steps == 7")
+    page.reload()
+    open_tab(page, "DreamBooth")
+    await_ready(page)
+    page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '7'")
+    asked = {name: str(value) for name, value in {**SAID, "steps": 7}.items()}
+    assert {name: field(page, f"dreambooth_{name}").input_value() for name in asked} == asked
+    assert page.locator("#dreambooth_method input[value=full]").is_checked()
+
+
+def test_another_page_is_told_of_the_training_that_runs(page: Any, chromium: Any, webui: Served) -> None:
+    other = chromium.new_page(viewport={"width": 1400, "height": 1400})
+    other.set_default_timeout(PATIENCE)
+    other.goto(webui.url)
+    open_tab(other, "DreamBooth")
+    await_ready(other)
+    for asking in (page, other):
+        ask(asking)
+        fill(asking, "dreambooth_steps", 3000)
+    page.locator("#dreambooth_train").click()
+    said(page, "status", "of 3000")
+    other.locator("#dreambooth_train").click()
+    said(other, "mistake_training", "a training is running")
+    said(other, "status", "of 3000")
+    other.locator("#dreambooth_stop").click()
+    for asking in (page, other):
+        said(asking, "status", "Stopped, and what was trained is saved")
+    other.close()

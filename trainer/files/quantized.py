@@ -8,24 +8,16 @@ scale is one number, one per output channel, or one per block of a row or of a m
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .safetensors import CheckpointError, Shapes, listed, open_file, read_metadata, read_shapes, tensor_names
+from .safetensors import CheckpointError, open_file, read_metadata, tensor_names
+from .weight_names import FORMAT, PLAIN_FILE, is_beside, require_readable, scale_names
 
-MARKER = "scaled_fp8"
-"""The end of the marker's name in files of the older spelling."""
-FORMAT = "comfy_quant"
-"""The end of the name of a layer's format: JSON in bytes."""
-SCALES = ("scale_weight", "weight_scale", "weight_scale_inv")
-"""The ends of the names of scales. The last is the name of block scales, and by the values it is no inverse."""
-OF_INPUTS = ("scale_input", "input_scale")
-"""The ends of the names of scales for activations, which multiply and divide to nothing in exact arithmetic."""
 HEADER = "_quantization_metadata"
 """The header's field for the formats of layers, as JSON."""
 FORMATS: dict[str, torch.dtype] = {
@@ -34,32 +26,9 @@ FORMATS: dict[str, torch.dtype] = {
     "int8_tensorwise": torch.int8,
 }
 """{format that is read: dtype of its values}; a file may keep the bytes of 8-bit floats as uint8."""
-UNREADABLE = {
-    "NVFP4 or another format with two scales": r"\.weight_scale_2$",
-    "a format with smoothed weights (AWQ)": r"\.pre_quant_scale$",
-    "bitsandbytes (4 bits)": r"\.(?:absmax|quant_map|nested_absmax|nested_quant_map)$|\.quant_state\.bitsandbytes__",
-    "bitsandbytes (8 bits)": r"\.SCB$",
-    "GPTQ or AWQ": r"\.(?:qweight|qzeros|g_idx)$",
-    "nunchaku (SVDQuant)": r"\.(?:wscales|wtscale|smooth_factor|smooth_factor_orig|proj_down)$",
-    "quanto": r"\._(?:data|scale|shift)$",
-    "a format with zero points": r"\.weight_zero_point$",
-}
-"""{kind of quantised file that is not read: a pattern of names of its tensors}."""
-PLAIN_FILE = "Name the model's file in fp16, bf16 or fp32 instead."
-
 TILE = 128
 """Rows and columns of a tile that has one scale, in files whose scales are a grid."""
 LARGEST_HALF = torch.finfo(torch.float16).max
-
-
-def weight_shapes(path: Path) -> Shapes:
-    """{name: shape} of a file's tensors without scales and markers; no weight is read.
-
-    Raises CheckpointError for a damaged file, and for a kind of quantised file that is not read.
-    """
-    shapes = read_shapes(path)
-    _require_readable(path.name, shapes)
-    return {key: shape for key, shape in shapes.items() if not _is_beside(key)}
 
 
 def read_weights(path: Path, prefix: str = "") -> dict[str, Tensor]:
@@ -70,14 +39,14 @@ def read_weights(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """
     with open_file(path) as file:
         names = tensor_names(file)
-        _require_readable(path.name, names)
+        require_readable(path.name, names)
         known = set(names)
-        formats = _formats(path, file, names) if any(_is_beside(name) for name in names) else {}
+        formats = _formats(path, file, names) if any(is_beside(name) for name in names) else {}
         found = {}
         for key in names:
-            if key.startswith(prefix) and not _is_beside(key):
+            if key.startswith(prefix) and not is_beside(key):
                 tensor = _in_format(file.get_tensor(key), formats.get(_layer(key)))
-                scale = next((name for name in _scale_names(key) if name in known), None)
+                scale = next((name for name in scale_names(key) if name in known), None)
                 found[key] = tensor if scale is None else _scaled(path.name, key, tensor, file.get_tensor(scale))
         return found
 
@@ -126,20 +95,6 @@ def _scaled(file: str, key: str, weight: Tensor, scale: Tensor) -> Tensor:
     return values.half() if not values.numel() or values.abs().max() <= LARGEST_HALF else values
 
 
-def _is_beside(key: str) -> bool:
-    """Whether a tensor is no weight but says something about one: a scale, a format or a marker."""
-    end = key.rpartition(".")[2]
-    return end in (*SCALES, *OF_INPUTS, FORMAT, MARKER) or key.endswith(("_weight_scale", "_weight_scale_inv"))
-
-
-def _scale_names(key: str) -> Iterable[str]:
-    """The names that the scale of a weight may have."""
-    layer = key.removesuffix(".weight")
-    if layer != key:
-        yield from (f"{layer}.{end}" for end in SCALES)
-    yield from (f"{key}_scale", f"{key}_scale_inv")
-
-
 def _layer(key: str) -> str:
     """The name of the layer that a tensor belongs to."""
     return key.rpartition(".")[0]
@@ -186,16 +141,3 @@ def _format(said: Any) -> str:
     """The name of a format, with what changes its meaning."""
     name = str(said.get("format")) if isinstance(said, dict) else str(said)
     return f"{name} with rotated weights" if isinstance(said, dict) and said.get("convrot") else name
-
-
-def _require_readable(file: str, names: Collection[str]) -> None:
-    """Raises CheckpointError, naming the kind, for tensors of a quantised file that is not read."""
-    for key in names:
-        for kind, pattern in UNREADABLE.items():
-            if re.search(pattern, key):
-                raise CheckpointError(f"{file!r} is quantised by {kind} ({key!r}): not read. {PLAIN_FILE}")
-    known = set(names)
-    scales = {scale for key in known if not _is_beside(key) for scale in _scale_names(key)}
-    ends = (*(f".{end}" for end in SCALES), "_weight_scale", "_weight_scale_inv")
-    if alone := sorted(key for key in known - scales if key.endswith(ends)):
-        raise CheckpointError(f"{file!r} holds {listed(alone)}: scales without weights. Fetch the file again.")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
-from . import contents
 from .atomic import write_whole
+
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    import torch
+    from torch import Tensor
 
 Shapes = Mapping[str, tuple[int, ...]]
 """{tensor name: shape}."""
@@ -55,7 +57,9 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
     """Write a .safetensors file atomically: under a temporary name in the same folder, then renamed."""
-    return write_whole(path, lambda part: contents.save_tensors(tensors, part, metadata))
+    from .contents import save_tensors
+
+    return write_whole(path, lambda part: save_tensors(tensors, part, metadata))
 
 
 def tensor_names(file: Any) -> list[str]:

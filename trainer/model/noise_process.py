@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    import torch
+    from torch import Tensor
 
 Prediction = Literal["epsilon", "v_prediction"]
 """What the denoiser predicts: ε, or v = α_t·ε − σ_t·x."""

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ..files.contents import Contents, kind_of
-from ..files.quantized import read_weights, weight_shapes
+from ..files.quantized import read_weights
 from ..files.safetensors import CheckpointError, Shapes, read_metadata
+from ..files.weight_names import weight_shapes
 
 EDM = "edm"
 """The value of the hint "prediction_type" for EDM models (Karras et al.'s noise levels: CosXL, Playground 2.5), whose

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..files.safetensors import CheckpointError
 from .personalized import Personalized
 from .record import read_record
-from .request import Request
 from .run import Run, open_run
 from .store import Store
 

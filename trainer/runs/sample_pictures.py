@@ -6,14 +6,16 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from ..events import Sample
-from ..files.pictures import write_picture
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    from torch import Tensor
+
+    from ..events import Sample
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ class SamplePictures:
 
     def keep(self, sample: Sample) -> None:
         """Write the images of one sample."""
+        from ..files.pictures import write_picture
+
         for index, image in enumerate(sample.images):
             write_picture(image, self.folder / f"step_{sample.step:06d}_{index}.png")
 
@@ -33,6 +37,8 @@ class SamplePictures:
         """All images by step, [B, 3, H, W] in 0..1; B may be 0. Damaged ones and those of another size than the newest
         are left out.
         """
+        import torch
+
         newest_first = list(self._newest_first())
         same = [picture for picture in reversed(newest_first) if picture.shape == newest_first[0].shape]
         return torch.stack(same) if same else torch.zeros(0, 3, 8, 8)
@@ -43,6 +49,8 @@ class SamplePictures:
 
     def _newest_first(self) -> Iterator[Tensor]:
         """The readable images, newest first; an unreadable one is logged."""
+        import torch
+
         for file in sorted(self.folder.glob("step_*.png"), reverse=True):
             try:
                 with Image.open(file) as picture:

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
 from ..files.atomic import numbered, remove_parts, write_json
 from ..files.kept_hashes import KeptHashes
 from ..files.safetensors import write_tensors
-from ..model.source import CheckpointFile, Source, contents_of
+
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    from ..model.source import Source
 
 LOCK = ".dreambooth.lock"
 """The name of the lock file under which result files are named and written."""
@@ -82,6 +85,8 @@ class Store:
 
         A checkpoint file is linked where possible, other sources are written in the original layout.
         """
+        from ..model.source import CheckpointFile, contents_of
+
         kept = self.kept_base(fingerprint)
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)

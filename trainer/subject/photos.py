@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .cropping import cropped_mask, cropped_pixels, frame_of
 from .decoding import Band, PhotoError, Raster, decode
 from .frame import Frame
-from .host_images import rasters, weights
 from .photo_folder import PhotoFolder, caption_of, sorted_folder
+
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +27,9 @@ __all__ = ["Photo", "PhotoError", "photos_from_tensors", "read_folder", "read_ph
 
 _SHOWN = 10
 """The most photos whose faults one error tells."""
-_SIDE_STEP = 8
+SIDE_STEP = 8
 """The VAE's downsampling factor."""
-_SMALLEST_SIDE = 32
+SMALLEST_SIDE = 32
 """The smallest training resolution, in pixels a side."""
 
 
@@ -64,8 +66,8 @@ class Photo:
 def check_size(width: int, height: int) -> None:
     """Raises ValueError unless both sides are multiples of 8 (the VAE's downsampling factor) and at least 32 pixels."""
     for side, value in (("width", width), ("height", height)):
-        if value < _SMALLEST_SIDE or value % _SIDE_STEP:
-            raise ValueError(f"training {side} {value}: choose a multiple of {_SIDE_STEP}, {_SMALLEST_SIDE} or more")
+        if value < SMALLEST_SIDE or value % SIDE_STEP:
+            raise ValueError(f"training {side} {value}: choose a multiple of {SIDE_STEP}, {SMALLEST_SIDE} or more")
 
 
 def read_photo(path: Path, width: int, height: int) -> Photo:
@@ -136,6 +138,8 @@ def photos_from_tensors(
     not. A fourth channel is alpha, as in a file, and multiplies the mask. No memory is shared with the tensors.
     Raises PhotoError, ValueError.
     """
+    from .host_images import rasters, weights
+
     check_size(width, height)
     found = rasters(images)
     return tuple(
@@ -155,6 +159,8 @@ def _photo(
     """The photo cropped from a raster. shown: its name in errors. Raises PhotoError where its mask is zero
     everywhere.
     """
+    import torch
+
     pixels, weight = cropped_pixels(raster, size), cropped_mask(raster, mask, size)
     if weight is not None and not weight.any():
         raise PhotoError(

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dreambooth_nodes.trainer.files.quantized import read_weights, scaled, weight_shapes
+from dreambooth_nodes.trainer.files.quantized import read_weights, scaled
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
+from dreambooth_nodes.trainer.files.weight_names import weight_shapes
 
 LAYER = "block.0.to_q"
 KEY = f"{LAYER}.weight"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...files.quantized import read_weights, weight_shapes
+from ...files.quantized import read_weights
 from ...files.safetensors import CheckpointError, listed
+from ...files.weight_names import weight_shapes
 from ...model.layers import Layers, Place
 from .folder import AdapterFile, adapter_files
 from .keys import LoraKeys, sort_keys

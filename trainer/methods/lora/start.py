@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...files.adapter_kinds import PLAIN, adapter_kind
-from ...files.quantized import weight_shapes
 from ...files.safetensors import CheckpointError, listed
+from ...files.weight_names import weight_shapes
 from ...options import CHOICES, OptionError, TrainOptions
 from .folder import adapter_files
 from .keys import any_style

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-from torch.nn.functional import pad
+if TYPE_CHECKING:
+    # A host that trains in another process may have another torch, or none.
+    from torch import Tensor
 
 DOWN, UP, ALPHA = "down", "up", "alpha"
 """The parts of a layer's LoRA."""
@@ -39,6 +41,8 @@ class LoraLayer:
 
     def padded(self, rank: int) -> LoraLayer:
         """An equivalent LoRA of a higher rank, padded with zeros."""
+        from torch.nn.functional import pad
+
         more = rank - self.rank
         if not more:
             return self
