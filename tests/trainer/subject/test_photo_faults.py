@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from dreambooth_nodes.trainer.subject.photo_faults import faults
 from dreambooth_nodes.trainer.subject.photos import read_folder
 
 SUBJECTS = Path(__file__).parent.parent.parent.parent / "toybase" / "subjects"
-NAMES = sorted(folder.name for folder in SUBJECTS.iterdir() if folder.is_dir())
+NAMES = sorted(json.loads((SUBJECTS / "subjects.json").read_text(encoding="utf-8")))
 SIDE = 64
 
 
