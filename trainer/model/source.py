@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..files.contents import Contents, kind_of
-from ..files.quantized import read_weights
+from ..files.quantized import iterate_weights, read_weights
 from ..files.safetensors import CheckpointError, Shapes, read_metadata
 from ..files.weight_names import weight_shapes
 
@@ -68,9 +68,13 @@ class CheckpointFile:
 def contents_of(source: Source) -> Contents:
     """All tensors of a source, read when they are accessed, so that no more is in memory than is in use.
 
-    Where a component's files have another layout, its tensors are converted again at every access to that component.
+    A file is memory-mapped: of a tensor, only the pages that are accessed are read. Where a component's files have
+    another layout, its tensors are converted again at every access to that component.
     """
-    # The file is memory-mapped: of a tensor, only the pages that are accessed are read.
+    if isinstance(source, CheckpointFile):
+        path = source.path
+        kinds = {key: kind_of(tensor) for key, tensor in iterate_weights(path, lambda key: True)}
+        return Contents(kinds, lambda keys: dict(iterate_weights(path, set(keys).__contains__)))
     kinds = {key: kind_of(tensor) for key, tensor in source.tensors().items()}
     return Contents(kinds, lambda keys: source.tensors(_shared_start(min(keys), max(keys))))
 

@@ -128,8 +128,8 @@ def _is_srgb(transform: Any) -> bool:
 
 def is_hdr(image: Image.Image) -> bool:
     """Whether an image's file names a transfer function that is none of CODED_GAMMAS: PQ, HLG and others."""
-    coded = image.info.get(CODED)
-    return bool(coded) and coded[1] not in (*CODED_GAMMAS, UNSAID)
+    _, transfer = image.info.get(CODED) or (UNSAID, UNSAID)
+    return transfer not in (*CODED_GAMMAS, UNSAID)
 
 
 def _coded_points(image: Image.Image) -> Points | None:
