@@ -161,3 +161,20 @@ def test_whole_numbers_are_no_weights(change: Callable[[Tensor], Tensor], tmp_pa
     file = write_tensors({**tensors, f"{QUERY}.weight": change(tensors[f"{QUERY}.weight"])}, tmp_path / "a", {})
     with pytest.raises(CheckpointError, match=r"whole numbers.*attn1\.to_q\.weight"):
         load_base(CheckpointFile(file))
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"), [('parameterization: "v"', "v_prediction"), ("parameterization: eps", "epsilon")]
+)
+def test_the_configuration_beside_a_checkpoint_tells_its_prediction_type(
+    line: str, wanted: str, tmp_path: Path
+) -> None:
+    """As the WebUI takes it; the file's own header goes first."""
+    file = write_tensors(whole(), tmp_path / "a.safetensors", {})
+    (tmp_path / "a.yaml").write_text(
+        f"model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n    {line}\n"
+    )
+    source = CheckpointFile(file)
+    assert family_of(source).prediction_type(source, None) == wanted
+    own = CheckpointFile(write_tensors(whole(), file, {"modelspec.prediction_type": "epsilon"}))
+    assert family_of(own).prediction_type(own, None) == "epsilon"
