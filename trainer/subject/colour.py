@@ -167,8 +167,9 @@ def _says_adobe_rgb(image: Image.Image) -> bool:
     """Whether Exif tells Adobe RGB, as cameras do in files without a profile."""
     try:
         exif = image.getexif()
-        space = exif.get_ifd(EXIF).get(COLOR_SPACE)
-        index = exif.get_ifd(INTEROPERABILITY).get(1)
+        own = exif.get_ifd(EXIF)
+        space = own.get(COLOR_SPACE)
+        index = exif.get_ifd(INTEROPERABILITY).get(1) if INTEROPERABILITY in own else None
     # Exif is a by-product: where it cannot be read, the picture still can.
     except Exception as error:
         log.warning("Exif cannot be read: %s", error)

@@ -160,12 +160,9 @@ def _raw(path: Path) -> PhotoError:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The decoded image, turned by its orientation tag alone: nothing else of Exif has to be whole."""
-    # Pillow turns a TIFF itself when it is loaded, and then forgets the tag; 9.5 closes one of several frames.
-    orientation = _orientation(image)
     image.load()
-    if image.format == "TIFF" and _orientation(image) != orientation:
-        return image
-    turn = _TURNS.get(orientation)
+    # Pillow turns a TIFF itself when it is loaded.
+    turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
     if turn is None:
         return image
     turned = image.transpose(turn)

@@ -14,13 +14,13 @@ from torch import Tensor
 from dreambooth_nodes.tests.trainer.model.families.small import checkpoint
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
-from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_shapes, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer
 from dreambooth_nodes.trainer.methods.registry import Full
 from dreambooth_nodes.trainer.model.families import FAMILIES, family_of, load_base
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import CLIP_L, DENOISER, VAE
 from dreambooth_nodes.trainer.model.layers import layers_in
+from dreambooth_nodes.trainer.model.original_layout import original_tensors
 from dreambooth_nodes.trainer.model.source import CheckpointFile, KnownShapes
 from dreambooth_nodes.trainer.options import TrainOptions
 
