@@ -178,3 +178,22 @@ def test_the_configuration_beside_a_checkpoint_tells_its_prediction_type(
     assert family_of(source).prediction_type(source, None) == wanted
     own = CheckpointFile(write_tensors(whole(), file, {"modelspec.prediction_type": "epsilon"}))
     assert family_of(own).prediction_type(own, None) == "epsilon"
+
+
+def test_a_lora_is_merged_into_a_checkpoint_in_8_bits_whose_layout_joins_tensors(tmp_path: Path) -> None:
+    plain = {key: tensor.contiguous() for key, tensor in checkpoint("sd2").items()}
+    small = {key: t.to(torch.float8_e4m3fn) if t.is_floating_point() else t for key, t in plain.items()}
+    file = write_tensors(small, tmp_path / "a.safetensors", {})
+    layers = layers_in(file)
+    places = [
+        place for place in layers.places if place[0] != "denoiser" and place[1].endswith("layers.0.self_attn.q_proj")
+    ]
+    component, name = places[-1]
+    height, width = layers.places[component, name]
+    lora = {component: {name: LoraLayer(torch.ones(1, width), torch.ones(height, 1), 1.0)}}
+    own = write_lora(lora, layers, "kohya", tmp_path / "lora.safetensors", {}, torch.float32)
+    done = convert(Conversion(source=own, layout="checkpoint", target=tmp_path / "b.safetensors", base=file))
+    key = next(k for k in read_shapes(file) if k.endswith("resblocks.0.attn.in_proj_weight"))
+    found, before = read_tensors(done.path, key)[key].float(), small[key].float()
+    assert (found[:height] - before[:height] - 1).abs().max() < 0.01
+    assert torch.equal(found[height:], before[height:])
