@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from itertools import chain, count
 from pathlib import Path
 
+from ..trainer.subject.captions import folded
+
 LONGEST = 60
 """Characters of a stem."""
 
@@ -18,9 +20,10 @@ def safe_names(names: Sequence[str]) -> list[str]:
     seen = Counter[str]()
     safe = []
     for path in (Path(name.replace("\\", "/").rpartition("/")[2]) for name in names):
-        suffix = re.sub(r"[^.a-z0-9]", "", path.suffix.casefold())[:6]
-        same = path.stem, seen[path.stem + suffix]
-        seen[path.stem + suffix] += 1
+        suffix = re.sub(r"[^.a-z0-9]", "", path.suffix.casefold())[:9]
+        stem = folded(path.stem)
+        same = stem, seen[stem + suffix]
+        seen[stem + suffix] += 1
         stems[same] = stems.get(same) or _free(path.stem, stems.values())
         safe.append(stems[same] + suffix)
     return safe

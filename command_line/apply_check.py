@@ -15,6 +15,8 @@ from .flags import Commands, add_json, add_separate_files
 if TYPE_CHECKING:
     from ..trainer.export.compatibility import Compatibility
 
+SHOWN = 20
+"""The most keys of a kind that are shown."""
 SAME = {
     True: "trained from this base",
     False: "trained from another base",
@@ -47,7 +49,9 @@ def _lines(name: str, found: Compatibility) -> Iterator[str]:
     yield f"{name}: {found.matched} {things} {'fit' if found.fits else 'have a place'}; it {_said(found.same_base)}"
     lists = {"no place": found.unmatched, "missing": found.missing, "misshapen": found.misshapen}
     for what, keys in {**lists, "left out": found.left_out}.items():
-        yield from (f"{what}: {key}" for key in keys)
+        yield from (f"{what}: {key}" for key in keys[:SHOWN])
+        if len(keys) > SHOWN:
+            yield f"{what}: … {len(keys)} in all; --json lists them"
 
 
 def _said(same_base: bool | None) -> str:

@@ -27,7 +27,7 @@ from ..trainer.sampling.class_priors import ClassPriors, PriorsError
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.photo_faults import cannot_teach, faults
-from ..trainer.subject.photo_folder import sorted_folder
+from ..trainer.subject.photo_folder import PhotoFolder, sorted_folder
 from ..trainer.subject.photo_report import SHOWN
 from ..trainer.subject.photos import Photo, PhotoError, read_photos
 from ..trainer.subject.subject import Subject
@@ -61,8 +61,10 @@ class Teaching:
     def _request(self) -> Request:
         arguments = self.arguments
         width, height = self.base.size(arguments)
-        subject = Subject(self._photos(width, height), arguments.noun, width, height)
-        return Request(
+        folder = sorted_folder(arguments.photos)
+        photos = usable_photos(folder, width, height)
+        subject = Subject(photos, arguments.noun, width, height)
+        request = Request(
             subject=subject,
             identifier=self._identifier(subject.class_noun),
             options=self.options,
@@ -72,18 +74,15 @@ class Teaching:
             prediction=self.base.prediction,
             base_file=arguments.base if arguments.base.is_file() else None,
         )
+        self._tell_of(folder, photos)
+        return request
 
-    def _photos(self, width: int, height: int) -> tuple[Photo, ...]:
-        """The photos, with what speaks against them told. Raises PhotoError, also for those that cannot teach."""
-        folder = sorted_folder(self.arguments.photos)
-        photos = read_photos(folder, width, height)
-        if bad := [f"{photo.name}: {why}" for photo in photos if (why := cannot_teach(photo))]:
-            raise PhotoError(f"{len(bad)} of {len(photos)} photos cannot be used. {' '.join(bad)}")
+    def _tell_of(self, folder: PhotoFolder, photos: Sequence[Photo]) -> None:
+        """Tell what the folder holds, and what speaks against its photos."""
         for text in (folder.captioned, *folder.notes):
             say(text)
         for text in (*folder.warnings, *_faults(photos)):
             self.listener(Warned(text))
-        return photos
 
     def result(self) -> dict[str, Any]:
         """Train, or find the same run on disk; what is known of it, ready for JSON; empty in all processes but the
@@ -181,6 +180,14 @@ def base_model(arguments: argparse.Namespace, options: TrainOptions, hashes: Kep
     base = BaseModel(arguments, hashes)
     base.dtype = METHODS[options.method].load_dtype(options, forward_dtype(options.precision, base.device))
     return base
+
+
+def usable_photos(folder: PhotoFolder, width: int, height: int) -> tuple[Photo, ...]:
+    """The photos of a folder. Raises PhotoError, also for those that cannot teach."""
+    photos = read_photos(folder, width, height)
+    if bad := [f"{photo.name}: {why}" for photo in photos if (why := cannot_teach(photo))]:
+        raise PhotoError(f"{len(bad)} of {len(photos)} photos cannot be used. {' '.join(bad)}")
+    return photos
 
 
 def _faults(photos: Sequence[Photo]) -> Iterator[str]:

@@ -25,8 +25,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--identifier", default="auto", help=word)
     add_size(parser)
     parser.add_argument("--name", default="", help="of the file; a number is put after it (default: the folder's)")
-    begin = "a LoRA to go on from, ours, kohya's or diffusers', with its rank and alpha"
-    parser.add_argument("--continue-from", type=Path, metavar="FILE", help=begin)
+    begin = "a LoRA to go on from, a file or a folder of any tool's, with its rank and alpha"
+    parser.add_argument("--continue-from", type=Path, metavar="PATH", help=begin)
     again = "go on with this run where it was stopped or died; refused, with the reasons, where it is not the same run"
     parser.add_argument("--resume", action="store_true", help=again)
     add_output(parser)

@@ -13,9 +13,9 @@ from dreambooth_nodes.demo.comfyui import ComfyUI, Prompt
 from dreambooth_nodes.tests.host.graphs import apart, drawn, node, training
 from dreambooth_nodes.tests.host.trainer_picture import trainer_picture
 from dreambooth_nodes.trainer.export.merge import merge_into
+from dreambooth_nodes.trainer.files.adapter_kinds import is_adapter
 from dreambooth_nodes.trainer.files.safetensors import read_shapes
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
-from dreambooth_nodes.trainer.methods.lora.keys import is_adapter
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import layers_in

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..files.contents import Contents
+from ..files.safetensors import to_dtype
 from ..methods.lora.weights import LoraWeights
 from ..model.base import Base
 from ..model.keys import Components, text_encoder_name
@@ -27,7 +28,8 @@ def merged_tensors(
             merged = weight.float() + strength * change.change().reshape(weight.shape)
             # Cast right away: all of SDXL in float32 is 13 GB.
             weights[f"{layer}.weight"] = merged.to(dtype)
-        replaced[component] = weights
+        # The others too, with which the original layout joins some: torch joins no 8-bit floats with wider ones.
+        replaced[component] = to_dtype(weights, dtype)
     return original_tensors(layers, replaced, dtype)
 
 

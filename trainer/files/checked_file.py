@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import contents
 from .atomic import write_whole
-from .safetensors import CheckpointError, Shapes, read_shapes
+from .safetensors import CheckpointError, Shapes, listed, read_shapes
 
 BLANK = "0" * 64
 """The placeholder of a hash that is not known yet."""
@@ -36,20 +36,20 @@ def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
         _put_hash(part)
         shapes = read_shapes(part)
         if torn := sorted(tensors.keys() ^ shapes.keys()):
-            raise CheckpointError(f"{path.name!r} was not written whole: {', '.join(torn)}")
+            raise CheckpointError(f"{path.name!r} was not written whole: {listed(torn)}")
         check(shapes, path.name)
 
     return write_whole(path, write)
 
 
 def require_same(shapes: Shapes, name: str, wanted: Shapes) -> None:
-    """Raises CheckpointError, listing the keys, unless a file has exactly the wanted tensors, in their shapes."""
+    """Raises CheckpointError, showing a few keys, unless a file has exactly the wanted tensors, in their shapes."""
     faults = {
         "missing": sorted(wanted.keys() - shapes.keys()),
         "of no module": sorted(shapes.keys() - wanted.keys()),
         "misshapen": sorted(key for key in wanted.keys() & shapes.keys() if tuple(wanted[key]) != tuple(shapes[key])),
     }
-    if found := [f"{what}: {', '.join(keys)}" for what, keys in faults.items() if keys]:
+    if found := [f"{what}: {listed(keys)}" for what, keys in faults.items() if keys]:
         raise CheckpointError(f"{name!r} does not fit the base. Keys {'; '.join(found)}")
 
 

@@ -8,7 +8,7 @@ scale is one number, one per output channel, or one per block of a row or of a m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,12 @@ LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 def read_weights(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """The tensors whose name starts with `prefix`, on the CPU; without scales and markers, which are multiplied in.
+    """The tensors whose name starts with `prefix`, on the CPU; see `iterate_weights`."""
+    return dict(iterate_weights(path, lambda key: key.startswith(prefix)))
+
+
+def iterate_weights(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor) of the weights that are wanted, one by one; scales and markers are multiplied in.
 
     Weights without a scale have the file's own dtype; those with one become fp16, or fp32 where fp16 cannot hold them.
     Raises CheckpointError for a damaged file, a kind of quantised file that is not read, and a scale that does not fit.
@@ -42,13 +47,11 @@ def read_weights(path: Path, prefix: str = "") -> dict[str, Tensor]:
         require_readable(path.name, names)
         known = set(names)
         formats = _formats(path, file, names) if any(is_beside(name) for name in names) else {}
-        found = {}
         for key in names:
-            if key.startswith(prefix) and not is_beside(key):
+            if wanted(key) and not is_beside(key):
                 tensor = _in_format(file.get_tensor(key), formats.get(_layer(key)))
                 scale = next((name for name in scale_names(key) if name in known), None)
-                found[key] = tensor if scale is None else _scaled(path.name, key, tensor, file.get_tensor(scale))
-        return found
+                yield key, tensor if scale is None else _scaled(path.name, key, tensor, file.get_tensor(scale))
 
 
 def scaled(weight: Tensor, scale: Tensor) -> Tensor | None:

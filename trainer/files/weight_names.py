@@ -30,6 +30,7 @@ UNREADABLE = {
     "a format with zero points": r"\.weight_zero_point$",
 }
 """{kind of quantised file that is not read: a pattern of names of its tensors}."""
+ANY_UNREADABLE = re.compile("|".join(UNREADABLE.values()))
 PLAIN_FILE = "Name the model's file in fp16, bf16 or fp32 instead."
 
 
@@ -58,13 +59,14 @@ def scale_names(key: str) -> Iterable[str]:
 
 
 def require_readable(file: str, names: Collection[str]) -> None:
-    """Raises CheckpointError, naming the kind, for tensors of a quantised file that is not read."""
-    for key in names:
-        for kind, pattern in UNREADABLE.items():
-            if re.search(pattern, key):
-                raise CheckpointError(f"{file!r} is quantised by {kind} ({key!r}): not read. {PLAIN_FILE}")
-    known = set(names)
-    scales = {scale for key in known if not is_beside(key) for scale in scale_names(key)}
+    """Raises CheckpointError, naming the kind, for tensors of a quantised file that is not read, and for scales without
+    a weight.
+    """
+    if key := next((key for key in names if ANY_UNREADABLE.search(key)), None):
+        kind = next(kind for kind, pattern in UNREADABLE.items() if re.search(pattern, key))
+        raise CheckpointError(f"{file!r} is quantised by {kind} ({key!r}): not read. {PLAIN_FILE}")
     ends = (*(f".{end}" for end in SCALES), "_weight_scale", "_weight_scale_inv")
-    if alone := sorted(key for key in known - scales if key.endswith(ends)):
-        raise CheckpointError(f"{file!r} holds {listed(alone)}: scales without weights. Fetch the file again.")
+    if found := {key for key in names if key.endswith(ends)}:
+        used = {scale for key in names if not is_beside(key) for scale in scale_names(key)}
+        if alone := found - used:
+            raise CheckpointError(f"{file!r} holds {listed(alone)}: scales without weights. Fetch the file again.")

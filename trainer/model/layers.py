@@ -74,7 +74,7 @@ class Layers:
         write it with dots or with underscores: every combination is accepted. A name without a prefix may mean layers
         of several components.
         """
-        flat = name.replace(".", "_").replace("_processor_", "_")
+        flat = name.replace(".", "_").replace("_processor_", "_").rstrip("_")
         for rest in _without_wrappers(flat):
             for prefix, components in self._prefixes.items():
                 if rest.startswith(prefix):

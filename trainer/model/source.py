@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..files.contents import Contents, kind_of
-from ..files.quantized import read_weights
+from ..files.quantized import iterate_weights, read_weights
 from ..files.safetensors import CheckpointError, Shapes, read_metadata
 from ..files.weight_names import weight_shapes
 
@@ -21,6 +22,12 @@ EDM = "edm"
 """The value of the hint "prediction_type" for EDM models (Karras et al.'s noise levels: CosXL, Playground 2.5), whose
 noise process this package does not train.
 """
+
+
+PARAMETERIZATION = re.compile(r"""^\s*parameterization:\s*["']?(\w+)""", re.MULTILINE)
+"""The line of a configuration in Stability's layout that tells the prediction type: "v" or "eps"."""
+LARGEST_CONFIG = 1_000_000
+"""Bytes of such a configuration at most."""
 
 
 class Source(Protocol):
@@ -56,21 +63,37 @@ class CheckpointFile:
 
     @cached_property
     def hints(self) -> Mapping[str, str]:
-        """The modelspec fields of the file's header, without their prefix."""
+        """The modelspec fields of the file's header, without their prefix; else what a .yaml beside it says, as the
+        WebUI reads it.
+        """
         found = read_metadata(self.path)
-        return {key.removeprefix("modelspec."): value for key, value in found.items() if key.startswith("modelspec.")}
+        said = {key.removeprefix("modelspec."): value for key, value in found.items() if key.startswith("modelspec.")}
+        return {**_said_beside(self.path), **said}
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
         """The tensors whose name starts with `prefix`; scales are multiplied in, see `quantized`."""
         return read_weights(self.path, prefix)
 
 
+def _said_beside(file: Path) -> dict[str, str]:
+    """The prediction type in the configuration `<name>.yaml` beside a checkpoint; empty where it says none."""
+    config = file.with_suffix(".yaml")
+    if not config.is_file() or config.stat().st_size > LARGEST_CONFIG:
+        return {}
+    said = PARAMETERIZATION.search(config.read_text(encoding="utf-8", errors="replace"))
+    return {"prediction_type": said[1]} if said else {}
+
+
 def contents_of(source: Source) -> Contents:
     """All tensors of a source, read when they are accessed, so that no more is in memory than is in use.
 
-    Where a component's files have another layout, its tensors are converted again at every access to that component.
+    A file is memory-mapped: of a tensor, only the pages that are accessed are read. Where a component's files have
+    another layout, its tensors are converted again at every access to that component.
     """
-    # The file is memory-mapped: of a tensor, only the pages that are accessed are read.
+    if isinstance(source, CheckpointFile):
+        path = source.path
+        kinds = {key: kind_of(tensor) for key, tensor in iterate_weights(path, lambda key: True)}
+        return Contents(kinds, lambda keys: dict(iterate_weights(path, set(keys).__contains__)))
     kinds = {key: kind_of(tensor) for key, tensor in source.tensors().items()}
     return Contents(kinds, lambda keys: source.tensors(_shared_start(min(keys), max(keys))))
 

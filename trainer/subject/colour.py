@@ -14,6 +14,8 @@ from PIL import Image, ImageCms
 log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
+Points = tuple[float | None, Sequence[float]]
+"""Gamma, None for sRGB's own curve, and x and y of white, red, green and blue."""
 SPACES = {"RGB": ("RGB",), "GRAY": ("L", "LA", "La", "1"), "CMYK": ("CMYK",), "Lab": ("LAB",)}
 """{colour space of a profile: Pillow's modes of images that it can be meant for}; RGB is also for grey and palettes."""
 NOT_RGB = {"CMYK", "LAB", "HSV"}
@@ -27,6 +29,19 @@ SRGB_POINTS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """x and y of white, red, green and blue (CIE 1931) in sRGB."""
 ADOBE_RGB = (256 / 563, (0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
 """Gamma and points of Adobe RGB (1998)."""
+CODED_POINTS = {
+    1: SRGB_POINTS,
+    9: (0.3127, 0.3290, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),
+    11: (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
+    12: (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
+}
+"""{number of primaries by ITU-T H.273: points}: BT.709 and sRGB, BT.2020, DCI-P3, Display P3."""
+CODED_GAMMAS = {1: None, 4: 1 / 2.2, 5: 1 / 2.8, 6: None, 8: 1.0, 13: None, 14: None, 15: None}
+"""{number of a transfer function by ITU-T H.273: gamma}; None: sRGB's own curve, by which BT.709's is shown too."""
+CODED = "cicp"
+"""The key of an image's `info` for both numbers: (primaries, transfer function)."""
+UNSAID = 2
+"""The number that says nothing."""
 COLOR_SPACE, INTEROPERABILITY, EXIF = 0xA001, 0xA005, 0x8769
 """Exif's tags that tell Adobe RGB, and of the directory that the first two are in."""
 
@@ -37,11 +52,11 @@ def in_srgb(image: Image.Image, name: str) -> Image.Image:
     name: in log messages. An image whose file says nothing of its numbers is in sRGB. A profile that is damaged or of
     another colour space than the image is passed over, which is logged.
     """
-    profile = _profile(image, name)
+    said = _coded_points(image)
+    profile = None if said else _profile(image, name)
     if profile is not None:
         return _converted(image, profile)
-    rgb = _as_rgb(image)
-    said = _points(image)
+    rgb, said = _as_rgb(image), said or _points(image)
     return rgb if said is None else Image.fromarray(_by_points(np.asarray(rgb), *said))
 
 
@@ -111,7 +126,22 @@ def _is_srgb(transform: Any) -> bool:
     return int(np.abs(changed.astype(int) - lattice.astype(int)).max()) <= SAME
 
 
-def _points(image: Image.Image) -> tuple[float, Sequence[float]] | None:
+def is_hdr(image: Image.Image) -> bool:
+    """Whether an image's file names a transfer function that is none of CODED_GAMMAS: PQ, HLG and others."""
+    _, transfer = image.info.get(CODED) or (UNSAID, UNSAID)
+    return transfer not in (*CODED_GAMMAS, UNSAID)
+
+
+def _coded_points(image: Image.Image) -> Points | None:
+    """Gamma and points by the numbers that the file names; None where it names none, or sRGB's."""
+    primaries, transfer = image.info.get(CODED) or (UNSAID, UNSAID)
+    if image.mode in NOT_RGB or primaries not in CODED_POINTS or transfer not in CODED_GAMMAS:
+        return None
+    found = CODED_GAMMAS[transfer], CODED_POINTS[primaries]
+    return None if found == (None, SRGB_POINTS) else found
+
+
+def _points(image: Image.Image) -> Points | None:
     """Gamma and points of an image without a profile, where its file tells others than sRGB's; else None."""
     if "srgb" in image.info or image.mode in NOT_RGB:
         return None
@@ -137,8 +167,9 @@ def _says_adobe_rgb(image: Image.Image) -> bool:
     """Whether Exif tells Adobe RGB, as cameras do in files without a profile."""
     try:
         exif = image.getexif()
-        space = exif.get_ifd(EXIF).get(COLOR_SPACE)
-        index = exif.get_ifd(INTEROPERABILITY).get(1)
+        own = exif.get_ifd(EXIF)
+        space = own.get(COLOR_SPACE)
+        index = exif.get_ifd(INTEROPERABILITY).get(1) if INTEROPERABILITY in own else None
     # Exif is a by-product: where it cannot be read, the picture still can.
     except Exception as error:
         log.warning("Exif cannot be read: %s", error)
@@ -146,9 +177,13 @@ def _says_adobe_rgb(image: Image.Image) -> bool:
     return space == 2 or (space == 0xFFFF and str(index).strip("\0 ").endswith("R03"))
 
 
-def _by_points(pixels: NDArray[np.uint8], gamma: float, points: Sequence[float]) -> NDArray[np.uint8]:
-    """RGB pixels [H, W, 3] of this gamma and these points, in sRGB."""
-    light = (np.arange(256, dtype=np.float32) / 255) ** np.float32(1 / gamma)
+def _by_points(pixels: NDArray[np.uint8], gamma: float | None, points: Sequence[float]) -> NDArray[np.uint8]:
+    """RGB pixels [H, W, 3] of this gamma (None: sRGB's curve) and these points, in sRGB."""
+    values = np.arange(256, dtype=np.float32) / 255
+    if gamma is None:
+        light = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** np.float32(2.4))
+    else:
+        light = values ** np.float32(1 / gamma)
     to_srgb = (np.linalg.inv(_to_xyz(SRGB_POINTS)) @ _to_xyz(points)).astype(np.float32)
     linear = np.clip(light[pixels] @ to_srgb.T, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** np.float32(1 / 2.4) - 0.055)

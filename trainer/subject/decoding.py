@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from .colour import grey_in_srgb, in_srgb
-from .png_chunks import SIGNATURE, png_without_texts
+from .colour import CODED, grey_in_srgb, in_srgb, is_hdr
+from .png_chunks import SIGNATURE, coding_points, png_without_texts
 from .raw_files import START, TIFF, is_raw, seek_full_picture
 
 Band = NDArray[Any]
@@ -142,6 +142,11 @@ def _opened(file: _PhotoFile, path: Path) -> Image.Image:
         ) from error
     if image.format == "TIFF" and not seek_full_picture(image):
         raise _raw(path)
+    if image.format == "PNG":
+        place = file.tell()
+        file.seek(0)
+        image.info[CODED] = coding_points(file.read())
+        file.seek(place)
     return image
 
 
@@ -155,12 +160,9 @@ def _raw(path: Path) -> PhotoError:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The decoded image, turned by its orientation tag alone: nothing else of Exif has to be whole."""
-    # Pillow turns a TIFF itself when it is loaded, and then forgets the tag; 9.5 closes one of several frames.
-    orientation = _orientation(image)
     image.load()
-    if image.format == "TIFF" and _orientation(image) != orientation:
-        return image
-    turn = _TURNS.get(orientation)
+    # Pillow turns a TIFF itself when it is loaded.
+    turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
     if turn is None:
         return image
     turned = image.transpose(turn)
@@ -207,6 +209,9 @@ def _opened_heic(file: _PhotoFile, path: Path) -> Image.Image:
     heic = pillow_heif.open_heif(file)
     _check_pixel_count(heic.size, path)
     image: Image.Image = heic.to_pillow()
+    # Beside a profile, these numbers are for the codec alone.
+    if not image.info.get("icc_profile") and (coded := heic.info.get("nclx_profile")):
+        image.info[CODED] = coded["color_primaries"], coded["transfer_characteristics"]
     return image
 
 
@@ -235,6 +240,8 @@ def _raster(image: Image.Image, opened: Image.Image, path: Path) -> Raster:
     alpha = None
     if _has_alpha(image):
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+    if is_hdr(image):
+        raise PhotoError(f"photo '{path}' is in HDR (PQ or HLG), which is not read: save it as an ordinary JPEG or PNG")
     red, green, blue = (np.asarray(band) for band in in_srgb(image, f"photo '{path}'").split())
     return Raster((red, green, blue), alpha, 255.0)
 

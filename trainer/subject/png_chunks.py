@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-OF_PIXELS = {b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"eXIf"}
+OF_PIXELS = {b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"sBIT", b"eXIf"}
 """Chunks besides the critical ones that tell how pixels look."""
 
 
@@ -26,3 +27,22 @@ def png_without_texts(data: bytes) -> bytes:
             kept.append(chunk)
         place += len(chunk)
     return b"".join(kept)
+
+
+def coding_points(data: bytes) -> tuple[int, int] | None:
+    """The primaries and the transfer function that a PNG's cICP chunk names, by ITU-T H.273; None without one."""
+    for name, content in _chunks(data):
+        if name == b"IDAT":
+            break
+        if name == b"cICP" and len(content) == 4:
+            return content[0], content[1]
+    return None
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(name, contents) of a PNG's chunks."""
+    place = len(SIGNATURE)
+    while place + 8 <= len(data):
+        (size,) = struct.unpack(">I", data[place : place + 4])
+        yield data[place + 4 : place + 8], data[place + 8 : place + 8 + size]
+        place += 12 + size

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
 from dreambooth_nodes.tests.trainer.short_runs import (
     DEATH,
@@ -16,6 +18,8 @@ from dreambooth_nodes.tests.trainer.short_runs import (
     with_options,
 )
 from dreambooth_nodes.trainer.events import Event, Saved, Step, Warned
+from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_shapes, read_tensors, write_tensors
+from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.runs.past_runs import find_finished
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.run import open_run
@@ -97,3 +101,18 @@ def test_a_file_of_another_run_is_not_taken_for_its_own(new_base: NewBase, asked
     run.write(files=[])
     second, _ = personalize(new_base(), with_options(asked, seed=1), store)
     assert second.file != first.file and open_run(run.key, store).file() is None
+
+
+def test_what_is_not_used_of_the_base_is_told_and_no_copy_of_old_weights_is_saved(
+    toybase_file: Path, asked: Request, store: Store, tmp_path: Path
+) -> None:
+    more = {"x.y": torch.ones(2), "model_ema.diffusion_modelout0weight": torch.ones(2)}
+    tensors = {**read_tensors(toybase_file), **more}
+    file = write_tensors(tensors, tmp_path / "base.safetensors", read_metadata(toybase_file))
+    events: list[Event] = []
+    full = with_options(asked, method="full", steps=1)
+    result, _ = personalize(load_base(file), full, store, events.append)
+    said = [event.text for event in events if isinstance(event, Warned)]
+    assert any("x.y" in text and "carried along" in text for text in said)
+    assert any("model_ema" in text and "left out" in text for text in said)
+    assert read_shapes(result.file).keys() == tensors.keys() - {"model_ema.diffusion_modelout0weight"}

@@ -142,6 +142,28 @@ def test_pngs_primaries_count_and_what_it_says_of_srgb_goes_first(tmp_path: Path
     assert error(decode(png_with(stored, tmp_path / "c.png", *usual)), stored) == 0
 
 
+def coded_chunk(primaries: int, transfer: int) -> bytes:
+    return chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
+
+
+def test_the_numbers_that_name_a_space_count_before_a_profile(tmp_path: Path) -> None:
+    """Of a Mac's screenshot: Display P3's points, sRGB's curve."""
+    light = icc.decoded(colours() / 255, "sRGB") @ (np.linalg.inv(icc.to_xyz("Display P3")) @ icc.to_xyz("sRGB")).T
+    stored = np.round(icc.encoded(light, "sRGB") * 255).astype(np.uint8)
+    file = png_with(stored, tmp_path / "a.png", coded_chunk(12, 13), gamma_chunk(1.0))
+    assert np.abs(stored.astype(int) - colours()).mean() > 2.5 and error(decode(file), colours()) < 1.0
+    linear = np.round(icc.decoded(colours() / 255, "sRGB") * 255).astype(np.uint8)
+    assert error(decode(png_with(linear, tmp_path / "b.png", coded_chunk(1, 8))), colours()) < 1.5
+    for same in ((1, 13), (2, 2), (1, 1), (200, 13)):
+        assert error(decode(png_with(stored, tmp_path / "c.png", coded_chunk(*same))), stored) == 0
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_is_refused_by_name(transfer: int, tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"a\.png.*HDR.*ordinary"):
+        decode(png_with(colours(), tmp_path / "a.png", coded_chunk(9, transfer)))
+
+
 @pytest.mark.parametrize("fields", [{0xA001: 2}, {0xA001: 0xFFFF, 0xA005: {1: "R03"}}])
 def test_a_cameras_adobe_rgb_without_a_profile_counts(fields: dict[int, object], tmp_path: Path) -> None:
     exif = Image.Exif()

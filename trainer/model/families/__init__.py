@@ -72,7 +72,7 @@ def load_base(
     """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
 
     prediction: "epsilon" or "v_prediction", needed where the model does not tell. dtype: of the denoiser's layers; see
-    `precision.layers_dtype`. known_fingerprint: see `Base`. Raises CheckpointError, describing the tensors, when no
+    `Method.load_dtype`. known_fingerprint: see `Base`. Raises CheckpointError, describing the tensors, when no
     family recognises it.
     """
     source = source_of(path)

@@ -116,6 +116,14 @@ def test_every_combination_is_the_same_lora(
     assert kept_settings(file) == {"rank": RANK}
 
 
+def test_a_name_with_an_underscore_at_its_end_is_the_same_layer(tmp_path: Path) -> None:
+    """As a script writes it that cuts keys at ".lora"."""
+    tensors: dict[str, Tensor] = {}
+    for place, layer in some("sd1").items():
+        tensors |= written(f"{layers_of('sd1').kohya_name(place)}_", layer, ENDS[0])
+    assert equal(read_lora(write_tensors(tensors, tmp_path / "a.safetensors", {}), layers_of("sd1")), some("sd1"))
+
+
 @pytest.mark.parametrize("family", PREFIXES)
 def test_text_encoders_without_a_prefix_are_told_apart_by_their_shapes(family: str, tmp_path: Path) -> None:
     text = {place: layer for place, layer in some(family).items() if place[0] != "denoiser"}

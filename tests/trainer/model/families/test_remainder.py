@@ -14,13 +14,13 @@ from torch import Tensor
 from dreambooth_nodes.tests.trainer.model.families.small import checkpoint
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert, write_lora
-from dreambooth_nodes.trainer.export.original import original_tensors
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_shapes, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer
 from dreambooth_nodes.trainer.methods.registry import Full
 from dreambooth_nodes.trainer.model.families import FAMILIES, family_of, load_base
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import CLIP_L, DENOISER, VAE
 from dreambooth_nodes.trainer.model.layers import layers_in
+from dreambooth_nodes.trainer.model.original_layout import original_tensors
 from dreambooth_nodes.trainer.model.source import CheckpointFile, KnownShapes
 from dreambooth_nodes.trainer.options import TrainOptions
 
@@ -161,3 +161,39 @@ def test_whole_numbers_are_no_weights(change: Callable[[Tensor], Tensor], tmp_pa
     file = write_tensors({**tensors, f"{QUERY}.weight": change(tensors[f"{QUERY}.weight"])}, tmp_path / "a", {})
     with pytest.raises(CheckpointError, match=r"whole numbers.*attn1\.to_q\.weight"):
         load_base(CheckpointFile(file))
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"), [('parameterization: "v"', "v_prediction"), ("parameterization: eps", "epsilon")]
+)
+def test_the_configuration_beside_a_checkpoint_tells_its_prediction_type(
+    line: str, wanted: str, tmp_path: Path
+) -> None:
+    """As the WebUI takes it; the file's own header goes first."""
+    file = write_tensors(whole(), tmp_path / "a.safetensors", {})
+    (tmp_path / "a.yaml").write_text(
+        f"model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n    {line}\n"
+    )
+    source = CheckpointFile(file)
+    assert family_of(source).prediction_type(source, None) == wanted
+    own = CheckpointFile(write_tensors(whole(), file, {"modelspec.prediction_type": "epsilon"}))
+    assert family_of(own).prediction_type(own, None) == "epsilon"
+
+
+def test_a_lora_is_merged_into_a_checkpoint_in_8_bits_whose_layout_joins_tensors(tmp_path: Path) -> None:
+    plain = {key: tensor.contiguous() for key, tensor in checkpoint("sd2").items()}
+    small = {key: t.to(torch.float8_e4m3fn) if t.is_floating_point() else t for key, t in plain.items()}
+    file = write_tensors(small, tmp_path / "a.safetensors", {})
+    layers = layers_in(file)
+    places = [
+        place for place in layers.places if place[0] != "denoiser" and place[1].endswith("layers.0.self_attn.q_proj")
+    ]
+    component, name = places[-1]
+    height, width = layers.places[component, name]
+    lora = {component: {name: LoraLayer(torch.ones(1, width), torch.ones(height, 1), 1.0)}}
+    own = write_lora(lora, layers, "kohya", tmp_path / "lora.safetensors", {}, torch.float32)
+    done = convert(Conversion(source=own, layout="checkpoint", target=tmp_path / "b.safetensors", base=file))
+    key = next(k for k in read_shapes(file) if k.endswith("resblocks.0.attn.in_proj_weight"))
+    found, before = read_tensors(done.path, key)[key].float(), small[key].float()
+    assert (found[:height] - before[:height] - 1).abs().max() < 0.01
+    assert torch.equal(found[height:], before[height:])
