@@ -121,13 +121,13 @@ def test_photos_lie_beside_each_other_and_scroll(
     page = workspace.page
     look_at_photos(workspace, renderer)
     page.drop(photos[:count], PHOTOS)
+    page.wait(f"document.querySelector('.db-photos .db-says').innerText.startsWith('{count} photos')", 120)
     page.wait(f"{TILES}.length === {count} && {TILES}.every(t => t.querySelector('img').complete)", 120)
     rows = page.value(f"{TILES}.map(t => (b => [b.left, b.top, b.right, b.bottom])(t.getBoundingClientRect()))")
     assert all(right - left > 30 and abs((right - left) - (bottom - top)) < 2 for left, top, right, bottom in rows)
     assert not any(overlap(one, other) for one, other in combinations(rows, 2))
     grid = page.value("(g => [g.scrollHeight, g.clientHeight])(document.querySelector('.db-photos-grid'))")
     assert (grid[0] > grid[1]) == (count > 5), grid
-    assert workspace.text(".db-photos .db-says").startswith(f"{count} photos")
     workspace.screenshot(name_of(workspace, f"{count} photos", renderer))
 
 
