@@ -26,8 +26,14 @@ async function filesIn(folder) {
 
 const read = (reader) => new Promise((done, failed) => reader.readEntries(done, failed));
 
-/** A name that is not taken: that of the folder that was dropped, else "my subject", numbered from the second on. */
-export function newFolder(dropped, taken) {
+/**
+ * A name that is not taken, whatever the page has loaded: that of the folder that was dropped, else "my subject", numbered
+ * from the second on.
+ */
+export async function newFolder(dropped) {
+  const answer = await (await api.fetchApi("/object_info/LoadInstanceImages")).json();
+  const [kind, options] = answer.LoadInstanceImages.input.required.folder;
+  const taken = options?.options ?? kind;
   const name = dropped.replace(/[^\p{L}\p{N} _-]/gu, "").trim().slice(0, LONGEST) || SUBJECT;
   for (let number = 1; ; number += 1) {
     const numbered = number > 1 ? `${name} ${number}` : name;

@@ -36,6 +36,8 @@ export function addPanel(node, name, label, height) {
     serialize: false,
   });
   widget.serialize = false;
+  // App mode shows it as the heading of the panel.
+  widget.label = label;
   panel.addEventListener("wheel", (event) => zoomInstead(event, panel));
   const [width, whole] = node.computeSize();
   node.setSize([Math.max(width, node.size[0], NARROWEST), Math.max(whole, node.size[1])]);

@@ -26,8 +26,12 @@ ARGUMENTS = (
     "--hide-scrollbars", "--force-color-profile=srgb", "--disable-background-networking", "--disable-extensions",
     "--remote-debugging-port=0", f"--window-size={SIZE[0]},{SIZE[1]}",
 )  # fmt: skip
-SLOW_FRAMES = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 100)"
-"""Ten pictures a second: without a GPU every one is drawn by the cores that train."""
+SLOW_FRAMES = """(() => {
+  const frame = window.requestAnimationFrame.bind(window);
+  const later = (draw) => setTimeout(() => draw(performance.now()), 100);
+  window.requestAnimationFrame = (draw) => (window.everyFrame ? frame(draw) : later(draw));
+})()"""
+"""Ten pictures a second, until the page's `everyFrame` is set: without a GPU all are drawn by the cores that train."""
 ACCEPT = {"accept": True}
 KEYS = {"Escape": 27, "Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39}
 Answer = TypeVar("Answer")
@@ -63,6 +67,9 @@ class Page:
             for domain in ("Page", "Runtime"):
                 self.call(f"{domain}.enable")
             self.call("Page.addScriptToEvaluateOnNewDocument", source=SLOW_FRAMES)
+            # A window's page is less high than the window.
+            size = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
+            self.call("Emulation.setDeviceMetricsOverride", **size)
             self.open(self._url)
         except BaseException:
             self.close()

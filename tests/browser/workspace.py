@@ -62,7 +62,8 @@ class Workspace:
                 self.set(kind, name, value)
 
     def use_renderer(self, nodes_2: bool) -> None:
-        """The classic canvas, or Nodes 2.0."""
+        """The classic canvas, or Nodes 2.0, which measures its nodes in every frame."""
+        self.page.value(f"window.everyFrame = {str(nodes_2).lower()}")
         self.page.value(f"app.extensionManager.setting.set('Comfy.VueNodes.Enabled', {str(nodes_2).lower()})")
         self.page.wait(f"LiteGraph.vueNodesMode === {str(nodes_2).lower()}")
 

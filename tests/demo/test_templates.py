@@ -145,8 +145,9 @@ def test_the_quick_start_is_an_app_of_photos_class_noun_and_prompt() -> None:
     workflow = read(WORKFLOW)
     nodes = {node["id"]: node for node in workflow["nodes"]}
     app = workflow["extra"]["linearData"]
-    assert [(nodes[number]["title"], name) for number, name, *_ in app["inputs"]][:2] == [
-        ("1 · Photos", "folder"),
+    assert [(nodes[number]["title"], name) for number, name, *_ in app["inputs"]] == [
+        ("1 · Photos", "dreambooth_photos"),
         ("1 · Photos", "class_noun"),
+        ("5 · Draw and compare", "prompt"),
     ]
     assert {nodes[number]["type"] for number in app["outputs"]} == {"PreviewImage"}

@@ -5,7 +5,7 @@ import { droppedPhotos, newFolder, upload } from "../dropped_photos.js";
 import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
 import { photos as photosOf, t } from "../words.js";
 
-const HEIGHT = 230;
+const HEIGHT = 280;
 const EXAMPLE = "example: ";
 const FROM_GRAPH = "(use images)";
 
@@ -71,8 +71,8 @@ class PhotosPanel {
     const photos = files.filter((file) => file.type.startsWith("image/") || /\.hei[cf]$/i.test(file.name));
     if (!photos.length) return toast("warn", t("Only photos can be dropped here."));
     const widget = widgetOf(this.node, "folder");
-    const folder = isOwn(widget.value) && !name ? widget.value : newFolder(name, widget.options.values);
     try {
+      const folder = isOwn(widget.value) && !name ? widget.value : await newFolder(name);
       for (const [index, photo] of photos.entries()) {
         this.says.textContent = t("Uploading {0} of {1} …", index + 1, photos.length);
         await upload(photo, folder);
