@@ -54,7 +54,7 @@ def status_html(job: Job | None) -> str:
 
 
 def _progress(job: Job) -> str:
-    if not job.total:
+    if not job.total or job.over:
         return ""
     counted = f"{job.done} of {job.total}{_time_left(job)}"
     bar = (

@@ -12,7 +12,7 @@ from .choices import AS_THE_FILE, CURRENT, NEW_LORA, bases, predictions, starts
 from .controls import Controls
 from .handlers import connect
 from .host.offered import lacking
-from .host.page import bind_to_txt2img
+from .host.page import bind_to_txt2img, make_picture_folder
 from .option_controls import option_controls, prompt_controls
 from .shown import lacking_html, status_html, subjects_html
 from .subjects import subjects
@@ -20,6 +20,7 @@ from .subjects import subjects
 
 def build() -> list[tuple[Any, str, str]]:
     """The tab, as the WebUI asks for it: (blocks, title, id)."""
+    make_picture_folder()
     with gr.Blocks(analytics_enabled=False) as blocks:
         with gr.Row():
             with gr.Column(scale=1):

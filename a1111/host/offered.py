@@ -17,6 +17,7 @@ SURFACE: dict[str, str] = {
     "modules.paths:data_path": "",
     "modules.paths:models_path": "",
     "modules.shared:device": "",
+    "modules.shared:opts.temp_dir": "",
     "modules.sd_models:model_path": "",
     "modules.sd_models:checkpoints_list": "This WebUI does not say which checkpoints it has: the list of bases shows "
     "those of its checkpoint folder.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 # The one thing without which there is no extension.
@@ -24,6 +25,12 @@ def bind_to_txt2img(button: Any, parameters: Any) -> None:
     register = offered("modules.infotext_utils:register_paste_params_button")
     if binding and register:
         register(binding(paste_button=button, tabname="txt2img", source_text_component=parameters))
+
+
+def make_picture_folder() -> None:
+    """Make the folder that the WebUI keeps shown pictures in; Forge Neo names one, and fails where it is not there."""
+    if folder := offered("modules.shared:opts.temp_dir"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
 
 
 def generators_work() -> bool:
