@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..model.base import Base
+from ..model.base import Model
 from ..model.family import Family
 from ..runs.personalized import PREFIX
 from .kohya_fields import kohya_fields
@@ -25,7 +25,7 @@ ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.
 """The prefixes of metadata fields that are true of one file only, and are not copied to a converted one."""
 
 
-def run_metadata(said: RunInfo, base: Base) -> dict[str, str]:
+def run_metadata(said: RunInfo, base: Model) -> dict[str, str]:
     """The metadata of a result that do not depend on the file's layout."""
     ours = {
         "settings": json.dumps(said.options.settings, ensure_ascii=False),
