@@ -22,9 +22,12 @@ from ..trainer.sampling.class_priors import ClassPriors
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.subject import Subject
 from . import sockets
-from .comfy_base_file import BaseFile, base_file, loaded_from
+from .comfy_base_file import BaseFile, loaded_from
+from .comfy_graph_base import graph_base
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
 from .comfy_progress import NodeProgress, show
+from .host_model.kinds import require_supported
+from .host_model.training import HostBase, train_in_host
 
 
 class DreamBoothTrain(io.ComfyNode):
@@ -85,7 +88,9 @@ class DreamBoothTrain(io.ComfyNode):
             "memory": memory,
         }
         chosen, begin = _chosen(preset, {**(options or {}), **{k: v for k, v in shown.items() if v is not None}})
-        base = base_file(model, clip, vae)
+        base = graph_base(model, clip, vae)
+        if isinstance(base, HostBase):
+            require_supported(chosen)
         request = Request(
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
@@ -108,19 +113,29 @@ def _warnings(identifier: str, clip: Any) -> tuple[str, ...]:
     return () if found is None else warnings_for(identifier, *found)
 
 
-def _found(base: BaseFile, request: Request) -> tuple[Personalized, Run] | None:
+def _found(base: BaseFile | HostBase, request: Request) -> tuple[Personalized, Run] | None:
     found = find_finished(request, base.fingerprint, store())
     if found is not None:
         show(live_of(found[1], found[0]), found[1])
     return found
 
 
-def _train(base: BaseFile, request: Request, warnings: tuple[str, ...]) -> tuple[Personalized, Run]:
+def _train(base: BaseFile | HostBase, request: Request, warnings: tuple[str, ...]) -> tuple[Personalized, Run]:
     progress = NodeProgress(request.options.steps, open_run(request.key(base.fingerprint), store()))
     for warning in warnings:
         progress(Warned(warning))
-    with training_memory() as device:
-        return _train_on(device, base, request, progress)
+    try:
+        if isinstance(base, HostBase):
+            result, run = train_in_host(base, request, store(), progress, progress.stop)
+        else:
+            with training_memory() as device:
+                result, run = _train_on(device, base, request, progress)
+    except StoppedEarly:
+        raise_if_interrupted()
+        raise
+    if progress.keeps:
+        run.keep()
+    return result, run
 
 
 def _train_on(
@@ -135,14 +150,7 @@ def _train_on(
         request.options, forward_dtype(request.options.precision, device)
     )
     live = load_base(base.path, base.prediction, dtype, base.fingerprint).compute_on(device)
-    try:
-        result, run = personalize(live, request, store(), progress, progress.stop)
-    except StoppedEarly:
-        raise_if_interrupted()
-        raise
-    if progress.keeps:
-        run.keep()
-    return result, run
+    return personalize(live, request, store(), progress, progress.stop)
 
 
 def _samples(run: Run, subject: Subject) -> torch.Tensor:
