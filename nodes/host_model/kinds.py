@@ -65,6 +65,9 @@ def require_supported(options: TrainOptions) -> None:
         f"precision is {options.precision!r}; ComfyUI chooses this model's precision, so leave it at 'auto'": (
             options.precision != "auto"
         ),
+        f"memory is {options.memory!r}; ComfyUI decides what of this model is on the device, so leave it at 'auto'": (
+            options.memory not in ("auto", "off")
+        ),
     }
     for text, is_so in refused.items():
         if is_so:

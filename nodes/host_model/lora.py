@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ...trainer.export.metadata import COMFYUI
+from ...trainer.export.modelspec import SPEC
 from ...trainer.files.checked_file import require_same
 from ...trainer.files.contents import finite
 from ...trainer.files.safetensors import CheckpointError, read_tensors
@@ -83,8 +85,8 @@ def _metadata(base: HostModel) -> dict[str, str]:
     assert base.branch is not None
     update = next(iter(base.branch.by_name.values()))
     return {
-        "modelspec.architecture": f"{base.architecture}/lora",
-        "modelspec.implementation": "ComfyUI",
+        f"{SPEC}architecture": f"{base.architecture}/lora",
+        f"{SPEC}implementation": COMFYUI,
         "ss_base_model_version": base.architecture,
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(len(update.down)),

@@ -44,20 +44,20 @@ LOGIT_NORMAL_MODELS = ("SD3",)
 @dataclass(frozen=True)
 class HostNoise:
     """The noise process of a `model_sampling` object. prediction, schedule: its classes, of those above. density: of a
-    flow's t. A timestep is a noise level σ, float32 [B].
+    flow's t. table: the levels that the schedule lists, float32 on the CPU. A timestep is a noise level σ, float32 [B].
     """
 
     sampling: Any
     prediction: str
     schedule: str
     density: str
+    table: Tensor
 
     def draw_timesteps(self, uniform: Tensor) -> Tensor:
         """Noise levels σ [B] on the CPU, from u ~ U[0, 1) [B]."""
-        table = self.sampling.sigmas.detach().cpu().float()
         if self.schedule in TABLES:
-            return table[(uniform * len(table)).long()]
-        return self._levels(uniform).float().clamp(float(table.min()), float(table.max()))
+            return self.table[(uniform * len(self.table)).long()]
+        return self._levels(uniform).float().clamp(float(self.table.min()), float(self.table.max()))
 
     def _levels(self, u: Tensor) -> Tensor:
         """Noise levels σ [B] of a schedule without a table."""
@@ -120,7 +120,7 @@ def noise_of(sampling: Any, model_kind: str = "") -> HostNoise:
         known = ", ".join((*TABLES, *FLOWS, *CONTINUOUS))
         raise ValueError(f"The model's noise schedule is {schedule}, which cannot be trained: only {known}.")
     density = "logit_normal" if model_kind in LOGIT_NORMAL_MODELS else "uniform"
-    return HostNoise(sampling, prediction, schedule, density)
+    return HostNoise(sampling, prediction, schedule, density, sampling.sigmas.detach().cpu().float().clone())
 
 
 def _class_with(sampling: Any, method: str) -> str:

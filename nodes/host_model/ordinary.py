@@ -26,7 +26,7 @@ class _Place:
 
 
 class OrdinaryTensors:
-    """The inference tensors of a module, replaced until `restore`."""
+    """The inference tensors of a module, replaced until `restore`. No weight requires a gradient meanwhile."""
 
     def __init__(self, module: nn.Module) -> None:
         """Raises ValueError for a tensor of a kind that cannot be re-wrapped."""
@@ -41,12 +41,20 @@ class OrdinaryTensors:
                         self._places.append(_Place(holder, key, tensor, ordinary))
         for place in self._places:
             place.holder[place.key] = place.ordinary
+        self._trainable = [weight for weight in module.parameters() if weight.requires_grad]
+        self._require_gradients(False)
 
     def restore(self) -> None:
-        """Put the module's own tensors back."""
+        """Put the module's own tensors back, as they were."""
+        self._require_gradients(True)
         for place in self._places:
             place.restore()
         self._places = []
+
+    def _require_gradients(self, required: bool) -> None:
+        """Switch the gradients of the weights that required them."""
+        for weight in self._trainable:
+            weight.requires_grad_(required)
 
 
 def _ordinary(tensor: Tensor, name: str) -> Tensor:

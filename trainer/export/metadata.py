@@ -21,6 +21,8 @@ STABILITY = "https://github.com/Stability-AI/generative-models"
 """The modelspec implementation whose names the original layout has."""
 RUN = f"{PREFIX}run"
 """The metadata field with the key of the run that wrote the file."""
+COMFYUI = "ComfyUI"
+"""The modelspec implementation of a LoRA with ComfyUI's own names of the layers."""
 ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)
 """The prefixes of metadata fields that are true of one file only, and are not copied to a converted one."""
 
@@ -44,6 +46,11 @@ def layout_metadata(family: type[Family], layout: Layout, architecture: str = ""
     if architecture:
         named[f"{SPEC}architecture"] = architecture.removesuffix("/lora") + ("/lora" if adapter else "")
     return named
+
+
+def is_comfyui_lora(metadata: Mapping[str, str]) -> bool:
+    """Whether these are the metadata of a LoRA with ComfyUI's own names of the layers."""
+    return metadata.get(f"{SPEC}implementation") == COMFYUI
 
 
 def carried(metadata: Mapping[str, str]) -> dict[str, str]:
