@@ -16,8 +16,9 @@ from ..trainer import randomness
 from ..trainer.sampling.class_priors import Draw, PriorRecipe
 from ..trainer.subject.identifier import PROBED, Answer
 from .comfy_host import raise_if_interrupted
+from .host_model.images import decoded
+from .host_model.sampling import empty_latents, scheduler_of
 
-SCHEDULER = "normal"
 ANCESTRAL = [name for name in comfy.samplers.KSampler.SAMPLERS if "ancestral" in name]
 
 
@@ -25,9 +26,8 @@ def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: in
     """Draws class priors with the host's sampler, showing progress; cancel ends it between steps."""
     positive = clip.encode_from_tokens_scheduled(clip.tokenize(recipe.prompt))
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
-    latent_format = model.get_model_object("latent_format")
-    pixels = vae.spacial_compression_decode()
-    shape = (latent_format.latent_channels, recipe.height // pixels, recipe.width // pixels)
+    shape = empty_latents(model, vae, (recipe.width, recipe.height)).shape[1:]
+    scheduler = scheduler_of(model)
     bar = comfy.utils.ProgressBar(count * recipe.steps)
     done = 0
 
@@ -39,13 +39,13 @@ def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: in
 
         noise = torch.stack([torch.randn(shape, generator=randomness.generator(s, "sample", 0)) for s in seeds])
         latents = comfy.sample.sample(
-            model, noise, recipe.steps, recipe.guidance, recipe.sampler, SCHEDULER, positive, negative,
+            model, noise, recipe.steps, recipe.guidance, recipe.sampler, scheduler, positive, negative,
             torch.zeros_like(noise), callback=advance, disable_pbar=True, seed=seeds[0],
         )  # fmt: skip
         done += recipe.steps * len(seeds)
         bar.update_absolute(done)
         raise_if_interrupted()
-        return vae.decode(latents).movedim(-1, 1).cpu().float()
+        return decoded(vae, latents)
 
     return draw_batch
 

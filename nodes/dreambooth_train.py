@@ -25,11 +25,14 @@ from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.subject import Subject
 from ..trainer.wording import Wording
 from . import sockets
-from .comfy_base_file import BaseFile, base_file, loaded_from
+from .comfy_base_file import BaseFile, loaded_from
 from .comfy_cards import write_card
 from .comfy_failures import tells_failures
+from .comfy_graph_base import graph_base
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
 from .comfy_progress import NodeProgress, show
+from .host_model.kinds import require_supported
+from .host_model.training import HostBase, train_in_host
 
 SAMPLE_EVERY = 200
 NO_CLASS = "style"
@@ -152,7 +155,9 @@ class DreamBoothTrain(io.ComfyNode):
             "memory": memory,
         }
         chosen, begin = _chosen(preset, {**(options or {}), **{k: v for k, v in shown.items() if v is not None}})
-        base = base_file(model, clip, vae)
+        base = graph_base(model, clip, vae)
+        if isinstance(base, HostBase):
+            require_supported(chosen)
         request = Request(
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
@@ -188,19 +193,30 @@ def _missing(request: Request) -> Iterator[Wording]:
         )
 
 
-def _found(base: BaseFile, request: Request) -> tuple[Personalized, Run] | None:
+def _found(base: BaseFile | HostBase, request: Request) -> tuple[Personalized, Run] | None:
     found = find_finished(request, base.fingerprint, store())
     if found is not None:
         show(live_of(found[1], found[0]), found[1])
     return found
 
 
-def _train(base: BaseFile, request: Request, warnings: tuple[str, ...]) -> tuple[Personalized, Run]:
+def _train(base: BaseFile | HostBase, request: Request, warnings: tuple[str, ...]) -> tuple[Personalized, Run]:
     progress = NodeProgress(request.options.steps, open_run(request.key(base.fingerprint), store()))
     for warning in warnings:
         progress(Warned(warning))
-    with training_memory() as device:
-        return _train_on(device, base, request, progress)
+    try:
+        if isinstance(base, HostBase):
+            result, run = train_in_host(base, request, store(), progress, progress.stop)
+        else:
+            with training_memory() as device:
+                result, run = _train_on(device, base, request, progress)
+    except StoppedEarly:
+        raise_if_interrupted()
+        raise
+    if progress.keeps:
+        run.keep()
+    write_card(result, run)
+    return result, run
 
 
 def _train_on(
@@ -215,15 +231,7 @@ def _train_on(
         request.options, forward_dtype(request.options.precision, device)
     )
     live = load_base(base.path, base.prediction, dtype, base.fingerprint).compute_on(device)
-    try:
-        result, run = personalize(live, request, store(), progress, progress.stop)
-    except StoppedEarly:
-        raise_if_interrupted()
-        raise
-    if progress.keeps:
-        run.keep()
-    write_card(result, run)
-    return result, run
+    return personalize(live, request, store(), progress, progress.stop)
 
 
 def _samples(run: Run) -> torch.Tensor | ExecutionBlocker:

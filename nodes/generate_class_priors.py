@@ -12,8 +12,8 @@ from ..trainer.prompts import PromptTemplates
 from ..trainer.sampling.class_priors import PriorRecipe, draw_missing
 from ..trainer.subject.subject import Subject
 from . import sockets
-from .comfy_base_file import base_file
 from .comfy_failures import tells_failures
+from .comfy_graph_base import graph_base
 from .comfy_host import store
 from .comfy_progress import NodeProgress
 from .comfy_sampling import ANCESTRAL, prior_drawer
@@ -156,7 +156,7 @@ class GenerateClassPriors(io.ComfyNode):
         """The set on disk, and its first few pictures."""
         noun = class_noun.strip() or subject.class_noun
         recipe = PriorRecipe(
-            base_fingerprint=base_file(model, clip, vae).fingerprint,
+            base_fingerprint=graph_base(model, clip, vae).fingerprint,
             class_noun=noun,
             prompt=PromptTemplates(class_=class_prompt).class_prompt(noun),
             sampler=sampler_name,

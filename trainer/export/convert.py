@@ -25,7 +25,7 @@ from .diffusers_folder import write_diffusers_folder
 from .layouts import LORA_LAYOUTS
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
-from .metadata import carried, layout_metadata
+from .metadata import carried, is_comfyui_lora, layout_metadata
 from .modelspec import SPEC, VERSION
 
 ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
@@ -88,6 +88,11 @@ def _from_lora(wanted: Conversion) -> Converted:
     """Convert a LoRA."""
     if wanted.layout == "difference":
         raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
+    if is_comfyui_lora(read_metadata(wanted.source)):
+        raise ConversionError(
+            f"{wanted.source.name!r} has ComfyUI's own names of the layers: its LoRA loader reads it as it is, and "
+            "it cannot be converted."
+        )
     layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")

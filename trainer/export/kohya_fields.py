@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..files.hashes import file_sha256, short_hash
-from ..model.base import Base
+from ..model.base import Model
 from ..options import TrainOptions
 from .run_info import RunInfo
 
@@ -14,12 +14,12 @@ OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW", "adafactor": "Adafactor"}
 """{optimizer: its name in kohya's fields}."""
 
 
-def kohya_fields(said: RunInfo, base: Base) -> dict[str, str]:
+def kohya_fields(said: RunInfo, base: Model) -> dict[str, str]:
     """The `ss_` fields that do not depend on the file's layout: base, settings and dataset."""
     return {**_training(said, base), **_dataset(said)}
 
 
-def _training(said: RunInfo, base: Base) -> dict[str, str]:
+def _training(said: RunInfo, base: Model) -> dict[str, str]:
     """The fields on the base and the training."""
     v, version = base.prediction == "v_prediction", base.kohya_version
     fields: dict[str, Any] = {

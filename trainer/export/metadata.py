@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..model.base import Base
+from ..model.base import Model
 from ..model.family import Family
 from ..runs.personalized import PREFIX
 from .kohya_fields import kohya_fields
@@ -21,11 +21,13 @@ STABILITY = "https://github.com/Stability-AI/generative-models"
 """The modelspec implementation whose names the original layout has."""
 RUN = f"{PREFIX}run"
 """The metadata field with the key of the run that wrote the file."""
+COMFYUI = "ComfyUI"
+"""The modelspec implementation of a LoRA with ComfyUI's own names of the layers."""
 ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)
 """The prefixes of metadata fields that are true of one file only, and are not copied to a converted one."""
 
 
-def run_metadata(said: RunInfo, base: Base) -> dict[str, str]:
+def run_metadata(said: RunInfo, base: Model) -> dict[str, str]:
     """The metadata of a result that do not depend on the file's layout."""
     ours = {
         "settings": json.dumps(said.options.settings, ensure_ascii=False),
@@ -44,6 +46,11 @@ def layout_metadata(family: type[Family], layout: Layout, architecture: str = ""
     if architecture:
         named[f"{SPEC}architecture"] = architecture.removesuffix("/lora") + ("/lora" if adapter else "")
     return named
+
+
+def is_comfyui_lora(metadata: Mapping[str, str]) -> bool:
+    """Whether these are the metadata of a LoRA with ComfyUI's own names of the layers."""
+    return metadata.get(f"{SPEC}implementation") == COMFYUI
 
 
 def carried(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from ..options import MethodName, TrainOptions
 from .protocol import Folder, Method, ModelFile, Trained
 
 
-class Full(Method):
+class Full(Method[Base]):
     """Full fine-tuning: all weights of the trained components. Its file is a whole checkpoint."""
 
     name: ClassVar[MethodName] = "full"

@@ -5,35 +5,37 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..files.checked_file import Check
-from ..model.base import Base
+from ..model.base import Model
 from ..options import MethodName, TrainOptions
 
 Trained = Mapping[str, Mapping[str, Tensor]]
 """{component: {our name: trained tensor}}; our names are diffusers' and transformers' (see `model.keys`)."""
 Folder = Literal["loras", "checkpoints"]
 """The store's folders for results (see `runs.store`)."""
+Trains = TypeVar("Trains", bound=Model)
+"""The kind of model that a method trains."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """The contents of a result's file. layout: its name in `export.layouts`. metadata: those that follow from the
-    weights. check: verifies the tensors that were written.
+    """The contents of a result's file. layout: its name in `export.layouts`; "comfyui": a LoRA by ComfyUI's own names.
+    metadata: those that follow from the weights. check: verifies the tensors that were written.
     """
 
     tensors: Mapping[str, Tensor]
-    layout: Literal["kohya", "checkpoint"]
+    layout: Literal["kohya", "checkpoint", "comfyui"]
     check: Check
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-class Method(ABC):
-    """A training method: which weights of a base are trained, with which learning rates, and how they are written.
+class Method(ABC, Generic[Trains]):
+    """A training method: which weights of a model are trained, with which learning rates, and how they are written.
 
     name: of the option's value. folder: of the store, for its results. keeps_base: whether later conversions of a
     result need the base's weights, which are then kept.
@@ -58,28 +60,28 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def attach(self, base: Base, options: TrainOptions) -> None:
+    def attach(self, base: Trains, options: TrainOptions) -> None:
         """Make the trained parameters of `base` require gradients; all others stay frozen."""
 
     @abstractmethod
-    def trained(self, base: Base) -> dict[str, dict[str, Tensor]]:
+    def trained(self, base: Trains) -> dict[str, dict[str, Tensor]]:
         """The trained weights (see `Trained`), detached, on their device; sharded where the model is."""
 
     @abstractmethod
-    def file(self, base: Base, trained: Trained) -> ModelFile:
+    def file(self, base: Trains, trained: Trained) -> ModelFile:
         """The contents of the result's file. trained: what `trained` returned, unsharded.
 
         Raises ValueError for weights that are not finite, CheckpointError for weights that have no place in the file.
         """
 
-    def components(self, base: Base, options: TrainOptions) -> dict[str, nn.Module]:
+    def components(self, base: Trains, options: TrainOptions) -> dict[str, nn.Module]:
         """{component name: module} of those that hold trained weights: the denoiser and, when requested, the text
         encoders.
         """
         encoders = base.text_encoders if options.train_text_encoder else {}
         return {"denoiser": base.denoiser, **encoders}
 
-    def parameter_groups(self, base: Base, options: TrainOptions) -> list[dict[str, Any]]:
+    def parameter_groups(self, base: Trains, options: TrainOptions) -> list[dict[str, Any]]:
         """The optimizer's parameter groups: the denoiser's trained weights and the text encoders', each with its
         learning rate.
         """

@@ -1,4 +1,5 @@
-"""The pretrained model that is fine-tuned on a subject. A model family is a subclass, in one file in `families/`.
+"""The pretrained model that is fine-tuned on a subject: `Model` is what a training needs of it, whoever holds its
+weights; `Base` is one that is read from files. A model family is a subclass of `Base`, in one file in `families/`.
 
 Components are named "denoiser", "vae", "text_encoder" and so on. "Our name" of a weight is the name that this package
 uses: diffusers' for the denoiser and the VAE, transformers' for text encoders (see `keys`).
@@ -6,19 +7,21 @@ uses: diffusers' for the denoiser and the VAE, transformers' for text encoders (
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ..options import Precision
 from ..subject.frame import Frame
 from .family import Family
-from .fingerprint import fingerprint
+from .fingerprint import Sample, fingerprint, weight_sample
 from .keys import Components, KeyTable
 from .noise_process import NoiseProcess
+from .precision import forward_dtype
 from .remainder import Remainder
 from .source import Source
 
@@ -34,23 +37,77 @@ class Posterior:
     std: Tensor
 
 
-class Base(Family):
-    """One pretrained model in memory, frozen until a training method unfreezes a part.
+class Model(ABC):
+    """What a training needs of a pretrained model. A host's model in the host's memory is one too.
 
-    denoiser, vae: modules. text_encoders: {component name: module}. tables: {component: KeyTable}, for "denoiser",
-    "vae" and the text encoders. source: the files that it was read from. prediction: the denoiser's prediction type,
-    None in a family that has only one.
+    denoiser: the module that predicts. text_encoders: {component name: module} of those that can be trained.
+    prediction: the denoiser's prediction type, None where there is only one. fingerprint: the model's identity (see
+    `fingerprint`). kohya_version: kohya's ss_base_model_version; empty where it has none.
     """
 
     denoiser: Any
-    vae: Any
-    tokenizer: Any
     text_encoders: dict[str, Any]
-    tables: dict[str, KeyTable]
     noise_process: NoiseProcess
     prediction: str | None = None
-    source: Source
     fingerprint: str
+    kohya_version: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """The device where the model computes."""
+
+    @property
+    @abstractmethod
+    def architecture(self) -> str:
+        """The model's architecture in the modelspec specification."""
+
+    @abstractmethod
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
+        """The conditioning for prompts."""
+
+    @abstractmethod
+    def encode_images(self, pixels: Tensor) -> Posterior:
+        """The VAE's posterior for pixels [B, 3, H, W] in 0..1."""
+
+    @abstractmethod
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """The denoiser's prediction for z_t [B, C, h, w] at timesteps t [B], in the shape of z_t."""
+
+    @abstractmethod
+    def weight_sample(self) -> Sample:
+        """A few values of a few of the denoiser's weights, by which hosts recognise the model later."""
+
+    @abstractmethod
+    def enable_checkpointing(self) -> None:
+        """Recompute the denoiser's activations in the backward pass."""
+
+    def frame_conditioning(self, frames: Sequence[Frame]) -> Conditioning:
+        """The conditioning on image sizes and crops, one row per image; empty in most models."""
+        return {}
+
+    def unused(self) -> Remainder:
+        """The tensors of the model's files that no component uses; none where it was not read from files."""
+        return Remainder()
+
+    def forward_dtype(self, precision: Precision) -> torch.dtype | None:
+        """The dtype of autocast in a forward of this precision; None where the forward is float32, or the model casts
+        by itself. Raises OptionError for a precision that the device does not support.
+        """
+        return forward_dtype(precision, self.device)
+
+
+class Base(Family, Model):
+    """One pretrained model in memory, frozen until a training method unfreezes a part.
+
+    vae: a module, as the denoiser and the text encoders are. tables: {component: KeyTable}, for "denoiser", "vae" and
+    the text encoders. source: the files that it was read from.
+    """
+
+    vae: Any
+    tokenizer: Any
+    tables: dict[str, KeyTable]
+    source: Source
     computes_on: torch.device | None = None
     """The device that components are moved to while they compute; None: the device of the denoiser's weights."""
 
@@ -89,14 +146,6 @@ class Base(Family):
         """The conditioning for token ids [B, L]; differentiable with respect to the text encoders' weights."""
 
     @abstractmethod
-    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        """The denoiser's prediction for z_t [B, C, h, w] at timesteps t [B], in the shape of z_t."""
-
-    @abstractmethod
-    def encode_images(self, pixels: Tensor) -> Posterior:
-        """The VAE's posterior for pixels [B, 3, H, W] in 0..1."""
-
-    @abstractmethod
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Pixels [B, 3, H, W] in 0..1 for latents [B, C, h, w] in the denoiser's scale."""
 
@@ -113,9 +162,13 @@ class Base(Family):
         """The model's architecture in the modelspec specification."""
         return self.architecture_of(self.prediction)
 
-    def frame_conditioning(self, frames: Sequence[Frame]) -> Conditioning:
-        """The conditioning on image sizes and crops, one row per image; empty in most families."""
-        return {}
+    def weight_sample(self) -> Sample:
+        """A few values of a few of the denoiser's weights; see `fingerprint.weight_sample`."""
+        return weight_sample(self.source)
+
+    def enable_checkpointing(self) -> None:
+        """Recompute the denoiser's activations in the backward pass."""
+        self.denoiser.enable_gradient_checkpointing()
 
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """The conditioning for prompts, on the device where the model computes."""

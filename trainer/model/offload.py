@@ -13,20 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import Base
+from .base import Base, Model
 from .keys import text_encoder_name
 
 
 @contextmanager
-def on_device(base: Base, components: Iterable[str]) -> Iterator[None]:
+def on_device(base: Model, components: Iterable[str]) -> Iterator[None]:
     """Move these components to the device where `base` computes, and release the memory afterwards.
 
     Components that already are there stay there. Frozen weights are not copied back: the tensors at their former place
-    were kept.
+    were kept. A model that is no `Base` moves its components itself.
     """
     with ExitStack() as stack:
-        for component in components:
-            stack.enter_context(_borrowed(base, component))
+        if isinstance(base, Base):
+            for component in components:
+                stack.enter_context(_borrowed(base, component))
         yield
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from ..prompts import filled
 from ..runs.request import Request
 from ..sampling.class_priors import PriorRecipe
 from ..sampling.sampler import SamplerSettings, draw, prior_drawer
+
+DrawSample = Callable[[Request, int], Sample]
+"""A function from a request and the number of steps done to the sample images of the model as it is."""
 
 
 def draw_together(base: Base, recipe: PriorRecipe, precision: Precision, seeds: Sequence[int], ranks: Ranks) -> Tensor:

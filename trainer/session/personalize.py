@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 from ..distributed.ranks import ALONE, Ranks
 from ..events import Stop, Tell, never, tell_nobody
 from ..memory.levers import memory_advice
-from ..model.base import Base
+from ..methods.protocol import Method
+from ..model.base import Base, Model
 from ..out_of_memory import OutOfMemory, is_out_of_memory
 from ..runs.past_runs import find_finished
 from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run, open_run
 from ..runs.store import Store
+from .drawing import DrawSample, draw_sample
 from .session import Session
-from .setup import own_options
+from .setup import method_of, own_options
 
 
 def personalize(
-    base: Base,
+    base: Model,
     request: Request,
     store: Store,
     tell: Tell = tell_nobody,
     stop: Stop = never,
     resume: bool = True,
     ranks: Ranks = ALONE,
+    method: Method[Any] | None = None,
+    draw: DrawSample | None = None,
 ) -> tuple[Personalized, Run]:
     """Fine-tune `base` on the subject and save the result, or return the finished run with the same key.
 
@@ -33,7 +39,9 @@ def personalize(
     of a run with the same key that was stopped or died, unless `resume` is False. When `tell` or the training raises,
     the weights trained so far are saved before the exception is passed on; when the loss diverges, the last good state
     is saved. ranks: the processes that train together, each of which calls this function with the same request, whose
-    batch_size is that of all together; files are written and events reported by the first one only.
+    batch_size is that of all together; files are written and events reported by the first one only. method: None takes
+    the one that the options name. draw: draws the sample images; None takes this package's sampler. A model that is no
+    `Base` comes with both.
 
     Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten; ValueError where the
     base is not the first rank's.
@@ -46,7 +54,10 @@ def personalize(
             ranks.decided(lambda: stack.enter_context(run.alone()))
             if found := ranks.decided(lambda: find_finished(request, base.fingerprint, store)):
                 return found
-            return Session(base, request, run, tell if ranks.first else tell_nobody, stop, ranks).result(resume), run
+            method = method or method_of(request.options, request.continue_from, base, ranks)
+            told = tell if ranks.first else tell_nobody
+            session = Session(base, method, draw or _sampler(base), request, run, told, stop, ranks)
+            return session.result(resume), run
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -54,3 +65,9 @@ def personalize(
     # Outside the handler: the error's traceback refers to the tensors that filled the memory.
     subject, options = request.subject, own_options(request.options, ranks)
     raise OutOfMemory(f"{memory_advice(options, subject.width, subject.height)} ({said})")
+
+
+def _sampler(base: Model) -> DrawSample:
+    """This package's own sampler on a `Base`."""
+    assert isinstance(base, Base)
+    return partial(draw_sample, base)

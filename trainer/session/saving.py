@@ -6,6 +6,7 @@ import json
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..export.metadata import RUN, layout_metadata, run_metadata
 from ..export.run_info import RunInfo
@@ -13,9 +14,9 @@ from ..files.atomic import numbered_files
 from ..files.checked_file import write_checked
 from ..files.hashes import file_sha256
 from ..files.safetensors import CheckpointError, read_metadata
-from ..methods.protocol import Method, Trained
-from ..model.base import Base
-from ..model.fingerprint import FIELD, weight_sample
+from ..methods.protocol import Method, ModelFile, Trained
+from ..model.base import Base, Model
+from ..model.fingerprint import FIELD
 from ..options import TrainOptions
 from ..runs.personalized import Personalized, read_personalized
 from ..runs.request import Request
@@ -40,8 +41,8 @@ def not_written_error(error: OSError, name: str, done: int, kept: int) -> Result
 
 
 def save_steps(
-    base: Base,
-    method: Method,
+    base: Model,
+    method: Method[Any],
     request: Request,
     options: TrainOptions,
     run: Run,
@@ -101,20 +102,28 @@ def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> 
     )
 
 
-def _write(base: Base, method: Method, trained: Trained, result: Personalized, info: RunInfo, run: Run) -> None:
+def _write(base: Model, method: Method[Any], trained: Trained, result: Personalized, info: RunInfo, run: Run) -> None:
     """Write `result.file`, and keep what later conversions need of the base. Raises CheckpointError if the written file
     is bad.
     """
     contents = method.file(base, trained)
-    run.store.keep_shapes(base.source, base.fingerprint)
-    if method.keeps_base:
-        run.store.keep_base(base.source, base.fingerprint)
+    if isinstance(base, Base):
+        run.store.keep_shapes(base.source, base.fingerprint)
+        if method.keeps_base:
+            run.store.keep_base(base.source, base.fingerprint)
     metadata = {
         **run_metadata(info, base),
         **result.metadata(),
         RUN: run.key,
-        FIELD: json.dumps(weight_sample(base.source)),
+        FIELD: json.dumps(base.weight_sample()),
+        **_layout_metadata(base, contents),
         **contents.metadata,
-        **layout_metadata(type(base), contents.layout, base.architecture),
     }
     write_checked(contents.tensors, result.file, metadata, contents.check)
+
+
+def _layout_metadata(base: Model, contents: ModelFile) -> dict[str, str]:
+    """The metadata that depend on a family's layout; none for a layout of the method's own."""
+    if not isinstance(base, Base) or contents.layout == "comfyui":
+        return {}
+    return layout_metadata(type(base), contents.layout, base.architecture)

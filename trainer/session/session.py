@@ -9,9 +9,9 @@ from ..distributed.ranks import Ranks
 from ..distributed.sharding import gathered, require_shardable
 from ..events import PhaseSeconds, Planned, Saved, Stop, StoppedEarly, Tell, Warned
 from ..memory.levers import Levers
-from ..memory.plan import make_plan
-from ..methods.protocol import Trained
-from ..model.base import Base
+from ..memory.plan import Plan, make_plan
+from ..methods.protocol import Method, Trained
+from ..model.base import Base, Model
 from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run
@@ -20,20 +20,23 @@ from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..training.step import Training
 from ..wording import Wording
-from .drawing import draw_sample
+from .drawing import DrawSample
 from .resume_state import StateKeeper
 from .saving import not_written_error, save_steps
-from .setup import build_training, encode_request, method_of, own_options
+from .setup import build_training, encode_request, own_options
 
 
 @dataclass
 class Session:
-    """The run of a request on a base, in one of its ranks; only the first one writes files and reports events.
+    """The run of a request on a model, in one of its ranks; only the first one writes files and reports events.
 
-    options: those of the memory plan. training and curve are there from `result` on.
+    method: trains the base. draw_sample: draws the sample images. options: those of the memory plan. training and curve
+    are there from `result` on.
     """
 
-    base: Base
+    base: Model
+    method: Method[Any]
+    draw_sample: DrawSample
     request: Request
     run: Run
     tell: Tell
@@ -45,7 +48,6 @@ class Session:
     def __post_init__(self) -> None:
         self.options = self.request.options
         self.phases = PhaseSeconds(self.tell)
-        self.method = method_of(self.options, self.request.continue_from, self.base, self.ranks)
         self.state = StateKeeper(self.run.state, self.run.key, self.options.state_seconds, self.tell)
 
     def result(self, resume: bool) -> Personalized:
@@ -78,10 +80,14 @@ class Session:
         self.options = self.ranks.decided(lambda: self._planned(kept)).applied_to(self.options)
 
     def _planned(self, kept: dict[str, Any] | None) -> Levers:
-        """The levers of the memory plan, which is written into the run's record and reported."""
+        """The levers of the memory plan, which is written into the run's record and reported; a host's model is not
+        planned for, because the host manages its memory.
+        """
         size, priors = (self.request.subject.width, self.request.subject.height), self.request.priors is not None
         own, ranks = own_options(self.options, self.ranks), (self.ranks.count, self.ranks.sharded)
-        plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, *ranks)
+        plan = Plan(own)
+        if isinstance(self.base, Base):
+            plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, *ranks)
         record = self.request.record(self.base.fingerprint)
         self.run.write(status="running", **record, plan=plan.levers.changing_weights, planned=plan.text)
         if plan.text:
@@ -121,7 +127,7 @@ class Session:
         if not self.options.sample_count or not (self.ranks.first or self.ranks.sharded):
             return
         with self.phases.during("sampling"):
-            sample = draw_sample(self.base, self.request, step)
+            sample = self.draw_sample(self.request, step)
         if not self.ranks.first:
             return
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,10 +13,9 @@ from ..events import Stop
 from ..memory.prepare_weights import prepare_weights
 from ..methods.lora.start import starting_weights
 from ..methods.registry import METHODS, Lora, Method
-from ..model.base import Base
+from ..model.base import Base, Model
 from ..model.cpu_kernels import use_cpu_kernels
 from ..model.offload import offload_to_file
-from ..model.precision import forward_dtype
 from ..options import TrainOptions
 from ..runs.request import Request
 from ..training.batches import Batches
@@ -26,11 +26,12 @@ from ..training.step import Training
 CPU = torch.device("cpu")
 
 
-def method_of(options: TrainOptions, continue_from: Path | None, base: Base, ranks: Ranks = ALONE) -> Method:
-    """The training method, with the LoRA that it continues, if any, which the first rank reads.
+def method_of(options: TrainOptions, continue_from: Path | None, base: Model, ranks: Ranks = ALONE) -> Method[Any]:
+    """The training method of a `Base`, with the LoRA that it continues, if any, which the first rank reads.
 
     Raises OptionError, CheckpointError (`starting_weights`).
     """
+    assert isinstance(base, Base)
     if continue_from is None:
         return METHODS[options.method]()
     return Lora(ranks.decided(lambda: starting_weights(continue_from, base, options)))
@@ -42,27 +43,27 @@ def own_options(options: TrainOptions, ranks: Ranks) -> TrainOptions:
 
 
 def build_training(
-    base: Base, method: Method, options: TrainOptions, encoded: Encoded, ranks: Ranks = ALONE
+    base: Model, method: Method[Any], options: TrainOptions, encoded: Encoded, ranks: Ranks = ALONE
 ) -> Training:
     """A training that is ready for its first step. base: with its method attached. options: of all ranks together.
 
-    The weights of text encoders that are not trained are offloaded to their file. Raises OptionError for options that
-    the device does not allow.
+    The weights of a `Base` are prepared for it. Raises OptionError for options that the device does not allow.
     """
     prompts, instance, prior = encoded
     own, components = own_options(options, ranks), method.components(base, options)
-    offload_to_file(base, base.text_encoders.keys() - components.keys())
-    dtype = forward_dtype(own.precision, base.device)
-    prepare_weights(base, own, dtype, components.values())
-    if not ranks.sharded:
-        use_cpu_kernels(base.denoiser, instance.mean[0].unsqueeze(0))
+    dtype = base.forward_dtype(own.precision)
+    if isinstance(base, Base):
+        offload_to_file(base, base.text_encoders.keys() - components.keys())
+        prepare_weights(base, own, dtype, components.values())
+        if not ranks.sharded:
+            use_cpu_kernels(base.denoiser, instance.mean[0].unsqueeze(0))
     place = (own.batch_size, own.accumulation, ranks.rank, ranks.count)
     batches = Batches(instance, prior, base.noise_process, own.seed, *place)
     objective = DreamBoothObjective(base, components, prompts, own, dtype)
     return Training(objective, method.parameter_groups(base, own), batches, own, base.device, ranks)
 
 
-def encode_request(base: Base, request: Request, stop: Stop, ranks: Ranks = ALONE) -> Encoded:
+def encode_request(base: Model, request: Request, stop: Stop, ranks: Ranks = ALONE) -> Encoded:
     """Prompts, instance images, and class images or None, encoded by the first rank for all.
 
     Raises StoppedEarly where `stop` returns True.
@@ -73,7 +74,7 @@ def encode_request(base: Base, request: Request, stop: Stop, ranks: Ranks = ALON
     return moved(cpu, base.device)
 
 
-def _encoded(base: Base, request: Request, stop: Stop) -> Encoded:
+def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     """The request's prompts and images, encoded."""
     subject, options, noun = request.subject, request.options, request.subject.class_noun
     photos = subject.in_training_order

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..events import Stop, StoppedEarly, never
-from ..model.base import Base, Conditioning
+from ..model.base import Base, Conditioning, Model
 from ..model.offload import on_device
 from ..subject.photos import Photo
 
@@ -44,22 +44,24 @@ class EncodedImages:
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """The P distinct prompts of a run. token_ids: [P, L]. conditioning: P rows; None while a text encoder
-    is trained.
+    """The P distinct prompts of a run: P rows of conditioning or, while a text encoder is trained, of token ids
+    [P, L].
     """
 
-    token_ids: Tensor
+    token_ids: Tensor | None
     conditioning: Conditioning | None
 
     def to(self, device: torch.device) -> EncodedPrompts:
         """The same on another device."""
         cached = None if self.conditioning is None else _moved(self.conditioning, device)
-        return EncodedPrompts(self.token_ids.to(device), cached)
+        token_ids = None if self.token_ids is None else self.token_ids.to(device)
+        return EncodedPrompts(token_ids, cached)
 
-    def rows(self, base: Base, rows: Sequence[int]) -> Conditioning:
+    def rows(self, base: Model, rows: Sequence[int]) -> Conditioning:
         """The conditioning of these prompts, from the cache or computed by the text encoders in training."""
         if self.conditioning is not None:
             return {name: take_rows(tensor, rows) for name, tensor in self.conditioning.items()}
+        assert self.token_ids is not None and isinstance(base, Base)
         distinct = sorted(set(rows))
         fresh = base.encode_tokens(take_rows(self.token_ids, distinct))
         places = [distinct.index(row) for row in rows]
@@ -72,7 +74,7 @@ def take_rows(tensor: Tensor | Sequence[Tensor], rows: Iterable[int]) -> Tensor:
 
 
 @torch.no_grad()
-def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], stop: Stop = never) -> EncodedImages:
+def encode_images(base: Model, photos: Iterable[Photo], prompts: Sequence[int], stop: Stop = never) -> EncodedImages:
     """The encoded photos, computed one at a time, with masks reduced to the latents' size. prompts: each photo's prompt
     row.
 
@@ -94,13 +96,13 @@ def encode_images(base: Base, photos: Iterable[Photo], prompts: Sequence[int], s
 
 
 @torch.no_grad()
-def encode_prompts(base: Base, texts: Sequence[str], text_encoder_trains: bool) -> EncodedPrompts:
-    """The token ids of the prompts and, when the text encoders are frozen, their conditioning."""
-    token_ids = base.tokenize(texts).to(base.device)
+def encode_prompts(base: Model, texts: Sequence[str], text_encoder_trains: bool) -> EncodedPrompts:
+    """The conditioning of the prompts, or their token ids while a text encoder of a `Base` is trained."""
     if text_encoder_trains:
-        return EncodedPrompts(token_ids, None)
+        assert isinstance(base, Base)
+        return EncodedPrompts(base.tokenize(texts).to(base.device), None)
     with on_device(base, base.text_encoders):
-        return EncodedPrompts(token_ids, base.encode_tokens(token_ids))
+        return EncodedPrompts(None, base.encode_prompts(texts))
 
 
 def _latent_mask(photo: Photo, like: Tensor) -> Tensor | None:

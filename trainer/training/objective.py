@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ..model.base import Base
+from ..model.base import Model
 from ..model.precision import autocast
 from ..options import TrainOptions
 from .batches import Batch
@@ -17,7 +17,7 @@ from .step import Objective
 
 
 class DreamBoothObjective(Objective):
-    """The two-term DreamBooth loss of a base on a `Batch`.
+    """The two-term DreamBooth loss of a model on a `Batch`.
 
     A module, so that DDP and FSDP see one forward from a batch to its loss. components: {name: module} of those that
     hold trained weights. dtype: of the forward, None for float32.
@@ -25,7 +25,7 @@ class DreamBoothObjective(Objective):
 
     def __init__(
         self,
-        base: Base,
+        base: Model,
         components: Mapping[str, nn.Module],
         prompts: EncodedPrompts,
         options: TrainOptions,
@@ -53,4 +53,4 @@ class DreamBoothObjective(Objective):
 
     def enable_checkpointing(self) -> None:
         """Recompute the denoiser's activations in the backward pass."""
-        self.base.denoiser.enable_gradient_checkpointing()
+        self.base.enable_checkpointing()

@@ -23,7 +23,7 @@ from .layouts import kohya_tensors, network_metadata, require_lora_of
 from .weights import LoraLayer, LoraWeights, all_layers, from_peft
 
 
-class Lora(Method):
+class Lora(Method[Base]):
     """The training method LoRA, on the denoiser's layers and, when requested, on the text encoders'."""
 
     name: ClassVar[MethodName] = "lora"

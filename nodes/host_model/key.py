@@ -1,0 +1,98 @@
+"""The identity of a graph's MODEL, CLIP and VAE, wherever the host keeps their weights just now.
+
+It is made of a sample of every unpatched weight, of all pending patches with their strengths, and of the objects that
+the graph has changed; never of the host's own ids, which are other ones after a restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...trainer.model.fingerprint import Sample, values_of
+
+SAMPLING = "model_sampling"
+"""The host's name of a model's noise schedule."""
+_SAMPLED = 8
+"""The number of matrices in a `weight_sample`."""
+
+
+def fingerprint_of(model: Any, clip: Any, vae: Any) -> str:
+    """SHA-256 (hex) of a MODEL, CLIP and VAE with all that a graph has changed of them.
+
+    A patch or object of an unknown kind counts as another one each time.
+    """
+    digest = hashlib.sha256()
+    for part, patcher in (("model", model), ("clip", clip.patcher), ("vae", vae.patcher)):
+        for text in (*_weights(patcher), *_patches(patcher), *_objects(patcher)):
+            digest.update(f"{part}.{text}\n".encode())
+    digest.update(f"layer {getattr(clip, 'layer_idx', None)}".encode())
+    return digest.hexdigest()
+
+
+def weight_sample(model: Any) -> Sample:
+    """A few values of a few of the denoiser's unpatched matrices, by their names in the denoiser."""
+    names = sorted(name for name, weight in model.model.diffusion_model.state_dict().items() if weight.ndim > 1)
+    chosen = names[:: max(1, len(names) // _SAMPLED)][:_SAMPLED]
+    return {name: values_of(unpatched(model, f"diffusion_model.{name}")) for name in chosen}
+
+
+def unpatched(patcher: Any, key: str) -> Tensor:
+    """A weight as it was loaded; the host keeps it aside while patches are applied."""
+    if key in patcher.backup:
+        return torch.as_tensor(patcher.backup[key].weight)
+    return torch.as_tensor(comfy.utils.get_attr(patcher.model, key))
+
+
+def _weights(patcher: Any) -> Iterator[str]:
+    """A line for every unpatched weight."""
+    skipped = {SAMPLING, *(key.partition(".")[0] for key in patcher.object_patches)}
+    for key in sorted(patcher.model.state_dict()):
+        # A changed object stands in the model's place while it is loaded: objects are described by themselves.
+        if key.partition(".")[0] not in skipped:
+            weight = unpatched(patcher, key)
+            yield f"{key} {tuple(weight.shape)} {values_of(weight)}"
+
+
+def _patches(patcher: Any) -> Iterator[str]:
+    """A line for every pending patch of a weight, in the order in which they are applied."""
+    for key, patches in sorted(patcher.patches.items(), key=lambda item: str(item[0])):
+        yield from (f"{key} {_described(patch)}" for patch in patches)
+
+
+def _objects(patcher: Any) -> Iterator[str]:
+    """A line for the noise schedule and every changed object: the classes and values of a module, or the object."""
+    objects = dict(patcher.object_patches)
+    if hasattr(patcher.model, SAMPLING):
+        objects[SAMPLING] = patcher.get_model_object(SAMPLING)
+    for name, changed in sorted(objects.items()):
+        kinds = [kind.__name__ for kind in type(changed).__mro__]
+        values = {
+            key: value for key, value in vars(changed).items() if isinstance(value, int | float | str | Tensor)
+        } if isinstance(changed, torch.nn.Module) else changed  # fmt: skip
+        buffers = dict(changed.named_buffers()) if isinstance(changed, torch.nn.Module) else {}
+        yield f"{name} {kinds} {_described(values)} {_described(buffers)}"
+
+
+def _described(value: Any) -> str:
+    """A text that is the same for the same value; of an unknown kind, another one each time."""
+    if isinstance(value, Tensor):
+        held = value.detach().cpu().contiguous()
+        digest = hashlib.sha256(held.view(torch.uint8).numpy().data if held.ndim else repr(held.item()).encode())
+        return f"{tuple(held.shape)} {held.dtype} {digest.hexdigest()}"
+    if value is None or isinstance(value, bool | int | float | str | torch.dtype):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_described(one) for one in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_described(one)}' for key, one in sorted(value.items()))}}}"
+    if hasattr(value, "weights"):
+        # The host's adapters: LoRA, LoHa, LoKr and others.
+        return f"{type(value).__name__} {_described(value.weights)}"
+    return f"{type(value).__name__} {uuid.uuid4()}"

@@ -1,0 +1,74 @@
+"""Which of the host's models can be trained in its memory, and what is said of those that cannot."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+from ...trainer.options import OptionError, TrainOptions
+
+VIDEO = re.compile(r"video|wan\d|mochi|ltx|svd|sv3d|cosmos(?!predict2)", re.IGNORECASE)
+AUDIO = re.compile(r"audio|acestep|ace_step", re.IGNORECASE)
+EDIT = re.compile(r"instructpix2pix|ip2p|lotus|upscaler|refiner|zero123|3dv2|unclip|_sr_|omnigen|stablecascade_b", re.I)
+"""Parts of the names of the host's classes of models that do not make an image from a text alone."""
+
+
+def is_host_trained(model: Any) -> bool:
+    """Whether a MODEL is trained in the host's memory; a UNet is read from its weights by a family of ours."""
+    return not isinstance(model.model.diffusion_model, UNetModel)
+
+
+def require_trainable(model: Any) -> None:
+    """Raises ValueError, naming the reason, for a MODEL that cannot be trained in the host's memory."""
+    kind = type(model.model).__name__
+    reason = unsuitable(kind) or ("fills in parts of a picture (inpainting)" if model.model.concat_keys else None)
+    if reason:
+        raise ValueError(f"The model is a {kind}, which {reason}: only text-to-image models can be trained.")
+    if beside := _beside_the_weights(model):
+        raise ValueError(
+            f"The model is patched by {', '.join(beside)}, under which it cannot be trained: connect it from before "
+            "the node that does this. LoRAs and the ModelSampling nodes may stay."
+        )
+
+
+def unsuitable(kind: str) -> str | None:
+    """Why models of a host's class are not trained here; None where nothing speaks against it."""
+    reasons = {
+        VIDEO: "makes videos",
+        AUDIO: "makes sound",
+        EDIT: "does not make a picture from words alone",
+    }
+    return next((reason for names, reason in reasons.items() if names.search(kind)), None)
+
+
+def _beside_the_weights(model: Any) -> list[str]:
+    """What a graph has changed of a MODEL besides its weights and objects."""
+    options = {name: value for name, value in model.model_options.items() if name != "transformer_options"}
+    options |= model.model_options.get("transformer_options", {})
+    found = [name for name, value in options.items() if value]
+    # The host keeps empty lists and dictionaries where nothing was added.
+    for name in ("weight_wrapper_patches", "hook_patches", "injections", "attachments", "additional_models"):
+        if getattr(model, name, None):
+            found.append(name)
+    wrapped = {**getattr(model, "wrappers", {}), **getattr(model, "callbacks", {})}
+    return found + [str(name) for name, by_key in wrapped.items() if any(by_key.values())]
+
+
+def require_supported(options: TrainOptions) -> None:
+    """Raises OptionError for options that do not go with a model in the host's memory."""
+    refused = {
+        f"method is {options.method!r}; only 'lora' trains this kind of model": options.method != "lora",
+        "train_text_encoder is True; this kind of model's text encoder cannot be trained": options.train_text_encoder,
+        "base_in_8_bits is True; load the model in fewer bits with ComfyUI's own loader": options.base_in_8_bits,
+        f"precision is {options.precision!r}; ComfyUI chooses this model's precision, so leave it at 'auto'": (
+            options.precision != "auto"
+        ),
+        f"memory is {options.memory!r}; ComfyUI decides what of this model is on the device, so leave it at 'auto'": (
+            options.memory not in ("auto", "off")
+        ),
+    }
+    for text, is_so in refused.items():
+        if is_so:
+            raise OptionError(f"{text}.")

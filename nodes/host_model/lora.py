@@ -1,0 +1,132 @@
+"""The method LoRA on a host's model, and its file: the host's own names of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ...trainer.export.metadata import COMFYUI
+from ...trainer.export.modelspec import SPEC
+from ...trainer.files.checked_file import require_same
+from ...trainer.files.contents import finite
+from ...trainer.files.safetensors import CheckpointError, read_tensors
+from ...trainer.methods.protocol import Folder, Method, ModelFile, Trained
+from ...trainer.options import MethodName, OptionError, TrainOptions
+from .branch import Branch, LowRank, new_update
+from .kinds import require_supported
+from .model import HostModel
+from .targets import target_layers
+
+PREFIX = "diffusion_model."
+"""What the host's LoRA loader finds a layer's own name behind."""
+DOWN, UP, ALPHA = ".lora_A.weight", ".lora_B.weight", ".alpha"
+
+
+class HostLora(Method[HostModel]):
+    """LoRA on the linear layers of a host's denoiser."""
+
+    name: ClassVar[MethodName] = "lora"
+    folder: ClassVar[Folder] = "loras"
+    keeps_base: ClassVar[bool] = False
+
+    def __init__(self, continue_from: Path | None = None) -> None:
+        """continue_from: a LoRA file of this method to continue, with its rank and alpha."""
+        self._start = continue_from
+
+    @staticmethod
+    def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
+        """The forward's dtype; the host has loaded the model already."""
+        return forward or torch.float32
+
+    @staticmethod
+    def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
+        """None: the host manages the model's memory."""
+        return iter(())
+
+    def attach(self, base: HostModel, options: TrainOptions) -> None:
+        """Put a new branch beside the base's layers. Raises OptionError for options that a host's model does not
+        allow, ValueError where it has no layers to train, CheckpointError for a file that does not continue.
+        """
+        require_supported(options)
+        layers = target_layers(base.denoiser, options.targets)
+        rank, alpha, device = options.rank, float(options.lora_alpha), base.device
+        updates = {name: new_update(layer, name, rank, alpha, options.seed, device) for name, layer in layers.items()}
+        if self._start is not None:
+            updates |= _started(self._start, layers, options, device)
+        base.branch = Branch(layers, updates).train()
+
+    def components(self, base: HostModel, options: TrainOptions) -> dict[str, nn.Module]:
+        """The branch, which alone is trained."""
+        assert base.branch is not None
+        return {"denoiser": base.branch}
+
+    def trained(self, base: HostModel) -> dict[str, dict[str, Tensor]]:
+        """The updates' weights, by the host's names of the layers."""
+        assert base.branch is not None
+        updates = base.branch.by_name
+        down = {f"{name}{DOWN}": update.down.detach() for name, update in updates.items()}
+        return {"denoiser": {**down, **{f"{name}{UP}": update.up.detach() for name, update in updates.items()}}}
+
+    def file(self, base: HostModel, trained: Trained) -> ModelFile:
+        """The LoRA under the host's names, in float16."""
+        assert base.branch is not None
+        tensors = {f"{PREFIX}{name}": finite(t.to(torch.float16), name) for name, t in trained["denoiser"].items()}
+        tensors |= {f"{PREFIX}{n}{ALPHA}": torch.tensor(update.alpha) for n, update in base.branch.by_name.items()}
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        return ModelFile(tensors, "comfyui", lambda found, name: require_same(found, name, shapes), _metadata(base))
+
+
+def _metadata(base: HostModel) -> dict[str, str]:
+    """The metadata that follow from the branch and the host's model."""
+    assert base.branch is not None
+    update = next(iter(base.branch.by_name.values()))
+    return {
+        f"{SPEC}architecture": f"{base.architecture}/lora",
+        f"{SPEC}implementation": COMFYUI,
+        "ss_base_model_version": base.architecture,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(len(update.down)),
+        "ss_network_alpha": f"{update.alpha:g}",
+    }
+
+
+def _started(
+    file: Path, layers: Mapping[str, nn.Linear], options: TrainOptions, device: torch.device
+) -> dict[str, LowRank]:
+    """The updates in a LoRA file. Raises OptionError for another rank or alpha than the options', CheckpointError for a
+    file that is no LoRA of these layers by the host's names.
+    """
+    tensors = read_tensors(file)
+    names = [key.removeprefix(PREFIX).removesuffix(DOWN) for key in tensors if key.endswith(DOWN)]
+    odd = sorted(key for key in tensors if _layer_of(key) not in layers)
+    if odd or not names:
+        raise CheckpointError(f"{file.name!r} is no LoRA that these targets of this model continue: {odd[:3]} …")
+    updates = {name: _read(tensors, name, device) for name in names}
+    for name, update in updates.items():
+        if len(update.down) != options.rank:
+            raise OptionError(f"rank is {options.rank}, and {file.name!r} has rank {len(update.down)}: leave it unset.")
+        if options.alpha is not None and update.alpha != options.alpha:
+            raise OptionError(f"alpha is {options.alpha:g}, and {file.name!r} has {update.alpha:g}: leave it unset.")
+        expected = (layers[name].in_features, layers[name].out_features)
+        if (update.down.shape[1], update.up.shape[0]) != expected:
+            raise CheckpointError(f"{file.name!r} is of another model: {name} is of another size.")
+    return updates
+
+
+def _layer_of(key: str) -> str:
+    """The host's name of the layer in a key of this method's files; "" for any other key."""
+    ending = next((end for end in (DOWN, UP, ALPHA) if key.endswith(end)), None)
+    return key.removeprefix(PREFIX).removesuffix(ending) if ending and key.startswith(PREFIX) else ""
+
+
+def _read(tensors: Mapping[str, Tensor], name: str, device: torch.device) -> LowRank:
+    """One layer's update. Raises CheckpointError for a layer of which a half is missing."""
+    down, up = tensors[f"{PREFIX}{name}{DOWN}"], tensors.get(f"{PREFIX}{name}{UP}")
+    if up is None or down.ndim != 2 or up.ndim != 2 or len(down) != up.shape[1]:
+        raise CheckpointError(f"The LoRA of {name} is torn: it needs both halves, of one rank.")
+    alpha = tensors.get(f"{PREFIX}{name}{ALPHA}")
+    return LowRank(down.float().to(device), up.float().to(device), float(len(down) if alpha is None else alpha))

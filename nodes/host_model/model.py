@@ -1,0 +1,155 @@
+"""A graph's MODEL, CLIP and VAE as a model that the trainer can train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import comfy.model_management
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from ...trainer.model.base import Conditioning, Model, Posterior
+from ...trainer.model.fingerprint import Sample
+from ...trainer.options import Precision
+from . import key
+from .branch import Branch
+from .conditioning import conds_of, encode, groups, together
+from .images import encode_pixels
+from .kinds import require_trainable
+from .noise import HostNoise, noise_of
+from .ordinary import OrdinaryTensors
+from .targets import repeated_blocks
+
+PROMPT = "prompt"
+"""The conditioning's only entry: the number of each prompt among those that were encoded, int64 [B] on the CPU. The
+host's own conditionings differ in shape from prompt to prompt, and are kept as they are.
+"""
+
+
+class HostModel(Model):
+    """A MODEL, CLIP and VAE in the host's memory; use it within `borrowed`, which leaves them as they were.
+
+    model, clip, vae: the host's objects. branch: the LoRA beside the denoiser's layers, once there is one.
+    """
+
+    noise_process: HostNoise
+
+    def __init__(self, model: Any, clip: Any, vae: Any, fingerprint: str) -> None:
+        """Raises ValueError for a model that cannot be trained."""
+        require_trainable(model)
+        self.model, self.clip, self.vae, self.fingerprint = model, clip, vae, fingerprint
+        self.denoiser, self.text_encoders = model.model.diffusion_model, {}
+        self.noise_process = noise_of(model.get_model_object("model_sampling"), type(model.model).__name__)
+        self.branch: Branch | None = None
+        self.prompts: list[dict[str, Any]] = []
+        self._ordinary: OrdinaryTensors | None = None
+        self._blocks: list[torch.nn.Module] = []
+        latent_format = model.get_model_object("latent_format")
+        self._frames = getattr(latent_format, "latent_dimensions", 2) == 3
+
+    @property
+    def device(self) -> torch.device:
+        """The device where the host computes, with its index."""
+        return torch.empty(0, device=self.model.load_device).device
+
+    @property
+    def architecture(self) -> str:
+        """The host's name of the architecture."""
+        config = self.model.model.model_config.unet_config
+        return str(config.get("image_model", type(self.model.model).__name__.lower()))
+
+    def forward_dtype(self, precision: Precision) -> torch.dtype | None:
+        """None: the host's layers cast by themselves."""
+        return None
+
+    def weight_sample(self) -> Sample:
+        """A few values of a few of the denoiser's unpatched matrices."""
+        return key.weight_sample(self.model)
+
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
+        """The numbers of these prompts, which are encoded and kept."""
+        self.release()
+        first = len(self.prompts)
+        self.prompts += encode(self.clip, prompts)
+        return {PROMPT: torch.arange(first, len(self.prompts))}
+
+    def encode_images(self, pixels: Tensor) -> Posterior:
+        """The VAE's posterior for pixels [B, 3, H, W] in 0..1, in the denoiser's scale; [B, C, h, w]."""
+        self.release()
+        mean, std = encode_pixels(self.vae, pixels, self.model.model.process_latent_in)
+        if mean.ndim == 5 and mean.shape[2] == 1:
+            mean, std = mean[:, :, 0], std[:, :, 0]
+        return Posterior(mean.to(self.device), std.to(self.device))
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """The network's output for z_t [B, C, h, w] at noise levels [B], by the host's `apply_model`."""
+        self._hold()
+        z = noisy.unsqueeze(2) if self._frames else noisy
+        rows = [self.prompts[number] for number in conditioning[PROMPT].tolist()]
+        conds = [conds_of(self.model.model, told, z[i : i + 1]) for i, told in enumerate(rows)]
+        denoised: dict[int, Tensor] = {}
+        for group in groups(conds):
+            arguments = together([conds[index] for index in group])
+            options = {**self.model.model_options["transformer_options"], "cond_or_uncond": [0] * len(group)}
+            answer = self.model.model.apply_model(
+                torch.stack([z[i] for i in group]),
+                torch.stack([timesteps[i] for i in group]),
+                transformer_options=options,
+                **arguments,
+            )
+            denoised.update(zip(group, answer, strict=True))
+        return self.noise_process.answer(
+            torch.stack([denoised[index] for index in range(len(z))]).view_as(noisy), noisy, timesteps
+        )
+
+    def enable_checkpointing(self) -> None:
+        """Recompute the activations of the denoiser's repeated blocks in the backward pass."""
+        for block in repeated_blocks(self.denoiser) if not self._blocks else ():
+            # On the instance, and gone again in `borrowed`.
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+            self._blocks.append(block)
+
+    @contextmanager
+    def borrowed(self) -> Iterator[HostModel]:
+        """A context in which the model may be trained; afterwards the host's objects are as they were."""
+        try:
+            with torch.inference_mode(False), torch.enable_grad():
+                yield self
+        finally:
+            self.release()
+            for block in self._blocks:
+                del block.forward
+            self._blocks = []
+
+    def release(self) -> None:
+        """Give the denoiser back to the host, without branch and ordinary tensors, until it predicts again."""
+        if self.branch is not None:
+            self.branch.detach()
+        if self._ordinary is not None:
+            self._ordinary.restore()
+            self._ordinary = None
+
+    def load(self) -> None:
+        """Have the host load the denoiser with its graph's patches, and no others."""
+        with torch.inference_mode():
+            comfy.model_management.load_models_gpu([self.model])
+
+    def _hold(self) -> None:
+        """Have the denoiser loaded with its graph's patches, in ordinary tensors, with the branch attached."""
+        if self._ordinary is None or not _is_loaded(self.model):
+            self.release()
+            self.load()
+            self._ordinary = OrdinaryTensors(self.model.model)
+        if self.branch is not None:
+            self.branch.attach()
+
+
+def _is_loaded(model: Any) -> bool:
+    """Whether the host holds a MODEL on its device with this one's patches: a decode or `/free` may have moved it."""
+    loaded = comfy.model_management.current_loaded_models
+    there = any(one.model is not None and one.model.is_clone(model) for one in loaded)
+    return there and model.model.current_weight_patches_uuid == model.patches_uuid

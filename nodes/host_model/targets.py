@@ -1,0 +1,68 @@
+"""The layers of a host's denoiser that get a LoRA, found by structure: linear layers of its repeated blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from torch import nn
+
+from ...trainer.options import Targets
+
+BESIDE = re.compile(r"norm|mod\b|_mod|modulation|ada_?ln|emb|time|final|refiner|scale_shift", re.IGNORECASE)
+"""Parts of names of layers that are neither attention nor feed-forward."""
+ATTENTION = re.compile(r"attn|attention|(?:^|\.)(?:to_)?[qkv](?:_proj)?$|qkv|linear1$", re.IGNORECASE)
+"""Parts of names of attention layers; `linear1` is Flux's, with q, k, v and the feed-forward in one."""
+
+
+def target_layers(denoiser: nn.Module, targets: Targets) -> dict[str, nn.Linear]:
+    """{the host's name: layer} of those that get a LoRA.
+
+    targets: "attention"; "transformer" adds feed-forward layers; "transformer_and_resnet" is every linear layer of the
+    repeated blocks. Raises ValueError where there is none.
+    """
+    inside = {name: layer for name, layer in denoiser.named_modules() if _in_a_block(denoiser, name, layer)}
+    found = {name: layer for name, layer in inside.items() if _is_wanted(name, targets)}
+    if not found:
+        kind = type(denoiser).__name__
+        raise ValueError(f"{kind} has no linear layers in repeated blocks that targets {targets!r} could train.")
+    return {name: layer for name, layer in found.items() if isinstance(layer, nn.Linear)}
+
+
+def repeated_blocks(denoiser: nn.Module) -> list[nn.Module]:
+    """The innermost elements of module lists that hold attention: what activations are recomputed by."""
+    blocks = dict(_elements(denoiser))
+    holding = {
+        name: block
+        for name, block in blocks.items()
+        if not isinstance(block, nn.Linear) and any(ATTENTION.search(inner) for inner, _ in _linears(block, name))
+    }
+    return [b for name, b in holding.items() if not any(other.startswith(f"{name}.") for other in holding)]
+
+
+def _in_a_block(denoiser: nn.Module, name: str, layer: nn.Module) -> bool:
+    """Whether a module is a linear layer within an element of a module list."""
+    if not isinstance(layer, nn.Linear):
+        return False
+    parts = name.split(".")
+    above = (denoiser.get_submodule(".".join(parts[:end])) for end in range(1, len(parts)))
+    return any(isinstance(module, nn.ModuleList) for module in above)
+
+
+def _is_wanted(name: str, targets: Targets) -> bool:
+    """Whether a linear layer of a block is among the targets."""
+    if targets == "transformer_and_resnet":
+        return True
+    return not BESIDE.search(name) and (targets == "transformer" or bool(ATTENTION.search(name)))
+
+
+def _elements(denoiser: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """(name, element) of every module list."""
+    for name, module in denoiser.named_modules():
+        if isinstance(module, nn.ModuleList):
+            yield from ((f"{name}.{key}", element) for key, element in module.named_children())
+
+
+def _linears(block: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """(name, layer) of the linear layers of a block of this name."""
+    yield from ((f"{name}.{inner}", layer) for inner, layer in block.named_modules() if isinstance(layer, nn.Linear))

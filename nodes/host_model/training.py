@@ -1,0 +1,79 @@
+"""A graph's model that is trained in the host's memory: its identity and its training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management
+
+from ...trainer.events import Planned, Stop, Tell
+from ...trainer.runs.personalized import Personalized
+from ...trainer.runs.request import Request
+from ...trainer.runs.run import Run
+from ...trainer.runs.store import Store
+from .key import fingerprint_of
+from .kinds import require_supported, require_trainable
+from .lora import HostLora
+from .model import HostModel
+from .noise import FLOWS, noise_of
+from .sampling import HostSampler
+
+
+@dataclass(frozen=True)
+class HostBase:
+    """A MODEL, CLIP and VAE that are trained where the host holds them, and the fingerprint of all three.
+
+    prediction: None; the host knows what its denoiser answers.
+    """
+
+    model: Any
+    clip: Any
+    vae: Any
+    fingerprint: str
+    prediction: None = None
+
+
+def host_base(model: Any, clip: Any, vae: Any) -> HostBase:
+    """A graph's model as it can be trained. Raises ValueError, naming the reason, for one that cannot."""
+    require_trainable(model)
+    noise_of(model.get_model_object("model_sampling"))
+    return HostBase(model, clip, vae, fingerprint_of(model, clip, vae))
+
+
+def train_in_host(base: HostBase, request: Request, store: Store, tell: Tell, stop: Stop) -> tuple[Personalized, Run]:
+    """Train a LoRA and save it; the base is as before afterwards, however the training ends.
+
+    Raises OptionError for options that do not go with it, and what `personalize` raises.
+    """
+    from ...trainer.session.personalize import personalize
+
+    require_supported(request.options)
+    with _in_training(), HostModel(base.model, base.clip, base.vae, base.fingerprint).borrowed() as model:
+        tell(Planned(_described(model)))
+        method = HostLora(request.continue_from)
+        return personalize(model, request, store, tell, stop, method=method, draw=HostSampler(model, method))
+
+
+def _described(model: HostModel) -> str:
+    """What the training does that the user did not choose."""
+    noise = model.noise_process
+    levels = f"timesteps {noise.density}" if noise.schedule in FLOWS else "timesteps of its schedule"
+    shift = getattr(noise.sampling, "shift", None)
+    shifted = "" if shift is None else f", shift {shift:g}"
+    return (
+        f"{type(model.model.model).__name__} in ComfyUI's memory, LoRA: {noise.prediction}, {noise.schedule}, "
+        f"{levels}{shifted}. ComfyUI decides what of the model is on the device."
+    )
+
+
+@contextlib.contextmanager
+def _in_training() -> Iterator[None]:
+    """Free what the host has cached on the device, before and afterwards."""
+    comfy.model_management.soft_empty_cache()
+    try:
+        yield
+    finally:
+        comfy.model_management.soft_empty_cache()

@@ -1,0 +1,98 @@
+"""Models that ComfyUI's loaders made, trained where ComfyUI holds them: measured in one process of the real ComfyUI."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
+from dreambooth_nodes.tests.host.tiny_models import SD3_LAYERS
+
+SCRIPT = Path(__file__).with_name("in_memory.py")
+ROUNDING = 2e-5
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Any]:
+    begin = "import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']"
+    run = f"{begin}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    answer = subprocess.run(
+        [str(comfyui_python() or sys.executable), "-c", run], cwd=comfyui_folder(), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    return dict(json.loads(answer.stdout[answer.stdout.index('{"noise"') :]))
+
+
+def test_the_target_denoises_to_the_picture_in_every_class_of_answers(measured: dict[str, Any]) -> None:
+    """By the class's own `calculate_denoised`, for every schedule."""
+    assert {name.split()[1] for name in measured["noise"]} >= {"EPS", "V_PREDICTION", "EDM", "CONST", "X0"}
+    for name, figures in measured["noise"].items():
+        assert figures["target"] < ROUNDING and figures["answer"] < ROUNDING, name
+        assert figures["finite"] == 1 and figures["outside"] == 0, name
+
+
+def test_discrete_schedules_draw_their_own_levels(measured: dict[str, Any]) -> None:
+    tables = {name: figures for name, figures in measured["noise"].items() if "Discrete " in name or "Cascade" in name}
+    assert tables and not any(figures["off the table"] for figures in tables.values())
+
+
+def test_what_makes_no_picture_from_words_is_refused_by_name(measured: dict[str, Any]) -> None:
+    taken = {name for name, reason in measured["kinds"].items() if reason is None}
+    assert {"SD3", "Flux", "Chroma", "Lumina2", "QwenImage", "HiDream", "CosmosPredict2"} <= taken
+    assert not {"WAN21", "HunyuanVideo", "LTXV", "ACEStep", "StableAudio1", "SD15_instructpix2pix"} & taken
+
+
+def test_the_embedded_base_answers_as_its_family_does(measured: dict[str, Any]) -> None:
+    """Posterior, target, levels and answer: so the losses are those of training from its file."""
+    assert max(measured["toybase"].values()) < ROUNDING, measured["toybase"]
+
+
+def test_qwen_image_answers_as_in_diffusers(measured: dict[str, Any]) -> None:
+    assert measured["diffusers"] < ROUNDING
+
+
+def test_the_weights_in_training_are_ordinary_tensors_of_the_host_s_memory(measured: dict[str, Any]) -> None:
+    assert measured["memory"] == {"loaded as inference tensors": True, "ordinary": True, "same memory": True}
+
+
+def test_however_it_ends_the_user_s_model_is_as_before(measured: dict[str, Any]) -> None:
+    """Names, modules, hooks, values, and the sampler's picture; with a LoRA upstream."""
+    assert measured["left"] and all(measured["left"].values()), measured["left"]
+
+
+def test_the_key_follows_what_is_trained_and_not_where_it_lies(measured: dict[str, Any]) -> None:
+    same = {"loaded", "unloaded", "loaded anew", "the same patch"}
+    assert {name for name, other in measured["keys"].items() if not other} == same
+
+
+def test_texts_of_two_lengths_are_told_apart(measured: dict[str, Any]) -> None:
+    assert measured["forwards"]["lengths"] == 2
+    assert measured["forwards"]["distance"] < ROUNDING
+
+
+def test_recomputed_activations_give_the_same_gradients(measured: dict[str, Any]) -> None:
+    assert measured["gradients"]["norm"] > 0
+    assert measured["gradients"]["distance"] <= ROUNDING * measured["gradients"]["norm"]
+
+
+def test_neither_samples_nor_a_stop_change_the_losses(measured: dict[str, Any]) -> None:
+    runs = measured["runs"]
+    assert runs["with samples"] == runs["resumed"] == runs["anew"] == runs["plain"]
+    assert 0 < len(runs["stopped"]) < len(runs["plain"])
+
+
+def test_attention_and_feed_forward_get_a_lora_that_the_host_finds(measured: dict[str, Any]) -> None:
+    assert measured["lora"]["sd3"]["layers"] == SD3_LAYERS
+    for found in measured["lora"].values():
+        assert found["found"] == len(found["layers"]) > 0
+        assert not [name for name in found["layers"] if "norm" in name or "_mod" in name or "emb" in name]
+
+
+def test_qwen_image_learns_one_picture(measured: dict[str, Any]) -> None:
+    assert measured["overfitted"]["last"] < 0.2 * measured["overfitted"]["first"]

@@ -1,0 +1,120 @@
+"""Small models in ComfyUI's own layouts, of random weights: what a host loads for a kind that no family of ours reads.
+
+Imports no host. The text encoder is the embedded base's, whose words are 768 wide and pooled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+WIDTH, WORDS, CHANNELS, POSITIONS = 64, 768, 16, 32
+"""Of the SD3: its width (one block for every 64), its words' width, its latents' channels, its positions a side."""
+
+
+def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
+
+
+def sd3_shapes() -> dict[str, tuple[int, ...]]:
+    """{name: shape} of Stable Diffusion 3's denoiser of one block, as `diffusion_models/` holds it."""
+    image, text = "joint_blocks.0.x_block", "joint_blocks.0.context_block"
+    return {
+        "pos_embed": (1, POSITIONS**2, WIDTH),
+        "x_embedder.proj.weight": (WIDTH, CHANNELS, 2, 2),
+        "x_embedder.proj.bias": (WIDTH,),
+        **_linear("t_embedder.mlp.0", 256, WIDTH),
+        **_linear("t_embedder.mlp.2", WIDTH, WIDTH),
+        **_linear("y_embedder.mlp.0", WORDS, WIDTH),
+        **_linear("y_embedder.mlp.2", WIDTH, WIDTH),
+        **_linear("context_embedder", WORDS, WIDTH),
+        **_linear(f"{text}.attn.qkv", WIDTH, 3 * WIDTH),
+        **_linear(f"{text}.adaLN_modulation.1", WIDTH, 2 * WIDTH),
+        **_linear(f"{image}.attn.qkv", WIDTH, 3 * WIDTH),
+        **_linear(f"{image}.attn.proj", WIDTH, WIDTH),
+        **_linear(f"{image}.mlp.fc1", WIDTH, 4 * WIDTH),
+        **_linear(f"{image}.mlp.fc2", 4 * WIDTH, WIDTH),
+        **_linear(f"{image}.adaLN_modulation.1", WIDTH, 6 * WIDTH),
+        **_linear("final_layer.linear", WIDTH, 4 * CHANNELS),
+        **_linear("final_layer.adaLN_modulation.1", WIDTH, 2 * WIDTH),
+    }
+
+
+def qwen_shapes() -> dict[str, tuple[int, ...]]:
+    """{name: shape} of Qwen-Image's denoiser of one block with one head of 128."""
+    wide, block = 128, "transformer_blocks.0"
+    attention = ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "to_out.0", "to_add_out")
+    shapes = {
+        **_linear("time_text_embed.timestep_embedder.linear_1", 256, wide),
+        **_linear("time_text_embed.timestep_embedder.linear_2", wide, wide),
+        "txt_norm.weight": (WORDS,),
+        **_linear("img_in", 4 * CHANNELS, wide),
+        **_linear("txt_in", WORDS, wide),
+        **{f"{block}.attn.norm_{name}.weight": (wide,) for name in ("q", "k", "added_q", "added_k")},
+        **_linear("norm_out.linear", wide, 2 * wide),
+        **_linear("proj_out", wide, 4 * CHANNELS),
+    }
+    for name in attention:
+        shapes |= _linear(f"{block}.attn.{name}", wide, wide)
+    for half in ("img", "txt"):
+        shapes |= _linear(f"{block}.{half}_mod.1", wide, 6 * wide)
+        shapes |= _linear(f"{block}.{half}_mlp.net.0.proj", wide, 4 * wide)
+        shapes |= _linear(f"{block}.{half}_mlp.net.2", 4 * wide, wide)
+    return shapes
+
+
+def random_weights(shapes: Mapping[str, tuple[int, ...]], seed: int = 0, scale: float = 1.0) -> dict[str, Tensor]:
+    """Normal weights of these shapes, of a variance that keeps a layer's outputs as large as its inputs."""
+    source = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(shape, generator=source) * scale / math.sqrt(max(1, math.prod(shape[1:])))
+        for name, shape in shapes.items()
+    }
+
+
+SD3_LAYERS = [
+    f"joint_blocks.0.{layer}"
+    for layer in (
+        "context_block.attn.qkv",
+        "x_block.attn.qkv",
+        "x_block.attn.proj",
+        "x_block.mlp.fc1",
+        "x_block.mlp.fc2",
+    )
+]
+"""The layers of that denoiser that a LoRA of targets "transformer" has."""
+
+
+def taesd_shapes() -> dict[str, dict[str, tuple[int, ...]]]:
+    """{"encoder", "decoder": {name: shape}} of the tiny VAE of 16 channels, as `vae_approx/` holds it."""
+
+    def convolution(place: int, inputs: int, outputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
+        weight = {f"{place}.weight": (outputs, inputs, 3, 3)}
+        return {**weight, **({f"{place}.bias": (outputs,)} if bias else {})}
+
+    def block(place: int) -> dict[str, tuple[int, ...]]:
+        layers = {i: {f"{place}.conv.{k}": s for k, s in convolution(i, 64, 64).items()} for i in (0, 2, 4)}
+        return {name: shape for layer in layers.values() for name, shape in layer.items()}
+
+    encoder = {**convolution(0, 3, 64), **block(1)}
+    for start in (2, 6, 10):
+        encoder |= {
+            **convolution(start, 64, 64, bias=False),
+            **block(start + 1),
+            **block(start + 2),
+            **block(start + 3),
+        }
+    encoder |= convolution(14, 64, CHANNELS)
+    decoder = convolution(1, CHANNELS, 64)
+    for start in (3, 8, 13):
+        decoder |= {
+            **block(start),
+            **block(start + 1),
+            **block(start + 2),
+            **convolution(start + 4, 64, 64, bias=False),
+        }
+    decoder |= {**block(18), **convolution(19, 64, 3)}
+    return {"encoder": encoder, "decoder": decoder}
