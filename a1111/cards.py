@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..trainer.files.atomic import write_json, write_whole
+from ..trainer.files.atomic import write_atomically, write_json
 
 
 def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:
@@ -17,7 +17,7 @@ def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:
     if not about.exists():
         write_json(_about(result), about)
     if picture is not None and not preview.exists():
-        write_whole(preview, lambda part: picture.save(part, "PNG"))
+        write_atomically(preview, lambda part: picture.save(part, "PNG"))
 
 
 def _about(result: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..trainer.subject.captions import folded
 from ..trainer.subject.photo_faults import faults
-from ..trainer.subject.photo_folder import not_beside
+from ..trainer.subject.photo_folder import without_sidecars
 from ..trainer.subject.photos import Photo, check_size, read_photo
 
 SHOWN = 256
@@ -55,7 +55,7 @@ def judge(files: Sequence[Path], resolution: int = 0) -> list[Look]:
 
 
 def _photos(files: Sequence[Path]) -> list[Path]:
-    return not_beside(files)
+    return without_sidecars(files)
 
 
 def _lone_captions(files: Sequence[Path]) -> list[Look]:

@@ -35,10 +35,10 @@ def together(device: str) -> Iterator[Ranks]:
     device: as named by the user, "" for the best there is. Raises ValueError where another process has failed or
     cannot be reached; a process other than the first ends silently with what the first one raised.
     """
-    from ..trainer.distributed.ranks import ALONE, FailedElsewhere, Ranks
+    from ..trainer.distributed.ranks import SINGLE_PROCESS, FailedElsewhere, Ranks
 
     if launched_count() == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     from .base_model import chosen_device
 

@@ -99,7 +99,7 @@ class NodeProgress:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        self._shown.live.hear(event)
+        self._shown.live.on_event(event)
         match event:
             case Step():
                 self._update()

@@ -47,7 +47,7 @@ def modules(*folders: str) -> list[Path]:
 
 
 def imports(path: Path, everywhere: bool = True) -> Iterator[Name]:
-    """What a module imports: ("trainer", "files", "atomic", "write_whole") of ours, ("torch", "nn") of others.
+    """What a module imports: ("trainer", "files", "atomic", "write_atomically") of ours, ("torch", "nn") of others.
 
     everywhere: also within functions and under TYPE_CHECKING.
     """

@@ -38,8 +38,8 @@ class PromptTemplates:
                 )
 
     def instance_prompt(self, identifier: str, class_noun: str, caption: str | None = None) -> str:
-        """The prompt of an instance photo: the filled template followed by the caption, or the caption alone if it
-        names the subject itself. Raises ValueError; see `filled`.
+        """The prompt of an instance image: the filled template followed by the caption; the caption alone where it
+        holds the template's phrase or the trigger. Raises ValueError where a template cannot be filled (`filled`).
         """
         prompt = filled(self.instance, identifier, class_noun)
         if not caption:

@@ -15,7 +15,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...trainer.model.fingerprint import Sample, values_of
+from ...trainer.model.fingerprint import Sample, sampled_values
 
 SAMPLING = "model_sampling"
 """The host's name of a model's noise schedule."""
@@ -40,7 +40,7 @@ def weight_sample(model: Any) -> Sample:
     """A few values of a few of the denoiser's unpatched matrices, by their names in the denoiser."""
     names = sorted(name for name, weight in model.model.diffusion_model.state_dict().items() if weight.ndim > 1)
     chosen = names[:: max(1, len(names) // _SAMPLED)][:_SAMPLED]
-    return {name: values_of(unpatched(model, f"diffusion_model.{name}")) for name in chosen}
+    return {name: sampled_values(unpatched(model, f"diffusion_model.{name}")) for name in chosen}
 
 
 def unpatched(patcher: Any, key: str) -> Tensor:
@@ -57,7 +57,7 @@ def _weights(patcher: Any) -> Iterator[str]:
         # A changed object stands in the model's place while it is loaded: objects are described by themselves.
         if key.partition(".")[0] not in skipped:
             weight = unpatched(patcher, key)
-            yield f"{key} {tuple(weight.shape)} {values_of(weight)}"
+            yield f"{key} {tuple(weight.shape)} {sampled_values(weight)}"
 
 
 def _patches(patcher: Any) -> Iterator[str]:

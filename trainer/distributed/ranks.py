@@ -41,7 +41,7 @@ class ProcessLost(FailedElsewhere):
 
 @dataclass(eq=False)
 class Ranks:
-    """The processes of a run, as seen by one of them; `ALONE` for a run in one process, in which nothing is exchanged.
+    """The processes of a run, as seen by one of them; `SINGLE_PROCESS` where there is one, which exchanges nothing.
 
     sharded: each process holds a part of the model (FSDP), so that none can compute alone. broken: an error in this
     process that the others do not know of; it must not wait for them any more. from_first: the error that the first
@@ -222,5 +222,5 @@ def _of_the_connection(error: RuntimeError) -> bool:
     return isinstance(error, getattr(dist, "DistError", ())) or "gloo" in str(error).lower()
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Ranks()
 """The run in one process."""

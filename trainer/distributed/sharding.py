@@ -59,8 +59,8 @@ def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
 
 
-def blocks_of(module: nn.Module) -> Iterator[nn.Module]:
-    """The blocks that are sharded by themselves: large enough elements of module lists."""
+def fsdp_units(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules that are FSDP units of their own: elements of ModuleLists with at least SMALLEST_BLOCK weights."""
     for child in module.modules():
         if isinstance(child, nn.ModuleList):
             yield from (block for block in child if sum(p.numel() for p in block.parameters()) >= SMALLEST_BLOCK)

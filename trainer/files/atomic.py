@@ -15,7 +15,7 @@ from typing import Any
 def write_json(value: Any, path: Path) -> Path:
     """Write a value as JSON, atomically, with the keys in the order given."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    return write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    return write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
@@ -34,7 +34,7 @@ def numbered_files(folder: Path, name: str, suffix: str = ".safetensors") -> dic
     return {int(hit[1]): file for file in folder.iterdir() if (hit := pattern.fullmatch(file.name))}
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> Path:
     """Write `path` atomically: `write` fills a temporary file beside it, which is then synced to disk and renamed.
 
     Where `write` raises, the temporary file is removed and `path` is unchanged. An existing `path` is replaced.
@@ -53,7 +53,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
 
 
 def remove_parts(folder: Path, name: str = ".+", at_least: float = 0.0) -> None:
-    """Remove the temporary files that killed writers of `write_whole` have left in `folder`.
+    """Remove the temporary files that killed writers of `write_atomically` have left in `folder`.
 
     name: a pattern of the names of the files that were being written. Call it only where nobody writes such files at
     the time: either the caller holds the lock under which they are written, or it passes at_least, an age in seconds

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from . import contents
-from .atomic import write_whole
+from .atomic import write_atomically
 from .safetensors import CheckpointError, Shapes, listed, read_shapes
 
 BLANK = "0" * 64
@@ -39,7 +39,7 @@ def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
             raise CheckpointError(f"{path.name!r} was not written whole: {listed(torn)}")
         check(shapes, path.name)
 
-    return write_whole(path, write)
+    return write_atomically(path, write)
 
 
 def require_same(shapes: Shapes, name: str, wanted: Shapes) -> None:

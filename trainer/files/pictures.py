@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .atomic import write_whole
+from .atomic import write_atomically
 
 
 def write_picture(image: Tensor, path: Path) -> Path:
     """Write an RGB image [3, H, W] in 0..1 to `path` as PNG. The file is complete or does not exist."""
     pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-    return write_whole(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
+    return write_atomically(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
 
 
 THUMBNAIL = 256

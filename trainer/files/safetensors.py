@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from .atomic import write_whole
+from .atomic import write_atomically
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
@@ -59,7 +59,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     """Write a .safetensors file atomically: under a temporary name in the same folder, then renamed."""
     from .contents import save_tensors
 
-    return write_whole(path, lambda part: save_tensors(tensors, part, metadata))
+    return write_atomically(path, lambda part: save_tensors(tensors, part, metadata))
 
 
 def tensor_names(file: Any) -> list[str]:

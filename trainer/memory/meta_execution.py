@@ -88,7 +88,7 @@ class LiveMemory(TorchDispatchMode):
     """A context that counts memory. now, peak: bytes of the storages created inside, on any device including meta."""
 
     def __init__(self, known: Sequence[Tensor] = ()) -> None:
-        """known: tensors that existed before; views of them are no new memory."""
+        """known: tensors that were allocated before; their storages, also seen through views, are not counted."""
         super().__init__()
         self.now = self.peak = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet(tensor.untyped_storage() for tensor in known)

@@ -46,12 +46,14 @@ def pack(layer: nn.Module, sizes: Collection[Size]) -> None:
 
 
 class PackedConvolution:
-    """A convolution of stride 1 with packed weights. Its input gradient is a convolution with the weights flipped.
+    """A convolution of stride 1 whose weights are in oneDNN's own layout. Its input gradient is a convolution with the
+    weights flipped.
 
-    size: of the input, needed in float32 only.
+    size: height and width of the input, needed in float32 only.
     """
 
     def __init__(self, layer: nn.Conv2d, size: Size | None = None) -> None:
+        """layer: of stride 1, with a frozen weight, which is copied into oneDNN's layout for this input size."""
         weight = layer.weight.detach().contiguous()
         turned = weight.flip(2, 3).transpose(0, 1).contiguous()
         self.dtype = weight.dtype

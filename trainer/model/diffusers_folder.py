@@ -38,7 +38,7 @@ def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dic
             "or a .safetensors checkpoint."
         )
     encoders = sorted(path for path in folder.glob("text_encoder*") if path.is_dir())
-    files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weights(folder / "vae"))
+    files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weight_files(folder / "vae"))
     said = _parsed(config)
     if str(said.get("_class_name")).startswith("EDM"):
         said["prediction_type"] = EDM
@@ -46,10 +46,11 @@ def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dic
     return files, {"prediction_type": said.get("prediction_type", "epsilon"), **zero_snr}
 
 
-def _weights(folder: Path) -> Files:
-    """The weight files of a component: one, or several listed by an index, of the first of VARIANTS that is there.
+def _weight_files(folder: Path) -> Files:
+    """The weight files of a component, a single file or the shards of an index; of several variants the first in the
+    order of VARIANTS.
 
-    Raises CheckpointError where there is none, or several variants of which none is known.
+    Raises CheckpointError where there is none, or where there are several variants and none is in VARIANTS.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():

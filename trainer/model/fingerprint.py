@@ -62,11 +62,13 @@ def weight_sample(source: Source) -> Sample:
     # Matrices only: a norm's weights are all near 1, whatever the model.
     names = [name for name, shape in source.shapes.items() if name.startswith(DENOISER) and len(shape) > 1]
     chosen = _evenly(sorted(names), _TENSORS)
-    return {name.removeprefix(DENOISER): values_of(source.tensors(name)[name]) for name in chosen}
+    return {name.removeprefix(DENOISER): sampled_values(source.tensors(name)[name]) for name in chosen}
 
 
-def values_of(weight: Tensor) -> list[float]:
-    """16 evenly spaced values of a weight, or all values of a smaller one, rounded to 6 digits."""
+def sampled_values(weight: Tensor) -> list[float]:
+    """A weight tensor at 16 evenly spaced positions of its flattened entries, or all entries where it has fewer;
+    rounded to 6 significant digits.
+    """
     flat = weight.detach().flatten()
     places = torch.linspace(0, flat.numel() - 1, min(_VALUES, flat.numel())).long().tolist()
     # One by one: torch 2.3 cannot gather 8-bit floats.
@@ -81,7 +83,7 @@ def has_the_sampled_weights(sample: Sample, weight: Callable[[str], Tensor | Non
     distances, limit = [], SAME
     for name, values in sample.items():
         tensor = weight(name)
-        if tensor is None or len(own := values_of(tensor)) != len(values):
+        if tensor is None or len(own := sampled_values(tensor)) != len(values):
             return False
         limit = SAME_IN_A_BYTE if tensor.element_size() == 1 else limit
         kept, found = torch.tensor(values), torch.tensor(own)

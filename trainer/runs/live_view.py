@@ -44,7 +44,7 @@ class LiveRun:
     """The number of steps that were trained before the run was resumed."""
     _every: int = 1
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Update the state by one event."""
         match event:
             case Phase():
@@ -102,10 +102,10 @@ def live_of(run: Run, result: Personalized) -> LiveRun:
     """The state of a run that has ended, from its files."""
     live = LiveRun()
     for step in run.losses():
-        live.hear(step)
+        live.on_event(step)
     pictures = Counter(int(file.stem.split("_")[1]) for file in (run.folder / "samples").glob("step_*_*.png"))
     live.samples = [{"step": step, "text": "", "count": count} for step, count in sorted(pictures.items())]
-    live.hear(Saved(result.file))
+    live.on_event(Saved(result.file))
     return live
 
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from ..distributed.ranks import ALONE, Ranks
+from ..distributed.ranks import SINGLE_PROCESS, Ranks
 from ..events import Stop, Tell, never, tell_nobody
 from ..memory.levers import memory_advice
 from ..methods.protocol import Method
@@ -29,7 +29,7 @@ def personalize(
     tell: Tell = tell_nobody,
     stop: Stop = never,
     resume: bool = True,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
     method: Method[Any] | None = None,
     draw: DrawSample | None = None,
 ) -> tuple[Personalized, Run]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..distributed.ranks import ALONE, Ranks
+from ..distributed.ranks import SINGLE_PROCESS, Ranks
 from ..events import Stop
 from ..memory.prepare_weights import prepare_weights
 from ..methods.lora.start import starting_weights
@@ -26,10 +26,13 @@ from ..training.step import Training
 CPU = torch.device("cpu")
 
 
-def method_of(options: TrainOptions, continue_from: Path | None, base: Model, ranks: Ranks = ALONE) -> Method[Any]:
-    """The training method of a `Base`, with the LoRA that it continues, if any, which the first rank reads.
+def method_of(
+    options: TrainOptions, continue_from: Path | None, base: Model, ranks: Ranks = SINGLE_PROCESS
+) -> Method[Any]:
+    """The training method that the options choose for a `Base`. With continue_from it starts from that LoRA's weights,
+    which the first process reads for all.
 
-    Raises OptionError, CheckpointError (`starting_weights`).
+    Raises OptionError where the LoRA does not fit the options, CheckpointError where its file cannot be read.
     """
     assert isinstance(base, Base)
     if continue_from is None:
@@ -43,7 +46,7 @@ def own_options(options: TrainOptions, ranks: Ranks) -> TrainOptions:
 
 
 def build_training(
-    base: Model, method: Method[Any], options: TrainOptions, encoded: Encoded, ranks: Ranks = ALONE
+    base: Model, method: Method[Any], options: TrainOptions, encoded: Encoded, ranks: Ranks = SINGLE_PROCESS
 ) -> Training:
     """A training that is ready for its first step. base: with its method attached. options: of all ranks together.
 
@@ -63,7 +66,7 @@ def build_training(
     return Training(objective, method.parameter_groups(base, own), batches, own, base.device, ranks)
 
 
-def encode_request(base: Model, request: Request, stop: Stop, ranks: Ranks = ALONE) -> Encoded:
+def encode_request(base: Model, request: Request, stop: Stop, ranks: Ranks = SINGLE_PROCESS) -> Encoded:
     """Prompts, instance images, and class images or None, encoded by the first rank for all.
 
     Raises StoppedEarly where `stop` returns True.

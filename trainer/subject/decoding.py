@@ -179,13 +179,13 @@ def _orientation(image: Image.Image) -> int:
         value = None
     if value is None:
         # Pillow passes over all that follows a damaged tag.
-        value = _found_orientation(image.info.get("exif") or b"")
+        value = _exif_orientation(image.info.get("exif") or b"")
     value = value[0] if isinstance(value, tuple) and value else value
     return int(value) if isinstance(value, int | float) and value in _TURNS else 1
 
 
-def _found_orientation(exif: bytes) -> int:
-    """The orientation tag in the first directory of Exif's bytes; 1 where it is not found."""
+def _exif_orientation(exif: bytes) -> int:
+    """The orientation tag in IFD0 of Exif data; 1, upright, where there is none."""
     data = exif.removeprefix(b"Exif\0\0")
     order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
     place = int.from_bytes(data[4:8], order)

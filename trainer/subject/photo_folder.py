@@ -90,8 +90,8 @@ def sorted_folder(folder: Path) -> PhotoFolder:
     return PhotoFolder(tuple(photos), texts.texts, masks, tuple(texts.notes), notes)
 
 
-def not_beside(files: Sequence[Path]) -> list[Path]:
-    """The files that are photos, or strangers that a reader will name: all but those that belong beside photos."""
+def without_sidecars(files: Sequence[Path]) -> list[Path]:
+    """The files without sidecars (captions, masks, system files): photos, and those that `sorted_folder` refuses."""
     masks, photos = _masks([path for path in files if is_photo(path)])
     beside = [path for path in files if is_caption_file(path.name) or _belongs_beside(path, photos)]
     return [path for path in files if path not in beside and path not in masks.values()]

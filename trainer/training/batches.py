@@ -87,7 +87,7 @@ class Batches:
     def _normal(self, stream: str, samples: Sequence[int], like: Tensor) -> Tensor:
         """Noise in the shape and on the device of `like`, by the samples' indices."""
         drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])
-        return _moved(drawn, like.device)
+        return _to_device(drawn, like.device)
 
 
 def _together(instance: Batch | None, prior: Batch | None) -> Batch:
@@ -100,7 +100,7 @@ def _together(instance: Batch | None, prior: Batch | None) -> Batch:
     return Batch(instance.instance, prior.prior, instance.prompts + prior.prompts, frames)
 
 
-def _moved(drawn: Tensor, device: torch.device) -> Tensor:
-    """A random tensor on `device`, copied without waiting for it."""
+def _to_device(drawn: Tensor, device: torch.device) -> Tensor:
+    """A random tensor, drawn on the CPU, copied to `device` asynchronously."""
     pinned = drawn.pin_memory() if device.type == "cuda" else drawn
     return pinned.to(device, non_blocking=True)

@@ -36,7 +36,7 @@ class EncodedImages:
         return len(self.prompts)
 
     def to(self, device: torch.device) -> EncodedImages:
-        """The same on another device."""
+        """These encoded images with their tensors on `device`."""
         mean, std = ([tensor.to(device) for tensor in tensors] for tensors in (self.mean, self.std))
         masks = None if self.masks is None else [mask.to(device) for mask in self.masks]
         return EncodedImages(mean, std, masks, self.prompts, _moved(self.frames, device))
@@ -52,7 +52,7 @@ class EncodedPrompts:
     conditioning: Conditioning | None
 
     def to(self, device: torch.device) -> EncodedPrompts:
-        """The same on another device."""
+        """These encoded prompts with their tensors on `device`."""
         cached = None if self.conditioning is None else _moved(self.conditioning, device)
         token_ids = None if self.token_ids is None else self.token_ids.to(device)
         return EncodedPrompts(token_ids, cached)

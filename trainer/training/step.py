@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..distributed.ranks import ALONE, Ranks
+from ..distributed.ranks import SINGLE_PROCESS, Ranks
 from ..distributed.sharding import full_tensor
 from ..options import TrainOptions
 from .adafactor import Adafactor
@@ -62,7 +62,7 @@ class Training:
     batches: Any
     options: TrainOptions
     device: torch.device
-    ranks: Ranks = ALONE
+    ranks: Ranks = SINGLE_PROCESS
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.groups, self.options, self.device)

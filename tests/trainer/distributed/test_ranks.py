@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
-from dreambooth_nodes.trainer.distributed.ranks import ALONE
+from dreambooth_nodes.trainer.distributed.ranks import SINGLE_PROCESS
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.request import Request
@@ -78,10 +78,10 @@ def test_what_does_not_fit_in_one_rank_ends_all_and_says_what_would(toybase_file
 
 def test_one_process_alone_exchanges_nothing() -> None:
     weights = torch.ones(3)
-    assert ALONE.decided(lambda: 7) == ALONE.attempt(lambda: 7) == 7
-    assert ALONE.any(True) and not ALONE.any(False)
-    assert ALONE.mean(weights) is weights and ALONE.collected(weights) is weights
-    assert list(ALONE.shared({"a": weights})) == ["a"]
+    assert SINGLE_PROCESS.decided(lambda: 7) == SINGLE_PROCESS.attempt(lambda: 7) == 7
+    assert SINGLE_PROCESS.any(True) and not SINGLE_PROCESS.any(False)
+    assert SINGLE_PROCESS.mean(weights) is weights and SINGLE_PROCESS.collected(weights) is weights
+    assert list(SINGLE_PROCESS.shared({"a": weights})) == ["a"]
     with pytest.raises(ValueError, match="once"):
-        ALONE.decided(lambda: int("once"))
-    ALONE.leave()
+        SINGLE_PROCESS.decided(lambda: int("once"))
+    SINGLE_PROCESS.leave()

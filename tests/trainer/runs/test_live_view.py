@@ -25,7 +25,7 @@ def test_everything_told_is_in_the_state() -> None:
         Sample(1, "a mdt dog", torch.zeros(2, 3, 8, 8)), step(2, 2, None), Saved(Path("a/b.safetensors")),
     ]  # fmt: skip
     for event in told:
-        live.hear(event)
+        live.on_event(event)
     state = json.loads(json.dumps(live.state(), allow_nan=False))
     assert state["points"] == [[1, 1.0, 0.5], [2, 0.5, None]]
     assert state["samples"] == [{"step": 1, "text": "a mdt dog", "count": 2}]
@@ -39,14 +39,14 @@ def test_everything_told_is_in_the_state() -> None:
 def test_a_step_after_a_sample_is_training_again() -> None:
     live = LiveRun()
     for event in (Phase("training"), step(1, 3), Phase("sampling"), step(2, 3)):
-        live.hear(event)
+        live.on_event(event)
     assert live.phase == "training"
 
 
 def test_a_file_saved_before_the_last_step_is_of_a_stopped_run() -> None:
     live = LiveRun()
-    live.hear(step(3, 10))
-    live.hear(Saved(Path("b.safetensors")))
+    live.on_event(step(3, 10))
+    live.on_event(Saved(Path("b.safetensors")))
     assert live.status == "stopped"
 
 
@@ -54,7 +54,7 @@ def test_a_file_saved_before_the_last_step_is_of_a_stopped_run() -> None:
 def test_a_long_run_is_thinned_evenly_and_stays_in_view_whole(steps: int) -> None:
     live = LiveRun()
     for number in range(1, steps + 1):
-        live.hear(step(number, steps))
+        live.on_event(step(number, steps))
     numbers = [point[0] for point in live.points]
     gaps = {later - earlier for earlier, later in itertools.pairwise(numbers)}
     assert numbers[0] == 1
@@ -66,5 +66,5 @@ def test_a_long_run_is_thinned_evenly_and_stays_in_view_whole(steps: int) -> Non
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_no_number_that_json_does_not_know_is_sent(bad: float) -> None:
     live = LiveRun()
-    live.hear(Step(1, 2, bad, bad, 1e-4, 1.0, bad, 1.0))
+    live.on_event(Step(1, 2, bad, bad, 1e-4, 1.0, bad, 1.0))
     assert json.loads(json.dumps(live.state(), allow_nan=False))["points"] == [[1, None, None]]

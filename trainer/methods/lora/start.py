@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def require_continuable(file: Path, options: TrainOptions) -> None:
-    """Raises OptionError where the file or folder does not exist, or the method trains no LoRA."""
+    """Check that training can continue from the LoRA in a file or folder. Raises OptionError where there is none, or
+    where the options choose another method than "lora".
+    """
     if not file.exists():
         raise OptionError(f"There is no LoRA {file.name!r} to continue from.")
     if options.method != "lora":

@@ -118,7 +118,9 @@ def _vae_part(files: Files) -> Part:
 
 
 def _text_part(files: Files, one_of_two: bool) -> Part:
-    """A CLIP or OpenCLIP text encoder. one_of_two: whether the model has two. Raises CheckpointError."""
+    """The text encoder in these files, CLIP or OpenCLIP. one_of_two: whether the model has two, as SDXL; OpenCLIP then
+    has a projection. Raises CheckpointError where the files hold neither.
+    """
     shapes = {_our_name(key): shape for key, shape in file_shapes(files).items()}
     if "transformer.resblocks.0.ln_1.weight" in shapes:
         return _part(files, OPEN_CLIP_OF_TWO if one_of_two else OPEN_CLIP, None)

@@ -140,7 +140,11 @@ def unet_shape(shapes: Shapes, prefix: str) -> UNetShape:
             in_channels=own["input_blocks.0.0.weight"][1],
             out_channels=own["out.2.weight"][0],
             channels=tuple(own[f"input_blocks.{level[0]}.0.in_layers.2.weight"][0] for level in down),
-            blocks=Blocks(_at(own, "input_blocks", down), _at(own, "output_blocks", up), _middle(own)),
+            blocks=Blocks(
+                _transformer_depths(own, "input_blocks", down),
+                _transformer_depths(own, "output_blocks", up),
+                _middle(own),
+            ),
             context=_first(own, "attn2.to_k.weight")[1],
             linear_projection=len(_first(own, "1.proj_in.weight")) == 2,
             vector=own.get("label_emb.0.0.weight", (0, 0))[1],
@@ -177,10 +181,12 @@ def _is_upsampled(own: Collection[str], index: int) -> bool:
     return any(f"output_blocks.{index}.{place}.conv.weight" in own for place in (1, 2))
 
 
-def _at(own: Collection[str], part: str, levels: list[list[int]]) -> Depths:
-    """The depths of the transformers in the blocks of these indices."""
-    pattern = f"{part}.%d.1.transformer_blocks.{{}}.norm1.weight"
-    return tuple(tuple(counted(own, pattern % index) for index in level) for level in levels)
+def _transformer_depths(names: Collection[str], half: str, levels: list[list[int]]) -> Depths:
+    """The number of transformer blocks in each attention layer, by level, from the UNet's parameter names. half:
+    "input_blocks" or "output_blocks". levels: the block indices of each level.
+    """
+    pattern = f"{half}.%d.1.transformer_blocks.{{}}.norm1.weight"
+    return tuple(tuple(counted(names, pattern % index) for index in level) for level in levels)
 
 
 def _middle(own: Collection[str]) -> int | None:
