@@ -38,7 +38,8 @@ def folder_files(folder: Path, denoisers: Iterable[str]) -> tuple[PartFiles, dic
             "or a .safetensors checkpoint."
         )
     encoders = sorted(path for path in folder.glob("text_encoder*") if path.is_dir())
-    files = PartFiles(_weights(denoiser), tuple(_weights(path) for path in encoders), _weight_files(folder / "vae"))
+    text_encoders = tuple(_weight_files(path) for path in encoders)
+    files = PartFiles(_weight_files(denoiser), text_encoders, _weight_files(folder / "vae"))
     said = _parsed(config)
     if str(said.get("_class_name")).startswith("EDM"):
         said["prediction_type"] = EDM
