@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dreambooth_nodes.tests.webui.environment import ROOT
+from dreambooth_nodes.tests.webui.stand_in import KINDS
 
 LOADED = """
 import sys
@@ -28,7 +29,7 @@ assert "gradio" not in sys.modules and "diffusers" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("kind", ["a1111", "forge"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_script_registers_and_leaves_the_hosts_names_alone(kind: str, tmp_path: Path) -> None:
     code = LOADED.format(root=str(ROOT), here=str(Path(__file__).parent), data=str(tmp_path), kind=kind)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
