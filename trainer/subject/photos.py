@@ -85,6 +85,7 @@ def read_folder(folder: Path, width: int, height: int) -> tuple[Photo, ...]:
     """All photos of a folder, sorted by name; see `sorted_folder`. Captions that are not used are logged."""
     check_size(width, height)
     found = sorted_folder(folder)
+    log.info("%s: %s", folder.name, found.captioned)
     for warning in found.warnings:
         log.warning("%s: %s", folder.name, warning)
     return read_photos(found, width, height)
