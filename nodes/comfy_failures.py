@@ -9,7 +9,7 @@ from typing import Any
 from comfy.model_management import InterruptProcessingException
 from server import PromptServer
 
-from .comfy_progress import executing
+from .comfy_progress import executing, newest_prompts
 
 MOST_FAILURES = 64
 """Nodes whose latest failure is kept; older ones are forgotten."""
@@ -18,8 +18,12 @@ _latest: dict[str, dict[str, str]] = {}
 
 
 def failures() -> list[dict[str, str]]:
-    """Every node that failed when it ran last: {"node", "workflow", "error"}."""
-    return list(_latest.values())
+    """Every node that failed in the newest prompt of its workflow: {"node", "prompt", "workflow", "error"}.
+
+    What a later prompt answers from the host's cache does not run again, and has not failed.
+    """
+    newest = newest_prompts()
+    return [one for one in _latest.values() if newest.get(one["workflow"], one["prompt"]) == one["prompt"]]
 
 
 def tells_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,15 +31,16 @@ def tells_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(execute)
     def telling(*given: Any, **named: Any) -> Any:
-        node, _, workflow = executing()
+        node, prompt, workflow = executing()
         _latest.pop(key := f"{workflow}/{node}", None)
         try:
             return execute(*given, **named)
         except InterruptProcessingException:
             raise
         except Exception as error:
-            if node and workflow:
-                _keep(key, {"node": node, "workflow": workflow, "error": str(error) or type(error).__name__})
+            if node and prompt and workflow:
+                said = str(error) or type(error).__name__
+                _keep(key, {"node": node, "prompt": prompt, "workflow": workflow, "error": said})
             raise
 
     return telling

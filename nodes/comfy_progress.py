@@ -69,6 +69,16 @@ def running_prompts() -> dict[str, str | None]:
     return {item[1]: _opened_workflow(item[3]) for item in running}
 
 
+def newest_prompts() -> dict[str | None, str]:
+    """{opened workflow: the id of its prompt that runs, or else of the one that ended last}."""
+    queue = PromptServer.instance.prompt_queue
+    with queue.mutex:
+        ended = [entry["prompt"] for entry in queue.history.values()]
+    return {_opened_workflow(prompt[3]): prompt[1] for prompt in ended} | {
+        workflow: prompt for prompt, workflow in running_prompts().items()
+    }
+
+
 def show(live: LiveRun, run: Run | None = None) -> ShownRun:
     """Begin to show a run on the executing node. run: where its samples lie."""
     node, prompt, workflow = executing()

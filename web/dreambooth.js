@@ -11,7 +11,7 @@ import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
 import { addTokens } from "./panels/tokens.js";
 import { addTraining } from "./panels/training.js";
-import { fitTemplate, takeTemplate } from "./view.js";
+import { fitTemplate, keepClassicSizes, takeTemplate } from "./view.js";
 
 const CATEGORY = "DreamBooth";
 const PANELS = {
@@ -29,6 +29,7 @@ app.registerExtension({
     loadStyle();
     watchHost();
     watchOutputs();
+    keepClassicSizes();
   },
   nodeCreated(node) {
     if (node.constructor.nodeData?.category !== CATEGORY) return;

@@ -7,6 +7,7 @@ import { nodes2Folds } from "./advanced.js";
 const COVERED = { left: 76, top: 96, right: 16, bottom: 20 };
 const TEMPLATE = "dreambooth_template";
 const TITLE = 30;
+const CATEGORY = "DreamBooth";
 const MOST = 1;
 const LATER = 500;
 const HOSTS_SHARE = 0.75;
@@ -43,6 +44,23 @@ function fit() {
   ds.offset[1] = (COVERED.top + free[1] / 2) / ds.scale - (top + bottom) / 2;
   app.canvas.setDirty(true, true);
   return ds.scale;
+}
+
+/** Give nodes back the sizes that they had on the classic canvas: Nodes 2.0 leaves them as large as it needed them. */
+export function keepClassicSizes() {
+  const sizes = new WeakMap();
+  app.ui.settings.addEventListener("Comfy.VueNodes.Enabled.change", ({ detail }) => {
+    const nodes = app.graph.nodes.filter((node) => node.constructor.nodeData?.category === CATEGORY);
+    if (detail.value) {
+      for (const node of nodes) sizes.set(node, [...node.size]);
+      return;
+    }
+    // After the host has put its own.
+    setTimeout(() => {
+      for (const node of nodes) if (sizes.has(node)) node.setSize(sizes.get(node));
+      app.canvas.setDirty(true, true);
+    }, LATER);
+  });
 }
 
 function bounds() {

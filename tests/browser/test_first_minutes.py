@@ -107,6 +107,7 @@ def test_the_chart_keeps_its_size_when_the_renderer_changes(workspace: Workspace
     workspace.use_renderer(True)
     settled(workspace)
     workspace.use_renderer(False)
+    workspace.page.value("new Promise(done => setTimeout(done, 1000))")
     assert sizes(settled(workspace)) == pytest.approx(sizes(before), abs=2)
 
 
