@@ -132,6 +132,7 @@ class HostModel(Model):
         if self._ordinary is not None:
             self._ordinary.restore()
             self._ordinary = None
+            _tell_of_training(False)
 
     def load(self) -> None:
         """Have the host load the denoiser with its graph's patches, and no others."""
@@ -144,8 +145,15 @@ class HostModel(Model):
             self.release()
             self.load()
             self._ordinary = OrdinaryTensors(self.model.model)
+            _tell_of_training(True)
         if self.branch is not None:
             self.branch.attach()
+
+
+def _tell_of_training(begins: bool) -> None:
+    """Have the host's layers choose kernels that autograd can follow; older hosts have no others."""
+    if hasattr(comfy.model_management, "in_training"):
+        comfy.model_management.in_training = begins
 
 
 def _is_loaded(model: Any) -> bool:

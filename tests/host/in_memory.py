@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 # Before comfy, under whose import another module of this name would be found.
-import utils.install_util
+import utils.install_util  # type: ignore[import-not-found]
 
 assert utils.install_util
 
@@ -287,6 +287,21 @@ def noise() -> dict[str, dict[str, float]]:
     return found
 
 
+def densities() -> dict[str, float]:
+    """The levels of a flow of shift 3, by the density of its kind of model."""
+    kind = type("ModelSampling", (comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST), {})
+    flow = kind()
+    flow.set_parameters(shift=3.0)
+    u = (torch.arange(1000) + 0.5) / 1000
+    plain, sd3_levels = noise_of(flow).draw_timesteps(u), noise_of(flow, "SD3").draw_timesteps(u)
+    # The shift taken back: t = σ / (3 − 2σ).
+    logits = (sd3_levels / (3 - 2 * sd3_levels)).logit()
+    # No level is below the schedule's least.
+    expected = (3 * u / (1 + 2 * u)).clamp(min=float(flow.sigma_min))
+    return {"shifted": float((plain - expected).abs().max()),
+            "mean of the logits": float(logits.mean()), "their deviation": float(logits.std())}  # fmt: skip
+
+
 def toybase(parts: tuple[Any, Any, Any]) -> dict[str, float]:
     """The embedded base through the host beside the family that reads its file: relative distances."""
     family = load_base(cached_toybase(), "epsilon")
@@ -396,6 +411,7 @@ def main() -> None:
     figures = {
         "noise": noise(),
         "kinds": kinds(),
+        "densities": densities(),
         "toybase": toybase((unet, clip, kl)),
         "memory": memory(stable),
         "left": left_as_it_was((with_lora(stable[0]), clip, vae)),

@@ -33,7 +33,7 @@ def host(comfyui: ComfyUI) -> ComfyUI:
     return comfyui
 
 
-def loaded(**model: Any) -> Prompt:
+def loaded() -> Prompt:
     """Model, CLIP and VAE by stock loaders, and photos."""
     subject = next(iter(example.example_subjects().values()))
     return {
@@ -112,7 +112,7 @@ def test_a_cancelled_run_goes_on_and_ends_as_if_it_had_not_been(host: ComfyUI) -
         if message.kind == "dreambooth.step" and message.data["step"] == 3:
             host.interrupt()
 
-    asked = {"steps": 12, "seed": 7}
+    asked: dict[str, Any] = {"steps": 12, "seed": 7}
     with pytest.raises(Interrupted, match="DreamBoothTrain"):
         host.run(training(**asked), cancel)
     left = example.newest_run(host)
@@ -120,8 +120,8 @@ def test_a_cancelled_run_goes_on_and_ends_as_if_it_had_not_been(host: ComfyUI) -
     assert 0 < steps_trained(host, training(**asked)) < 12
     resumed = example.newest_run(host)
     host.free()
-    shutil_runs = host.output_directory / "dreambooth" / "runs"
-    moved = {path: path.rename(path.with_name(f"{path.name}.moved")) for path in shutil_runs.glob("*")}
+    runs = host.output_directory / "dreambooth" / "runs"
+    moved = {path: path.rename(path.with_name(f"{path.name}.moved")) for path in runs.glob("*")}
     assert steps_trained(host, training(**asked)) == 12
     straight = example.newest_run(host)
     for path, there in moved.items():

@@ -42,6 +42,12 @@ def test_discrete_schedules_draw_their_own_levels(measured: dict[str, Any]) -> N
     assert tables and not any(figures["off the table"] for figures in tables.values())
 
 
+def test_a_flow_s_levels_follow_its_shift_and_its_density(measured: dict[str, Any]) -> None:
+    found = measured["densities"]
+    assert found["shifted"] < ROUNDING
+    assert abs(found["mean of the logits"]) < 0.02 and abs(found["their deviation"] - 1) < 0.05
+
+
 def test_what_makes_no_picture_from_words_is_refused_by_name(measured: dict[str, Any]) -> None:
     taken = {name for name, reason in measured["kinds"].items() if reason is None}
     assert {"SD3", "Flux", "Chroma", "Lumina2", "QwenImage", "HiDream", "CosmosPredict2"} <= taken
