@@ -40,7 +40,8 @@ def language(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[s
 def test_a_node_speaks_the_language(workspace: Workspace, language: str) -> None:
     said = texts(language, TRAIN)
     shown = workspace.page.value(
-        f"(n => [n.constructor.nodeData.display_name, Object.fromEntries(n.inputs.map(i => [i.name, i.localized_name])),"
+        "(n => [n.constructor.nodeData.display_name,"
+        "Object.fromEntries(n.inputs.map(i => [i.name, i.localized_name])),"
         "Object.fromEntries(n.widgets.filter(w => w.label && w.serialize !== false).map(w => [w.name, w.label])),"
         f"n.constructor.nodeData.inputs.method.tooltip, n.constructor.nodeData.description])({node(TRAIN)})"
     )
