@@ -88,7 +88,7 @@ def _from_lora(wanted: Conversion) -> Converted:
     """Convert a LoRA."""
     if wanted.layout == "difference":
         raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
-    if is_comfyui_lora(read_metadata(wanted.source)):
+    if is_comfyui_lora(_said_by(wanted.source)):
         raise ConversionError(
             f"{wanted.source.name!r} has ComfyUI's own names of the layers: its LoRA loader reads it as it is, and "
             "it cannot be converted."
