@@ -96,7 +96,7 @@ class Workspace:
     def look_at(self, kind: str) -> None:
         """Bring a node into view, in full size, below the menu."""
         self.page.value(
-            f"(n => {{ app.canvas.ds.scale = 1; app.canvas.ds.offset = [-n.pos[0] + 150, -n.pos[1] + 160];"
+            f"(n => {{ app.canvas.ds.scale = 1; app.canvas.ds.offset = [-n.pos[0] + 330, -n.pos[1] + 220];"
             f"app.canvas.setDirty(true, true); }})({node(kind)})"
         )
         # Widgets of the page follow the canvas a frame later.
