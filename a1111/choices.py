@@ -50,8 +50,13 @@ def loras() -> Any:
     return gr.update(choices=starts())
 
 
-def preset_changes(preset: str, method: str, continue_from: str) -> list[Any]:
-    """Values for the controls BY_PRESET and the number of class images; rank as `rank_of_choice` has it."""
+def preset_changes(preset: str, method: str, continue_from: str, by_hand: str) -> list[Any]:
+    """Values for the controls BY_PRESET and the number of class images; rank as `rank_of_choice` has it.
+
+    by_hand: "" where a form that was filled again chose, which says these numbers itself.
+    """
+    if not by_hand:
+        return [gr.update() for _ in (*BY_PRESET, "priors")]
     values = preset_values(preset, method)
     values["rank"], _ = rank_of_choice(preset, method, continue_from)
     return [values[name] for name in (*BY_PRESET, "priors")]

@@ -13,13 +13,13 @@ from . import desk
 from .asked import Asked, require_counts
 from .child import ChildFailed
 from .choices import bases, lists, loras, named, preset_changes, rank_of_choice, starts
-from .gradio_versions import file_path, keep_uploads, quietly, with_js
+from .gradio_versions import file_path, js_before, keep_uploads, quietly, with_js
 from .host.page import generators_work
 from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
-from .page_code import REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
+from .page_code import BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
 from .pick import pick
 from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
 from .subjects import subjects
@@ -58,9 +58,11 @@ def connect(blocks: Any, controls: Controls) -> None:
 def _connect_preset(c: Controls) -> None:
     """By hand only: a form that is filled again says itself what the preset was changed to."""
     chosen = [c.asked[name] for name in ("preset", "method", "continue_from")]
+    by_hand = gr.Textbox(visible=False, elem_id="dreambooth_by_hand")
+    by_hand.do_not_save_to_config = True
     by_preset = [*(c.options[name] for name in BY_PRESET), c.asked["priors"]]
     for name in ("preset", "method"):
-        c.asked[name].input(preset_changes, chosen, by_preset, **quietly())
+        c.asked[name].input(preset_changes, [*chosen, by_hand], by_preset, **quietly(), **js_before(BY_HAND))
     c.asked["continue_from"].input(rank_of_choice, chosen, [c.options["rank"], c.mistakes["start"]], **quietly())
 
 

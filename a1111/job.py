@@ -19,7 +19,7 @@ from .cards import write_card
 from .child import Child, ChildFailed
 from .host import jobs, models
 from .host.memory import model_memory
-from .kept_jobs import keep
+from .kept_jobs import can_go_on, keep
 from .kept_run import kept_points, kept_samples
 from .loss_svg import Point
 
@@ -106,7 +106,8 @@ class Job:
         self.doing = "making room for the training"
         try:
             with model_memory():
-                self._follow(Child([*self.asked.words(), *(["--resume"] if self.resume else [])]))
+                resume = self.resume and can_go_on(self.asked)
+                self._follow(Child([*self.asked.words(), *(["--resume"] if resume else [])]))
         finally:
             if result := self.result:
                 picture = self.samples[-1][0] if self.samples else None

@@ -63,7 +63,9 @@ REMEMBER = """(value) => {
     localStorage.setItem('dreambooth-form', JSON.stringify(form));
 }"""
 READ_FORM = "() => [localStorage.getItem('dreambooth-form') || '{}']"
-FORM_IS_THERE = "() => { window.dreamboothFormIsThere = true; }"
+FORM_IS_THERE = "() => { setTimeout(() => { window.dreamboothFormIsThere = true; }, 500); }"
+# Gradio 4.40 takes a choice that a filled form makes for one by hand: the preset's numbers would replace the form's.
+BY_HAND = "(preset, method, lora, _) => [preset, method, lora, window.dreamboothFormIsThere ? 'by hand' : '']"
 
 
 def remember(name: str) -> str:
