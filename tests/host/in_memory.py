@@ -389,7 +389,7 @@ def same_samples(parts: tuple[Any, Any, Any]) -> dict[str, Any]:
 def kinds() -> dict[str, str | None]:
     """{the host's class of model: why it is not trained}."""
     every = vars(comfy.model_base).values()
-    return {kind.__name__: unsuitable(kind.__name__) for kind in every
+    return {kind.__name__: unsuitable(kind) for kind in every
             if isinstance(kind, type) and issubclass(kind, comfy.model_base.BaseModel)}  # fmt: skip
 
 
