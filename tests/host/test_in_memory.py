@@ -88,6 +88,12 @@ def test_recomputed_activations_give_the_same_gradients(measured: dict[str, Any]
     assert measured["gradients"]["distance"] <= ROUNDING * measured["gradients"]["norm"]
 
 
+def test_blocks_that_change_their_inputs_in_place_are_trained(measured: dict[str, Any]) -> None:
+    """FLUX's do; recomputed from inputs that had changed, the gradients would be others."""
+    assert measured["in place"]["norm"] > 0
+    assert measured["in place"]["distance"] <= ROUNDING * measured["in place"]["norm"]
+
+
 def test_neither_samples_nor_a_stop_change_the_losses(measured: dict[str, Any]) -> None:
     runs = measured["runs"]
     assert runs["with samples"] == runs["resumed"] == runs["anew"] == runs["plain"]
