@@ -9,9 +9,11 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...trainer.options import OptionError, TrainOptions
 
-VIDEO = re.compile(r"video|wan\d|mochi|ltx|svd|sv3d|cosmos(?!predict2)", re.IGNORECASE)
-AUDIO = re.compile(r"audio|acestep|ace_step", re.IGNORECASE)
-EDIT = re.compile(r"instructpix2pix|ip2p|lotus|upscaler|refiner|zero123|3dv2|unclip|_sr_|omnigen|stablecascade_b", re.I)
+VIDEO = re.compile(r"video|wan\d|mochi|ltx|svd|sv3d|cosmos(?!predict2)|kandinsky5$|seedvr|minimaxh|cogvideo", re.I)
+SOUND = re.compile(r"audio|ace_?step|music", re.IGNORECASE)
+SHAPES = re.compile(r"3d|zero123|trellis|triposplat", re.IGNORECASE)
+EDIT = re.compile(r"instructpix2pix|ip2p|lotus|upscaler|refiner|unclip|_sr_|stablecascade_b|^pid$", re.IGNORECASE)
+VISION = re.compile(r"rt_?detr|depthanything|^sam\d", re.IGNORECASE)
 """Parts of the names of the host's classes of models that do not make an image from a text alone."""
 
 
@@ -22,10 +24,14 @@ def is_host_trained(model: Any) -> bool:
 
 def require_trainable(model: Any) -> None:
     """Raises ValueError, naming the reason, for a MODEL that cannot be trained in the host's memory."""
-    kind = type(model.model).__name__
-    reason = unsuitable(kind) or ("fills in parts of a picture (inpainting)" if model.model.concat_keys else None)
+    kind = type(model.model)
+    reason = unsuitable(kind)
+    if model.model.concat_keys:
+        reason = reason or "fills in parts of a picture (inpainting)"
+    if getattr(model.get_model_object("latent_format"), "latent_dimensions", 2) == 1:
+        reason = reason or "has latents of one dimension, which are no picture's"
     if reason:
-        raise ValueError(f"The model is a {kind}, which {reason}: only text-to-image models can be trained.")
+        raise ValueError(f"The model is a {kind.__name__}, which {reason}: only text-to-image models can be trained.")
     if beside := _beside_the_weights(model):
         raise ValueError(
             f"The model is patched by {', '.join(beside)}, under which it cannot be trained: connect it from before "
@@ -33,14 +39,18 @@ def require_trainable(model: Any) -> None:
         )
 
 
-def unsuitable(kind: str) -> str | None:
-    """Why models of a host's class are not trained here; None where nothing speaks against it."""
+def unsuitable(kind: type) -> str | None:
+    """Why models of a host's class are not trained here, by the names of it and its ancestors; None where they are."""
     reasons = {
         VIDEO: "makes videos",
-        AUDIO: "makes sound",
+        SOUND: "makes sound",
+        SHAPES: "makes shapes in space",
         EDIT: "does not make a picture from words alone",
+        VISION: "looks at pictures and makes none",
     }
-    return next((reason for names, reason in reasons.items() if names.search(kind)), None)
+    # An image model may descend from its family's video model.
+    names = [kind.__name__] if "image" in kind.__name__.lower() else [one.__name__ for one in kind.__mro__]
+    return next((reason for parts, reason in reasons.items() if any(parts.search(name) for name in names)), None)
 
 
 def _beside_the_weights(model: Any) -> list[str]:

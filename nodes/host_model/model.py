@@ -11,6 +11,7 @@ import comfy.model_management
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+from torch.utils.hooks import RemovableHandle
 
 from ...trainer.model.base import Conditioning, Model, Posterior
 from ...trainer.model.fingerprint import Sample
@@ -19,6 +20,7 @@ from . import key
 from .branch import Branch
 from .conditioning import conds_of, encode, groups, together
 from .images import encode_pixels
+from .in_place import changes_saved_tensors, copy_inputs_of_norms, on_copies
 from .kinds import require_trainable
 from .noise import HostNoise, noise_of
 from .ordinary import OrdinaryTensors
@@ -48,6 +50,8 @@ class HostModel(Model):
         self.prompts: list[dict[str, Any]] = []
         self._ordinary: OrdinaryTensors | None = None
         self._blocks: list[torch.nn.Module] = []
+        self._norms: list[RemovableHandle] = []
+        self._in_place: bool | None = None
         latent_format = model.get_model_object("latent_format")
         self._frames = getattr(latent_format, "latent_dimensions", 2) == 3
 
@@ -88,6 +92,16 @@ class HostModel(Model):
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """The network's output for z_t [B, C, h, w] at noise levels [B], by the host's `apply_model`."""
         self._hold()
+        answer = self._predicted(noisy, timesteps, conditioning)
+        if self.branch is not None and answer.requires_grad and self._in_place is None:
+            # Once: the forward is cheap beside a training that would fail in its first backward pass.
+            self._in_place = changes_saved_tensors(answer, list(self.branch.parameters()))
+            self._hold()
+            return self._predicted(noisy, timesteps, conditioning)
+        return answer
+
+    def _predicted(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """The network's output by a denoiser that is held."""
         z = noisy.unsqueeze(2) if self._frames else noisy
         rows = [self.prompts[number] for number in conditioning[PROMPT].tolist()]
         conds = [conds_of(self.model.model, told, z[i : i + 1]) for i, told in enumerate(rows)]
@@ -108,9 +122,11 @@ class HostModel(Model):
 
     def enable_checkpointing(self) -> None:
         """Recompute the activations of the denoiser's repeated blocks in the backward pass."""
+        # A recomputed tensor that is changed in place after it was saved is not noticed by autograd.
+        self._in_place = True
         for block in repeated_blocks(self.denoiser) if not self._blocks else ():
             # On the instance, and gone again in `borrowed`.
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+            block.forward = partial(checkpoint, on_copies(block.forward), use_reentrant=False)
             self._blocks.append(block)
 
     @contextmanager
@@ -129,6 +145,9 @@ class HostModel(Model):
         """Give the denoiser back to the host, without branch and ordinary tensors, until it predicts again."""
         if self.branch is not None:
             self.branch.detach()
+        for handle in self._norms:
+            handle.remove()
+        self._norms = []
         if self._ordinary is not None:
             self._ordinary.restore()
             self._ordinary = None
@@ -148,6 +167,8 @@ class HostModel(Model):
             _tell_of_training(True)
         if self.branch is not None:
             self.branch.attach()
+        if self._in_place and not self._norms:
+            self._norms = copy_inputs_of_norms(self.denoiser)
 
 
 def _tell_of_training(begins: bool) -> None:

@@ -21,6 +21,7 @@ import comfy.options  # noqa: E402
 
 comfy.options.enable_args_parsing()
 
+import comfy.ldm.flux.model  # noqa: E402
 import comfy.ldm.qwen_image.model  # noqa: E402
 import comfy.model_base  # noqa: E402
 import comfy.model_detection  # noqa: E402
@@ -76,6 +77,21 @@ def qwen() -> Any:
     comfy.model_detection.detect_unet_config = sized
     try:
         return comfy.sd.load_diffusion_model_state_dict(random_weights(qwen_shapes()))
+    finally:
+        comfy.model_detection.detect_unet_config = detect
+
+
+def flux() -> Any:
+    """A tiny FLUX.1, whose blocks add to their inputs in place; the host would not read its heads from its file."""
+    detect = comfy.model_detection.detect_unet_config
+    sizes = {"in_channels": 16, "out_channels": 16, "vec_in_dim": 768, "context_in_dim": 768, "hidden_size": 128,
+             "mlp_ratio": 4.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [16, 56, 56],
+             "theta": 10000, "patch_size": 2, "qkv_bias": True, "guidance_embed": False}  # fmt: skip
+    network = comfy.ldm.flux.model.Flux(**sizes, dtype=torch.float32, device="cpu", operations=comfy.ops.manual_cast)
+    weights = random_weights({name: tuple(weight.shape) for name, weight in network.state_dict().items()})
+    comfy.model_detection.detect_unet_config = lambda *a, **named: {**detect(*a, **named), "num_heads": 1}
+    try:
+        return comfy.sd.load_diffusion_model_state_dict(weights)
     finally:
         comfy.model_detection.detect_unet_config = detect
 
@@ -389,7 +405,7 @@ def same_samples(parts: tuple[Any, Any, Any]) -> dict[str, Any]:
 def kinds() -> dict[str, str | None]:
     """{the host's class of model: why it is not trained}."""
     every = vars(comfy.model_base).values()
-    return {kind.__name__: unsuitable(kind.__name__) for kind in every
+    return {kind.__name__: unsuitable(kind) for kind in every
             if isinstance(kind, type) and issubclass(kind, comfy.model_base.BaseModel)}  # fmt: skip
 
 
@@ -418,6 +434,7 @@ def main() -> None:
         "keys": keys(stable),
         "forwards": forwards(stable),
         "gradients": gradients(stable),
+        "in place": gradients((flux(), clip, vae)),
         "runs": same_samples(stable),
         "lora": {"sd3": found_by_the_loader(stable), "qwen": found_by_the_loader(image),
                  "sd1": found_by_the_loader((unet, clip, kl))},
