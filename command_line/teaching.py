@@ -20,7 +20,7 @@ from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
 from ..trainer.runs.past_runs import find_finished, require_resumable
-from ..trainer.runs.personalized import Personalized, fitted_name
+from ..trainer.runs.personalized import Personalized, checked_name, fitted_name
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, RunInUse, open_run
 from ..trainer.sampling.class_priors import ClassPriors, PriorsError
@@ -64,11 +64,13 @@ class Teaching:
         folder = sorted_folder(arguments.photos)
         photos = usable_photos(folder, width, height)
         subject = Subject(photos, arguments.noun, width, height)
+        # Before the base is hashed, which is kept on disk.
+        name = checked_name(arguments.name or fitted_name(arguments.photos.resolve().name, subject.class_noun))
         request = Request(
             subject=subject,
             identifier=self._identifier(subject.class_noun),
             options=self.options,
-            name=arguments.name or fitted_name(arguments.photos.resolve().name, subject.class_noun),
+            name=name,
             priors=self._planned_priors(subject.class_noun),
             continue_from=arguments.continue_from,
             prediction=self.base.prediction,

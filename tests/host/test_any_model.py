@@ -55,8 +55,8 @@ def training(steps: int = STEPS, model: str = "model", options: dict[str, Any] |
         "priors": node("GenerateClassPriors", **base, count=2, seed=0, steps=2, batch_size=2),
         "train": node(
             "DreamBoothTrain", **base, class_priors=["priors", 0], options=["options", 0],
-            **{"identifier": IDENTIFIER, "method": "lora", "steps": steps, "learning_rate": 1e-2, "seed": 0,
-               "name": "any", **inputs},
+            **{"identifier": IDENTIFIER, "method": "lora", "preset": "balanced", "steps": steps,
+               "learning_rate": 1e-2, "seed": 0, "name": "any", **inputs},
         ),
     }  # fmt: skip
 
