@@ -60,7 +60,7 @@ def loaded(file: Path) -> dict[str, Any]:
 
 def trained(host: ComfyUI) -> Path:
     """A LoRA of one step, seen from the output folder; the host's own loader is in the place of Load Toy Base."""
-    settings = {"method": "lora", "steps": 1, "learning_rate": 1e-2, "name": "real"}
+    settings = {"method": "lora", "preset": "balanced", "steps": 1, "learning_rate": 1e-2, "name": "real"}
     prompt = training(host, {"train_text_encoder": True, "prior_weight": 0.0}, **settings)
     prompt[find(prompt, "LoadToyBase")] = checkpoint(BASE)
     host.run(prompt)
