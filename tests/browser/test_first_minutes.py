@@ -21,6 +21,8 @@ ENLARGED = 1024
 TILES = "[...document.querySelectorAll('.db-photo')]"
 PHOTOS, ERROR = ".db-photos", ".db-photos .db-error"
 QUICK = WORKFLOW.stem
+SHOWN = "n => (n.imgs?.[0] ?? document.querySelector(`[data-node-id='${n.id}'] img`))?.naturalWidth"
+"""The width of the picture that a node shows: on the canvas, or in Nodes 2.0 as an element of the page."""
 PICTURES = ("Your subject", "The base model, same words and seed")
 
 
@@ -75,9 +77,7 @@ def test_the_first_run_writes_the_base_trains_and_shows_both_pictures_large(
         assert workspace.page.value(f"{NEWEST}.then(entry => entry.status.status_str)") == "success"
         assert base.is_file() and not base.is_symlink()
         for title in PICTURES:
-            workspace.page.wait(
-                f"app.graph.nodes.find(n => n.title === '{title}').imgs?.[0]?.naturalWidth === {ENLARGED}"
-            )
+            workspace.page.wait(f"({SHOWN})(app.graph.nodes.find(n => n.title === '{title}')) === {ENLARGED}")
         # Pictures and samples have come, and every node is where it was.
         assert flat(settled(workspace)) == pytest.approx(flat(before), abs=1)
         assert workspace.page.value(f"document.querySelectorAll('{PANEL} .db-thumb').length") == 2
