@@ -7,6 +7,7 @@ import { after, ask, onceAFrame } from "./panel.js";
 const KINDS = ["began", "step", "sample", "phase", "saved", "planned", "warned", "priors", "resumed"];
 const MARK = "dreambooth";
 const watchers = new Set();
+const cached = new Set();
 let opened = null;
 
 /**
@@ -19,6 +20,8 @@ export function markOpened() {
   root.extra ??= {};
   // Undo brings back a state from before the mark: it is the same workflow.
   if (!root.extra[MARK]) root.extra[MARK] = (isRestoring() && opened) || newMark();
+  // What the host answered from its cache, it answered another workflow.
+  if (opened !== root.extra[MARK]) cached.clear();
   opened = root.extra[MARK];
 }
 
@@ -51,6 +54,11 @@ export function watchHost() {
       for (const { source, hear } of watchers) if (belongs(detail, source())) hear(kind, detail);
     });
   }
+  api.addEventListener("execution_start", () => cached.clear());
+  api.addEventListener("execution_cached", ({ detail }) => {
+    for (const id of detail.nodes ?? []) cached.add(String(id));
+    refresh();
+  });
   for (const end of ["execution_success", "execution_error", "execution_interrupted", "reconnected"]) {
     api.addEventListener(end, refresh);
   }
@@ -60,7 +68,7 @@ export function watchHost() {
 export const refresh = onceAFrame(async () => {
   if (!watchers.size) return;
   for (const state of await ask("live")) {
-    for (const { source, load } of watchers) if (belongs(state, source())) load(state);
+    for (const { source, load } of watchers) if (answers(state, source())) load(state);
   }
 });
 
@@ -69,6 +77,14 @@ export function belongs(told, node) {
   const mark = rootGraph()?.extra?.[MARK];
   if (!node || !mark || told.workflow !== mark) return false;
   return executionIds(node).includes(told.node);
+}
+
+/**
+ * Whether what was told is of this node, or of the same node in another copy of the workflow, where the host answered the
+ * latest prompt with it from its cache.
+ */
+export function answers(told, node) {
+  return belongs(told, node) || (!!node && cached.has(told.node) && executionIds(node).includes(told.node));
 }
 
 /** The host's ids of a node while it executes: "5", or "12:5" inside the subgraph of node 12, one for each use of it. */

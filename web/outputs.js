@@ -1,12 +1,12 @@
 /* What nodes have put out, and what they failed with: asked for when something ended, also where the host answered from its cache. */
 
 import { api } from "../../scripts/api.js";
-import { belongs } from "./live.js";
+import { answers, belongs } from "./live.js";
 import { after, ask, onceAFrame } from "./panel.js";
 
 const readers = new Set();
 const alerts = new Set();
-const ENDS = ["executed", "execution_success", "execution_error", "execution_interrupted", "reconnected"];
+const ENDS = ["executed", "execution_cached", "execution_success", "execution_error", "execution_interrupted", "reconnected"];
 
 /** Call `take(value, inputs)` with a `name`d output of a node; inputs: those that it holds for, {} where not told. */
 export function onOutput(node, name, take) {
@@ -34,7 +34,7 @@ export function watchOutputs() {
 export const lookUp = onceAFrame(async () => {
   if (readers.size) {
     for (const told of await ask("outputs")) {
-      for (const { node, name, take } of readers) if (told.ui[name] && belongs(told, node)) take(told.ui[name], told.inputs);
+      for (const { node, name, take } of readers) if (told.ui[name] && answers(told, node)) take(told.ui[name], told.inputs);
     }
   }
   if (!alerts.size) return;

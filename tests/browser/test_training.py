@@ -23,7 +23,7 @@ def test_losses_and_samples_arrive_survive_a_reload_and_are_kept_on_stop(workspa
     page.wait("document.querySelector('.db-count').getAttribute('aria-valuenow') === '4'")
     assert workspace.text(".db-priors .db-figures").split("\n") == ["4 of 4", "0 reused", "4 new"]
     page.wait(f"{LOADED} >= 1 && {POINTS} >= 12")
-    assert "of 400" in workspace.text(f"{PANEL} .db-figures"), workspace.text(PANEL)
+    assert "of 400" in workspace.text(f"{PANEL} .db-figures[aria-live]"), workspace.text(PANEL)
     assert page.value(f"document.querySelectorAll('{PANEL} .db-smooth').length") == 2
     workspace.screenshot("training")
 
