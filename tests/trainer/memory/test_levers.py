@@ -63,12 +63,14 @@ def cropped(images: EncodedImages) -> EncodedImages:
 
 @pytest.fixture
 def training(base: Base, encoded: Encoded) -> Callable[..., Training]:
-    """On a copy of the denoiser alone: what is frozen beside it is shared."""
+    """On a copy of denoiser and text encoders: the VAE is shared."""
 
     def new(**changes: Any) -> Training:
         options = TrainOptions(**{"rank": 4, "learning_rate": 1e-3, "memory": "off", **changes})
         own = copy.copy(base)
         own.denoiser = copy.deepcopy(base.denoiser)
+        # Their weights go to the file, and the shared base keeps its own.
+        own.text_encoders = copy.deepcopy(base.text_encoders)
         prompts, *images = encoded
         instance, prior = map(cropped, images) if options.precision == "bf16" else images
         return training_on(own, (prompts, instance, prior), options)

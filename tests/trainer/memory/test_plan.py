@@ -34,6 +34,8 @@ MOST_TOO_MUCH = 1.35 if torch.__version__.startswith("2.3.") else 1.25
 def real_training(base: Base, subject: Subject, options: TrainOptions) -> Training:
     own = copy.copy(base)
     own.denoiser = copy.deepcopy(base.denoiser)
+    # Their weights go to the file, and the shared base keeps its own.
+    own.text_encoders = copy.deepcopy(base.text_encoders)
     prompts = encode_prompts(own, ["a olt dog"], False)
     instance = encode_images(own, subject.photos[:2], [0, 0])
     return training_on(own, (prompts, instance, None), options)
