@@ -64,27 +64,19 @@ class GenerateClassPriors(io.ComfyNode):
                         tooltip="What is drawn, one or two words. Empty: the subject's.",
                     )
                 ),
-                sockets.advanced(
-                    io.Int.Input(
-                        "width",
-                        default=0,
-                        min=0,
-                        max=2048,
-                        step=8,
-                        optional=True,
-                        tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's.",
+                *(
+                    sockets.advanced(
+                        io.Int.Input(
+                            side,
+                            default=0,
+                            min=0,
+                            max=2048,
+                            step=8,
+                            optional=True,
+                            tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's.",
+                        )
                     )
-                ),
-                sockets.advanced(
-                    io.Int.Input(
-                        "height",
-                        default=0,
-                        min=0,
-                        max=2048,
-                        step=8,
-                        optional=True,
-                        tooltip="Pixels, a multiple of 8 from 32 up. 0: the subject's.",
-                    )
+                    for side in ("width", "height")
                 ),
                 io.Int.Input(
                     "steps", default=25, min=1, max=1000, optional=True, tooltip="Sampling steps, usually 20 to 50."

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Rewrapped:
     """One tensor of a module: where it is stored, what was there and what stands for it."""
 
     holder: dict[str, Any]
@@ -30,7 +30,7 @@ class OrdinaryTensors:
 
     def __init__(self, module: nn.Module) -> None:
         """Raises ValueError for a tensor of a kind that cannot be re-wrapped."""
-        self._places: list[_Place] = []
+        self._places: list[_Rewrapped] = []
         made: dict[int, Tensor] = {}
         for layer in module.modules():
             for holder in (layer._parameters, layer._buffers):
@@ -38,7 +38,7 @@ class OrdinaryTensors:
                     if tensor is not None and tensor.is_inference():
                         # By identity: tied weights stay tied.
                         ordinary = made.setdefault(id(tensor), _ordinary(tensor, key))
-                        self._places.append(_Place(holder, key, tensor, ordinary))
+                        self._places.append(_Rewrapped(holder, key, tensor, ordinary))
         for place in self._places:
             place.holder[place.key] = place.ordinary
         self._trainable = [weight for weight in module.parameters() if weight.requires_grad]

@@ -88,9 +88,8 @@ class Ranks:
         """What `decide` returns in the first rank, or raises there, in all ranks; the others do not call it."""
         if not self.several or (self.first and self.broken):
             return decide()
-        outcome: list[Any] = [_outcome(decide) if self.first else None]
-        value, error = outcome[0] or (None, None)
-        outcome = [(value, None if error is None else _to_send(error))]
+        value, error = _outcome(decide) if self.first else (None, None)
+        outcome: list[Any] = [(value, None if error is None else _to_send(error))]
         with _lost():
             dist.broadcast_object_list(outcome, 0, group=self._decisions)
         if not self.first:
@@ -161,11 +160,11 @@ class Ranks:
             dist.gather_object(rows.cpu(), parts, 0, group=self._decisions)
         return rows if parts is None else torch.cat(parts)
 
-    def shared(self, tensors: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-        """The first rank's tensors, which are on the CPU, in all ranks; the others pass None."""
+    def shared(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The first rank's tensors, which are on the CPU, in all ranks; the others pass none."""
+        own = dict(tensors)
         if not self.several:
-            return dict(tensors or {})
-        own = dict(tensors or {})
+            return own
         shapes = self.decided(lambda: {name: (tensor.shape, tensor.dtype) for name, tensor in own.items()})
         for name, (shape, dtype) in shapes.items():
             tensor = own.setdefault(name, torch.empty(shape, dtype=dtype))
@@ -191,7 +190,7 @@ class Ranks:
 
 
 def _outcome(decide: Callable[[], T]) -> tuple[T | None, Exception | None]:
-    """What a function returns, and None; or None, and what it raises, in a form that can be sent."""
+    """What a function returns, and None; or None, and what it raises."""
     try:
         return decide(), None
     except Exception as error:

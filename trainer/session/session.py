@@ -75,14 +75,14 @@ class Session:
     def _plan(self, resume: bool) -> None:
         """Choose the memory levers, or keep those that a resumed run began with, and write the run's record."""
         kept = self.run.record.get("plan") if resume and self.run.state.is_file() else None
-        if self.ranks.sharded:
-            require_shardable(replace(self.options, **(kept or {})))
         self.options = self.ranks.decided(lambda: self._planned(kept)).applied_to(self.options)
 
     def _planned(self, kept: dict[str, Any] | None) -> Levers:
         """The levers of the memory plan, which is written into the run's record and reported; a host's model is not
         planned for, because the host manages its memory.
         """
+        if self.ranks.sharded:
+            require_shardable(replace(self.options, **(kept or {})))
         size, priors = (self.request.subject.width, self.request.subject.height), self.request.priors is not None
         own, ranks = own_options(self.options, self.ranks), (self.ranks.count, self.ranks.sharded)
         plan = Plan(own)
