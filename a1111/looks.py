@@ -69,7 +69,7 @@ def _lone_captions(files: Sequence[Path]) -> list[Look]:
 def _smallest(files: Sequence[Path]) -> int:
     """The shortest side of all, as it can be trained: enlarged, a photo would look blurred."""
     read = [photo for file in files if isinstance(photo := _read(file, SHOWN), Photo)]
-    sides = [min(photo.cut_out.original) for photo in read]
+    sides = [min(photo.crop_frame.original) for photo in read]
     return max(min(sides, default=SHOWN) // 8 * 8, 32)
 
 

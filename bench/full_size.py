@@ -74,7 +74,7 @@ def new_text_encoder(width: int, layers: int, projected: bool = False) -> Any:
 
 
 def original(module: Any, table: KeyTable) -> dict[str, Tensor]:
-    return table.original({text_encoder_name(name): tensor for name, tensor in module.state_dict().items()})
+    return table.to_original({text_encoder_name(name): tensor for name, tensor in module.state_dict().items()})
 
 
 def denoiser(family: str) -> dict[str, Tensor]:

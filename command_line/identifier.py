@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _looked_up(arguments: argparse.Namespace, bar: Bar) -> tuple[dict[str, Any], str]:
     """The result, ready for JSON and for people."""
     from ..trainer.prompts import checked_class_noun
-    from ..trainer.subject.identifier import report
+    from ..trainer.subject.identifier import candidate_table
     from .base_model import BaseModel
     from .lookup import candidates, ranked
 
@@ -61,4 +61,4 @@ def _looked_up(arguments: argparse.Namespace, bar: Bar) -> tuple[dict[str, Any],
     if base is not None:
         found = ranked(found, base, checked_class_noun(arguments.noun), bar)
     fields = {"identifier": found[0].text, "candidates": [asdict(candidate) for candidate in found]}
-    return fields, report(found, class_noun=arguments.noun.strip() or "[class]")
+    return fields, candidate_table(found, class_noun=arguments.noun.strip() or "[class]")

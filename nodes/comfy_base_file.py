@@ -59,7 +59,7 @@ def _described(path: Path, sampling: tuple[str, ...]) -> BaseFile:
     from ..trainer.model.families import family_of, fingerprint_of
 
     source = CheckpointFile(path, "the connected model")
-    prediction = family_of(source).answer_in_comfyui(sampling)
+    prediction = family_of(source).comfyui_prediction_type(sampling)
     return BaseFile(path, fingerprint_of(source), prediction)
 
 

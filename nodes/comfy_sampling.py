@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..trainer import randomness
 from ..trainer.sampling.class_priors import Draw, PriorRecipe
-from ..trainer.subject.identifier import PROBED, Answer
+from ..trainer.subject.identifier import PROBE_TIMES, EpsilonPredictor
 from .comfy_host import raise_if_interrupted
 from .host_model.images import decoded
 from .host_model.sampling import empty_latents, scheduler_of
@@ -50,17 +50,17 @@ def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: in
     return draw_batch
 
 
-def denoiser_answer(model: Any, clip: Any) -> Answer:
+def denoiser_answer(model: Any, clip: Any) -> EpsilonPredictor:
     """ε of the graph's own model for prompts, on one fixed batch of noise at four noise levels."""
     channels = model.get_model_object("latent_format").latent_channels
     schedule = model.get_model_object("model_sampling")
     # Four positions at the denoiser's deepest level, 32x32 latents for SD 1.5: enough to compare words by.
     levels = len(model.model.model_config.unet_config.get("channel_mult", (1,)))
     side = max(8, 4 << (levels - 1))
-    noise = randomness.normal(0, "probe", range(len(PROBED)), (channels, side, side))
+    noise = randomness.normal(0, "probe", range(len(PROBE_TIMES)), (channels, side, side))
     comfy.model_management.load_models_gpu([model])
     device = model.load_device
-    sigma = torch.stack([_sigma(schedule, share) for share in PROBED]).to(device)
+    sigma = torch.stack([_sigma(schedule, share) for share in PROBE_TIMES]).to(device)
     noisy = noise.to(device) * sigma.view(-1, 1, 1, 1)
 
     def answer(prompts: Sequence[str]) -> Tensor:

@@ -10,9 +10,9 @@ from comfy_api.latest import io
 
 from ..trainer.export.conversion import Conversion
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
-from ..trainer.files.atomic import numbered
+from ..trainer.files.atomic import next_numbered_path
 from ..trainer.model.layers import Layers
-from ..trainer.model.source import KnownShapes
+from ..trainer.model.source import ShapesOnly
 from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
 from .comfy_base_file import base_file
@@ -103,12 +103,12 @@ def _known_layers(result: Personalized) -> Layers | None:
     from ..trainer.model.layers import layers_in
 
     shapes = store().kept_shapes(result.trained_from)
-    return None if shapes is None else layers_in(KnownShapes("the base", shapes))
+    return None if shapes is None else layers_in(ShapesOnly("the base", shapes))
 
 
 def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:
     """A new name, which no training and no other export is given meanwhile."""
     place = store()
     if layout == "diffusers folder":
-        return nullcontext(numbered(place.work / "diffusers", name, ""))
+        return nullcontext(next_numbered_path(place.work / "diffusers", name, ""))
     return place.new_file("loras" if layout in LORA_LAYOUTS else "checkpoints", name)

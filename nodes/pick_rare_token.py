@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.subject.identifier import Candidate, rank_by_prior, rare_candidates, report
+from ..trainer.subject.identifier import Candidate, candidate_table, rank_by_prior, rare_candidates
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_failures import tells_failures
@@ -87,7 +87,7 @@ class PickRareToken(io.ComfyNode):
             candidates = rank_by_prior(candidates, noun, denoiser_answer(model, clip))
         chosen = _chosen(candidates, choice.strip())
         shown = [{"text": c.text, "ranks": c.ranks, "prior": c.prior} for c in candidates]
-        return io.NodeOutput(chosen.text, report(candidates, chosen, noun),
+        return io.NodeOutput(chosen.text, candidate_table(candidates, chosen, noun),
                              ui=keep_shown({"dreambooth_candidates": shown}, length=length, seed=seed))  # fmt: skip
 
 

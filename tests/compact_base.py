@@ -28,7 +28,7 @@ def write_compact_base(path: Path) -> Path:
 
 def compact_tensors() -> dict[str, Tensor]:
     """Every tensor of that checkpoint, under SD 1.5's names."""
-    tensors = DENOISER.original(load_stored("denoiser")) | vae_table(VAE, LAYERS, 4).original(load_stored("vae"))
+    tensors = DENOISER.to_original(load_stored("denoiser")) | vae_table(VAE, LAYERS, 4).to_original(load_stored("vae"))
     for name, value in text_encoder_tensors().items():
         if not name.startswith(LAYER) or name.startswith(FIRST_LAYER):
             tensors[TEXT_PREFIX + name] = value

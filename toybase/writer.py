@@ -63,9 +63,9 @@ def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16, tell: Tell 
 
 def checkpoint_tensors(dtype: torch.dtype = torch.float16, tell: Tell = lambda done: None) -> dict[str, Tensor]:
     """Every tensor of the checkpoint, under SD 1.5's names. tell: as in `write_checkpoint`."""
-    tensors = dict(DENOISER.original(load_stored("denoiser")))
+    tensors = dict(DENOISER.to_original(load_stored("denoiser")))
     tell(1)
-    tensors |= VAE.original(pad_vae(load_stored("vae")))
+    tensors |= VAE.to_original(pad_vae(load_stored("vae")))
     tell(2)
     tensors |= {TEXT_PREFIX + name: value for name, value in text_encoder_tensors().items()}
     tell(3)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...trainer.export.metadata import COMFYUI
 from ...trainer.export.modelspec import SPEC
 from ...trainer.files.checked_file import require_same
-from ...trainer.files.contents import finite
+from ...trainer.files.lazy_tensors import finite
 from ...trainer.files.safetensors import CheckpointError, read_tensors
 from ...trainer.methods.protocol import Folder, Method, ModelFile, Trained
 from ...trainer.options import MethodName, OptionError, TrainOptions

@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...trainer.files import contents
+from ...trainer.files import lazy_tensors
 
 BOUNDARY = "boundary: "
 KINDS = {
@@ -69,7 +69,7 @@ class Points:
         for name in ("replace", "fsync", "unlink"):
             setattr(os, name, self._around(getattr(os, name), name))
         tempfile.mkstemp = self._around(tempfile.mkstemp, "mkstemp", last=True)
-        contents.save_tensors = self._around(contents.save_tensors, "write", torn=1)
+        lazy_tensors.save_tensors = self._around(lazy_tensors.save_tensors, "write", torn=1)
         Path.write_text = self._around(Path.write_text, "write", torn=0)  # type: ignore[method-assign]
         Image.Image.save = self._around(Image.Image.save, "write", torn=1)  # type: ignore[method-assign]
 

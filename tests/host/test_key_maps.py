@@ -15,7 +15,7 @@ from dreambooth_nodes.bench.full_size import UNETS, shapes_of
 from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
 from dreambooth_nodes.tests.host.made_up import MADE_UP
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
-from dreambooth_nodes.trainer.model.source import KnownShapes
+from dreambooth_nodes.trainer.model.source import ShapesOnly
 
 SCRIPT = Path(__file__).with_name("key_maps.py")
 
@@ -50,7 +50,7 @@ def trained_layers(layers: Layers) -> list[tuple[str, str]]:
 
 
 def test_the_host_finds_every_layer_of_a_lora(family: str, host: dict[str, Any]) -> None:
-    layers = layers_in(KnownShapes(family, shapes_of(family)))
+    layers = layers_in(ShapesOnly(family, shapes_of(family)))
     trained = trained_layers(layers)
     assert {component for component, _ in trained} == set(layers.family.kohya)
     assert [name for place in trained if (name := layers.kohya_name(place)) not in host["lora"]] == []

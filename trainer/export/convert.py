@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ..files.checked_file import require_same, write_checked
-from ..files.contents import Contents
+from ..files.lazy_tensors import LazyTensors
 from ..files.safetensors import CheckpointError, listed, read_metadata
 from ..methods.lora.file import read_lora
 from ..methods.lora.folder import adapter_files
@@ -25,7 +25,7 @@ from .diffusers_folder import write_diffusers_folder
 from .layouts import LORA_LAYOUTS
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
-from .metadata import carried, is_comfyui_lora, layout_metadata
+from .metadata import inherited_metadata, is_comfyui_lora, layout_metadata
 from .modelspec import SPEC, VERSION
 
 ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
@@ -41,7 +41,7 @@ def converted_metadata(wanted: Conversion, method: str, layers: Layers) -> dict[
     known = {f"{SPEC}sai_model_spec": VERSION, f"{SPEC}title": wanted.target.stem}
     if PREDICTION in base:
         known[PREDICTION] = base[PREDICTION]
-    known |= carried(source)
+    known |= inherited_metadata(source)
     if f"{PREFIX}method" in source:
         known[f"{PREFIX}method"] = method
     architecture = known.get(ARCHITECTURE) or _architecture(layers, wanted.prediction or known.get(PREDICTION))
@@ -153,7 +153,7 @@ def _write_folder(wanted: Conversion, base: Base, layers: Layers) -> Path:
     return write_diffusers_folder(base, wanted.target, wanted.numbers, said)
 
 
-def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers, changed: bool = False) -> Path:
+def _write_checkpoint(wanted: Conversion, tensors: LazyTensors, layers: Layers, changed: bool = False) -> Path:
     """Write tensors as a whole checkpoint in the original layout, with its marker tensors; returns the path.
 
     changed: whether weights differ from the source's, so that no averaged copy of these is written.
@@ -166,7 +166,7 @@ def _write_checkpoint(wanted: Conversion, tensors: Contents, layers: Layers, cha
     shapes = {**carried, **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
     said = {**source, **layout_metadata(layers.family, wanted.layout, source.get(f"{SPEC}architecture", ""))}
     return write_checked(
-        tensors.beside(marks), wanted.target, said, lambda found, name: require_same(found, name, shapes)
+        tensors.merged_with(marks), wanted.target, said, lambda found, name: require_same(found, name, shapes)
     )
 
 

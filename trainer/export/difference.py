@@ -40,7 +40,7 @@ def _named(family: type[Base], component: str, table: KeyTable, source: Checkpoi
     tensors, prefix = source.tensors(table.prefix), family.comfyui[component]
     if component == "denoiser":
         return {prefix + key.removeprefix(table.prefix): tensor for key, tensor in tensors.items()}
-    return {prefix + family.shared_name(component, name): tensor for name, tensor in table.ours(tensors).items()}
+    return {prefix + family.shared_name(component, name): tensor for name, tensor in table.to_ours(tensors).items()}
 
 
 def _changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, Tensor]:

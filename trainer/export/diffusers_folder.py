@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..files.atomic import write_json
 from ..files.checked_file import require_same, write_checked
-from ..files.contents import finite
+from ..files.lazy_tensors import finite
 from ..files.safetensors import CheckpointError, Shapes, to_dtype
 from ..model.base import Base
 from ..model.keys import text_encoder_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..files.contents import Contents
+from ..files.lazy_tensors import LazyTensors
 from ..files.safetensors import to_dtype
 from ..methods.lora.weights import LoraWeights
 from ..model.base import Base
@@ -16,7 +16,7 @@ from ..model.original_layout import original_tensors
 
 def merged_tensors(
     layers: Layers, lora: LoraWeights, strength: float = 1.0, dtype: torch.dtype = torch.float16
-) -> Contents:
+) -> LazyTensors:
     """{original key: tensor} of the base's checkpoint with W + strength·(alpha/rank)·up·down in the LoRA's layers, in
     `dtype`.
     """

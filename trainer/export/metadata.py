@@ -53,6 +53,6 @@ def is_comfyui_lora(metadata: Mapping[str, str]) -> bool:
     return metadata.get(f"{SPEC}implementation") == COMFYUI
 
 
-def carried(metadata: Mapping[str, str]) -> dict[str, str]:
+def inherited_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """The metadata of a source that hold for its conversion too."""
     return {key: value for key, value in metadata.items() if not key.startswith(ABOUT_THE_FILE)}

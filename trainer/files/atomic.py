@@ -18,7 +18,7 @@ def write_json(value: Any, path: Path) -> Path:
     return write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
+def next_numbered_path(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
     """The path `folder/name_00001suffix`, with the number after the highest one in use, so no file is overwritten.
 
     Creates the folder.
@@ -29,7 +29,7 @@ def numbered(folder: Path, name: str, suffix: str = ".safetensors") -> Path:
 
 
 def numbered_files(folder: Path, name: str, suffix: str = ".safetensors") -> dict[int, Path]:
-    """{number: file} of the files in `folder` that are named as `numbered` names them."""
+    """{number: file} of the files in `folder` that are named as `next_numbered_path` names them."""
     pattern = re.compile(rf"{re.escape(name)}_(\d{{5}}){re.escape(suffix)}", re.IGNORECASE)
     return {int(hit[1]): file for file in folder.iterdir() if (hit := pattern.fullmatch(file.name))}
 
@@ -52,7 +52,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> Path:
     return path
 
 
-def remove_parts(folder: Path, name: str = ".+", at_least: float = 0.0) -> None:
+def remove_temporary_files(folder: Path, name: str = ".+", at_least: float = 0.0) -> None:
     """Remove the temporary files that killed writers of `write_atomically` have left in `folder`.
 
     name: a pattern of the names of the files that were being written. Call it only where nobody writes such files at

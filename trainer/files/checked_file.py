@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from . import contents
+from . import lazy_tensors
 from .atomic import write_atomically
 from .safetensors import CheckpointError, Shapes, listed, read_shapes
 
@@ -32,7 +32,7 @@ def write_checked(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     """
 
     def write(part: Path) -> None:
-        contents.save_tensors(tensors, part, {"format": "pt", **metadata, **HASHES})
+        lazy_tensors.save_tensors(tensors, part, {"format": "pt", **metadata, **HASHES})
         _put_hash(part)
         shapes = read_shapes(part)
         if torn := sorted(tensors.keys() ^ shapes.keys()):

@@ -57,7 +57,7 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> Path:
     """Write a .safetensors file atomically: under a temporary name in the same folder, then renamed."""
-    from .contents import save_tensors
+    from .lazy_tensors import save_tensors
 
     return write_atomically(path, lambda part: save_tensors(tensors, part, metadata))
 

@@ -17,7 +17,7 @@ from torch.autograd import Variable
 from ..methods.registry import METHODS
 from ..model.base import Base
 from ..model.families import family_of
-from ..model.source import META, Hollow, Source
+from ..model.source import META, ShapesOnly, Source
 from ..options import TrainOptions
 from ..subject.frame import Frame
 from .meta_execution import CountedForward, LiveMemory, nbytes
@@ -28,7 +28,7 @@ def hollow_base(source: Source, dtype: torch.dtype) -> Base:
     """A base like the one loaded from `source`, with all tensors on the meta device. dtype: of the
     denoiser's layers.
     """
-    empty = Hollow(source.name, source.shapes, source.hints)
+    empty = ShapesOnly(source.name, source.shapes, source.hints)
     # The prediction type changes no size, and a family may need the weights' values to determine it.
     return family_of(source)(empty, "epsilon", dtype).to(META)
 

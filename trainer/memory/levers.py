@@ -48,7 +48,7 @@ class Levers:
         return ", ".join(name for name, is_so in said.items() if is_so) or "as it is"
 
 
-def smaller(options: TrainOptions) -> TrainOptions | None:
+def less_memory(options: TrainOptions) -> TrainOptions | None:
     """Options for the same training in less memory: first checkpointing, then smaller batches with more accumulation;
     None where neither helps further.
 
@@ -66,7 +66,7 @@ def smaller(options: TrainOptions) -> TrainOptions | None:
 
 
 def difference_in_words(before: TrainOptions, after: TrainOptions) -> str:
-    """The change that `smaller` made, for a warning."""
+    """The change that `less_memory` made, for a warning."""
     if after.checkpointing and not before.checkpointing:
         return "checkpointing is switched on: activations are computed twice, about a third slower"
     return f"batch_size is {after.batch_size} and accumulation {after.accumulation}: the same step in smaller pieces"

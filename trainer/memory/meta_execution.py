@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from ..model.cpu_kernels import MOST
+from ..model.cpu_kernels import MAX_ATTENTION_POSITIONS
 
 MULTIPLIED = {F.linear, F.conv2d, F.scaled_dot_product_attention, torch.matmul, torch.bmm, torch.baddbmm}
 """The functions that autocast computes in its dtype."""
@@ -54,7 +54,7 @@ class CountedForward(TorchFunctionMode):
 
     def _is_fused(self, args: Sequence[Any]) -> bool:
         """Whether the device computes this attention by a fused kernel."""
-        return len(args) >= 3 and (self._gpu or args[0].shape[-2] > MOST)
+        return len(args) >= 3 and (self._gpu or args[0].shape[-2] > MAX_ATTENTION_POSITIONS)
 
     def _cast(self, value: Any, dtype: torch.dtype) -> Any:
         """The value in `dtype`, from the cache where autocast would cache it."""

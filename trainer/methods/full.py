@@ -56,5 +56,5 @@ class Full(Method[Base]):
         """The whole checkpoint in the original layout, with the base's marker tensors."""
         marks = base.marker_tensors(base.source, base.prediction)
         shapes = {**without_copies(base.source.shapes), **{mark: tuple(tensor.shape) for mark, tensor in marks.items()}}
-        tensors = original_tensors(base, trained).beside(marks)
+        tensors = original_tensors(base, trained).merged_with(marks)
         return ModelFile(tensors, "checkpoint", lambda found, name: require_same(found, name, shapes))

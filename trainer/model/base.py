@@ -188,7 +188,7 @@ class Base(Family, Model):
         """{component name: module}, in the order in which a checkpoint lists them."""
         return {"denoiser": self.denoiser, **self.text_encoders, "vae": self.vae}
 
-    def read(self, component: str) -> dict[str, Tensor]:
+    def read_component(self, component: str) -> dict[str, Tensor]:
         """{our name: tensor} of a component, read from the model's files."""
         return Components(self.source, self.tables)[component]
 

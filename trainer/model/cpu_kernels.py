@@ -132,7 +132,7 @@ def _packs(dtype: torch.dtype) -> bool:
     return True
 
 
-MOST = 256
+MAX_ATTENTION_POSITIONS = 256
 """Latent pixels (h·w) up to which these kernels are used. Above, convolutions are faster channels last, and plain
 attention's memory grows with the square.
 """
@@ -143,7 +143,7 @@ def use_cpu_kernels(denoiser: Any, latents: Tensor) -> None:
 
     Attention becomes two plain matrix products, and frozen convolutions are packed. Outputs differ by rounding only.
     """
-    if latents.device.type != "cpu" or latents.shape[-2] * latents.shape[-1] > MOST:
+    if latents.device.type != "cpu" or latents.shape[-2] * latents.shape[-1] > MAX_ATTENTION_POSITIONS:
         return
     denoiser.to(memory_format=torch.contiguous_format)
     if hasattr(denoiser, "set_attn_processor"):

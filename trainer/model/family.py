@@ -50,7 +50,7 @@ class ExternalNames:
         return name
 
     @classmethod
-    def answer_in_comfyui(cls, sampling: tuple[str, ...]) -> str:
+    def comfyui_prediction_type(cls, sampling: tuple[str, ...]) -> str:
         """The prediction type of a model that ComfyUI samples by these classes: (noise schedule, prediction).
 
         The weights do not show it, and a ComfyUI graph may have changed it. Raises ValueError for classes that the

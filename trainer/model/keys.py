@@ -50,7 +50,7 @@ class KeyTable:
         name = _rename(ours, self._to_original)
         return None if name is None else self.prefix + name
 
-    def ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def to_ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{our name: tensor}, in our shapes, of those original tensors that belong to this component."""
         found: dict[str, Tensor] = {}
         for key, tensor in tensors.items():
@@ -59,7 +59,7 @@ class KeyTable:
             found |= {name: self._our_shape(name, part) for name, part in zip(names, parts, strict=True)}
         return found
 
-    def original(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def to_original(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{original name: tensor}, in the original shapes, of tensors by our names.
 
         Raises KeyError for a tensor that the original layout lacks, or an incomplete set of fused ones.
@@ -116,7 +116,7 @@ def _rename(key: str, table: Mapping[str, str]) -> str | None:
     return table[module] + key[len(module) :] if module else None
 
 
-def counted(names: Container[str], pattern: str) -> int:
+def count_numbered(names: Container[str], pattern: str) -> int:
     """The number of names that are `pattern` with 0, 1, 2 … in place of its {}, up to the first one missing."""
     return next(count for count in itertools.count() if pattern.format(count) not in names)
 
@@ -138,7 +138,7 @@ class Components(Mapping[str, dict[str, Tensor]]):
 
     def __getitem__(self, component: str) -> dict[str, Tensor]:
         table = self.tables[component]
-        return table.ours(self.source.tensors(table.prefix))
+        return table.to_ours(self.source.tensors(table.prefix))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tables)

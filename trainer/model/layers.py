@@ -176,6 +176,6 @@ def layers_in(base: Path | Source) -> Layers:
     family = family_of(source)
     tables = family.key_tables(source.shapes)
     empty = {key: torch.empty(shape, device="meta") for key, shape in source.shapes.items()}
-    ours = {component: table.ours(empty) for component, table in tables.items()}
+    ours = {component: table.to_ours(empty) for component, table in tables.items()}
     shapes = {component: {name: tuple(t.shape) for name, t in tensors.items()} for component, tensors in ours.items()}
     return Layers(family, shapes, tables, source)

@@ -71,7 +71,7 @@ def _borrowed(base: Base, component: str) -> Iterator[None]:
     back.
     """
     home = [place for place in _places(base.components()[component]) if place.tensor.device != base.device]
-    file = base.read(component) if any(place.tensor.is_meta for place in home) else {}
+    file = base.read_component(component) if any(place.tensor.is_meta for place in home) else {}
     # By identity: tied weights stay tied.
     read = {id(place.tensor): file[place.name] for place in home if place.name in file}
     there = {id(p.tensor): _copy(read.get(id(p.tensor), p.tensor), p.tensor, base.device) for p in home}

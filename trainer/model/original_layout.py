@@ -8,19 +8,19 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..files.contents import Contents, Kind, finite
+from ..files.lazy_tensors import LazyTensors, TensorSpec, finite
 from ..files.safetensors import CheckpointError
 from .base import Base
 from .layers import Layers
 from .remainder import EMA
-from .source import contents_of
+from .source import lazy_tensors_of
 
 T = TypeVar("T")
 
 
 def original_tensors(
     base: Base | Layers, trained: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None = None
-) -> Contents:
+) -> LazyTensors:
     """{original key: tensor} of the whole checkpoint; weights that were not trained are copied from the base's source.
 
     An averaged copy of the weights (EMA) is left out where any was trained, because it would be that of the old ones.
@@ -30,27 +30,29 @@ def original_tensors(
     rounding would lose what was learned, become fp16. Raises CheckpointError if a trained weight has no place; when it
     is read, ValueError where a dtype cannot represent a value.
     """
-    carried = contents_of(base.source)
+    carried = lazy_tensors_of(base.source)
     if trained:
-        carried = Contents(without_copies(carried.kinds), carried.read)
+        carried = LazyTensors(without_copies(carried.specs), carried.read)
     replaced: dict[str, Tensor] = {}
     for component, weights in trained.items():
         table = base.tables[component]
         # Fused tensors are concatenated on the CPU: a device may have no memory for them.
         ours = {name: tensor.cpu() for name, tensor in weights.items()} if table.fused else weights
-        for key, tensor in table.original(ours).items():
-            if key not in carried or carried.kinds[key].shape != tuple(tensor.shape):
+        for key, tensor in table.to_original(ours).items():
+            if key not in carried or carried.specs[key].shape != tuple(tensor.shape):
                 raise CheckpointError(f"{base.source.name!r} has no place for {component}'s {key!r}.")
             replaced[key] = tensor
-    kinds = {key: Kind(_written(kind.dtype, key in replaced, dtype), kind.shape) for key, kind in carried.kinds.items()}
+    specs = {
+        key: TensorSpec(_written(spec.dtype, key in replaced, dtype), spec.shape) for key, spec in carried.specs.items()
+    }
 
     def read(keys: Sequence[str]) -> dict[str, Tensor]:
         rest = [key for key in keys if key not in replaced]
         found = carried.read(rest) if rest else {}
-        cast = {key: found[key].to(kinds[key].dtype) for key in rest}
-        return cast | {key: finite(replaced[key].cpu().to(kinds[key].dtype), key) for key in keys if key in replaced}
+        cast = {key: found[key].to(specs[key].dtype) for key in rest}
+        return cast | {key: finite(replaced[key].cpu().to(specs[key].dtype), key) for key in keys if key in replaced}
 
-    return Contents(kinds, read)
+    return LazyTensors(specs, read)
 
 
 def without_copies(tensors: Mapping[str, T]) -> dict[str, T]:

@@ -13,9 +13,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..files.contents import Contents, kind_of
+from ..files.lazy_tensors import LazyTensors, spec_of
 from ..files.quantized import iterate_weights, read_weights
-from ..files.safetensors import CheckpointError, Shapes, read_metadata
+from ..files.safetensors import Shapes, read_metadata
 from ..files.weight_names import weight_shapes
 
 EDM = "edm"
@@ -84,7 +84,7 @@ def _said_beside(file: Path) -> dict[str, str]:
     return {"prediction_type": said[1]} if said else {}
 
 
-def contents_of(source: Source) -> Contents:
+def lazy_tensors_of(source: Source) -> LazyTensors:
     """All tensors of a source, read when they are accessed, so that no more is in memory than is in use.
 
     A file is memory-mapped: of a tensor, only the pages that are accessed are read. Where a component's files have
@@ -92,10 +92,10 @@ def contents_of(source: Source) -> Contents:
     """
     if isinstance(source, CheckpointFile):
         path = source.path
-        kinds = {key: kind_of(tensor) for key, tensor in iterate_weights(path, lambda key: True)}
-        return Contents(kinds, lambda keys: dict(iterate_weights(path, set(keys).__contains__)))
-    kinds = {key: kind_of(tensor) for key, tensor in source.tensors().items()}
-    return Contents(kinds, lambda keys: source.tensors(_shared_start(min(keys), max(keys))))
+        kinds = {key: spec_of(tensor) for key, tensor in iterate_weights(path, lambda key: True)}
+        return LazyTensors(kinds, lambda keys: dict(iterate_weights(path, set(keys).__contains__)))
+    kinds = {key: spec_of(tensor) for key, tensor in source.tensors().items()}
+    return LazyTensors(kinds, lambda keys: source.tensors(_shared_start(min(keys), max(keys))))
 
 
 def _shared_start(one: str, other: str) -> str:
@@ -169,26 +169,13 @@ META = torch.device("meta")
 
 
 @dataclass(frozen=True)
-class Hollow:
-    """A source whose tensors are on the meta device and take no memory."""
-
-    name: str
-    shapes: Shapes
-    hints: Mapping[str, str]
-
-    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """The tensors whose name starts with `prefix`, on the meta device, in float32."""
-        return {key: torch.empty(s, device=META) for key, s in self.shapes.items() if key.startswith(prefix)}
-
-
-@dataclass(frozen=True)
-class KnownShapes:
-    """A source of which only names and shapes are known."""
+class ShapesOnly:
+    """A source of which only names and shapes are known: its tensors are on the meta device and take no memory."""
 
     name: str
     shapes: Shapes
     hints: Mapping[str, str] = field(default_factory=dict)
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """Raises CheckpointError: the weights are not available."""
-        raise CheckpointError(f"The weights of {self.name!r} are not kept; give the base.")
+        """The tensors whose name starts with `prefix`, on the meta device, in float32."""
+        return {key: torch.empty(s, device=META) for key, s in self.shapes.items() if key.startswith(prefix)}

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..events import Step
-from ..files.atomic import remove_parts, write_json
+from ..files.atomic import remove_temporary_files, write_json
 from .personalized import Personalized, read_personalized
 from .record import FORMAT, read_record
 from .sample_pictures import SamplePictures
@@ -65,8 +65,8 @@ class Run:
                 f"This very run is being trained by another process ({self.folder}). Wait for it, or change the seed."
             ) from error
         try:
-            remove_parts(self.folder)
-            remove_parts(self.samples.folder)
+            remove_temporary_files(self.folder)
+            remove_temporary_files(self.samples.folder)
             self.record = open_run(self.key, self.store).record
             yield
         finally:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
-from ..files.atomic import numbered, remove_parts, write_json
+from ..files.atomic import next_numbered_path, remove_temporary_files, write_json
 from ..files.kept_hashes import KeptHashes
 from ..files.safetensors import write_tensors
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LOCK = ".dreambooth.lock"
 """The name of the lock file under which result files are named and written."""
 NUMBERED = r".+_\d{5}\.safetensors"
-"""The pattern of file names that `numbered` gives."""
+"""The pattern of file names that `next_numbered_path` gives."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Store:
             place.mkdir(parents=True, exist_ok=True)
         # Two hosts may share the folder of results and not the work folder, or the other way round.
         with FileLock(self.work / LOCK), FileLock(folder / LOCK):
-            remove_parts(folder, NUMBERED)
-            remove_parts(self.kept_base("").parent)
-            yield numbered(folder, name)
+            remove_temporary_files(folder, NUMBERED)
+            remove_temporary_files(self.kept_base("").parent)
+            yield next_numbered_path(folder, name)
 
     def kept_base(self, fingerprint: str) -> Path:
         """The path where the base with this fingerprint is kept, if full fine-tuning started from it."""
@@ -85,7 +85,7 @@ class Store:
 
         A checkpoint file is linked where possible, other sources are written in the original layout.
         """
-        from ..model.source import CheckpointFile, contents_of
+        from ..model.source import CheckpointFile, lazy_tensors_of
 
         kept = self.kept_base(fingerprint)
         if not kept.is_file():
@@ -97,7 +97,7 @@ class Store:
                 _link_or_copy(source.path, part)
                 os.replace(part, kept)
             else:
-                write_tensors(contents_of(source), kept, {})
+                write_tensors(lazy_tensors_of(source), kept, {})
         return kept
 
 

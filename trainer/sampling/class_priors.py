@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..events import PriorsCounted, Tell, tell_nobody
-from ..files.atomic import remove_parts, write_json
+from ..files.atomic import remove_temporary_files, write_json
 from ..files.pictures import write_picture
 from ..out_of_memory import is_out_of_memory
 from ..subject.photos import Photo, read_photo
@@ -133,7 +133,7 @@ def draw_missing(
 
 def _missing(recipe: PriorRecipe, count: int, folder: Path) -> list[int]:
     """The numbers of the images that are not in the folder, in which the recipe is then written."""
-    remove_parts(folder, at_least=STALE)
+    remove_temporary_files(folder, at_least=STALE)
     write_json(asdict(recipe), folder / "recipe.json")
     return [i for i in range(count) if not picture_path(folder, i).is_file()]
 

@@ -12,19 +12,19 @@ from ..model.base import Base, Conditioning
 from ..model.offload import on_device
 from ..model.precision import autocast
 from ..subject.frame import Frame
-from ..subject.identifier import PROBED, Answer
+from ..subject.identifier import PROBE_TIMES, EpsilonPredictor
 
 AT_ONCE = 8
 """The number of prompts that are shown to the denoiser together."""
 
 
-def denoiser_answer(base: Base) -> Answer:
+def denoiser_answer(base: Base) -> EpsilonPredictor:
     """A function from prompts to the ε prediction of `base`, [prompts, 4, C, h, w], on one fixed batch of noise at four
     noise levels.
     """
     side = _latent_side(base)
-    noise = randomness.normal(0, "probe", range(len(PROBED)), (base.latent_channels, side, side)).to(base.device)
-    timesteps = base.noise_process.draw_timesteps(torch.tensor(PROBED, device=base.device))
+    noise = randomness.normal(0, "probe", range(len(PROBE_TIMES)), (base.latent_channels, side, side)).to(base.device)
+    timesteps = base.noise_process.draw_timesteps(torch.tensor(PROBE_TIMES, device=base.device))
     noisy = base.noise_process.add_noise(torch.zeros_like(noise), noise, timesteps)
 
     @torch.no_grad()

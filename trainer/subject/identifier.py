@@ -18,13 +18,21 @@ from .rare_tokens import RARE_FROM, ClipVocabulary, Tokenizer, Vocabulary, encod
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["PROBED", "Answer", "Candidate", "rank_by_prior", "rare_candidates", "report", "warnings_for"]
+__all__ = [
+    "PROBE_TIMES",
+    "Candidate",
+    "EpsilonPredictor",
+    "candidate_table",
+    "rank_by_prior",
+    "rare_candidates",
+    "warnings_for",
+]
 
-Answer = Callable[[Sequence[str]], "Tensor"]
+EpsilonPredictor = Callable[[Sequence[str]], "Tensor"]
 """A function from prompts to the denoiser's ε prediction, [prompts, N, ...], for all prompts at the same N noises and
 timesteps.
 """
-PROBED = (0.15, 0.4, 0.6, 0.85)
+PROBE_TIMES = (0.15, 0.4, 0.6, 0.85)
 """The noise levels of that batch, as fractions of the schedule: 0 is clean, 1 is pure noise."""
 
 _REFUSED_DRAWS_IN_A_ROW = 2_000
@@ -111,7 +119,7 @@ def _spelled(ids: tuple[int, ...], vocabulary: Vocabulary, tokenizer: Tokenizer)
     return text if encode(tokenizer, f"a {text} dog") == (around[0], *ids, around[1]) else ""
 
 
-def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: Answer) -> tuple[Candidate, ...]:
+def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: EpsilonPredictor) -> tuple[Candidate, ...]:
     """The candidates sorted by the prior that each has in this model, the weakest prior first.
 
     The prior of X is the L2 norm ‖ε("a X dog") − ε("a dog")‖, averaged over the batch's noises and timesteps: an
@@ -131,7 +139,9 @@ def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: Answ
     return tuple(sorted(ranked, key=lambda candidate: candidate.prior or 0.0))
 
 
-def report(candidates: Sequence[Candidate], chosen: Candidate | None = None, class_noun: str = "[class]") -> str:
+def candidate_table(
+    candidates: Sequence[Candidate], chosen: Candidate | None = None, class_noun: str = "[class]"
+) -> str:
     """A text table of the candidates in the order given, with their ids, ranks and priors, and a mark at the chosen
     one.
 

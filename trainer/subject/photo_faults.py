@@ -79,7 +79,7 @@ BLURRED = 0.45
 """Blur above which a photo is reported. Sharp photos measured 0.20 to 0.36, the same blurred by 2 to 3 pixels 0.46 to
 0.77.
 """
-ALIKE = 0.8
+NEAR_DUPLICATE_CORRELATION = 0.8
 """Correlation of fine structure from which two photos are near-duplicates. Different photos of a subject measured 0.17
 to 0.77, two crops of one photo 0.66 to 0.91.
 """
@@ -133,7 +133,7 @@ def faults(photos: Sequence[Photo], side: int | None = None) -> list[tuple[Fault
 
 def cannot_teach(photo: Photo) -> str | None:
     """Why nothing can be learned from a photo, a sentence for the user with what to do; None where something can."""
-    (height, width), (crop_height, crop_width) = photo.cut_out.original, photo.cut_out.size
+    (height, width), (crop_height, crop_width) = photo.crop_frame.original, photo.crop_frame.size
     scale = min(width / crop_width, height / crop_height)
     left = round(crop_width * scale), round(crop_height * scale)
     if min(left) < FEWEST:
@@ -149,7 +149,7 @@ def cannot_teach(photo: Photo) -> str | None:
 
 def _too_small(photo: Photo, side: int | None) -> list[Fault]:
     """The fault of a photo that cropping has to enlarge: the model would learn the softness of the enlargement."""
-    frame = photo.cut_out
+    frame = photo.crop_frame
     original, size = frame.original, frame.size if side is None else (side, side)
     if original[0] >= size[0] and original[1] >= size[1]:
         return []
@@ -179,7 +179,7 @@ def _twins(photos: Sequence[Photo]) -> list[tuple[int, str]]:
     for index, own in enumerate(structures):
         likeness = [(_likeness(own, other), -earlier) for earlier, other in enumerate(structures[:index])]
         best, earlier = max(likeness, default=(0.0, 0))
-        if best >= ALIKE:
+        if best >= NEAR_DUPLICATE_CORRELATION:
             found.append((index, photos[-earlier].name))
     return found
 

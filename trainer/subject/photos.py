@@ -51,14 +51,14 @@ class Photo:
     @cached_property
     def digest(self) -> bytes:
         """The SHA-256 of pixels, mask, caption and frame; the name is not included."""
-        whole = hashlib.sha256(repr((tuple(self.pixels.shape), self.caption, self.cut_out)).encode())
+        whole = hashlib.sha256(repr((tuple(self.pixels.shape), self.caption, self.crop_frame)).encode())
         whole.update(self.pixels.numpy().tobytes())
         if self.mask is not None:
             whole.update(self.mask.numpy().tobytes())
         return whole.digest()
 
     @property
-    def cut_out(self) -> Frame:
+    def crop_frame(self) -> Frame:
         """The crop that the photo was made by; without a `frame`, that of an uncropped image."""
         return self.frame or Frame.whole(self.pixels.shape[2], self.pixels.shape[1])
 

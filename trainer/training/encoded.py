@@ -89,7 +89,7 @@ def encode_images(base: Model, photos: Iterable[Photo], prompts: Sequence[int], 
             means.append(posterior.mean[0])
             stds.append(posterior.std[0])
             masks.append(_latent_mask(photo, posterior.mean[0]))
-            frames.append(photo.cut_out)
+            frames.append(photo.crop_frame)
     masked = any(mask is not None for mask in masks)
     filled = [torch.ones_like(m[:1]) if mask is None else mask for mask, m in zip(masks, means, strict=True)]
     return EncodedImages(means, stds, filled if masked else None, tuple(prompts), base.frame_conditioning(frames))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..events import Stop, Tell, Warned
-from ..memory.levers import difference_in_words, smaller
+from ..memory.levers import difference_in_words, less_memory
 from ..options import TrainOptions
 from ..out_of_memory import is_out_of_memory
 from .divergence import STEPS_TO_MOVE, no_progress_warning
@@ -83,7 +83,7 @@ def _fit_all_ranks(training: Training, tell: Tell) -> None:
 
 def _less_memory(training: Training, error: RuntimeError) -> TrainOptions | None:
     """Options that need less memory, where memory ran out and `fit_memory` allows them."""
-    return smaller(training.options) if training.options.fit_memory and is_out_of_memory(error) else None
+    return less_memory(training.options) if training.options.fit_memory and is_out_of_memory(error) else None
 
 
 def _release_and_fit(training: Training, options: TrainOptions) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ....trainer.events import Step, never
 from ....trainer.export.convert import write_lora
-from ....trainer.files.contents import save_tensors
+from ....trainer.files.lazy_tensors import save_tensors
 from ....trainer.files.safetensors import read_metadata, read_tensors
 from ....trainer.methods.lora.start import starting_weights
 from ....trainer.methods.registry import Lora

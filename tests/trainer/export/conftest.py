@@ -13,7 +13,7 @@ from dreambooth_nodes.tests.trainer.model.families.small import WIDTHS, checkpoi
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
-from dreambooth_nodes.trainer.model.source import KnownShapes
+from dreambooth_nodes.trainer.model.source import ShapesOnly
 
 
 @pytest.fixture(scope="package", params=WIDTHS)
@@ -32,7 +32,7 @@ def layers(family: str) -> Layers:
     """From names and shapes alone: no weights are needed."""
     with torch.device("meta"):
         shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint(family).items()}
-    return layers_in(KnownShapes(family, shapes))
+    return layers_in(ShapesOnly(family, shapes))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from dreambooth_nodes.trainer.model.families.latent_diffusion.build import build
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import DENOISER
 from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import unet_shape
 from dreambooth_nodes.trainer.model.layers import layers_in
-from dreambooth_nodes.trainer.model.source import KnownShapes
+from dreambooth_nodes.trainer.model.source import ShapesOnly
 
 ACTIVATIONS = {("sd1", "text_encoder"): "quick_gelu", ("sdxl", "text_encoder"): "quick_gelu"}
 CLASSES: dict[str, Any] = {"unet": diffusers.UNet2DConditionModel, "vae": diffusers.AutoencoderKL}
@@ -36,10 +36,10 @@ def full_size(family: str) -> dict[str, nn.Module]:
     """{component: our module} of the real sizes on the meta device, from a checkpoint's names and shapes."""
     tensors = tensors_of(family)
     shape = unet_shape({key: tuple(tensor.shape) for key, tensor in tensors.items()}, DENOISER)
-    layers = layers_in(KnownShapes(family, {key: tuple(tensor.shape) for key, tensor in tensors.items()}))
+    layers = layers_in(ShapesOnly(family, {key: tuple(tensor.shape) for key, tensor in tensors.items()}))
     found: dict[str, nn.Module] = {}
     for component, table in layers.tables.items():
-        mine = table.ours(tensors)
+        mine = table.to_ours(tensors)
         if component == "denoiser":
             found[component] = build_denoiser(
                 mine, shape.config(8 if family == "sd1" else shape.heads_of_64), torch.half

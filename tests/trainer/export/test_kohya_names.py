@@ -23,7 +23,7 @@ from dreambooth_nodes.trainer.methods.lora.file import read_lora
 from dreambooth_nodes.trainer.methods.lora.layouts import kohya_tensors, require_lora_of
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, all_layers
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
-from dreambooth_nodes.trainer.model.source import KnownShapes
+from dreambooth_nodes.trainer.model.source import ShapesOnly
 
 RANK = 4
 SOME = "mid_block_attentions_0_proj_in", "middle_block_1_proj_in"
@@ -43,7 +43,7 @@ def theirs(family: str) -> Shapes:
 
 @pytest.fixture(scope="module")
 def layers(family: str) -> Layers:
-    return layers_in(KnownShapes(family, shapes_of(family)))
+    return layers_in(ShapesOnly(family, shapes_of(family)))
 
 
 @pytest.fixture(scope="module")

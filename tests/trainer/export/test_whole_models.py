@@ -18,7 +18,7 @@ from dreambooth_nodes.trainer.export.convert import convert, write_lora
 from dreambooth_nodes.trainer.export.layouts import Layout
 from dreambooth_nodes.trainer.export.low_rank import truncated
 from dreambooth_nodes.trainer.export.merge import merge_into
-from dreambooth_nodes.trainer.files.atomic import numbered
+from dreambooth_nodes.trainer.files.atomic import next_numbered_path
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_shapes, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
 from dreambooth_nodes.trainer.methods.lora.weights import all_layers
@@ -35,7 +35,7 @@ def lora_file(layers: Layers, tmp_path: Path) -> Path:
 
 
 def converted(source: Path, layout: Layout, base: Path | None, **settings: Any) -> Path:
-    target = numbered(source.parent, layout.replace(" ", "_"), "" if "folder" in layout else ".safetensors")
+    target = next_numbered_path(source.parent, layout.replace(" ", "_"), "" if "folder" in layout else ".safetensors")
     wanted = Conversion(source=source, layout=layout, target=target, base=base, **{"dtype": "fp32", **settings})
     return convert(wanted).path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.files.atomic import numbered, write_json
+from dreambooth_nodes.trainer.files.atomic import next_numbered_path, write_json
 from dreambooth_nodes.trainer.files.safetensors import (
     CheckpointError,
     read_metadata,
@@ -39,12 +39,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 def test_numbers_go_up_and_nothing_is_overwritten(tmp_path: Path) -> None:
     for expected in ("dog_00001", "dog_00002"):
-        file = numbered(tmp_path, "dog")
+        file = next_numbered_path(tmp_path, "dog")
         assert file.stem == expected
         file.touch()
     (tmp_path / "dog_00041.safetensors").touch()
-    assert numbered(tmp_path, "dog").stem == "dog_00042"
-    assert numbered(tmp_path, "do").stem == "do_00001"
+    assert next_numbered_path(tmp_path, "dog").stem == "dog_00042"
+    assert next_numbered_path(tmp_path, "do").stem == "do_00001"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 pickle", b"\xff" * 64])

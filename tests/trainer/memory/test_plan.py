@@ -16,7 +16,7 @@ from dreambooth_nodes.trainer.memory.levers import Levers
 from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory, nbytes
 from dreambooth_nodes.trainer.memory.plan import make_plan
 from dreambooth_nodes.trainer.model.base import Base
-from dreambooth_nodes.trainer.model.source import Hollow
+from dreambooth_nodes.trainer.model.source import ShapesOnly
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
@@ -104,7 +104,7 @@ def test_at_full_size_what_a_forward_leaves_is_what_the_graph_has_saved(family: 
 
 
 def planned(family: str, method: str, memory: str, **changes: Any) -> Any:
-    source, side = Hollow(family, shapes_of(family), {}), SIDES[family]
+    source, side = ShapesOnly(family, shapes_of(family), {}), SIDES[family]
     options = TrainOptions(method=method, memory=memory, precision="bf16", **changes)  # type: ignore[arg-type]
     return make_plan(source, options, (side, side), True, CUDA)
 
@@ -132,7 +132,7 @@ def test_a_larger_card_gets_no_more_levers_than_a_smaller_one() -> None:
 
 
 def test_a_model_sharded_over_processes_takes_their_share_of_weights_states_and_gradients() -> None:
-    source = Hollow("sd1", shapes_of("sd1"), {})
+    source = ShapesOnly("sd1", shapes_of("sd1"), {})
     options = TrainOptions(method="full", precision="bf16", checkpointing=True)
     work = Work(images=2, width=512, height=512, device="cuda", dtype=torch.bfloat16)
     alone, four = (FootprintEstimator(source, shards).footprint(options, work) for shards in (1, 4))
@@ -149,7 +149,7 @@ def test_off_leaves_the_options_as_they_are_and_counts_nothing() -> None:
 
 
 def test_a_run_that_goes_on_keeps_the_levers_that_it_began_with() -> None:
-    source = Hollow("sd1", shapes_of("sd1"), {})
+    source = ShapesOnly("sd1", shapes_of("sd1"), {})
     options = TrainOptions(memory="24 GB", precision="bf16")
     kept = Levers.of(TrainOptions(base_in_8_bits=True)).changing_weights
     plan = make_plan(source, options, (512, 512), True, CUDA, kept)
@@ -158,7 +158,7 @@ def test_a_run_that_goes_on_keeps_the_levers_that_it_began_with() -> None:
 
 
 def test_what_cannot_fit_is_said_with_a_way_out() -> None:
-    source = Hollow("sd1", shapes_of("sd1"), {})
+    source = ShapesOnly("sd1", shapes_of("sd1"), {})
     plan = make_plan(source, TrainOptions(memory="8 GB", batch_size=64, precision="bf16"), (1024, 1024), True, CUDA)
     assert not plan.fits and "batch_size below 64" in plan.text and plan.options.base_in_8_bits
 

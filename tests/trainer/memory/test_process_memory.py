@@ -18,7 +18,7 @@ from dreambooth_nodes.bench.full_size import shapes_of
 from dreambooth_nodes.tests.trainer.trainings import images_of, training_on
 from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
 from dreambooth_nodes.trainer.model.families import family_of
-from dreambooth_nodes.trainer.model.source import Hollow
+from dreambooth_nodes.trainer.model.source import ShapesOnly
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.frame import Frame
 from dreambooth_nodes.trainer.training.encoded import EncodedPrompts
@@ -38,7 +38,7 @@ def resident(name: str) -> int:
 
 
 @torch.no_grad()
-def random_base(source: Hollow) -> Any:
+def random_base(source: ShapesOnly) -> Any:
     """Only the denoiser has numbers."""
     base = family_of(source)(source, "epsilon", torch.bfloat16)
     base.denoiser.to_empty(device="cpu")
@@ -54,7 +54,7 @@ def one_step(family: str, changes: dict[str, Any]) -> tuple[int, float]:
     """Bytes that a step added at most to what the process had before the model; its loss."""
     torch.manual_seed(0)
     before = resident("VmRSS")
-    source = Hollow(family, shapes_of(family), {})
+    source = ShapesOnly(family, shapes_of(family), {})
     options = TrainOptions(precision="bf16", memory="off", **changes)
     base = random_base(source)
     conditioning = {"context": torch.randn(2, 77, base.context), "pooled": torch.randn(2, 1280)}
@@ -78,7 +78,7 @@ def in_a_process(family: str, changes: dict[str, Any]) -> tuple[int, float]:
 def counted(family: str, changes: dict[str, Any]) -> int:
     options = TrainOptions(precision="bf16", **changes)
     work = Work(images=2, width=SIDE, height=SIDE, device="cpu", dtype=torch.bfloat16)
-    footprint = FootprintEstimator(Hollow(family, shapes_of(family), {})).footprint(options, work)
+    footprint = FootprintEstimator(ShapesOnly(family, shapes_of(family), {})).footprint(options, work)
     assert footprint is not None
     return footprint.weights + footprint.states + footprint.step
 

@@ -39,7 +39,7 @@ def test_denoiser_names_are_those_that_diffusers_converts() -> None:
     table, ours = denoiser_table("model.diffusion_model.", Blocks.even(2, ATTENTION)), unet.state_dict()
     file = {str(table.original_name(key)): tensor for key, tensor in ours.items()}
     assert convert_ldm_unet_checkpoint(dict(file), dict(unet.config)).keys() == ours.keys()
-    assert table.ours(file).keys() == ours.keys()
+    assert table.to_ours(file).keys() == ours.keys()
 
 
 def test_vae_names_are_those_that_diffusers_converts() -> None:

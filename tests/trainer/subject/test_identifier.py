@@ -17,11 +17,11 @@ from transformers import CLIPTokenizer
 
 from dreambooth_nodes import trainer
 from dreambooth_nodes.trainer.subject.identifier import (
-    Answer,
     Candidate,
+    EpsilonPredictor,
+    candidate_table,
     rank_by_prior,
     rare_candidates,
-    report,
     warnings_for,
 )
 from dreambooth_nodes.trainer.subject.rare_tokens import RARE_FROM, ClipVocabulary, known_words
@@ -131,7 +131,7 @@ def test_known_words_add_something_to_the_ranks(tokenizer: CLIPTokenizer) -> Non
         assert vocabulary.is_word(word)
 
 
-def denoiser(tokenizer: CLIPTokenizer) -> tuple[Answer, nn.Embedding]:
+def denoiser(tokenizer: CLIPTokenizer) -> tuple[EpsilonPredictor, nn.Embedding]:
     """A small conditional network on three fixed noises, and the embedding that its prompts go through."""
     torch.manual_seed(0)
     words = nn.Embedding(49408, 8)
@@ -184,11 +184,11 @@ def test_unusable_answers_are_refused(tokenizer: CLIPTokenizer) -> None:
 
 def test_the_report_shows_every_candidate_and_the_choice() -> None:
     candidates = [Candidate("olt", (46252,), (45740,), 0.125), Candidate("zw", (43000,), (42488,), 2.5)]
-    text = report(candidates, candidates[1], "dog")
+    text = candidate_table(candidates, candidates[1], "dog")
     for word in ("olt", "46252", "45740", "0.125", "zw", "43000", "42488", "2.5", "a zw dog"):
         assert word in text
     assert [line.split()[1] for line in text.splitlines() if line.startswith(">")] == ["zw"]
-    assert "not measured" in report([Candidate("olt", (46252,), (45740,))])
+    assert "not measured" in candidate_table([Candidate("olt", (46252,), (45740,))])
 
 
 @pytest.mark.parametrize(

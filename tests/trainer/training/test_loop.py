@@ -60,7 +60,7 @@ def test_few_positions_on_a_cpu_are_arranged_otherwise_and_say_the_same(
     new_base: Callable[[], Base], subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arranged = training(new_base(), subject)
-    monkeypatch.setattr(cpu_kernels, "MOST", 0)
+    monkeypatch.setattr(cpu_kernels, "MAX_ATTENTION_POSITIONS", 0)
     plain = training(new_base(), subject)
     assert _attention(arranged) != _attention(plain)
     torch.testing.assert_close(weights_after(arranged), weights_after(plain), rtol=1e-4, atol=1e-6)

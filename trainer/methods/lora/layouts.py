@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...files.contents import finite
+from ...files.lazy_tensors import finite
 from ...files.safetensors import Shapes
 from ...model.layers import Layers
 from .keys import diffusers_style, kohya_style, sort_keys

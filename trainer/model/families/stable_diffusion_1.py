@@ -9,8 +9,8 @@ from torch import Tensor
 from ...files.safetensors import Shapes
 from ..base import Conditioning
 from ..keys import KeyTable
-from .latent_diffusion.base import OneTextEncoder, side_by_side
-from .latent_diffusion.keys import CLIP_L_PREFIXES, clip_table, present
+from .latent_diffusion.base import OneTextEncoder, join_windows
+from .latent_diffusion.keys import CLIP_L_PREFIXES, clip_table, first_prefix_in
 from .latent_diffusion.unet_shape import UNetShape
 
 HEADS = 8
@@ -34,12 +34,12 @@ class StableDiffusion1(OneTextEncoder):
     def encode_tokens(self, token_ids: Tensor) -> Conditioning:
         """{"context": [B, 77·k, 768]}: the output of CLIP's last layer, after its final layer norm."""
         rows = self._encoded("text_encoder", token_ids).last_hidden_state
-        return {"context": side_by_side(rows, token_ids)}
+        return {"context": join_windows(rows, token_ids)}
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
         """The key table of CLIP ViT-L, under the prefix that the file uses."""
-        return {"text_encoder": clip_table(present(CLIP_L_PREFIXES, shapes))}
+        return {"text_encoder": clip_table(first_prefix_in(CLIP_L_PREFIXES, shapes))}
 
     def _text_activations(self) -> dict[str, str]:
         """CLIP ViT-L's activation."""

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ...files.safetensors import Shapes
 from ..base import Conditioning
-from ..keys import KeyTable, counted
+from ..keys import KeyTable, count_numbered
 from ..noise_process import Prediction
 from ..source import Source
-from .latent_diffusion.base import OneTextEncoder, side_by_side
+from .latent_diffusion.base import OneTextEncoder, join_windows
 from .latent_diffusion.clip_prompts import ROW, padded_with
-from .latent_diffusion.keys import IGNORABLE, OPEN_CLIP_PREFIXES, open_clip_table, present
+from .latent_diffusion.keys import IGNORABLE, OPEN_CLIP_PREFIXES, first_prefix_in, open_clip_table
 from .latent_diffusion.prediction import prediction_of_sd2
 
 LAYERS = 23
@@ -44,13 +44,13 @@ class StableDiffusion2(OneTextEncoder):
     def encode_tokens(self, token_ids: Tensor) -> Conditioning:
         """{"context": [B, 77·k, 1024]}: the output of OpenCLIP's 23rd layer, after the final layer norm."""
         ids = padded_with(token_ids.reshape(-1, ROW), PAD)
-        return {"context": side_by_side(self._encoded("text_encoder", ids).last_hidden_state, token_ids)}
+        return {"context": join_windows(self._encoded("text_encoder", ids).last_hidden_state, token_ids)}
 
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
         """The key table of OpenCLIP ViT-H's layers in use, under the prefix that the file uses."""
-        prefix = present(OPEN_CLIP_PREFIXES, shapes)
-        blocks = counted(shapes, prefix + "transformer.resblocks.{}.ln_1.weight")
+        prefix = first_prefix_in(OPEN_CLIP_PREFIXES, shapes)
+        blocks = count_numbered(shapes, prefix + "transformer.resblocks.{}.ln_1.weight")
         table = open_clip_table(prefix, min(blocks, LAYERS))
         # The projection serves text-image similarity, which Stable Diffusion 2 does not use.
         return {"text_encoder": table.without("text_projection.weight")}

@@ -11,8 +11,8 @@ from torch import Tensor
 from ...files.safetensors import Shapes
 from ...subject.frame import Frame
 from ..base import Conditioning
-from ..keys import KeyTable, counted
-from .latent_diffusion.base import LatentDiffusion, side_by_side
+from ..keys import KeyTable, count_numbered
+from .latent_diffusion.base import LatentDiffusion, join_windows
 from .latent_diffusion.clip_prompts import ROW, padded_with
 from .latent_diffusion.keys import CLIP_L_OF_TWO, OPEN_CLIP_OF_TWO, clip_table, open_clip_table
 
@@ -27,7 +27,7 @@ class StableDiffusionXL(LatentDiffusion):
     context: ClassVar[int] = 2048
     latent_scale: ClassVar[float] = 0.13025
     resolution: ClassVar[int] = 1024
-    told_sizes: ClassVar[bool] = True
+    takes_sizes: ClassVar[bool] = True
     kohya: ClassVar[dict[str, str]] = {
         "denoiser": "lora_unet_",
         "text_encoder": "lora_te1_",
@@ -63,7 +63,7 @@ class StableDiffusionXL(LatentDiffusion):
         first = self._encoded("text_encoder", token_ids)
         rows = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
         pooled = second.text_embeds.reshape(len(token_ids), -1, second.text_embeds.shape[-1])
-        return {"context": side_by_side(rows, token_ids), "pooled": pooled[:, 0]}
+        return {"context": join_windows(rows, token_ids), "pooled": pooled[:, 0]}
 
     def frame_conditioning(self, frames: Sequence[Frame]) -> Conditioning:
         """{"sizes": [B, 6]}: original size, crop corner and crop size of each image."""
@@ -86,7 +86,7 @@ class StableDiffusionXL(LatentDiffusion):
     @classmethod
     def _text_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
         """The key tables of CLIP ViT-L and OpenCLIP ViT-bigG."""
-        blocks = counted(shapes, OPEN_CLIP_OF_TWO + "transformer.resblocks.{}.ln_1.weight")
+        blocks = count_numbered(shapes, OPEN_CLIP_OF_TWO + "transformer.resblocks.{}.ln_1.weight")
         second = open_clip_table(OPEN_CLIP_OF_TWO, blocks)
         return {"text_encoder": clip_table(CLIP_L_OF_TWO), "text_encoder_2": second}
 

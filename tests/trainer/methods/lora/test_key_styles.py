@@ -23,7 +23,7 @@ from dreambooth_nodes.trainer.methods.lora.start import kept_settings
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, LoraWeights
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import Layers, Place, layers_in
-from dreambooth_nodes.trainer.model.source import KnownShapes
+from dreambooth_nodes.trainer.model.source import ShapesOnly
 
 PREFIXES = {
     "sd1": {
@@ -60,7 +60,7 @@ ENDS = (
 def layers_of(family: str) -> Layers:
     with torch.device("meta"):
         shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint(family).items()}
-    return layers_in(KnownShapes(family, shapes))
+    return layers_in(ShapesOnly(family, shapes))
 
 
 @lru_cache

@@ -95,7 +95,7 @@ def checkpoint(family: str) -> dict[str, Tensor]:
     """Under the original layout's names, with tensors that no module owns."""
     tensors = {"model_ema.decay": torch.tensor(0.9999), "alphas_cumprod": torch.linspace(1, 0, 1000)}
     for module, table in components(family).values():
-        tensors |= table.original({text_encoder_name(k): v for k, v in module.state_dict().items()})
+        tensors |= table.to_original({text_encoder_name(k): v for k, v in module.state_dict().items()})
     with_positions = {"sd1": CLIP_L, "sdxl": CLIP_L_OF_TWO}
     if family in with_positions:
         tensors[f"{with_positions[family]}embeddings.position_ids"] = torch.arange(77).unsqueeze(0)

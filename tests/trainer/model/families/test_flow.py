@@ -171,11 +171,11 @@ def test_a_host_that_samples_another_way_than_the_family_is_refused() -> None:
     """ComfyUI's nodes can make a flow of a Stable Diffusion, and what answers the image itself of anything."""
     discrete, flow = "ModelSamplingDiscrete", ("ModelSamplingDiscreteFlow", "CONST")
     for family in families.FAMILIES:
-        answers = [family.answer_in_comfyui((discrete, kind)) for kind in ("EPS", "V_PREDICTION")]
+        answers = [family.comfyui_prediction_type((discrete, kind)) for kind in ("EPS", "V_PREDICTION")]
         assert answers == ["epsilon", "v_prediction"]
         for sampling in (flow, (discrete, "X0"), ("ModelSamplingContinuousEDM", "V_PREDICTION")):
             with pytest.raises(ValueError, match=f"{sampling[1]}.*only epsilon or v_prediction"):
-                family.answer_in_comfyui(sampling)
-    assert TinyFlow.answer_in_comfyui(flow) == "flow"
+                family.comfyui_prediction_type(sampling)
+    assert TinyFlow.comfyui_prediction_type(flow) == "flow"
     with pytest.raises(ValueError, match="only flow"):
-        TinyFlow.answer_in_comfyui((discrete, "EPS"))
+        TinyFlow.comfyui_prediction_type((discrete, "EPS"))

@@ -24,10 +24,10 @@ from dreambooth_nodes.trainer.model.keys import text_encoder_name
 def test_every_weight_of_the_denoiser_has_one_name_in_each_layout(family: str) -> None:
     file, table = denoiser(family), denoiser_table(DENOISER, Blocks.even(2, DEPTHS[family]))
     assert len(file) == TENSORS[family]
-    assert table.original(table.ours(file)).keys() == file.keys()
+    assert table.to_original(table.to_ours(file)).keys() == file.keys()
     with torch.device("meta"):
         unet = UNet2DConditionModel(**UNETS[family])
-    assert convert_ldm_unet_checkpoint(dict(file), dict(unet.config)).keys() == table.ours(file).keys()
+    assert convert_ldm_unet_checkpoint(dict(file), dict(unet.config)).keys() == table.to_ours(file).keys()
 
 
 @pytest.mark.parametrize("family", UNETS)
@@ -75,6 +75,6 @@ def test_open_clip_is_converted_as_diffusers_does() -> None:
     file = original(module, table)
     theirs = convert_open_clip_checkpoint(module, dict(file), prefix=OPEN_CLIP_OF_TWO)
     theirs = {text_encoder_name(name): tensor for name, tensor in theirs.items() if not name.endswith("position_ids")}
-    ours = table.ours(file)
+    ours = table.to_ours(file)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -21,7 +21,7 @@ from dreambooth_nodes.trainer.model.families import FAMILIES, family_of, load_ba
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import CLIP_L, DENOISER, VAE
 from dreambooth_nodes.trainer.model.layers import layers_in
 from dreambooth_nodes.trainer.model.original_layout import original_tensors
-from dreambooth_nodes.trainer.model.source import CheckpointFile, KnownShapes
+from dreambooth_nodes.trainer.model.source import CheckpointFile, ShapesOnly
 from dreambooth_nodes.trainer.options import TrainOptions
 
 Tensors = dict[str, Tensor]
@@ -106,7 +106,7 @@ def test_what_checkpoints_hold_besides_is_known_by_name(family: str) -> None:
     buffers = (*schedule, *more, "posterior_variance", "posterior_mean_coef1", "denoiser.sigmas", "scale_factor")
     text = "conditioner.embedders.0.transformer." if family == "sdxl" else "cond_stage_model.transformer."
     besides = (*buffers, f"{text}text_projection.weight", f"{text}logit_scale", f"{VAE}loss.logvar", "ztsnr")
-    rest = family_of(KnownShapes(family, {**shapes, **dict.fromkeys(besides, (1,))})).remainder(
+    rest = family_of(ShapesOnly(family, {**shapes, **dict.fromkeys(besides, (1,))})).remainder(
         {**shapes, **dict.fromkeys(besides, (1,))}
     )
     assert (rest.strange, rest.beside, rest.copies) == ([], [], ["model_ema.decay"])

@@ -14,7 +14,7 @@ from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.model.families.small import checkpoint, components
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
-from dreambooth_nodes.trainer.files import contents
+from dreambooth_nodes.trainer.files import lazy_tensors
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_shapes, write_tensors
 from dreambooth_nodes.trainer.methods.registry import Full
 from dreambooth_nodes.trainer.model.base import Base
@@ -134,7 +134,7 @@ def test_a_lone_denoisers_marks_are_seen_and_a_strange_encoder_is_named(
     assert base.prediction == "v_prediction"
     full.attach(base, TrainOptions(method="full", train_text_encoder=True))
     # Each tensor is read alone, the mark too.
-    monkeypatch.setattr(contents, "PIECE", 1)
+    monkeypatch.setattr(lazy_tensors, "PIECE", 1)
     whole = write_tensors(original_tensors(base, full.trained(base)), tmp_path / "whole.safetensors", {})
     assert read_shapes(whole) == base.source.shapes and base.source.shapes["v_pred"] == (0,)
     assert load_base(whole).fingerprint == base.fingerprint

@@ -84,7 +84,7 @@ def unet_tensors(
     """diffusers' module with random weights, and its tensors under the original layout's names."""
     torch.manual_seed(3)
     unet = UNet2DConditionModel(**FAMILIES[family], **config).eval()
-    return unet, denoiser_table(DENOISER, blocks).original(unet.state_dict())
+    return unet, denoiser_table(DENOISER, blocks).to_original(unet.state_dict())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +134,7 @@ def test_every_blocks_depth_is_read_off_the_names(tmp_path_factory: pytest.TempP
     with torch.device("meta"):
         unet = UNet2DConditionModel(**shape_of(wanted).config((1, 1)))
     tensors = {name: torch.zeros(weight.shape) for name, weight in unet.state_dict().items()}
-    originals = {key: tuple(tensor.shape) for key, tensor in table.original(tensors).items()}
+    originals = {key: tuple(tensor.shape) for key, tensor in table.to_original(tensors).items()}
     assert len(originals) == len(tensors) and all(table.our_names(key) for key in originals)
     assert unet_shape(originals, DENOISER).blocks == wanted
     # Under diffusers' names as well: the file of a denoiser alone.

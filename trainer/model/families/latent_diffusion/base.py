@@ -86,7 +86,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         return write_clip_tokenizer(folder, length, self.pad_tokens[component])
 
 
-def side_by_side(rows: Tensor, like: Tensor) -> Tensor:
+def join_windows(rows: Tensor, like: Tensor) -> Tensor:
     """Text encoder outputs [B·k, 77, C] of the k rows of a prompt, concatenated to [B, 77·k, C].
 
     like: the token ids [B, 77·k].

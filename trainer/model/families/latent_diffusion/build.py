@@ -18,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from ....files.atomic import write_json
 from ....files.safetensors import CheckpointError, listed
-from ...keys import counted, text_encoder_name
+from ...keys import count_numbered, text_encoder_name
 
 Tensors = Mapping[str, Tensor]
 VOCABULARY = Path(__file__).with_name("clip_vocabulary")
@@ -53,7 +53,7 @@ def build_vae(tensors: Tensors, scaling: float) -> Any:
 
     scaling: the latent scale. Raises CheckpointError where the encoder, the decoder or both are missing.
     """
-    levels = counted(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    levels = count_numbered(tensors, "encoder.down_blocks.{}.resnets.0.conv1.weight")
     if not levels or "post_quant_conv.weight" not in tensors:
         raise CheckpointError(
             "The file holds no whole VAE (an encoder and a decoder): use a checkpoint that has one, or name the "
@@ -63,7 +63,7 @@ def build_vae(tensors: Tensors, scaling: float) -> Any:
     with init_empty_weights():
         module = AutoencoderKL(
             block_out_channels=widths,
-            layers_per_block=counted(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
+            layers_per_block=count_numbered(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
             down_block_types=["DownEncoderBlock2D"] * levels,
             up_block_types=["UpDecoderBlock2D"] * levels,
             latent_channels=tensors["post_quant_conv.weight"].shape[0],
@@ -87,7 +87,7 @@ def build_clip(tensors: Tensors, activation: str) -> Any:
         max_position_embeddings=tensors["embeddings.position_embedding.weight"].shape[0],
         hidden_size=width,
         intermediate_size=tensors["encoder.layers.0.mlp.fc1.weight"].shape[0],
-        num_hidden_layers=counted(tensors, "encoder.layers.{}.mlp.fc1.weight"),
+        num_hidden_layers=count_numbered(tensors, "encoder.layers.{}.mlp.fc1.weight"),
         num_attention_heads=width // 64,
         projection_dim=width if projection is None else projection.shape[0],
         hidden_act=activation,

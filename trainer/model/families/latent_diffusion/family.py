@@ -14,7 +14,7 @@ from ...family import Family
 from ...keys import KeyTable
 from ...noise_process import Prediction
 from ...source import Part, PartFiles, Source
-from .keys import DENOISER, IGNORABLE, MARKS, VAE, denoiser_table, vae_table
+from .keys import DENOISER, IGNORABLE, MARKER_KEYS, VAE, denoiser_table, vae_table
 from .parts import latent_diffusion_parts
 from .prediction import EDM, declared_prediction, prediction_of, zero_terminal_snr
 from .unet_shape import unet_shape
@@ -49,7 +49,7 @@ class LatentDiffusionFamily(Family):
     latent_scale: ClassVar[float] = 0.18215
     """The factor between the VAE's latents and the denoiser's."""
     ignorable: ClassVar[dict[str, str]] = IGNORABLE
-    told_sizes: ClassVar[bool] = False
+    takes_sizes: ClassVar[bool] = False
     """Whether the denoiser is conditioned on a vector besides the prompt, as SDXL is on image sizes."""
 
     @classmethod
@@ -66,7 +66,7 @@ class LatentDiffusionFamily(Family):
         told = any(key.startswith(f"{DENOISER}label_emb.") for key in shapes)
         texts = [table.prefix for table in cls._text_tables(shapes).values()]
         named = all(any(key.startswith(prefix) for key in shapes) for prefix in texts)
-        return contexts == {cls.context} and cls._is_plain(shapes) and told == cls.told_sizes and named
+        return contexts == {cls.context} and cls._is_plain(shapes) and told == cls.takes_sizes and named
 
     @classmethod
     def _is_plain(cls, shapes: Shapes) -> bool:
@@ -110,7 +110,7 @@ class LatentDiffusionFamily(Family):
         if declared_prediction(source) == EDM:
             return {}
         holds = cls.prediction_type(source, asked) == "v_prediction", zero_terminal_snr(source)
-        said = [mark for mark, is_so in zip(MARKS, holds, strict=True) if is_so]
+        said = [mark for mark, is_so in zip(MARKER_KEYS, holds, strict=True) if is_so]
         return {mark: torch.zeros(0) for mark in said if mark not in source.shapes}
 
     @classmethod

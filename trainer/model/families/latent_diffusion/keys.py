@@ -19,7 +19,7 @@ CLIP_L_PREFIXES = (CLIP_L, "cond_stage_model.transformer.")
 OPEN_CLIP_PREFIXES = (OPEN_CLIP, "conditioner.embedders.0.model.")
 """The prefixes by which a text encoder is looked for: some files have other ones, and all hosts read them."""
 
-MARKS = ("v_pred", "ztsnr")
+MARKER_KEYS = ("v_pred", "ztsnr")
 """Names of empty tensors that declare facts about a checkpoint: it predicts v; its last timestep is pure noise (zero
 terminal SNR).
 """
@@ -69,7 +69,7 @@ VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "p
 """{original name: our name} in the VAE's attention layers."""
 
 
-def present(prefixes: Sequence[str], names: Iterable[str]) -> str:
+def first_prefix_in(prefixes: Sequence[str], names: Iterable[str]) -> str:
     """The first prefix that any name starts with; where there is none, the first prefix."""
     names = list(names)
     return next((p for p in prefixes if any(name.startswith(p) for name in names)), prefixes[0])

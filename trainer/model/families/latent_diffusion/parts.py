@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ....files.safetensors import CheckpointError, Shapes
-from ...keys import KeyTable, counted
+from ...keys import KeyTable, count_numbered
 from ...source import Files, Part, PartFiles, file_shapes
 from .keys import (
     CLIP_L,
     CLIP_L_OF_TWO,
     DENOISER,
-    MARKS,
+    MARKER_KEYS,
     OPEN_CLIP,
     OPEN_CLIP_OF_TWO,
     VAE,
@@ -49,14 +49,14 @@ class OriginalNames:
 
     def __call__(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{original name: tensor}. Raises CheckpointError for a tensor that no Stable Diffusion has."""
-        marks = {key: found[key] for key in MARKS if key in found}
-        found = {key: tensor for key, tensor in found.items() if key not in MARKS}
+        marks = {key: found[key] for key in MARKER_KEYS if key in found}
+        found = {key: tensor for key, tensor in found.items() if key not in MARKER_KEYS}
         if self.table is None:
             return marks | {self.prefix + key.removeprefix(self.prefix): tensor for key, tensor in found.items()}
         ours = {_our_name(key): tensor for key, tensor in found.items()}
         unused = {k for k in ours if k.endswith(UNUSED) and self.table.original_name(k) is None}
         try:
-            return marks | self.table.original({name: t for name, t in ours.items() if name not in unused})
+            return marks | self.table.to_original({name: t for name, t in ours.items() if name not in unused})
         except KeyError as error:
             raise CheckpointError(f"{self.file!r} holds {error}, which no Stable Diffusion has.") from error
 
@@ -83,7 +83,7 @@ def _denoiser_part(files: Files) -> Part | None:
     shapes = file_shapes(files)
     if any(key.removeprefix(DENOISER).startswith("input_blocks.") for key in shapes):
         return _part(files, DENOISER, None)
-    levels = counted(shapes, "down_blocks.{}.resnets.0.conv1.weight")
+    levels = count_numbered(shapes, "down_blocks.{}.resnets.0.conv1.weight")
     if not levels:
         return None
     return _part(files, DENOISER, denoiser_table(DENOISER, _blocks(shapes)))
@@ -93,16 +93,16 @@ def _blocks(shapes: Shapes) -> Blocks:
     """The blocks of a UNet in diffusers' layout."""
     middle = None
     if "mid_block.resnets.0.conv1.weight" in shapes:
-        middle = counted(shapes, "mid_block.attentions.0.transformer_blocks.{}.norm1.weight")
+        middle = count_numbered(shapes, "mid_block.attentions.0.transformer_blocks.{}.norm1.weight")
     return Blocks(_depths(shapes, "down_blocks"), _depths(shapes, "up_blocks"), middle)
 
 
 def _depths(shapes: Shapes, part: str) -> Depths:
     """The depths of the transformers in a UNet's encoder or decoder, in diffusers' layout."""
-    levels = range(counted(shapes, f"{part}.{{}}.resnets.0.conv1.weight"))
-    blocks = [counted(shapes, f"{part}.{level}.resnets.{{}}.conv1.weight") for level in levels]
+    levels = range(count_numbered(shapes, f"{part}.{{}}.resnets.0.conv1.weight"))
+    blocks = [count_numbered(shapes, f"{part}.{level}.resnets.{{}}.conv1.weight") for level in levels]
     depth = f"{part}.%d.attentions.%d.transformer_blocks.{{}}.norm1.weight"
-    return tuple(tuple(counted(shapes, depth % (level, i)) for i in range(blocks[level])) for level in levels)
+    return tuple(tuple(count_numbered(shapes, depth % (level, i)) for i in range(blocks[level])) for level in levels)
 
 
 def _vae_part(files: Files) -> Part:
@@ -110,10 +110,10 @@ def _vae_part(files: Files) -> Part:
     shapes = file_shapes(files)
     if any(key.removeprefix(VAE).startswith("encoder.down.") for key in shapes):
         return _part(files, VAE, None)
-    levels = counted(shapes, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    levels = count_numbered(shapes, "encoder.down_blocks.{}.resnets.0.conv1.weight")
     if not levels:
         raise CheckpointError(f"{files[0].name!r} holds no VAE with an encoder.")
-    blocks = counted(shapes, "encoder.down_blocks.0.resnets.{}.conv1.weight")
+    blocks = count_numbered(shapes, "encoder.down_blocks.0.resnets.{}.conv1.weight")
     return _part(files, VAE, vae_table(VAE, blocks, levels))
 
 
@@ -131,7 +131,7 @@ def _text_part(files: Files, one_of_two: bool) -> Part:
         prefix = CLIP_L_OF_TWO if one_of_two else CLIP_L
         return _part(files, prefix, clip_table(prefix))
     prefix = OPEN_CLIP_OF_TWO if one_of_two else OPEN_CLIP
-    return _part(files, prefix, open_clip_table(prefix, counted(shapes, "encoder.layers.{}.mlp.fc1.weight")))
+    return _part(files, prefix, open_clip_table(prefix, count_numbered(shapes, "encoder.layers.{}.mlp.fc1.weight")))
 
 
 def _our_name(key: str) -> str:

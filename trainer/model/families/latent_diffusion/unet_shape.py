@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....files.safetensors import CheckpointError, Shapes
-from ...keys import counted
+from ...keys import count_numbered
 
 Depths = tuple[tuple[int, ...], ...]
 """{level: {residual block: its transformer's depth}}; 0: the block has no transformer."""
@@ -186,14 +186,14 @@ def _transformer_depths(names: Collection[str], half: str, levels: list[list[int
     "input_blocks" or "output_blocks". levels: the block indices of each level.
     """
     pattern = f"{half}.%d.1.transformer_blocks.{{}}.norm1.weight"
-    return tuple(tuple(counted(names, pattern % index) for index in level) for level in levels)
+    return tuple(tuple(count_numbered(names, pattern % index) for index in level) for level in levels)
 
 
 def _middle(own: Collection[str]) -> int | None:
     """The depth of the transformer in the middle; see `Blocks`."""
     if "middle_block.0.in_layers.2.weight" not in own:
         return None
-    return counted(own, "middle_block.1.transformer_blocks.{}.norm1.weight")
+    return count_numbered(own, "middle_block.1.transformer_blocks.{}.norm1.weight")
 
 
 def _first(own: Mapping[str, tuple[int, ...]], ending: str) -> tuple[int, ...]:

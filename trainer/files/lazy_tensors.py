@@ -41,7 +41,7 @@ ORDER = list(DTYPES)
 """The dtypes in that order, to sort by."""
 
 
-class Kind(NamedTuple):
+class TensorSpec(NamedTuple):
     """The dtype and the shape of a tensor that has not been read yet."""
 
     dtype: torch.dtype
@@ -53,102 +53,102 @@ class Kind(NamedTuple):
         return self.dtype.itemsize * prod(self.shape)
 
 
-def kind_of(tensor: Tensor) -> Kind:
+def spec_of(tensor: Tensor) -> TensorSpec:
     """The dtype and the shape of a tensor, which may be on the meta device."""
-    return Kind(tensor.dtype, tuple(tensor.shape))
+    return TensorSpec(tensor.dtype, tuple(tensor.shape))
 
 
 @dataclass(frozen=True)
-class Contents(Mapping[str, Tensor]):
+class LazyTensors(Mapping[str, Tensor]):
     """A {key: tensor} mapping that reads a tensor every time it is accessed.
 
-    kinds: each tensor's dtype and shape. read: returns the tensors of the given keys, and may return more.
+    specs: each tensor's dtype and shape. read: returns the tensors of the given keys, and may return more.
     """
 
-    kinds: Mapping[str, Kind]
+    specs: Mapping[str, TensorSpec]
     read: Callable[[Sequence[str]], Mapping[str, Tensor]]
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> Contents:
-        """Contents made from tensors in memory; a mapping that already is a `Contents` is returned as it is, unread."""
-        if isinstance(tensors, Contents):
+    def of(cls, tensors: Mapping[str, Tensor]) -> LazyTensors:
+        """The given tensors in memory; a mapping that already is a `LazyTensors` is returned as it is, unread."""
+        if isinstance(tensors, LazyTensors):
             return tensors
-        return cls({key: kind_of(tensor) for key, tensor in tensors.items()}, lambda keys: tensors)
+        return cls({key: spec_of(tensor) for key, tensor in tensors.items()}, lambda keys: tensors)
 
-    def beside(self, more: Mapping[str, Tensor]) -> Contents:
-        """The union of these contents and `more`, whose tensors take the place of those with the same keys."""
-        added = Contents.of(more)
+    def merged_with(self, more: Mapping[str, Tensor]) -> LazyTensors:
+        """The union of these tensors and `more`, whose tensors take the place of those with the same keys."""
+        added = LazyTensors.of(more)
 
         def read(keys: Sequence[str]) -> dict[str, Tensor]:
-            own, other = [key for key in keys if key not in added.kinds], [key for key in keys if key in added.kinds]
+            own, other = [key for key in keys if key not in added.specs], [key for key in keys if key in added.specs]
             return {**(self.read(own) if own else {}), **(added.read(other) if other else {})}
 
-        return Contents({**self.kinds, **added.kinds}, read)
+        return LazyTensors({**self.specs, **added.specs}, read)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.kinds
+        return key in self.specs
 
     def __getitem__(self, key: str) -> Tensor:
         return self.read([key])[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.kinds)
+        return iter(self.specs)
 
     def __len__(self) -> int:
-        return len(self.kinds)
+        return len(self.specs)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write a .safetensors file to `path` directly (not under a temporary name), from tensors on any device.
 
-    Raises OSError; ValueError for a dtype that the format lacks, or a tensor that is not of its declared kind;
+    Raises OSError; ValueError for a dtype that the format lacks, or a tensor that is not of its declared spec;
     TypeError for metadata that are not strings.
     """
-    contents = Contents.of(tensors)
-    for key, kind in contents.kinds.items():
-        if kind.dtype not in DTYPES:
-            raise ValueError(f"{key!r} is {kind.dtype}, which is not written to files.")
-    order = sorted(contents.kinds, key=lambda key: (ORDER.index(contents.kinds[key].dtype), key))
+    contents = LazyTensors.of(tensors)
+    for key, spec in contents.specs.items():
+        if spec.dtype not in DTYPES:
+            raise ValueError(f"{key!r} is {spec.dtype}, which is not written to files.")
+    order = sorted(contents.specs, key=lambda key: (ORDER.index(contents.specs[key].dtype), key))
     with path.open("wb") as stream:
-        stream.write(_header({key: contents.kinds[key] for key in order}, metadata))
-        for piece in _pieces(order, contents.kinds):
+        stream.write(_header({key: contents.specs[key] for key in order}, metadata))
+        for piece in _pieces(order, contents.specs):
             _write_piece(piece, contents, stream)
 
 
-def _header(kinds: Mapping[str, Kind], metadata: Mapping[str, str]) -> bytes:
+def _header(specs: Mapping[str, TensorSpec], metadata: Mapping[str, str]) -> bytes:
     """The header's length in 8 bytes and the JSON header, padded with spaces to a multiple of 8 bytes."""
     if not all(isinstance(value, str) for pair in metadata.items() for value in pair):
         raise TypeError(f"The metadata of a .safetensors file are texts, not {dict(metadata)!r}.")
     said: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
-    for key, kind in kinds.items():
-        begin, end = end, end + kind.bytes
-        said[key] = {"dtype": DTYPES[kind.dtype], "shape": kind.shape, "data_offsets": [begin, end]}
+    for key, spec in specs.items():
+        begin, end = end, end + spec.bytes
+        said[key] = {"dtype": DTYPES[spec.dtype], "shape": spec.shape, "data_offsets": [begin, end]}
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 
 
-def _pieces(order: Sequence[str], kinds: Mapping[str, Kind]) -> Iterator[list[str]]:
+def _pieces(order: Sequence[str], specs: Mapping[str, TensorSpec]) -> Iterator[list[str]]:
     """The keys in groups of at most PIECE bytes each, in order; a tensor larger than that is a group by itself."""
     piece, size = list[str](), 0
     for key in order:
-        if piece and size + kinds[key].bytes > PIECE:
+        if piece and size + specs[key].bytes > PIECE:
             yield piece
             piece, size = [], 0
         piece.append(key)
-        size += kinds[key].bytes
+        size += specs[key].bytes
     if piece:
         yield piece
 
 
-def _write_piece(piece: Sequence[str], contents: Contents, stream: BinaryIO) -> None:
-    """Append the tensors of these keys to the file. Raises ValueError where a tensor is not of its declared kind."""
+def _write_piece(piece: Sequence[str], contents: LazyTensors, stream: BinaryIO) -> None:
+    """Append the tensors of these keys to the file. Raises ValueError where a tensor is not of its declared spec."""
     tensors = contents.read(piece)
     for key in piece:
         tensor = tensors[key].detach().cpu().contiguous()
-        if kind_of(tensor) != contents.kinds[key]:
-            raise ValueError(f"{key!r} was said to be {contents.kinds[key]}, and is {kind_of(tensor)}.")
+        if spec_of(tensor) != contents.specs[key]:
+            raise ValueError(f"{key!r} was said to be {contents.specs[key]}, and is {spec_of(tensor)}.")
         stream.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor
 
-from dreambooth_nodes.trainer.files import contents
-from dreambooth_nodes.trainer.files.contents import DTYPES, Contents, Kind, kind_of, save_tensors
+from dreambooth_nodes.trainer.files import lazy_tensors
+from dreambooth_nodes.trainer.files.lazy_tensors import DTYPES, LazyTensors, TensorSpec, save_tensors, spec_of
 from dreambooth_nodes.trainer.files.safetensors import read_shapes, read_tensors, write_tensors
 from dreambooth_nodes.trainer.model.base import Base
-from dreambooth_nodes.trainer.model.source import contents_of
+from dreambooth_nodes.trainer.model.source import lazy_tensors_of
 
 SHAPES = ((2, 3), (7,), (), (0,), (1, 5, 1))
 
@@ -52,24 +52,24 @@ def test_views_and_tied_weights_are_written_as_they_look(tmp_path: Path) -> None
 
 
 def test_no_more_than_a_piece_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "PIECE", 4000)
-    kinds = {f"{i:02d}": Kind(torch.float32, (i * 40,)) for i in range(30)}
+    monkeypatch.setattr(lazy_tensors, "PIECE", 4000)
+    specs = {f"{i:02d}": TensorSpec(torch.float32, (i * 40,)) for i in range(30)}
     alive: list[weakref.ref[Tensor]] = []
 
     def read(keys: Sequence[str]) -> Mapping[str, Tensor]:
         assert not any(ref() is not None for ref in alive)
-        assert len(keys) == 1 or sum(kinds[key].bytes for key in keys) <= 4000
-        made = {key: torch.full(kinds[key].shape, float(key)) for key in keys}
+        assert len(keys) == 1 or sum(specs[key].bytes for key in keys) <= 4000
+        made = {key: torch.full(specs[key].shape, float(key)) for key in keys}
         alive.extend(weakref.ref(tensor) for tensor in made.values())
         return made
 
-    found = read_tensors(write_tensors(Contents(kinds, read), tmp_path / "x.safetensors", {}))
-    assert len(alive) == len(kinds)
-    assert all(torch.equal(found[key], torch.full(kind.shape, float(key))) for key, kind in kinds.items())
+    found = read_tensors(write_tensors(LazyTensors(specs, read), tmp_path / "x.safetensors", {}))
+    assert len(alive) == len(specs)
+    assert all(torch.equal(found[key], torch.full(kind.shape, float(key))) for key, kind in specs.items())
 
 
 def test_a_tensor_that_is_not_what_was_said_leaves_no_file(tmp_path: Path) -> None:
-    other = Contents({"a": Kind(torch.float32, (2,))}, lambda keys: {"a": torch.ones(3)})
+    other = LazyTensors({"a": TensorSpec(torch.float32, (2,))}, lambda keys: {"a": torch.ones(3)})
     with pytest.raises(ValueError, match=r"'a' was said to be .*\(2,\).* is .*\(3,\)"):
         write_tensors(other, tmp_path / "x.safetensors", {})
     assert not list(tmp_path.iterdir())
@@ -82,16 +82,16 @@ def test_a_dtype_that_no_file_holds_is_named_with_its_weight(tmp_path: Path) -> 
 
 
 def test_whether_a_key_is_there_needs_no_reading() -> None:
-    held = Contents({"a": Kind(torch.float32, (2,))}, lambda keys: {})
+    held = LazyTensors({"a": TensorSpec(torch.float32, (2,))}, lambda keys: {})
     assert "a" in held and "b" not in held
 
 
 def test_more_beside_it_is_read_from_where_it_is(base: Base, tmp_path: Path) -> None:
-    own = contents_of(base.source)
+    own = lazy_tensors_of(base.source)
     key = next(iter(own))
-    more = own.beside({"mark": torch.ones(1), key: torch.zeros(own.kinds[key].shape)})
+    more = own.merged_with({"mark": torch.ones(1), key: torch.zeros(own.specs[key].shape)})
     file = write_tensors(more, tmp_path / "x.safetensors", {})
     assert read_shapes(file) == {**base.source.shapes, "mark": (1,)}
-    expected = {**base.source.tensors(), "mark": torch.ones(1), key: torch.zeros(own.kinds[key].shape)}
+    expected = {**base.source.tensors(), "mark": torch.ones(1), key: torch.zeros(own.specs[key].shape)}
     assert all(torch.equal(expected[name], tensor) for name, tensor in read_tensors(file).items())
-    assert kind_of(more["mark"]) == more.kinds["mark"]
+    assert spec_of(more["mark"]) == more.specs["mark"]
