@@ -20,7 +20,7 @@ from .child import Child, ChildFailed
 from .host import jobs, models
 from .host.memory import model_memory
 from .kept_jobs import can_go_on, keep
-from .kept_run import kept_points, kept_samples
+from .kept_run import kept_points, kept_samples, kept_scores
 from .loss_svg import Point
 
 Status = Literal["waiting", "running", "finished", "stopped", "failed"]
@@ -35,7 +35,8 @@ class Job:
     """Read by the tab and the API from other threads; only its own thread changes it.
 
     done, total: of what it is doing; steps: of the whole training.
-    points: (step, instance loss, prior loss or None). samples: (picture, what it is). files: all that were written.
+    points: (step, instance loss, prior loss or None). scores: the fields of `Scored`, by step.
+    samples: (picture, what it is). files: all that were written.
     result: as `train --json` says it.
     """
 
@@ -49,6 +50,7 @@ class Job:
     steps: int = 0
     seconds_left: float | None = None
     points: list[Point] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)
     samples: list[tuple[Image.Image, str]] = field(default_factory=list)
     plan: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -137,10 +139,8 @@ class Job:
                 self._now(event["name"], 0, 0)
             case "progress":
                 self._now(event["what"], event["done"], event["total"])
-            case "step":
-                self._note_step(event)
-            case "resumed":
-                self.points = [(p["step"], p["instance"], p["prior"]) for p in event["points"]]
+            case "step" | "resumed" | "scored":
+                self._note_curve(event)
             case "sample":
                 self._note_sample(event)
             case "planned":
@@ -153,6 +153,16 @@ class Job:
                 self.result = event
                 self._take_kept(Path(event["run"]))
 
+    def _note_curve(self, event: dict[str, Any]) -> None:
+        """Note what is drawn by step."""
+        match event["event"]:
+            case "step":
+                self._note_step(event)
+            case "resumed":
+                self.points = [(p["step"], p["instance"], p["prior"]) for p in event["points"]]
+            case "scored":
+                self.scores = [one for one in self.scores if one["step"] < event["step"]] + [event]
+
     def _note_step(self, event: dict[str, Any]) -> None:
         self.points.append((event["step"], event["instance"], event["prior"]))
         self.steps, self.seconds_left = event["steps"], event["seconds_left"]
@@ -160,7 +170,7 @@ class Job:
 
     def _take_kept(self, folder: Path) -> None:
         """A run that was found, or gone on with, has pictures and losses that this job was not told of."""
-        self.points = kept_points(folder)
+        self.points, self.scores = kept_points(folder), kept_scores(folder)
         before = [(picture, f"step {step}") for step, picture in kept_samples(folder) if step not in self._sampled]
         self.samples[:0] = before
 

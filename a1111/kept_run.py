@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -17,6 +18,11 @@ def kept_points(folder: Path) -> list[Point]:
     """The loss curve in the record. Raises CheckpointError for one that is torn."""
     losses = read_record(folder / "run.json").get("losses", [])
     return [(point["step"], point["instance"], point["prior"]) for point in losses]
+
+
+def kept_scores(folder: Path) -> list[dict[str, Any]]:
+    """The scores in the record, by step. Raises CheckpointError for one that is torn."""
+    return list(read_record(folder / "run.json").get("scores", []))
 
 
 def kept_samples(folder: Path) -> list[tuple[int, Image.Image]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
+from typing import Any
 
 Point = tuple[int, float, float | None]
 
@@ -23,11 +24,36 @@ def loss_svg(points: Sequence[Point], steps: int) -> str:
     end = f"after {points[-1][0]} steps the photos' loss is {instance[-1][1]:.4f}"
     end += f", the class images' {prior[-1][1]:.4f}" if prior else ""
     lines = _line(instance, steps, top, INSTANCE) + _line(prior, steps, top, PRIOR)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss curve: {end}" width="100%" '
-        f'style="max-height:240px" font-size="11" fill="currentColor">{_axes(steps, top)}{lines}{_legend(bool(prior))}'
-        "</svg>"
+    names = [("photos", INSTANCE), *([("class images", PRIOR)] if prior else [])]
+    return _svg(f"Loss curve: {end}", f"{_axes(steps, top)}{lines}{_legend(names)}")
+
+
+SCORES = {
+    "likeness": ("likeness", "#16a34a"),
+    "prompt_following": ("prompt following", "#7c3aed"),
+    "class_leak": ("class leak", "#dc2626"),
+    "variety": ("variety", "#0891b2"),
+}
+"""{field of `Scored`: its name and colour}."""
+
+
+def score_svg(scores: Sequence[Mapping[str, Any]], steps: int) -> str:
+    """The four scores over the steps of the whole run, 0 to 1, with the chosen step marked; "" before the first."""
+    if not scores:
+        return ""
+    last = scores[-1]
+    chosen = last["chosen"]
+    end = ", ".join(f"{name} {last[key]:.3f}" for key, (name, _) in SCORES.items())
+    lines = "".join(
+        _line([(one["step"], min(max(one[key], 0.0), 1.0)) for one in scores], steps, 1.0, colour)
+        for key, (_, colour) in SCORES.items()
     )
+    if chosen is not None:
+        x = f"{_x(chosen, steps):.1f}"
+        lines += (
+            f'<line x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="currentColor" stroke-dasharray="3"/>'
+        )
+    return _svg(f"Scores: after {last['step']} steps {end}", f"{_axes(steps, 1.0)}{lines}{_legend(SCORES.values())}")
 
 
 def _averaged(points: Sequence[tuple[int, float]]) -> list[tuple[float, float]]:
@@ -61,9 +87,17 @@ def _axes(steps: int, top: float) -> str:
     return marks + numbers
 
 
-def _legend(prior: bool) -> str:
-    names = [(INSTANCE, "photos"), *([(PRIOR, "class images")] if prior else [])]
+def _legend(names: Iterable[tuple[str, str]]) -> str:
+    """The curves' names, each in its colour."""
     return "".join(
-        f'<text x="{LEFT + 12 + 90 * i}" y="{TOP - 14}" style="fill:{colour}">{name}</text>'
-        for i, (colour, name) in enumerate(names)
+        f'<text x="{LEFT + 12 + 110 * i}" y="{TOP - 14}" style="fill:{colour}">{name}</text>'
+        for i, (name, colour) in enumerate(names)
+    )
+
+
+def _svg(said: str, drawn: str) -> str:
+    """A drawing. said: what a screen reader is told."""
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}" width="100%" '
+        f'style="max-height:240px" font-size="11" fill="currentColor">{drawn}</svg>'
     )

@@ -20,6 +20,11 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "adapter": ("LoRA", "Which layers get one, and its scale. The rank is above."),
     "optimizer": ("Optimizer", "How a step is taken, and how the learning rate runs over the training."),
     "memory": ("Memory", "Left at auto, the training is made to fit what is free. Set these to decide yourself."),
+    "scores": (
+        "Scores and the best step",
+        "Pictures on the way are compared with the photos, and the best step becomes the result. The embedded base "
+        "brings what looks at them; for other bases use the command line's --dino and --clip.",
+    ),
     "preview": ("Samples and saved files", "Pictures and files on the way. The trained weights do not depend on them."),
 }
 """{group of settings: its title and what it is for}."""

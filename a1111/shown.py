@@ -12,7 +12,7 @@ from typing import Any
 from .host import models
 from .job import Job
 from .looks import Look
-from .loss_svg import loss_svg
+from .loss_svg import loss_svg, score_svg
 
 STATUS = {
     "waiting": "Waiting in the queue",
@@ -71,14 +71,16 @@ def _result(job: Job) -> str:
     found = "<p>The same training was finished before, and nothing had to be trained again.</p>"
     file, trigger = escape(Path(job.result["file"]).name), escape(job.result["trigger"])
     said = f"<p>Saved as <code>{file}</code>. Say <code>{trigger}</code> in a prompt.</p>"
-    return (found if job.result["found"] else "") + said
+    choice = f"<p>Chosen: {escape(job.result['choice'])}.</p>" if job.result.get("choice") else ""
+    return (found if job.result["found"] else "") + said + choice
 
 
 def curve_html(job: Job | None) -> str:
-    """The loss curve."""
+    """The loss curve, and the scores below it."""
     if job is None or not job.points:
         return ""
-    return loss_svg(job.points, max(job.steps, job.points[-1][0]))
+    steps = max(job.steps, job.points[-1][0])
+    return loss_svg(job.points, steps) + score_svg(job.scores, steps)
 
 
 def parameters(job: Job | None) -> str:

@@ -18,7 +18,7 @@ from typing import IO, Any
 from PIL import Image
 from torch import Tensor
 
-from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Step, Warned
+from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Scored, Step, Warned
 from .failures import in_one_line
 from .stopping import StopSignals
 
@@ -26,8 +26,8 @@ from .stopping import StopSignals
 class EventLines:
     """A listener for `train`, in a context: an error that ends it is told too, and a line on stdin stops it.
 
-    Every line is an object with "event": phase, progress, planned, step, resumed, warned, sample, saved, result or
-    failed.
+    Every line is an object with "event": phase, progress, planned, step, resumed, warned, sample, scored, saved, result
+    or failed.
     """
 
     def __init__(self, out: IO[str], orders: IO[str], stop: StopSignals) -> None:
@@ -65,6 +65,8 @@ class EventLines:
             case Sample():
                 pictures = [_png(image) for image in event.images]
                 self.tell("sample", step=event.step, prompt=event.prompt, pictures=pictures)
+            case Scored():
+                self.tell("scored", **asdict(event))
             case Saved():
                 self.tell("saved", file=str(event.path))
 

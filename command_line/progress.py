@@ -9,7 +9,7 @@ from typing import NoReturn, Protocol
 
 from tqdm import tqdm
 
-from ..trainer.events import Event, Phase, Planned, Resumed, Saved, Step, Warned
+from ..trainer.events import Event, Phase, Planned, Resumed, Saved, Scored, Step, Warned
 from .stopping import StopSignals
 
 SECONDS_BETWEEN_LINES = 0.2 if sys.stderr.isatty() else 2.0
@@ -69,6 +69,8 @@ class Progress:
                 tqdm.write(event.text, file=sys.stderr)
             case Warned():
                 tqdm.write(f"warning: {event.text}", file=sys.stderr)
+            case Scored():
+                tqdm.write(_scores(event), file=sys.stderr)
             case Saved():
                 tqdm.write(f"saved {event.path}", file=sys.stderr)
 
@@ -97,3 +99,11 @@ class Progress:
 def _losses(step: Step) -> dict[str, str]:
     prior = {} if step.prior is None else {"prior": f"{step.prior:.4f}"}
     return {"loss": f"{step.instance:.4f}", **prior}
+
+
+def _scores(event: Scored) -> str:
+    returns = "" if event.returns_photo is None else f", returns the photo {event.returns_photo:.0%}"
+    return (
+        f"step {event.step}: likeness {event.likeness:.3f}, prompt following {event.prompt_following:.3f}, class leak "
+        f"{event.class_leak:.3f}, variety {event.variety:.3f}{returns}; the result so far is step {event.chosen or '-'}"
+    )

@@ -24,6 +24,7 @@ from ..trainer.runs.personalized import Personalized, checked_name, fitted_name
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, RunInUse, open_run
 from ..trainer.sampling.class_priors import ClassPriors, PriorsError
+from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.photo_faults import cannot_teach, faults
@@ -35,6 +36,7 @@ from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
 from .base_model import BaseModel
 from .class_images import drawn, planned
+from .encoders import scorer_of
 from .flags import store
 from .lookup import candidates, ranked
 from .option_flags import chosen_options
@@ -107,7 +109,9 @@ class Teaching:
             drawn(request.priors, self.base, at_once, precision, self.ranks, self.stop, self.listener.bar)
         resume = self.ranks.decided(self._resumes)
         try:
-            return personalize(self.base.live, request, self.store, self.listener, self.stop, resume, self.ranks)
+            base, scorer = self.base.live, self._scorer()
+            told = (self.store, self.listener, self.stop, resume, self.ranks)
+            return personalize(base, request, *told, scorer=scorer)
         except (TrainingDiverged, OutOfMemory, RunInUse) as error:
             if error is self.ranks.from_first:
                 raise
@@ -116,6 +120,12 @@ class Teaching:
             if self.stop.received is None:
                 raise
             raise Stopped(self.stop.received) from error
+
+    def _scorer(self) -> Scorer | None:
+        """What looks at the pictures of the scores, where any are asked for."""
+        if not self.options.score_every:
+            return None
+        return scorer_of(self.arguments.dino, self.arguments.clip, self.base.live.weight_sample())
 
     def _resumes(self) -> bool:
         if self.arguments.resume:
@@ -136,7 +146,7 @@ class Teaching:
         count: int = preset_named(arguments.preset).priors if said is None else said
         if count < 0:
             raise PriorsError(f"priors is {count}; it must be 0 or more.")
-        if not count or not self.options.prior_weight:
+        if not count or self.options.prior_in_use != "class images":
             return None
         prompt = self.options.templates.class_prompt(noun)
         return planned(arguments, self.base, noun, prompt, count, self.store.work / "priors")
@@ -156,6 +166,7 @@ class Teaching:
             "seconds": round(seconds, 3),
             "seconds_of_training": record["seconds"]["training"],
             "steps_per_second": record["steps_per_second"],
+            "choice": record.get("choice", ""),
             "loss": last["instance"],
             "prior_loss": last["prior"],
             "priors": record["priors"],

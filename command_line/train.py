@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .answer import answer
+from .encoders import add_encoders
 from .flags import Commands, add_base, add_events, add_json, add_model_folders, add_output, add_priors, add_size
 from .launcher import launched_count, together
 from .option_flags import add_option_flags
@@ -34,6 +35,7 @@ def add_parser(commands: Commands) -> None:
     add_json(parser)
     add_events(parser)
     add_option_flags(parser)
+    add_encoders(parser)
     add_priors(parser, "the preset's, 64, 100 or 200; 0: none")
 
 
@@ -63,8 +65,9 @@ def summary(result: dict[str, Any]) -> str:
     speed = f"{result['seconds_of_training']:.0f} s, {result['steps_per_second']:.2f} a second"
     found = " (found on disk, not trained again)" if result["found"] else ""
     stopped = f" of {result['settings']['steps']}, stopped" if result["status"] == "stopped" else ""
+    chosen = f"\nchosen:  {result['choice']}" if result["choice"] else ""
     return (
         f"file:    {result['file']}{found}\n"
         f"trigger: {result['trigger']}\n"
-        f"steps:   {result['steps']}{stopped} in {speed}"
+        f"steps:   {result['steps']}{stopped} in {speed}{chosen}"
     )

@@ -10,8 +10,8 @@ import comfy.utils
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
-from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
-from ..trainer.runs.live_view import LiveRun, finite
+from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Scored, Step, Warned
+from ..trainer.runs.live_view import LiveRun, finite, finite_fields
 from ..trainer.runs.run import Run
 from ..trainer.wording import sentence_and_values
 from .comfy_host import interrupted, output_folder
@@ -120,6 +120,12 @@ class NodeProgress:
             case Sample():
                 # No preview by the host's bar: the page would put it below the panel, which shows the sample already.
                 self._shown.send("sample", self._shown.live.samples[-1])
+            case Scored():
+                self._shown.send("scored", finite_fields(event))
+                log.info(
+                    "DreamBooth step %d: likeness %.3f, prompt following %.3f, class leak %.3f, variety %.3f",
+                    event.step, event.likeness, event.prompt_following, event.class_leak, event.variety,
+                )  # fmt: skip
             case Phase():
                 self._shown.send("phase", {"phase": event.name})
             case Saved():
@@ -129,14 +135,18 @@ class NodeProgress:
             case Resumed():
                 self._shown.send("resumed", {"step": len(event.points)})
                 log.info("DreamBooth goes on after step %d", len(event.points))
-            case Planned():
-                self._shown.send("planned", {"text": event.text})
-                log.info("DreamBooth: %s", event.text)
-            case Warned():
-                self._shown.send("warned", {"warning": sentence_and_values(event.text)})
-                log.warning(event.text)
+            case Planned() | Warned():
+                self._say(event)
             case PriorsCounted():
                 self._shown.send("priors", asdict(event))
+
+    def _say(self, event: Planned | Warned) -> None:
+        if isinstance(event, Planned):
+            self._shown.send("planned", {"text": event.text})
+            log.info("DreamBooth: %s", event.text)
+        else:
+            self._shown.send("warned", {"warning": sentence_and_values(event.text)})
+            log.warning(event.text)
 
     def stop(self) -> bool:
         """Cancel of the host, or Stop and keep once there is something to keep."""

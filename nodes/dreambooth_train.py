@@ -31,6 +31,7 @@ from .comfy_failures import tells_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
 from .comfy_progress import NodeProgress, show
+from .comfy_scores import scorer_of
 from .host_model.kinds import require_supported
 from .host_model.training import HostBase, train_in_host
 
@@ -130,6 +131,28 @@ class DreamBoothTrain(io.ComfyNode):
                         "It then chooses by itself what saves memory, and says what. off: only what you chose.",
                     )
                 ),
+                sockets.advanced(
+                    io.Int.Input(
+                        "score_every", default=0, min=0, max=100_000, optional=True, tooltip=TEXTS["score_every"]
+                    )
+                ),
+                sockets.advanced(
+                    io.Int.Input("early_stop", default=0, min=0, max=1000, optional=True, tooltip=TEXTS["early_stop"])
+                ),
+                sockets.advanced(
+                    io.Combo.Input(
+                        "prior",
+                        options=list(CHOICES["prior"]),
+                        default="class images",
+                        optional=True,
+                        tooltip=TEXTS["prior"],
+                    )
+                ),
+                io.ClipVision.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip="Looks at the pictures of the scores. The embedded base needs none.",
+                ),
             ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
@@ -144,6 +167,7 @@ class DreamBoothTrain(io.ComfyNode):
         cls, model: Any, clip: Any, vae: Any, subject: Subject, identifier: str, method: Any, preset: str, steps: int,
         learning_rate: float, name: str, seed: int, class_priors: ClassPriors | None = None,
         options: dict[str, Any] | None = None, sample_every: int = SAMPLE_EVERY, memory: str = "auto",
+        score_every: int = 0, early_stop: int = 0, prior: str = "class images", clip_vision: Any = None,
     ) -> io.NodeOutput:  # fmt: skip
         """The result, from disk where the same run is finished."""
         shown = {
@@ -153,6 +177,9 @@ class DreamBoothTrain(io.ComfyNode):
             "seed": seed,
             "sample_every": sample_every,
             "memory": memory,
+            "score_every": score_every,
+            "early_stop": early_stop,
+            "prior": prior,
         }
         chosen, begin = _chosen(preset, {**(options or {}), **{k: v for k, v in shown.items() if v is not None}})
         base = graph_base(model, clip, vae)
@@ -162,7 +189,7 @@ class DreamBoothTrain(io.ComfyNode):
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
         )  # fmt: skip
-        result, run = _found(base, request) or _train(base, request, _warnings(request, clip))
+        result, run = _found(base, request) or _train(base, request, _warnings(request, clip), clip_vision)
         raise_if_interrupted()
         return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)},
                              ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
@@ -186,7 +213,7 @@ def _missing(request: Request) -> Iterator[Wording]:
     subject = request.subject
     if len(subject.photos) == 1:
         yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
-    if request.priors is None and subject.class_noun != NO_CLASS:
+    if request.priors is None and request.options.prior == "class images" and subject.class_noun != NO_CLASS:
         yield Wording(
             "No class priors are connected: every {0} will come to look like yours. Connect Generate Class Priors.",
             subject.class_noun,
@@ -200,16 +227,18 @@ def _found(base: BaseFile | HostBase, request: Request) -> tuple[Personalized, R
     return found
 
 
-def _train(base: BaseFile | HostBase, request: Request, warnings: tuple[str, ...]) -> tuple[Personalized, Run]:
+def _train(
+    base: BaseFile | HostBase, request: Request, warnings: tuple[str, ...], clip_vision: Any
+) -> tuple[Personalized, Run]:
     progress = NodeProgress(request.options.steps, open_run(request.key(base.fingerprint), store()))
     for warning in warnings:
         progress(Warned(warning))
     try:
         if isinstance(base, HostBase):
-            result, run = train_in_host(base, request, store(), progress, progress.stop)
+            result, run = train_in_host(base, request, store(), progress, progress.stop, clip_vision)
         else:
             with training_memory() as device:
-                result, run = _train_on(device, base, request, progress)
+                result, run = _train_on(device, base, request, progress, clip_vision)
     except StoppedEarly:
         raise_if_interrupted()
         raise
@@ -220,7 +249,7 @@ def _train(base: BaseFile | HostBase, request: Request, warnings: tuple[str, ...
 
 
 def _train_on(
-    device: torch.device, base: BaseFile, request: Request, progress: NodeProgress
+    device: torch.device, base: BaseFile, request: Request, progress: NodeProgress, clip_vision: Any
 ) -> tuple[Personalized, Run]:
     """Apart from `_train`, so that the trained model is gone before the memory is given back."""
     from ..trainer.methods.registry import METHODS
@@ -231,7 +260,8 @@ def _train_on(
         request.options, forward_dtype(request.options.precision, device)
     )
     live = load_base(base.path, base.prediction, dtype, base.fingerprint).compute_on(device)
-    return personalize(live, request, store(), progress, progress.stop)
+    scorer = scorer_of(clip_vision, live.weight_sample()) if request.options.score_every else None
+    return personalize(live, request, store(), progress, progress.stop, scorer=scorer)
 
 
 def _samples(run: Run) -> torch.Tensor | ExecutionBlocker:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "subject": "files prompts wording",
     "model": "files options subject.frame subject.rare_tokens",
     "distributed": "events options out_of_memory",
-    "scores": "files",
+    "scores": "files events",
     "methods": "files model options randomness",
     "sampling": "files model subject events out_of_memory randomness",
     "memory": "files methods model options subject.frame",

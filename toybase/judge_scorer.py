@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from ..trainer.files.hashes import digest_of
+from ..trainer.model.fingerprint import Sample, has_the_sampled_weights
 from .judge import FILES, Judge, load_judge
 from .palette import NOUNS, PLACES
-from .quantize import WEIGHTS
+from .quantize import WEIGHTS, load_stored
+from .writer import DENOISER
 
 
 class JudgeScorer:
@@ -18,6 +20,7 @@ class JudgeScorer:
 
     meaning = "the probability that the judge gives to the place asked for"
     margin = 0.05
+    reads_texts = True
 
     def __init__(self, second: bool = False) -> None:
         self.name = "second judge" if second else "judge"
@@ -40,8 +43,24 @@ class JudgeScorer:
         """Mean distance of the judge's feature maps, in the manner of LPIPS."""
         return self._judge.distances(pictures * 2 - 1).sum(1) / max(1, len(pictures) - 1)
 
+    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Minus the distance of the judge's feature maps, which see the background as well."""
+        both = torch.cat([pictures, photos]) * 2 - 1
+        return -self._judge.distances(both)[: len(pictures), len(pictures) :]
+
+    def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> JudgeScorer:
+        """This scorer: the judge knows the world's places."""
+        return self
+
     def _embedded(self, pictures: Tensor) -> Tensor:
         return self._judge.look(pictures * 2 - 1).embedding
+
+
+def is_embedded_base(sample: Sample) -> bool:
+    """Whether a model is the embedded base, by a sample of its denoiser's weights (`trainer.model.fingerprint`)."""
+    stored = DENOISER.to_original(load_stored("denoiser"))
+    own = {name.removeprefix(DENOISER.prefix): tensor for name, tensor in stored.items()}
+    return bool(sample) and has_the_sampled_weights(sample, own.get)
 
 
 def _place(text: str) -> int:

@@ -71,11 +71,33 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """The scores of the model after `step` steps, on a few fixed pictures; means over them (see `scores.measure`).
+
+    likeness: of pictures of the subject to its photos. prompt_following: how far they show the place asked for.
+    class_leak: likeness of pictures of the class to the photos (PRES). variety: mean distance between those (DIV).
+    returns_photo: the share of pictures that are nearer to a photo than the photos are to each other, 0 to 1; None
+    with one photo. chosen: the step that is the result so far by `scores.rule`; None where no step is.
+    """
+
+    step: int
+    likeness: float
+    prompt_following: float
+    class_leak: float
+    variety: float
+    returns_photo: float | None
+    chosen: int | None = None
+
+
+@dataclass(frozen=True)
 class Saved:
-    """A completely written file. last: True for the run's result, False for an intermediate file to choose from."""
+    """A completely written file. last: True for the run's result, False for an intermediate file to choose from.
+    ended_early: whether the run is finished with steps left, because its scores rise no more.
+    """
 
     path: Path
     last: bool = True
+    ended_early: bool = False
 
 
 class StoppedEarly(RuntimeError):
@@ -91,7 +113,7 @@ class PriorsCounted:
     drawn: int
 
 
-Event = Phase | Step | Resumed | Planned | Warned | Sample | Saved | PriorsCounted
+Event = Phase | Step | Resumed | Planned | Warned | Sample | Scored | Saved | PriorsCounted
 Tell = Callable[[Event], None]
 """The callback that receives events."""
 Stop = Callable[[], bool]

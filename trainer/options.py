@@ -34,6 +34,9 @@ def require_levers_that_fit(options: TrainOptions) -> None:
         "fused_backward is True, and AdamW updates all weights at once: set optimizer to 'adafactor'": (
             options.fused_backward and options.optimizer != "adafactor"
         ),
+        "prior is 'stay close to the base, by factors', which are a LoRA's: set prior to 'stay close to the base'": (
+            options.prior == "stay close to the base, by factors" and options.method == "full"
+        ),
         f"fused_backward is True, and accumulation is {options.accumulation}: a gradient that is used and freed at "
         "once cannot be added to; set accumulation to 1": options.fused_backward and options.accumulation > 1,
         "fused_backward is True, and precision 'fp16' has to see all gradients before it uses one: set precision to "
@@ -50,8 +53,11 @@ Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosi
 Targets = Literal["attention", "transformer", "transformer_and_resnet"]
 OptimizerName = Literal["adamw", "adafactor"]
 TrainedWeights = Literal["fp32", "bf16"]
+PriorName = Literal[
+    "class images", "compare with the base", "stay close to the base", "stay close to the base, by factors", "off"
+]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-GROUPS = ("training", "adapter", "optimizer", "memory", "preview")
+GROUPS = ("training", "adapter", "optimizer", "memory", "scores", "preview")
 """The groups of settings, in the order in which hosts show them."""
 
 
@@ -62,7 +68,8 @@ class Setting:
 
     text: unit and range, for users. minimum: the least value, or with `open_minimum` an exclusive bound; None: any.
     maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
-    trained weights depend on it, so that it is part of a run's key.
+    trained weights, or which of them are the result, depend on it, so that it is part of a run's key. added_later: part
+    of the key only where it is not at its default, so that runs of earlier versions keep their keys.
     """
 
     text: str
@@ -72,6 +79,7 @@ class Setting:
     maximum: float = 100_000
     step: float = 0.01
     changes_weights: bool = True
+    added_later: bool = False
 
     @property
     def allowed(self) -> str:
@@ -107,6 +115,13 @@ class TrainOptions:
     )
     seed: int = setting(0, "training", "Of every random draw, 0 or more.", 0)
     prior_weight: float = setting(1.0, "training", "λ, 0 or more; 0 trains without the prior term.", 0, maximum=10)
+    prior: PriorName = setting(
+        "class images",
+        "training",
+        "What keeps the class: class images; or, without any, compare with the base: what it predicts for the class on "
+        "the photos; stay close to the base: λ·‖Δ‖² of the weights' change, or of a LoRA's factors; off.",
+        added_later=True,
+    )
     batch_size: int = setting(
         1, "training", "Instance images in a forward, 1 or more; as many prior images go with them.", 1, maximum=64
     )
@@ -171,6 +186,22 @@ class TrainOptions:
         changes_weights=False,
     )
     templates: PromptTemplates = field(default_factory=PromptTemplates)
+    score_every: int = setting(
+        0,
+        "scores",
+        "Steps between scores (likeness, prompt following, class leak, variety), by which the best step becomes the "
+        "result; 0: none, and the last step is the result.",
+        0,
+        added_later=True,
+    )
+    early_stop: int = setting(
+        0,
+        "scores",
+        "Scores in a row without more likeness after which the training ends; 0 trains all steps.",
+        0,
+        maximum=1000,
+        added_later=True,
+    )
     state_seconds: float = setting(
         30.0,
         "preview",
@@ -196,6 +227,15 @@ class TrainOptions:
             _check(name, getattr(self, name))
         require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
         require_levers_that_fit(self)
+        if self.early_stop and not self.score_every:
+            raise OptionError(
+                f"early_stop is {self.early_stop}, and score_every is 0: set score_every, such as to 100."
+            )
+
+    @property
+    def prior_in_use(self) -> PriorName:
+        """The prior: "off" where its weight is 0."""
+        return self.prior if self.prior_weight else "off"
 
     @property
     def lora_alpha(self) -> float:
@@ -205,7 +245,11 @@ class TrainOptions:
     @property
     def weight_settings(self) -> dict[str, Any]:
         """{option: value} of those that the trained weights depend on, ready for JSON."""
-        return {name: value for name, value in self.settings.items() if name in _IN_KEY}
+        return {name: value for name, value in self.settings.items() if name in _IN_KEY and not self._is_left_out(name)}
+
+    def _is_left_out(self, name: str) -> bool:
+        """Whether a field was added later and is at its default."""
+        return name in _ADDED_LATER and getattr(self, name) == DEFAULTS[name]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -233,6 +277,8 @@ KINDS: dict[str, type] = {
 """{field: bool, int, float or str}; a choice is a str. A field whose default is None may be None as well."""
 _IN_KEY = {"templates", *(name for name, one in SETTINGS.items() if one.changes_weights)}
 """The fields that are part of a run's key."""
+_ADDED_LATER = {name for name, one in SETTINGS.items() if one.added_later}
+"""Those of them that are left out of it at their default."""
 
 
 def _check(name: str, value: Any) -> None:

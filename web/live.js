@@ -4,7 +4,7 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { after, ask, onceAFrame } from "./panel.js";
 
-const KINDS = ["began", "step", "sample", "phase", "saved", "planned", "warned", "priors", "resumed"];
+const KINDS = ["began", "step", "sample", "scored", "phase", "saved", "planned", "warned", "priors", "resumed"];
 const MARK = "dreambooth";
 const watchers = new Set();
 const cached = new Set();

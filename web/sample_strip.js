@@ -2,6 +2,7 @@
 
 import { api } from "../../scripts/api.js";
 import { make } from "./panel.js";
+import { figures } from "./score_chart.js";
 import { t } from "./words.js";
 
 export class SampleStrip {
@@ -11,12 +12,16 @@ export class SampleStrip {
     this.shown = "";
   }
 
-  /** samples: [{ step, text, count }]; folder: where the server keeps them; run: a word that changes with the run. */
-  draw(samples, folder, run) {
-    const key = JSON.stringify([samples, folder, run]);
+  /**
+   * samples: [{ step, text, count }]; folder: where the server keeps them; run: a word that changes with the run;
+   * scores: of steps that were scored.
+   */
+  draw(samples, folder, run, scores) {
+    const key = JSON.stringify([samples, folder, run, scores]);
     if (key === this.shown) return;
     this.shown = key;
-    this.samples = samples.map((sample) => ({ ...sample, urls: urls(sample, folder, run) }));
+    const scored = new Map(scores.map((one) => [one.step, one]));
+    this.samples = samples.map((sample) => ({ ...sample, urls: urls(sample, folder, run), scores: scored.get(sample.step) }));
     const thumbs = this.samples.map((sample, index) => this.thumb(sample, index));
     this.element.replaceChildren(...(thumbs.length ? thumbs : [this.hint]));
     this.element.scrollLeft = this.element.scrollWidth;
@@ -40,9 +45,9 @@ export class SampleStrip {
     const pictures = make("div", { class: "db-pictures" });
     const show = (next) => {
       index = (next + this.samples.length) % this.samples.length;
-      const { step, text, urls: shown } = this.samples[index];
+      const { step, text, urls: shown, scores } = this.samples[index];
       pictures.replaceChildren(...shown.map((src) => make("img", { src, alt: t("Sample at step {0}", step) })));
-      caption.textContent = [t("step {0}", step), text].filter(Boolean).join(" · ");
+      caption.textContent = [t("step {0}", step), text, scores && figures(scores)].filter(Boolean).join(" · ");
     };
     const turn = (by, label, sign) =>
       make("button", { type: "button", "aria-label": label, onclick: () => show(index + by) }, sign);

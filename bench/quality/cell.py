@@ -17,7 +17,7 @@ from ...trainer.files.pictures import write_picture
 from ...trainer.model.base import Base
 from ...trainer.model.precision import autocast, forward_dtype
 from ...trainer.sampling.sampler import draw
-from ...trainer.scores.scorer import Scorer
+from ...trainer.scores.scorer import ClassScorer
 from .contender import Contender, Trained, Work
 from .estimate import pair_pseudo_values
 from .materials import AT_ONCE, BenchSubject, Materials, pixels
@@ -88,7 +88,7 @@ class Scoring:
     """How models are looked at: by whom, asked what."""
 
     materials: Materials
-    scorers: Sequence[Scorer]
+    scorers: Sequence[ClassScorer]
     prompts: Sequence[Prompt]
 
     def fill(self, cell: Cell, row: Row, subject: BenchSubject, work: Work, contender: Contender | None) -> Cell:
@@ -109,6 +109,8 @@ class Scoring:
         if contender is None:
             look(0, self.materials.load())
         else:
+            if row.priors:
+                self.materials.class_images(work.class_noun, row.priors, row.prior_guidance)
             cell.cost = contender(work, self.materials.folder / "trained" / cell.fingerprint[:24], look)
         cell.write()
         return cell

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...trainer.files.atomic import write_json
-from ...trainer.scores.scorer import Scorer, between_photos
+from ...trainer.scores.scorer import ClassScorer, between_photos
 from ..machine import machine
 from .bench import Bench
 from .cell import CLASS_PICTURES, Cell
@@ -40,19 +40,19 @@ def publish(cells: Sequence[Cell], bench: Bench, output: Path) -> None:
     print(f"\n{text}\n\n{output / 'quality.md'}")
 
 
-def _lines(cells: Sequence[Cell], scorer: Scorer) -> list[Line]:
+def _lines(cells: Sequence[Cell], scorer: ClassScorer) -> list[Line]:
     names = list(dict.fromkeys(cell.row for cell in cells))
     return [Line(name, [cell for cell in cells if cell.row == name], scorer.name) for name in names]
 
 
-def _real(bench: Bench, scorer: Scorer) -> float:
+def _real(bench: Bench, scorer: ClassScorer) -> float:
     values: list[float] = []
     for subject in bench.subjects:
         values += between_photos(scorer, pixels(bench.materials.photos(subject))).tolist()
     return mean_of(values).value
 
 
-def _note(bench: Bench, scorer: Scorer, real: float) -> str:
+def _note(bench: Bench, scorer: ClassScorer, real: float) -> str:
     facts = ", ".join(f"{name} {value}" for name, value in machine(bench.materials.device).items())
     return (
         NOTE.format(

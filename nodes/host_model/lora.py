@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from ...trainer.export.modelspec import SPEC
 from ...trainer.files.checked_file import require_same
 from ...trainer.files.lazy_tensors import finite
 from ...trainer.files.safetensors import CheckpointError, read_tensors
+from ...trainer.methods.lora.change import squared_factors, squared_product
 from ...trainer.methods.protocol import Folder, Method, ModelFile, Trained
 from ...trainer.options import MethodName, OptionError, TrainOptions
 from .branch import Branch, LowRank, new_update
@@ -70,6 +72,27 @@ class HostLora(Method[HostModel]):
         updates = base.branch.by_name
         down = {f"{name}{DOWN}": update.down.detach() for name, update in updates.items()}
         return {"denoiser": {**down, **{f"{name}{UP}": update.up.detach() for name, update in updates.items()}}}
+
+    @contextmanager
+    def untrained(self, base: HostModel) -> Iterator[HostModel]:
+        """The model itself, with every update at a scale of zero, also in a file that is written meanwhile."""
+        assert base.branch is not None
+        updates = list(base.branch.by_name.values())
+        alphas = [update.alpha for update in updates]
+        for update in updates:
+            update.alpha = 0.0
+        try:
+            yield base
+        finally:
+            for update, alpha in zip(updates, alphas, strict=True):
+                update.alpha = alpha
+
+    def squared_change(self, base: HostModel, by_factors: bool) -> Tensor:
+        """Σ‖s·B·A‖² over the layers with s = alpha/r, or Σ(‖A‖² + ‖B‖²)."""
+        assert base.branch is not None
+        norm = squared_factors if by_factors else squared_product
+        updates = base.branch.by_name.values()
+        return torch.stack([norm(one.down, one.up, one.alpha / len(one.down)) for one in updates]).sum()
 
     def file(self, base: HostModel, trained: Trained) -> ModelFile:
         """The LoRA under the host's names, in float16."""

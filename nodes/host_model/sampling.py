@@ -1,7 +1,8 @@
-"""Sample images by the host's own sampler, from a clone of the MODEL with the LoRA as the host's loader adds it."""
+"""Pictures by the host's own sampler, from a clone of the MODEL with the LoRA as the host's loader adds it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import comfy.sample
@@ -9,9 +10,6 @@ import comfy.sd
 import torch
 from torch import Tensor
 
-from ...trainer.events import Sample
-from ...trainer.prompts import filled
-from ...trainer.runs.request import Request
 from .images import decoded
 from .lora import HostLora
 from .model import HostModel
@@ -20,28 +18,32 @@ STEPS, GUIDANCE, SAMPLER = 20, 5.0, "euler"
 
 
 class HostSampler:
-    """Draws the sample images of a base in training by `method`."""
+    """Draws pictures of a base in training by `method`."""
 
     def __init__(self, base: HostModel, method: HostLora) -> None:
         self.base, self.method = base, method
 
-    def __call__(self, request: Request, step: int) -> Sample:
-        """The sample images after `step` steps; the seeds are the same at every step. The training's random state and
+    def __call__(self, prompts: Sequence[str], seeds: Sequence[int], size: tuple[int, int]) -> Tensor:
+        """Pictures of the model as it is (see `trainer.session.drawing.DrawPictures`). The training's random state and
         model are as before.
         """
-        options, subject = request.options, request.subject
-        prompt = filled(options.sample_prompt or options.templates.instance, request.identifier, subject.class_noun)
         tensors = self.method.file(self.base, self.method.trained(self.base)).tensors
         self.base.release()
         try:
             with torch.inference_mode(), torch.random.fork_rng():
                 patched, _ = comfy.sd.load_lora_for_models(self.base.model, None, dict(tensors), 1.0, 0.0)
-                texts = [self.base.clip.encode_from_tokens_scheduled(self.base.clip.tokenize(t)) for t in (prompt, "")]
-                size, seeds = (subject.width, subject.height), range(options.sample_count)
-                images = [draw(patched, self.base.vae, texts[0], texts[1], size, seed) for seed in seeds]
+                told = {text: self._encoded(text) for text in {*prompts, ""}}
+                images = [
+                    draw(patched, self.base.vae, told[prompt], told[""], size, seed)
+                    for prompt, seed in zip(prompts, seeds, strict=True)
+                ]
         finally:
             self.base.load()
-        return Sample(step, prompt, torch.cat(images).clone())
+        return torch.cat(images).clone()
+
+    def _encoded(self, text: str) -> Any:
+        """The host's conditioning for a prompt."""
+        return self.base.clip.encode_from_tokens_scheduled(self.base.clip.tokenize(text))
 
 
 def draw(

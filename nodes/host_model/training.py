@@ -14,6 +14,7 @@ from ...trainer.runs.personalized import Personalized
 from ...trainer.runs.request import Request
 from ...trainer.runs.run import Run
 from ...trainer.runs.store import Store
+from ..comfy_scores import scorer_of
 from .key import fingerprint_of
 from .kinds import require_supported, require_trainable
 from .lora import HostLora
@@ -43,8 +44,11 @@ def host_base(model: Any, clip: Any, vae: Any) -> HostBase:
     return HostBase(model, clip, vae, fingerprint_of(model, clip, vae))
 
 
-def train_in_host(base: HostBase, request: Request, store: Store, tell: Tell, stop: Stop) -> tuple[Personalized, Run]:
-    """Train a LoRA and save it; the base is as before afterwards, however the training ends.
+def train_in_host(
+    base: HostBase, request: Request, store: Store, tell: Tell, stop: Stop, clip_vision: Any = None
+) -> tuple[Personalized, Run]:
+    """Train a LoRA and save it; the base is as before afterwards, however the training ends. clip_vision: the host's
+    encoder that scores are measured with.
 
     Raises OptionError for options that do not go with it, and what `personalize` raises.
     """
@@ -54,7 +58,9 @@ def train_in_host(base: HostBase, request: Request, store: Store, tell: Tell, st
     with _in_training(), HostModel(base.model, base.clip, base.vae, base.fingerprint).borrowed() as model:
         tell(Planned(_described(model)))
         method = HostLora(request.continue_from)
-        return personalize(model, request, store, tell, stop, method=method, draw=HostSampler(model, method))
+        scorer = scorer_of(clip_vision, model.weight_sample()) if request.options.score_every else None
+        draw = HostSampler(model, method)
+        return personalize(model, request, store, tell, stop, method=method, draw=draw, scorer=scorer)
 
 
 def _described(model: HostModel) -> str:

@@ -60,7 +60,19 @@ def test_previews_are_outside_the_key_and_the_rest_is_in_it() -> None:
     outside |= {"save_every": 7, "state_seconds": 0.0, "fit_memory": True}
     assert TrainOptions(**outside).weight_settings == plain
     assert TrainOptions(templates=PromptTemplates("photo of [V] {class}")).weight_settings != plain
-    assert len(TrainOptions().settings) == len(plain) + len(outside)
+    later = {name for name, one in SETTINGS.items() if one.added_later}
+    assert len(TrainOptions().settings) == len(plain) + len(outside) + len(later)
+
+
+def test_an_option_of_a_later_version_changes_the_key_only_where_it_is_used() -> None:
+    plain = TrainOptions().weight_settings
+    assert "score_every" not in plain
+    assert TrainOptions(score_every=100).weight_settings == {**plain, "score_every": 100}
+
+
+def test_early_stop_needs_scores() -> None:
+    with pytest.raises(OptionError, match=r"early_stop is 3.*score_every"):
+        TrainOptions(early_stop=3)
 
 
 @pytest.mark.parametrize("name", ["my dog", "Rex-2", "hund_ä", "a.b", "x" * 100])

@@ -27,6 +27,9 @@ def require_shardable(options: TrainOptions) -> None:
         f"optimizer is {options.optimizer!r}; FSDP takes adamw, whose moments it spreads": options.optimizer != "adamw",
         "base_in_8_bits is True; FSDP spreads weights that are floating-point numbers": options.base_in_8_bits,
         "trained_weights is 'bf16', which takes adafactor; FSDP takes fp32": options.trained_weights != "fp32",
+        f"prior is {options.prior!r}, which needs the base's weights whole; FSDP takes class images": (
+            options.prior_in_use not in ("class images", "off")
+        ),
         "precision is 'fp16', whose scaling FSDP does not do; use bf16 or fp32": options.precision == "fp16",
     }
     for text, is_so in refused.items():

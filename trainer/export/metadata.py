@@ -21,6 +21,8 @@ STABILITY = "https://github.com/Stability-AI/generative-models"
 """The modelspec implementation whose names the original layout has."""
 RUN = f"{PREFIX}run"
 """The metadata field with the key of the run that wrote the file."""
+CHOICE = f"{PREFIX}choice"
+"""The metadata field that says why this step of its run is the result, where scores chose it."""
 COMFYUI = "ComfyUI"
 """The modelspec implementation of a LoRA with ComfyUI's own names of the layers."""
 ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)

@@ -20,6 +20,17 @@ def write_picture(image: Tensor, path: Path) -> Path:
     return write_atomically(path, lambda part: Image.fromarray(np.asarray(pixels)).save(part, "PNG"))
 
 
+def read_picture(path: Path) -> Tensor:
+    """The RGB image [3, H, W] in 0..1 of a file. Raises OSError or SyntaxError for one that cannot be read."""
+    with Image.open(path) as picture:
+        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1) / 255
+
+
+def as_written(images: Tensor) -> Tensor:
+    """The images [B, 3, H, W] in 0..1 with the values that a file of eight bits keeps of them."""
+    return (images.detach().float().cpu().clamp(0, 1) * 255).round() / 255
+
+
 THUMBNAIL = 256
 """Pixels of a thumbnail's longer side, at most."""
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Variable
 
+from ..methods.full import REFERS_TO_THE_BASE
 from ..methods.registry import METHODS
 from ..model.base import Base
 from ..model.families import family_of
@@ -103,7 +104,9 @@ class FootprintEstimator:
         """
         base, components = _attached(self.source, options, work)
         trained = [p for module in components for p in module.parameters() if p.requires_grad]
-        static, states = sum(nbytes(module) for module in components), _states(trained, options) // self._shards
+        # A prior that compares with the base keeps a copy of what full fine-tuning changes.
+        copies = 2 if options.method == "full" and options.prior_in_use in REFERS_TO_THE_BASE else 1
+        static, states = copies * sum(map(nbytes, components)), _states(trained, options) // self._shards
         weights = static if self._shards == 1 else static // self._shards + GATHERED_BLOCKS * _largest_block(components)
         if at_most is not None and weights + states > at_most:
             return None

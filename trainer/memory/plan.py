@@ -43,9 +43,9 @@ def free_memory(device: torch.device) -> int:
 
 ALLOCATOR_OVERHEAD = 1.08
 """The ratio of allocated to counted bytes: the allocator's blocks are larger than the tensors in them."""
-MOST_FOR_WEIGHTS = 4.5
+MOST_FOR_WEIGHTS = 5.5
 """An upper bound of the memory for weights, as a multiple of the model in float32: weights, gradients, AdamW's two
-moments, and a forward's copies in bf16.
+moments, a forward's copies in bf16, and the copy of the base that some priors compare with.
 """
 BYTES_PER_PIXEL_BOUND = 16_000
 """An upper bound of the activations' bytes per pixel: SDXL's in float32. Where both bounds fit on a CPU, no footprint
@@ -87,7 +87,7 @@ def make_plan(
     fused backward. sharded: whether the model is sharded over them.
     """
     work = Work(
-        images=options.batch_size * (2 if with_priors and options.prior_weight else 1),
+        images=options.batch_size * (2 if _pairs(options, with_priors) else 1),
         width=size[0],
         height=size[1],
         device=device.type,
@@ -101,6 +101,11 @@ def make_plan(
     ladder = _ladder(options, work, ranks, sharded)
     every = list(dict.fromkeys(replace(options, **{**levers, **(kept or {})}) for levers in ladder))
     return _first_that_fits(FootprintEstimator(source, ranks if sharded else 1), every, work, budget)
+
+
+def _pairs(options: TrainOptions, with_priors: bool) -> bool:
+    """Whether a forward holds as many prior examples as instance images."""
+    return options.prior_in_use == "compare with the base" or (with_priors and options.prior_in_use == "class images")
 
 
 def _ladder(options: TrainOptions, work: Work, ranks: int, sharded: bool) -> Iterator[dict[str, Any]]:

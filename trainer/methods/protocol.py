@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -72,6 +73,17 @@ class Method(ABC, Generic[Trains]):
         """The contents of the result's file. trained: what `trained` returned, unsharded.
 
         Raises ValueError for weights that are not finite, CheckpointError for weights that have no place in the file.
+        """
+
+    @abstractmethod
+    def untrained(self, base: Trains) -> AbstractContextManager[Model]:
+        """A context with a model that answers as the base did before it was trained."""
+
+    @abstractmethod
+    def squared_change(self, base: Trains, by_factors: bool) -> Tensor:
+        """‖Δ‖², the sum of squares of what is added to the base's weights, differentiable; a scalar in float32.
+
+        by_factors: of a LoRA, the sum of squares of its factors A and B in their product's place.
         """
 
     def components(self, base: Trains, options: TrainOptions) -> dict[str, nn.Module]:

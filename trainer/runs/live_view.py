@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Step, Warned
+from ..events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Scored, Step, Warned
 from ..wording import sentence_and_values
 from .personalized import Personalized
 from .run import Run
@@ -35,6 +35,8 @@ class LiveRun:
     seconds_left: float = 0.0
     points: list[Point] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    """The fields of each `Scored`, by step."""
     plan: str = ""
     warnings: list[list[str]] = field(default_factory=list)
     """Each as `wording.sentence_and_values` returns it."""
@@ -53,15 +55,13 @@ class LiveRun:
                 self._show_step(event)
             case Sample():
                 self.samples.append({"step": event.step, "text": event.prompt, "count": len(event.images)})
-            case Resumed():
-                self.resumed = len(event.points)
-                for point in event.points:
-                    self._show_step(point)
+            case Scored() | Resumed():
+                self._show_curves(event)
             case Saved():
                 self.file = event.path.name
                 if event.last:
                     self.phase = "finished"
-                    self.status = "finished" if self.step == self.steps else "stopped"
+                    self.status = "finished" if event.ended_early or self.step == self.steps else "stopped"
             case Planned() | Warned():
                 self._say(event)
             case PriorsCounted():
@@ -84,6 +84,15 @@ class LiveRun:
         else:
             self.warnings.append(sentence_and_values(event.text))
 
+    def _show_curves(self, event: Scored | Resumed) -> None:
+        """Add scores, in place of those of the same or a later step, or the points of a resumed run."""
+        if isinstance(event, Scored):
+            self.scores = [one for one in self.scores if one["step"] < event.step] + [finite_fields(event)]
+            return
+        self.resumed = len(event.points)
+        for point in event.points:
+            self._show_step(point)
+
     def _show_step(self, event: Step) -> None:
         """Update the progress, and add a point to the loss curve; every other point is dropped where they become too
         many.
@@ -105,8 +114,15 @@ def live_of(run: Run, result: Personalized) -> LiveRun:
         live.on_event(step)
     pictures = Counter(int(file.stem.split("_")[1]) for file in (run.folder / "samples").glob("step_*_*.png"))
     live.samples = [{"step": step, "text": "", "count": count} for step, count in sorted(pictures.items())]
-    live.on_event(Saved(result.file))
+    for point in run.scores():
+        live.on_event(point)
+    live.on_event(Saved(result.file, ended_early=run.record.get("status") == "finished"))
     return live
+
+
+def finite_fields(event: Scored) -> dict[str, Any]:
+    """The fields of scores, ready for JSON."""
+    return {name: finite(value) for name, value in asdict(event).items()}
 
 
 def finite(value: float | None) -> float | None:

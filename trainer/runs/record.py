@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path, PurePath
 from typing import Any
 
-from ..events import Step
+from ..events import Scored, Step
 from ..files.safetensors import CheckpointError
 
 FORMAT = 2
@@ -50,6 +50,14 @@ def _is_step(point: Any) -> bool:
     return all(isinstance(value, int | float) or (name == "prior" and value is None) for name, value in point.items())
 
 
+def _is_scored(point: Any) -> bool:
+    """Whether a value holds the fields of `Scored`."""
+    if not isinstance(point, dict) or point.keys() != _SCORED or not isinstance(point["step"], int):
+        return False
+    unset = {"returns_photo", "chosen"}
+    return all(isinstance(v, int | float) or (v is None and name in unset) for name, v in point.items())
+
+
 def _is_mapping(value: Any) -> bool:
     """Whether a value is a JSON object."""
     return isinstance(value, Mapping)
@@ -66,10 +74,14 @@ def _all_are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 _POINT = {field.name for field in fields(Step)}
+_SCORED = {field.name for field in fields(Scored)}
 FITS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("key", "status", "name", "trigger", "identifier", "class_noun", "method", "base"), _is_text),
     **dict.fromkeys(("settings", "asked", "seconds"), _is_mapping),
     "files": _all_are(_is_file),
     "losses": _all_are(_is_step),
+    "scores": _all_are(_is_scored),
+    "base_scores": _is_scored,
+    **dict.fromkeys(("choice", "scorer"), _is_text),
 }
 """{field: a function that checks its value}."""

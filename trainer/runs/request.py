@@ -23,9 +23,9 @@ from .record import FORMAT
 class Request:
     """The inputs and options of a run. They are checked when it is created, before anything is written.
 
-    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA, a
-    file or a folder, to continue training, with its rank and alpha. prediction: the base's prediction type, where the
-    user gave it.
+    identifier: [V]. priors: class images; None where there are none, or where the options take another prior. name: of
+    the result's file. continue_from: a LoRA, a file or a folder, to continue training, with its rank and alpha.
+    prediction: the base's prediction type, where the user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
     base is a model in the host's memory.
     """
@@ -42,6 +42,8 @@ class Request:
     def __post_init__(self) -> None:
         checked_name(self.name)
         object.__setattr__(self, "identifier", checked_identifier(self.identifier))
+        if self.options.prior != "class images":
+            object.__setattr__(self, "priors", None)
         if self.continue_from is not None:
             require_continuable(self.continue_from, self.options)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..events import Step
+from ..events import Scored, Step
 from ..files.atomic import remove_temporary_files, write_json
 from .personalized import Personalized, read_personalized
 from .record import FORMAT, read_record
@@ -77,10 +77,34 @@ class Run:
         self.record.update(changes)
         write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
 
-    def add_file(self, result: Personalized) -> None:
-        """Add a file of this run to its record."""
+    def add_file(self, result: Personalized, candidate: bool = False) -> None:
+        """Add a file of this run to its record. candidate: kept only as long as the scores may choose its step."""
         entry = {"step": result.steps, "file": relative(result.file, self.store)}
-        self.write(files=[*self.record.get("files", []), entry])
+        self.write(files=[*self.record.get("files", []), {**entry, **({"candidate": True} if candidate else {})}])
+
+    def drop_candidates(self, keep: Collection[int]) -> None:
+        """Delete the files of candidates other than those of the steps in `keep`, and their entries."""
+        kept = []
+        for entry in self.record.get("files", []):
+            if not entry.get("candidate") or entry["step"] in keep:
+                kept.append(entry)
+            elif (found := self._read(entry)) is not None:
+                found.file.unlink(missing_ok=True)
+        if kept != self.record.get("files", []):
+            self.write(files=kept)
+
+    def scores(self) -> list[Scored]:
+        """The scores in the record, by step; empty where none were made."""
+        return [Scored(**point) for point in self.record.get("scores", [])]
+
+    def base_scores(self) -> Scored | None:
+        """The scores of the base in the record."""
+        found = self.record.get("base_scores")
+        return None if not found else Scored(**found)
+
+    def write_scores(self, scorer: str, base: Scored, points: Sequence[Scored]) -> None:
+        """Record the scores of the base and of steps so far. scorer: its fingerprint."""
+        self.write(scorer=scorer, base_scores=asdict(base), scores=[asdict(point) for point in points])
 
     def finish(self, status: str, curve: Sequence[Step], seconds: Mapping[str, float]) -> None:
         """Record the end of the run. curve: its losses, one or more. seconds: {phase: its duration}."""
@@ -109,9 +133,12 @@ class Run:
         files = self.record.get("files")
         return self._read(files[-1]) if files else None
 
-    def file_of(self, step: int) -> Personalized | None:
-        """The file with the weights after `step` steps, if it still exists in the host's folders."""
-        entries = [entry for entry in self.record.get("files", []) if entry["step"] == step]
+    def file_of(self, step: int, candidate: bool = False) -> Personalized | None:
+        """The file with the weights after `step` steps, if it still exists in the host's folders. candidate: of those
+        that are kept for the scores.
+        """
+        files = self.record.get("files", [])
+        entries = [one for one in files if one["step"] == step and bool(one.get("candidate")) == candidate]
         return self._read(entries[-1]) if entries else None
 
     def _read(self, entry: Mapping[str, Any]) -> Personalized | None:

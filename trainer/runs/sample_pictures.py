@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
     from torch import Tensor
@@ -49,13 +46,10 @@ class SamplePictures:
 
     def _newest_first(self) -> Iterator[Tensor]:
         """The readable images, newest first; an unreadable one is logged."""
-        import torch
+        from ..files.pictures import read_picture
 
         for file in sorted(self.folder.glob("step_*.png"), reverse=True):
             try:
-                with Image.open(file) as picture:
-                    pixels = torch.from_numpy(np.array(picture.convert("RGB")))
+                yield read_picture(file)
             except (OSError, SyntaxError) as error:
                 log.warning("The picture %s cannot be read: %s", file, error)
-            else:
-                yield pixels.permute(2, 0, 1) / 255

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..files.hashes import digest_of
+from .embedding import Embed, EmbeddingScorer
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -21,32 +21,34 @@ CROP = 224
 class DinoClipScorer:
     """likeness by DINO's CLS token (the paper: ViT-S/16) or by CLIP (CLIP-I; usual: ViT-B/32); the rest by CLIP.
 
-    dino, clip: folders with config.json and model.safetensors. other_nouns: among which a class noun is told. variety
-    is 1 - the cosine of likeness: LPIPS, the paper's measure, needs weights that no folder here brings. Raises
-    FileNotFoundError naming what is missing.
+    dino, clip: folders with config.json and model.safetensors; without dino likeness is by CLIP. other_nouns: among
+    which a class noun is told. variety is 1 - the cosine of likeness: LPIPS, the paper's measure, needs weights that no
+    folder here brings. Raises FileNotFoundError naming what is missing.
     """
 
     meaning = "CLIP's cosine of picture and prompt, the identifier left out"
     margin = 0.01
+    reads_texts = True
 
-    def __init__(self, dino: Path, clip: Path, other_nouns: Sequence[str], likeness_by_clip: bool = False) -> None:
-        from transformers import AutoModel, CLIPTokenizer
+    def __init__(
+        self, dino: Path | None, clip: Path, other_nouns: Sequence[str] = (), likeness_by_clip: bool = False
+    ) -> None:
+        from transformers import CLIPTokenizer
 
-        for folder, file in product((dino, clip), ("config.json", "model.safetensors")):
-            if not (folder / file).is_file():
-                raise FileNotFoundError(f"{folder} holds no {file}: name a transformers model kept as safetensors")
-        self.name = f"CLIP-I {clip.name}" if likeness_by_clip else f"DINO {dino.name}"
+        folders = [folder for folder in (dino, clip) if folder is not None]
+        for folder in folders:
+            _require_model(folder)
+        by_clip = likeness_by_clip or dino is None
+        self.name = f"CLIP-I {clip.name}" if by_clip or dino is None else f"DINO {dino.name}"
         self._nouns = tuple(other_nouns)
-        self._embedded = self._seen if likeness_by_clip else self._cls
-        self.fingerprint = digest_of(file for folder in (dino, clip) for file in folder.glob("*.safetensors"))
-        kept: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
-        self._dino = AutoModel.from_pretrained(dino, **kept).eval().requires_grad_(False)
-        self._clip = AutoModel.from_pretrained(clip, **kept).eval().requires_grad_(False)
+        self._embedded = self._seen if by_clip or dino is None else _cls_tokens(dino)
+        self.fingerprint = digest_of(file for folder in folders for file in folder.glob("*.safetensors"))
+        self._clip = _model(clip)
         self._tokenizer = CLIPTokenizer.from_pretrained(clip, local_files_only=True)
 
     def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
         """Mean cosine of DINO's CLS tokens, or of CLIP's embeddings."""
-        return (self._embedded(pictures) @ self._embedded(photos).T).mean(1)
+        return self.closeness(pictures, photos).mean(1)
 
     def prompt_following(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
         """Cosine of CLIP's picture and text embeddings."""
@@ -63,12 +65,13 @@ class DinoClipScorer:
         tokens = self._embedded(pictures)
         return (1 - tokens @ tokens.T).sum(1) / max(1, len(pictures) - 1)
 
-    @torch.no_grad()
-    def _cls(self, pictures: Tensor) -> Tensor:
-        parts = [
-            self._dino(pixel_values=p).last_hidden_state[:, 0] for p in _fitted(pictures, 256, *IMAGENET).split(16)
-        ]
-        return F.normalize(torch.cat(parts), dim=1)
+    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Cosines of the embeddings of likeness."""
+        return self._embedded(pictures) @ self._embedded(photos).T
+
+    def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> DinoClipScorer:
+        """This scorer: CLIP reads texts."""
+        return self
 
     @torch.no_grad()
     def _seen(self, pictures: Tensor) -> Tensor:
@@ -81,6 +84,41 @@ class DinoClipScorer:
     def _read(self, texts: Sequence[str]) -> Tensor:
         tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
         return F.normalize(_pooled(self._clip.get_text_features(**tokens)), dim=1)
+
+
+def dino_scorer(folder: Path) -> EmbeddingScorer:
+    """A scorer by DINO's CLS token alone, in a folder with config.json and model.safetensors.
+
+    Raises FileNotFoundError naming what is missing.
+    """
+    _require_model(folder)
+    return EmbeddingScorer(f"DINO {folder.name}", _cls_tokens(folder), digest_of(folder.glob("*.safetensors")))
+
+
+def _cls_tokens(folder: Path) -> Embed:
+    """DINO's CLS tokens, of unit length."""
+    dino = _model(folder)
+
+    @torch.no_grad()
+    def embed(pictures: Tensor) -> Tensor:
+        parts = [dino(pixel_values=p).last_hidden_state[:, 0] for p in _fitted(pictures, 256, *IMAGENET).split(16)]
+        return F.normalize(torch.cat(parts), dim=1)
+
+    return embed
+
+
+def _require_model(folder: Path) -> None:
+    """Raises FileNotFoundError where a folder lacks a file of a transformers model."""
+    for file in ("config.json", "model.safetensors"):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"{folder} holds no {file}: name a transformers model kept as safetensors")
+
+
+def _model(folder: Path) -> Any:
+    """The model of a folder, frozen."""
+    from transformers import AutoModel
+
+    return AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval().requires_grad_(False)
 
 
 def _fitted(pictures: Tensor, resized_to: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

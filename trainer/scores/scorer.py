@@ -10,16 +10,19 @@ from torch import Tensor
 
 
 class Scorer(Protocol):
-    """A model that looks at pictures; every method returns one value a picture, on the CPU.
+    """A model that looks at pictures; its methods return values on the CPU, one for each picture if nothing else is
+    said.
 
     name, meaning: for people; meaning says what prompt following is. margin: how far prompt following may fall and
-    still count as the base's. fingerprint: of the weights behind it.
+    still count as the base's. fingerprint: of the weights behind it. reads_texts: whether prompt following needs no
+    pictures to compare with (see `calibrated`).
     """
 
     name: str
     meaning: str
     margin: float
     fingerprint: str
+    reads_texts: bool
 
     def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
         """Mean cosine to the subject's photos [N, 3, H, W], -1 to 1 (the paper's DINO and CLIP-I)."""
@@ -27,11 +30,21 @@ class Scorer(Protocol):
     def prompt_following(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
         """How far each picture shows its text (the paper's CLIP-T)."""
 
-    def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
-        """1 where a picture is taken for a `class_noun`, else 0."""
-
     def variety(self, pictures: Tensor) -> Tensor:
         """Mean distance of each picture to the others (the paper's DIV)."""
+
+    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """[B, N]: how near each picture as a whole is to each photo; higher is nearer."""
+
+    def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> Scorer:
+        """The scorer once it has seen pictures that the base draws of these texts; itself where it reads texts."""
+
+
+class ClassScorer(Scorer, Protocol):
+    """A scorer that also tells classes apart."""
+
+    def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
+        """1 where a picture is taken for a `class_noun`, else 0."""
 
 
 def between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
@@ -40,3 +53,13 @@ def between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
         return torch.ones(len(photos))
     others = [torch.cat([photos[:i], photos[i + 1 :]]) for i in range(len(photos))]
     return torch.cat([scorer.likeness(photos[i : i + 1], rest) for i, rest in enumerate(others)])
+
+
+def returned_photos(scorer: Scorer, pictures: Tensor, photos: Tensor) -> float | None:
+    """The share of pictures that are nearer to some photo than any two photos are to each other; None with one photo,
+    which has no other to compare with.
+    """
+    if len(photos) < 2:
+        return None
+    others = scorer.closeness(photos, photos).fill_diagonal_(-torch.inf)
+    return float((scorer.closeness(pictures, photos).amax(1) > others.max()).float().mean())

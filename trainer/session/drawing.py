@@ -1,4 +1,4 @@
-"""Sampling of class images by all ranks together, and of sample images during training."""
+"""Sampling of class images by all ranks together, and of pictures during training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..distributed.ranks import Ranks
-from ..events import Sample
 from ..model.base import Base
 from ..model.precision import autocast, forward_dtype
 from ..options import Precision
@@ -17,8 +16,12 @@ from ..runs.request import Request
 from ..sampling.class_priors import PriorRecipe
 from ..sampling.sampler import SamplerSettings, draw, prior_drawer
 
-DrawSample = Callable[[Request, int], Sample]
-"""A function from a request and the number of steps done to the sample images of the model as it is."""
+DrawPictures = Callable[[Sequence[str], Sequence[int], tuple[int, int]], Tensor]
+"""A function from prompts, as many seeds, and width and height in pixels to pictures [B, 3, H, W] in 0..1 on the CPU,
+drawn by the model as it is; a picture depends on its prompt and seed alone.
+"""
+AT_ONCE = 4
+"""The number of pictures that are drawn together during a training."""
 
 
 def draw_together(base: Base, recipe: PriorRecipe, precision: Precision, seeds: Sequence[int], ranks: Ranks) -> Tensor:
@@ -35,10 +38,20 @@ def draw_together(base: Base, recipe: PriorRecipe, precision: Precision, seeds: 
     return drawn[sorted(range(len(seeds)), key=places.__getitem__)] if ranks.first else drawn
 
 
-def draw_sample(base: Base, request: Request, step: int) -> Sample:
-    """Sample images for the sample prompt, by the model after `step` steps; the seeds are the same at every step."""
+def picture_drawer(base: Base, precision: Precision) -> DrawPictures:
+    """This package's own sampler on a base in training."""
+
+    def draw_pictures(prompts: Sequence[str], seeds: Sequence[int], size: tuple[int, int]) -> Tensor:
+        settings = SamplerSettings(width=size[0], height=size[1])
+        with autocast(forward_dtype(precision, base.device), base.device):
+            starts = range(0, len(prompts), AT_ONCE)
+            parts = [draw(base, prompts[i : i + AT_ONCE], seeds[i : i + AT_ONCE], settings) for i in starts]
+        return torch.cat(parts)
+
+    return draw_pictures
+
+
+def sample_prompt(request: Request) -> str:
+    """The prompt of a run's sample images."""
     options, subject = request.options, request.subject
-    prompt = filled(options.sample_prompt or options.templates.instance, request.identifier, subject.class_noun)
-    settings = SamplerSettings(width=subject.width, height=subject.height)
-    with autocast(forward_dtype(options.precision, base.device), base.device):
-        return Sample(step, prompt, draw(base, [prompt] * options.sample_count, range(options.sample_count), settings))
+    return filled(options.sample_prompt or options.templates.instance, request.identifier, subject.class_noun)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 from ..distributed.ranks import SINGLE_PROCESS, Ranks
@@ -17,7 +16,8 @@ from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run, open_run
 from ..runs.store import Store
-from .drawing import DrawSample, draw_sample
+from ..scores.scorer import Scorer
+from .drawing import DrawPictures, picture_drawer
 from .session import Session
 from .setup import method_of, own_options
 
@@ -31,7 +31,8 @@ def personalize(
     resume: bool = True,
     ranks: Ranks = SINGLE_PROCESS,
     method: Method[Any] | None = None,
-    draw: DrawSample | None = None,
+    draw: DrawPictures | None = None,
+    scorer: Scorer | None = None,
 ) -> tuple[Personalized, Run]:
     """Fine-tune `base` on the subject and save the result, or return the finished run with the same key.
 
@@ -56,7 +57,8 @@ def personalize(
                 return found
             method = method or method_of(request.options, request.continue_from, base, ranks)
             told = tell if ranks.first else tell_nobody
-            session = Session(base, method, draw or _sampler(base), request, run, told, stop, ranks)
+            draw = draw or _drawer(base, request)
+            session = Session(base, method, draw, request, run, told, stop, ranks, scorer)
             return session.result(resume), run
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -67,7 +69,7 @@ def personalize(
     raise OutOfMemory(f"{memory_advice(options, subject.width, subject.height)} ({said})")
 
 
-def _sampler(base: Model) -> DrawSample:
+def _drawer(base: Model, request: Request) -> DrawPictures:
     """This package's own sampler on a `Base`."""
     assert isinstance(base, Base)
-    return partial(draw_sample, base)
+    return picture_drawer(base, request.options.precision)

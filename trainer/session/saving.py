@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..export.metadata import RUN, layout_metadata, run_metadata
+from ..export.metadata import CHOICE, RUN, layout_metadata, run_metadata
 from ..export.run_info import RunInfo
 from ..files.atomic import numbered_files
-from ..files.checked_file import write_checked
+from ..files.checked_file import require_same, write_checked
 from ..files.hashes import file_sha256
-from ..files.safetensors import CheckpointError, read_metadata
-from ..methods.protocol import Method, ModelFile, Trained
+from ..files.safetensors import CheckpointError, Shapes, read_metadata, read_shapes
+from ..methods.protocol import Folder, Method, ModelFile, Trained
 from ..model.base import Base, Model
 from ..model.fingerprint import FIELD
+from ..model.source import CheckpointFile, lazy_tensors_of
 from ..options import TrainOptions
 from ..runs.personalized import Personalized, read_personalized
 from ..runs.request import Request
@@ -71,13 +73,33 @@ def save_steps(
     return result
 
 
-def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personalized | None:
+def save_chosen(candidate: Personalized, run: Run, name: str, choice: str) -> Personalized:
+    """Write a candidate's weights as a result of this name, which says in its metadata why its step was chosen."""
+    kind: Folder = "loras" if candidate.file.parent.resolve() == run.store.loras.resolve() else "checkpoints"
+    with run.store.new_file(kind, name) as file:
+        if (left := _left_by_a_death(file.parent, name, run, candidate.steps, choice)) is not None:
+            return left
+        source = CheckpointFile(candidate.file)
+        shapes = read_shapes(candidate.file)
+        metadata = {**read_metadata(candidate.file), CHOICE: choice}
+        write_checked(lazy_tensors_of(source), file, metadata, partial(_require_shapes, shapes))
+        return replace(candidate, file=file)
+
+
+def _require_shapes(wanted: Shapes, found: Shapes, name: str) -> None:
+    """Raises CheckpointError unless a file has the wanted tensors."""
+    require_same(found, name, wanted)
+
+
+def _left_by_a_death(folder: Path, name: str, run: Run, steps: int, choice: str = "") -> Personalized | None:
     """The file for this run and step that a process wrote and then died before adding it to the record; None without
-    one.
+    one. choice: why the step was chosen, where it was.
     """
     for file in numbered_files(folder, name).values():
         try:
-            if read_metadata(file).get(RUN) == run.key and (found := read_personalized(file)).steps == steps:
+            said = read_metadata(file)
+            same = said.get(RUN) == run.key and said.get(CHOICE, "") == choice
+            if same and (found := read_personalized(file)).steps == steps:
                 return found
         except CheckpointError as error:
             log.warning("%s", error)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..distributed.ranks import Ranks
 from ..distributed.sharding import gathered, require_shardable
-from ..events import PhaseSeconds, Planned, Saved, Stop, StoppedEarly, Tell, Warned
+from ..events import PhaseSeconds, Planned, Sample, Saved, Stop, StoppedEarly, Tell, Warned
 from ..memory.levers import Levers
 from ..memory.plan import Plan, make_plan
 from ..methods.protocol import Method, Trained
@@ -15,35 +15,50 @@ from ..model.base import Base, Model
 from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run
+from ..scores.scorer import Scorer
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..training.step import Training
 from ..wording import Wording
-from .drawing import DrawSample
+from .drawing import DrawPictures, sample_prompt
 from .resume_state import StateKeeper
-from .saving import not_written_error, save_steps
+from .saving import not_written_error, save_chosen, save_steps
+from .scoring import RunScores
 from .setup import build_training, encode_request, own_options
+
+NO_SCORER = Wording(
+    "Scores were asked for, and nothing here can look at pictures: the last step is the result. Connect a CLIP Vision "
+    "model, or name a DINO or CLIP folder."
+)
+NONE_CHOSEN = Wording(
+    "No step kept prompt following and variety near the base's: the last step is the result. Fewer steps, a lower "
+    "learning rate or more prior weight keep them."
+)
 
 
 @dataclass
 class Session:
     """The run of a request on a model, in one of its ranks; only the first one writes files and reports events.
 
-    method: trains the base. draw_sample: draws the sample images. options: those of the memory plan. training and curve
-    are there from `result` on.
+    method: trains the base. draw: draws pictures of it. scorer: measures the scores where the options ask for them.
+    options: those of the memory plan. training, curve and scores are there from `result` on; scores are None where none
+    are made.
     """
 
     base: Model
     method: Method[Any]
-    draw_sample: DrawSample
+    draw: DrawPictures
     request: Request
     run: Run
     tell: Tell
     stop: Stop
     ranks: Ranks
+    scorer: Scorer | None = None
     training: Training = field(init=False)
     curve: LossCurve = field(init=False)
+    scores: RunScores | None = None
+    ended_early: bool = False
 
     def __post_init__(self) -> None:
         self.options = self.request.options
@@ -61,8 +76,10 @@ class Session:
         self.training = build_training(self.base, self.method, self.options, encoded, self.ranks)
         watch = DivergenceGuard(self.training.scaler.is_enabled())
         self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
+        self._begin_scores()
         if resume:
             self.state.resume(self.training, self.curve)
+        self._resume_scores()
         self._train()
         return self._save_result()
 
@@ -98,9 +115,10 @@ class Session:
         """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""
         try:
             with self.phases.during("training"):
-                train(self.training, self.curve, self.tell, self.stop, self._after_step)
+                train(self.training, self.curve, self.tell, self._stops, self._after_step)
             if self.training.done == self.options.steps:
                 self._sample(self.options.steps)
+                self._score(self.options.steps)
         except TrainingDiverged as error:
             raise self._save_last_good_state(error) from error
         except BaseException as end:
@@ -117,7 +135,52 @@ class Session:
             self._sample(done)
         if _is_due(self.options.save_every, done):
             self._save_intermediate(done)
+        if _is_due(self.options.score_every, done):
+            self._score(done)
         self.state.write_if_due(self.training, self.curve)
+
+    def _stops(self) -> bool:
+        """Whether the user or the scores end the run."""
+        return self.stop() or self.ended_early
+
+    def _begin_scores(self) -> None:
+        """Score the base before anything is trained or restored; a warning where nothing can look at pictures."""
+        if not self.options.score_every:
+            return
+        if self.scorer is None:
+            self.tell(Warned(NO_SCORER))
+            return
+        self.scores = RunScores(self.scorer, self.request, self.run, self.draw, self.phases, self.ranks)
+        self.scores.begin(self.method.untrained(self.base))
+
+    def _resume_scores(self) -> None:
+        """Go on with the scores of the steps that are done."""
+        if self.scores is not None:
+            self.ended_early = self.scores.resume(self.training.done)
+            for point in self.scores.points:
+                self.tell(point)
+
+    def _score(self, step: int) -> None:
+        """Score the model after `step` steps; where its step may be the result, its weights are kept as a file.
+
+        The state is written before files of other candidates are deleted, so that those of the state on disk are there.
+        """
+        if self.scores is None:
+            return
+        self.ranks.decided(self.curve.flush)
+        verdict = self.scores.measure(step)
+        self.tell(verdict.point)
+        self.ended_early = verdict.ends
+        if verdict.kept:
+            self._save_intermediate(step)
+        if self.ranks.first or self.ranks.sharded:
+            self.state.write(self.training, self.curve.points)
+        self.ranks.decided(self._drop_candidates)
+
+    def _drop_candidates(self) -> None:
+        """Delete the files of steps that can no longer be chosen."""
+        assert self.scores is not None
+        self.run.drop_candidates(self.scores.candidates)
 
     def _sample(self, step: int) -> None:
         """Draw, keep and report the sample images of a step; images that cannot be written are a warning.
@@ -127,7 +190,9 @@ class Session:
         if not self.options.sample_count or not (self.ranks.first or self.ranks.sharded):
             return
         with self.phases.during("sampling"):
-            sample = self.draw_sample(self.request, step)
+            count, prompt = self.options.sample_count, sample_prompt(self.request)
+            size = (self.request.subject.width, self.request.subject.height)
+            sample = Sample(step, prompt, self.draw([prompt] * count, range(count), size))
         if not self.ranks.first:
             return
         try:
@@ -144,14 +209,15 @@ class Session:
         written again, and one that cannot be written is a warning.
         """
         self.ranks.decided(self.curve.flush)
-        if self.ranks.decided(lambda: self.run.file_of(step)) is not None:
+        if self.ranks.decided(lambda: self.run.file_of(step) or self.run.file_of(step, candidate=True)) is not None:
             return
         trained = self._gathered()
         if not self.ranks.first:
             return
         try:
             with self.phases.during("saving"):
-                result = self._write_file(trained, step, f"{self.request.name}_step{step}")
+                wanted = _is_due(self.options.save_every, step)
+                result = self._write_file(trained, step, f"{self.request.name}_step{step}", candidate=not wanted)
         except OSError as error:
             lost = Wording("The file of step {0} was not written, and the training goes on: {1}", str(step), str(error))
             self.tell(Warned(lost))
@@ -167,7 +233,7 @@ class Session:
         """
         if not self.training.done:
             raise StoppedEarly("The run was stopped before its first step; there is nothing to save.")
-        finished = self.training.done == self.request.options.steps
+        finished = self.training.done == self.request.options.steps or self.ended_early
         if not finished and (self.ranks.first or self.ranks.sharded):
             self.state.write(self.training, self.curve.points)
         trained = self._gathered()
@@ -178,7 +244,7 @@ class Session:
         done = self.training.done
         try:
             with self.phases.during("saving"):
-                result = self.run.file_of(done) or self._write_file(trained, done, self.request.name)
+                result = self._chosen() or self.run.file_of(done) or self._write_file(trained, done, self.request.name)
             ended = status or ("finished" if finished else "stopped")
             self.run.finish(ended, self.curve.points, self.phases.seconds)
         except OSError as error:
@@ -187,7 +253,28 @@ class Session:
             raise not_written_error(error, self.request.name, done, self.state.steps) from error
         if finished:
             self.state.remove()
-        self.tell(Saved(result.file))
+            self.run.drop_candidates(())
+        self.tell(Saved(result.file, ended_early=self.ended_early))
+        return result
+
+    def _chosen(self) -> Personalized | None:
+        """The result that the scores choose, written from its candidate; None where they choose none, or where its file
+        could not be written or is gone, which is a warning.
+        """
+        if self.scores is None or not self.scores.points:
+            return None
+        self.run.write(choice=self.scores.reason)
+        if not self.scores.candidates:
+            self.tell(Warned(NONE_CHOSEN))
+            return None
+        step = self.scores.candidates[0]
+        candidate = self.run.file_of(step) or self.run.file_of(step, candidate=True)
+        if candidate is None:
+            gone = Wording("The file of the chosen step {0} is gone: the last step is the result.", str(step))
+            self.tell(Warned(gone))
+            return None
+        result = save_chosen(candidate, self.run, self.request.name, self.scores.reason)
+        self.run.add_file(result)
         return result
 
     def _save_on_error(self, end: BaseException) -> None:
@@ -213,6 +300,7 @@ class Session:
         """
         self.ranks.decided(lambda: self.run.write(status="failed"))
         self.state.resume(self.training, self.curve)
+        self._resume_scores()
         step = self.training.done
         losses = self.training.losses(step)
         if not self.ranks.decided(lambda: self.run.state.is_file() and self.curve.watch.accepts(losses)):
@@ -229,14 +317,14 @@ class Session:
             return trained
         return {name: gathered(tensors, self.ranks.first) for name, tensors in trained.items()}
 
-    def _write_file(self, trained: Trained, steps: int, name: str) -> Personalized:
+    def _write_file(self, trained: Trained, steps: int, name: str, candidate: bool = False) -> Personalized:
         """Write the file for these steps, and add it to the run's record."""
         # The file's metadata hold the options in use; the run's record and key hold the requested ones.
         own = self.training.options
         options = replace(self.request.options, batch_size=own.batch_size * self.ranks.count)
         options = Levers.of(own).applied_to(replace(options, accumulation=own.accumulation))
         result = save_steps(self.base, self.method, self.request, options, self.run, steps, name, trained)
-        self.run.add_file(result)
+        self.run.add_file(result, candidate)
         return result
 
 

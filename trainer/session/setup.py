@@ -62,12 +62,13 @@ def build_training(
             use_cpu_kernels(base.denoiser, instance.mean[0].unsqueeze(0))
     place = (own.batch_size, own.accumulation, ranks.rank, ranks.count)
     batches = Batches(instance, prior, base.noise_process, own.seed, *place)
-    objective = DreamBoothObjective(base, components, prompts, own, dtype)
+    objective = DreamBoothObjective(base, method, components, prompts, own, dtype)
     return Training(objective, method.parameter_groups(base, own), batches, own, base.device, ranks)
 
 
 def encode_request(base: Model, request: Request, stop: Stop, ranks: Ranks = SINGLE_PROCESS) -> Encoded:
-    """Prompts, instance images, and class images or None, encoded by the first rank for all.
+    """Prompts, instance images, and what the prior term is of or None, encoded by the first rank for all: class images,
+    or the photos under the class prompt where the base's answer to them is compared.
 
     Raises StoppedEarly where `stop` returns True.
     """
@@ -81,14 +82,17 @@ def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     """The request's prompts and images, encoded."""
     subject, options, noun = request.subject, request.options, request.subject.class_noun
     photos = subject.in_training_order
-    priors = request.priors if options.prior_weight > 0 else None
+    priors = request.priors if options.prior_in_use == "class images" else None
     texts = [options.templates.instance_prompt(request.identifier, noun, photo.caption) for photo in photos]
+    compared = options.prior_in_use == "compare with the base"
     # Class images get the prompt that they were sampled with: the prior term preserves the class as it is.
-    class_texts = [priors.recipe.prompt] if priors else []
+    class_texts = [priors.recipe.prompt] if priors else [options.templates.class_prompt(noun)] if compared else []
     distinct = list(dict.fromkeys([*texts, *class_texts]))
     prompts = encode_prompts(base, distinct, options.train_text_encoder)
     instance = encode_images(base, photos, [distinct.index(text) for text in texts], stop)
-    if priors is None:
+    if not class_texts:
         return prompts, instance, None
-    class_row = distinct.index(priors.recipe.prompt)
+    class_row = distinct.index(class_texts[0])
+    if priors is None:
+        return prompts, instance, replace(instance, masks=None, prompts=(class_row,) * len(instance))
     return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.count, stop)

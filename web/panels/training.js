@@ -4,6 +4,7 @@ import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
 import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
 import { SampleStrip } from "../sample_strip.js";
+import { ScoreChart } from "../score_chart.js";
 import { duration, t } from "../words.js";
 
 const PHASES = ["priors", "encoding", "training", "sampling", "saving"];
@@ -51,6 +52,7 @@ class TrainingPanel {
     this.heard = [];
     this.drawing = false;
     this.chart = new LossChart();
+    this.scores = new ScoreChart();
     this.strip = new SampleStrip();
     this.phases = make("ol", { class: "db-phases", "aria-label": t("Phase") });
     this.figures = make("div", { class: "db-figures", "aria-live": "off" });
@@ -62,7 +64,8 @@ class TrainingPanel {
     this.preset = make("div", { class: "db-figures db-preset" });
     this.warnings = make("ul", { class: "db-warnings", "aria-label": t("Warnings"), role: "alert" });
     const foot = make("div", { class: "db-row" }, this.says, this.stop);
-    element.append(this.preset, this.phases, this.chart.element, this.figures, this.bar, this.strip.element, this.warnings, foot);
+    element.append(this.preset, this.phases, this.chart.element, this.scores.element);
+    element.append(this.figures, this.bar, this.strip.element, this.warnings, foot);
     this.draw();
   }
 
@@ -86,6 +89,7 @@ class TrainingPanel {
     if (kind === "step") this.step(data);
     if (kind === "phase") state.phase = data.phase;
     if (kind === "sample" && !state.samples.some((sample) => sample.step === data.step)) state.samples.push(data);
+    if (kind === "scored") state.scores = [...state.scores.filter((scored) => scored.step < data.step), data];
     if (kind === "saved") Object.assign(state, { file: data.file, status: data.status, phase: data.phase });
     if (kind === "planned") state.plan = data.text;
     if (kind === "warned" && !state.warnings.some((told) => `${told}` === `${data.warning}`)) state.warnings.push(data.warning);
@@ -130,7 +134,8 @@ class TrainingPanel {
     this.preset.replaceChildren(...presetLine(this.node).map((text) => make("span", {}, text)));
     if (!state) return;
     this.chart.draw(state.points, state.steps);
-    this.strip.draw(state.samples, state.folder, state.prompt);
+    this.scores.draw(state.scores, state.steps);
+    this.strip.draw(state.samples, state.folder, state.prompt, state.scores);
     this.bar.value = state.steps ? state.step / state.steps : 0;
     const said = summary(state);
     if (this.says.textContent !== said) this.says.textContent = said;

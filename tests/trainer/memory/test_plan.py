@@ -17,7 +17,7 @@ from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory, nbytes
 from dreambooth_nodes.trainer.memory.plan import make_plan
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.source import ShapesOnly
-from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options import MethodName, TrainOptions
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
 from dreambooth_nodes.trainer.training.step import Training
@@ -175,3 +175,16 @@ def test_live_memory_counts_what_is_alive() -> None:
         del kept
         assert memory.now == 0
     assert memory.peak == 4000
+
+
+@pytest.mark.parametrize(("method", "copies"), [("full", 2), ("lora", 1)])
+def test_a_prior_that_compares_with_the_base_counts_the_copy_of_what_is_trained(
+    method: MethodName, copies: int, base: Base
+) -> None:
+    estimator = FootprintEstimator(base.source)
+    plain, compared = (
+        estimator.footprint(TrainOptions(method=method, prior=prior), Work(2, 64, 64, "cpu", None))
+        for prior in ("off", "compare with the base")
+    )
+    assert plain is not None and compared is not None
+    assert compared.weights == copies * plain.weights and compared.step == plain.step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -18,6 +19,7 @@ from ...model.layers import layers_of
 from ...options import MethodName, TrainOptions
 from ...randomness import generator, scoped_seed
 from ..protocol import Folder, Method, ModelFile, Trained
+from .change import squared_factors, squared_product
 from .file import ReadLora
 from .layouts import kohya_tensors, network_metadata, require_lora_of
 from .weights import LoraLayer, LoraWeights, all_layers, from_peft
@@ -81,6 +83,30 @@ class Lora(Method[Base]):
             }
             for component in self._components
         }
+
+    @contextmanager
+    def untrained(self, base: Base) -> Iterator[Base]:
+        """The base itself, with all adapters at a scale of zero."""
+        modules = base.components()
+        layers = [layer for component in self._components for _, layer in _adapted(modules[component])]
+        scales = [layer.scaling["default"] for layer in layers]
+        for layer in layers:
+            layer.scaling["default"] = 0.0
+        try:
+            yield base
+        finally:
+            for layer, scale in zip(layers, scales, strict=True):
+                layer.scaling["default"] = scale
+
+    def squared_change(self, base: Base, by_factors: bool) -> Tensor:
+        """Σ‖s·B·A‖² over the layers with s = alpha/r, or Σ(‖A‖² + ‖B‖²); see `Method.squared_change`."""
+        modules = base.components()
+        layers = [layer for component in self._components for _, layer in _adapted(modules[component])]
+        norm = squared_factors if by_factors else squared_product
+        terms = [
+            norm(one.lora_A["default"].weight, one.lora_B["default"].weight, one.scaling["default"]) for one in layers
+        ]
+        return torch.stack(terms).sum()
 
     def file(self, base: Base, trained: Trained) -> ModelFile:
         """The LoRA in kohya's layout, in float16."""
