@@ -14,6 +14,11 @@ def add_parser(commands: Commands) -> None:
     bench.add_argument("--full", action="store_true", help="every row and every subject: some hours on two cores")
     bench.add_argument("--ablations", action="store_true", help="and rows for class noun, identifier, number of photos")
     bench.add_argument("--settings", action="store_true", help="and rows for steps, rates, rank, λ and class images")
+    bench.add_argument("--priors", action="store_true", help="and rows for priors without class images")
+    bench.add_argument("--rows", nargs="+", default=(), metavar="NAME", help="these alone, of the rows asked for")
+    table = "measure what bench/quality/trainings.csv lacks, append it, and compare the rows over subjects"
+    bench.add_argument("--trainings", action="store_true", help=table)
+    bench.add_argument("--seeds", type=int, default=2, metavar="N", help="trainings of each, with it (default: 2)")
     bench.add_argument("--subjects", nargs="+", default=(), metavar="NAME", help="of toybase/subjects")
     bench.add_argument("--diffusers", type=Path, metavar="FOLDER", help="their examples/dreambooth, as rivals")
     bench.add_argument("--comfyui", action="store_true", help="core's TrainLoraNode in a real ComfyUI, as a rival")

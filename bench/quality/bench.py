@@ -10,9 +10,11 @@ from pathlib import Path
 from .cell import Cell, Scoring, cell_fingerprint, find_cell
 from .contender import Contender, Work
 from .materials import BenchSubject, Materials
+from .ours import request
 from .prompts import SEEDS
 from .rows import Row, TrainerName
 from .sources import base_digest, looking_digest, photo_digest
+from .trainings import append, is_known, read_trainings, training_of
 
 
 @dataclass
@@ -58,11 +60,46 @@ class Bench:
         print(f"likeness {likeness:.3f}, prompt following {following:.3f}, {seconds:.0f} s", flush=True)
         return cell
 
-    def fingerprint(self, row: Row, subject: BenchSubject) -> str:
+    def fill(self, seeds: int, file: Path) -> None:
+        """Measure the trainings that the table in `file` lacks, subjects before seeds, and append each; what fails is
+        told and kept in `failures`.
+        """
+        for seed in range(seeds):
+            for row, subject in ((row, subject) for subject in self.subjects for row in self.rows):
+                if seed and not row.steps:
+                    continue
+                try:
+                    self._fill(row, subject, seed, file)
+                except (ValueError, RuntimeError, OSError) as error:
+                    self.failures.append(f"{row.name}, {subject.name}, seed {seed}: {error}")
+                    print(f"failed: {error}", flush=True)
+
+    def _fill(self, row: Row, subject: BenchSubject, seed: int, file: Path) -> None:
+        """Measure one training, unless the table has it."""
+        base, work = base_digest(self.materials.own_base), self.work(row, subject, seed)
+        ours = row.trainer == "ours" and row.steps
+        fingerprint = self.fingerprint(row, subject, seed)
+        run = request(self.materials, work).key(self.materials.fingerprint) if ours else self._looked_at(row, subject)
+        if is_known(read_trainings(file), base, run):
+            print(f"{row.name}, {subject.name}, seed {seed}: known", flush=True)
+            return
+        print(f"{row.name}, {subject.name}, seed {seed} ...", flush=True)
+        contender = self.contenders[row.trainer][0] if row.steps else None
+        empty = Cell(row.name, subject.name, fingerprint, self.folder)
+        cell = find_cell(self.folder, fingerprint) or self.scoring.fill(empty, row, subject, work, contender)
+        append(training_of(cell, base, run, seed), file)
+
+    def _looked_at(self, row: Row, subject: BenchSubject) -> str:
+        """The key of what has no run of ours: the base itself, or a rival's training."""
+        parts = {"row": row, "photos": photo_digest(subject.folder), "trainer": self.contenders[row.trainer][1]}
+        return cell_fingerprint(parts if row.steps else {"row": row, "photos": parts["photos"]})
+
+    def fingerprint(self, row: Row, subject: BenchSubject, seed: int = 0) -> str:
         """Of all that the cell's figures depend on."""
         return cell_fingerprint(
             {
                 "row": row,
+                "seed": seed,
                 "base": base_digest(self.materials.own_base),
                 "photos": photo_digest(subject.folder),
                 "subject": (subject.name, subject.class_noun),
@@ -77,8 +114,8 @@ class Bench:
             }
         )
 
-    def work(self, row: Row, subject: BenchSubject) -> Work:
-        """What a contender is given; makes the class images if they are missing."""
+    def work(self, row: Row, subject: BenchSubject, seed: int = 0) -> Work:
+        """What a contender is given; the class images are made where it is measured."""
         noun = row.said_noun(subject.class_noun)
         named = " ".join(word for word in ("a", row.identifier, noun) if word)
         return Work(
@@ -86,7 +123,8 @@ class Bench:
             # 600 MB that only one contender reads
             diffusers_base=self.materials.diffusers_base if row.trainer == "diffusers" else self.materials.folder,
             photos=self.materials.photo_folder(subject, min(row.photos, len(self.materials.photos(subject)))),
-            class_images=self.materials.class_images(noun, row.priors, row.prior_guidance) if row.priors else None,
+            class_images=self.materials.class_folder(noun, row.priors, row.prior_guidance) if row.priors else None,
+            class_count=row.priors,
             identifier=row.identifier,
             class_noun=noun,
             instance_prompt=named,
@@ -96,9 +134,10 @@ class Bench:
             looks=row.looks,
             learning_rate=row.learning_rate,
             rank=row.rank,
-            prior_weight=row.prior_weight if row.priors else 0.0,
+            prior=row.prior,
+            prior_weight=row.prior_weight if row.priors or row.prior != "class images" else 0.0,
             prior_guidance=row.prior_guidance,
             size=self.materials.size,
-            seed=0,
+            seed=seed,
             precision="auto",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 from accelerate import PartialState
@@ -13,7 +14,7 @@ from ...toybase.judge_scorer import JudgeScorer
 from ...toybase.palette import NOUNS
 from ...trainer.sampling.sampler import SamplerSettings
 from ...trainer.scores.dino_clip import DinoClipScorer
-from ...trainer.scores.scorer import Scorer
+from ...trainer.scores.scorer import ClassScorer
 from ..diffusers_scripts import SCRIPTS
 from .bench import Bench
 from .cell import Scoring
@@ -24,8 +25,10 @@ from .prompts import Prompt, read_prompts, toybase_prompts
 from .publish import publish
 from .rivals.diffusers_scripts import diffusers_scripts
 from .rivals.train_lora_node import train_lora_node
-from .rows import GUIDANCE, Row, TrainerName, ablations, main_rows, rivals, settings
+from .rows import GUIDANCE, Row, TrainerName, ablations, image_free_priors, main_rows, rivals, settings
 from .sources import base_digest, rival_digest, trainer_digest
+from .trainings import BASE_DIGITS, FILE, read_trainings
+from .verdicts import compared, halves, table
 
 DEFAULT_SUBJECTS = ("racing_car", "teapot")
 SAMPLER = {"sampler": "euler", "steps": 16, "guidance": GUIDANCE}
@@ -38,9 +41,26 @@ def run(arguments: argparse.Namespace) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(f"bench-quality: {error}", file=sys.stderr)
         return 1
+    if arguments.trainings:
+        return _fill(bench, arguments.seeds)
     cells = bench.run()
     if cells:
         publish(cells, bench, arguments.output)
+    for failure in bench.failures:
+        print(f"bench-quality: {failure}", file=sys.stderr)
+    return 1 if bench.failures else 0
+
+
+def _fill(bench: Bench, seeds: int) -> int:
+    """Measure the trainings that the table lacks, and print what the rows are to each other; the exit status."""
+    bench.fill(seeds, FILE)
+    trainings = [one for one in read_trainings() if one.base == base_digest(bench.materials.own_base)[:BASE_DIGITS]]
+    names = list(dict.fromkeys(one.row for one in trainings))
+    groups = dict(zip(("chosen on", "confirmed on"), halves({one.subject for one in trainings}), strict=True))
+    for title, subjects in {"all subjects": {one.subject for one in trainings}, **groups}.items():
+        own = [one for one in trainings if one.subject in subjects]
+        found = [one for name in names for one in compared(own, name, "LoRA") if name not in ("LoRA", "base")]
+        print(f"\n## {title}: {', '.join(sorted(subjects))}\n\n{table(found)}")
     for failure in bench.failures:
         print(f"bench-quality: {failure}", file=sys.stderr)
     return 1 if bench.failures else 0
@@ -66,7 +86,7 @@ def prepared(arguments: argparse.Namespace) -> Bench:
         contenders["TrainLoraNode"] = train_lora_node(), rival_digest()
     if arguments.photos and arguments.ablations:
         raise ValueError("--ablations has wrong nouns for toybase's subjects alone: leave --photos away")
-    rows = [*_own_rows(arguments), *rivals(tuple(contenders))]
+    rows = _named([*_own_rows(arguments), *rivals(tuple(contenders))], arguments.rows)
     return Bench(materials, Scoring(materials, scorers, prompts), subjects, rows, contenders, work / "cells")
 
 
@@ -75,10 +95,18 @@ def _own_rows(arguments: argparse.Namespace) -> list[Row]:
         *(ablations() if arguments.full or arguments.ablations else []),
         *(settings() if arguments.full or arguments.settings else []),
     ]
-    return [*main_rows(), *varied]
+    return [*main_rows(), *varied, *(image_free_priors() if arguments.full or arguments.priors else [])]
 
 
-def _scorers(arguments: argparse.Namespace) -> list[Scorer]:
+def _named(rows: list[Row], names: Sequence[str]) -> list[Row]:
+    """The rows of these names; all without any. Raises ValueError for a name that no row has."""
+    known = [row.name for row in rows]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"no row {unknown[0]!r}; there are {', '.join(known)}")
+    return [row for row in rows if not names or row.name in names]
+
+
+def _scorers(arguments: argparse.Namespace) -> list[ClassScorer]:
     if arguments.dino and arguments.clip:
         return [DinoClipScorer(arguments.dino, arguments.clip, NOUNS, by_clip) for by_clip in (False, True)]
     if arguments.dino or arguments.clip:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...trainer.model.base import Base
-from ...trainer.options import MethodName, Precision
+from ...trainer.options import MethodName, Precision, PriorName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,10 @@ class Work:
 
     AdamW at a constant rate. base: a checkpoint in the original layout; diffusers_base: the same model as a diffusers
     folder, with toybase's narrow VAE. photos, class_images: folders with pictures of `size` pixels and nothing else;
-    class_images is None, and prior_weight 0, in a training without priors; prior_guidance: what class images were
-    drawn with. identifier, class_noun: what the prompts are made of; instance_prompt and class_prompt hold them
-    already. looks: the steps after which the model is looked at, ascending; the last is `steps`. rank: of a LoRA.
+    class_images is None, and prior_weight 0, in a training without priors; class_count: how many there are;
+    prior_guidance: what they were drawn with. prior: what the prior term is of, of ours alone. identifier, class_noun:
+    what the prompts are made of; instance_prompt and class_prompt hold them already. looks: the steps after which the
+    model is looked at, ascending; the last is `steps`. rank: of a LoRA.
     """
 
     base: Path
@@ -40,6 +41,8 @@ class Work:
     seed: int
     precision: Precision
     batch_size: int = 1
+    class_count: int = 0
+    prior: PriorName = "class images"
 
 
 Look = Callable[[int, Base], None]

@@ -86,10 +86,15 @@ class Materials:
             write_picture(photo.pixels, (folder / photo.name).with_suffix(".png"))
         return folder
 
+    def class_folder(self, class_noun: str, count: int, guidance: float) -> Path:
+        """The folder of `count` pictures of `a <noun>`, which need not be there yet."""
+        return (
+            self.folder / "class images" / f"{class_noun} {count} {self.recipe(class_noun, guidance).fingerprint[:12]}"
+        )
+
     def class_images(self, class_noun: str, count: int, guidance: float) -> Path:
-        """A folder with `count` pictures of `a <noun>` by the frozen base, and nothing else."""
-        recipe = self.recipe(class_noun, guidance)
-        folder = self.folder / "class images" / f"{class_noun} {count} {recipe.fingerprint[:12]}"
+        """That folder with `count` pictures of `a <noun>` by the frozen base, and nothing else."""
+        recipe, folder = self.recipe(class_noun, guidance), self.class_folder(class_noun, count, guidance)
         if not picture_path(folder, count - 1).is_file():
             base = self.load()
             sampler = replace(self.sampler, sampler=recipe.sampler, guidance=guidance)

@@ -93,6 +93,7 @@ def request(materials: Materials, work: Work) -> Request:
         steps=work.steps,
         learning_rate=work.learning_rate,
         rank=work.rank,
+        prior=work.prior,
         prior_weight=work.prior_weight,
         seed=work.seed,
         precision=work.precision,
@@ -111,4 +112,4 @@ def _priors(materials: Materials, work: Work) -> ClassPriors | None:
     if work.class_images is None:
         return None
     recipe: PriorRecipe = materials.recipe(work.class_noun, work.prior_guidance)
-    return ClassPriors(recipe, work.class_images, len(list(work.class_images.glob("*.png"))))
+    return ClassPriors(recipe, work.class_images, work.class_count)

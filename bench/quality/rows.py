@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...toybase.palette import NOUNS
-from ...trainer.options import MethodName
+from ...trainer.options import MethodName, PriorName
 from ...trainer.presets import PRIOR_GUIDANCE
 
 TrainerName = Literal["ours", "diffusers", "TrainLoraNode"]
@@ -32,6 +32,7 @@ class Row:
     method: MethodName = "lora"
     trainer: TrainerName = "ours"
     priors: int = 0
+    prior: PriorName = "class images"
     prior_weight: float = 1.0
     prior_guidance: float = PRIOR_GUIDANCE
     rank: int = 16
@@ -108,6 +109,16 @@ def settings() -> list[Row]:
         *_varied(FULL, "learning_rate", 5e-5, 2e-4),
         *_varied(FULL, "prior_guidance", 2.5, 4.5),
     ]
+
+
+def image_free_priors() -> list[Row]:
+    """What keeps the class without class images, beside `LORA`, which has them, and its row without any prior."""
+    kinds: tuple[PriorName, ...] = (
+        "compare with the base",
+        "stay close to the base",
+        "stay close to the base, by factors",
+    )
+    return [replace(LORA, name=f"LoRA, {kind}", priors=0, prior=kind) for kind in kinds]
 
 
 def _varied(row: Row, setting: str, *values: float) -> list[Row]:

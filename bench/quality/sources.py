@@ -13,7 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft")
-REPORTING = ("command.py", "findings.py", "lines.py", "publish.py", "report.py", "rows.py", "__main__.py")
+REPORTING = (
+    "command.py",
+    "findings.py",
+    "lines.py",
+    "publish.py",
+    "report.py",
+    "rows.py",
+    "trainings.py",
+    "verdicts.py",
+    "__main__.py",
+)
 """What only writes down what was measured; a row is in its cell's fingerprint by its fields."""
 
 
