@@ -12,6 +12,7 @@ from .generate_class_priors import GenerateClassPriors
 from .load_instance_images import LoadInstanceImages
 from .load_personalized_model import LoadPersonalizedModel
 from .load_toybase import LoadToyBase
+from .measure_fidelity import MeasureFidelity
 from .pick_rare_token import PickRareToken
 
 NODES: list[type[io.ComfyNode]] = [
@@ -23,6 +24,7 @@ NODES: list[type[io.ComfyNode]] = [
     ApplyPersonalizedModel,
     LoadPersonalizedModel,
     ExportPersonalizedModel,
+    MeasureFidelity,
     LoadToyBase,
 ]
 

@@ -28,7 +28,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     ),
     "DreamBoothTrain": (
         "model clip vae subject identifier method preset steps learning_rate name seed",
-        "class_priors options sample_every memory",
+        "class_priors options sample_every memory score_every early_stop prior clip_vision",
         "PERSONALIZED_MODEL IMAGE LOSS_MAP",
     ),
     "ApplyPersonalizedModel": (
@@ -39,6 +39,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     "DreamBoothOptions": ("", "", "DREAMBOOTH_OPTIONS"),
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
     "ExportPersonalizedModel": ("personalized_model layout rank dtype name", "model clip vae", "STRING"),
+    "MeasureFidelity": ("images subject", "clip_vision prompt", "STRING IMAGE FLOAT FLOAT"),
     "LoadToyBase": ("", "", "MODEL CLIP VAE"),
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..events import Scored
-from .scorer import Scorer, returned_photos
+from .scorer import Scorer, returns_photo
 
 PLACES = ("on the beach", "in the snow", "in the city", "in the forest")
 """What is put after the instance prompt; prompt following is measured against it."""
@@ -30,13 +30,14 @@ def scored(
     """The scores after `step` steps. of_subject: pictures [B, 3, H, W] of the subject, the b-th of the b-th text, which
     does not hold the identifier. of_class: pictures of the class prompt.
     """
+    returned = returns_photo(scorer, of_subject, photos)
     return Scored(
         step=step,
         likeness=_mean(scorer.likeness(of_subject, photos)),
         prompt_following=_mean(scorer.prompt_following(of_subject, texts)),
         class_leak=_mean(scorer.likeness(of_class, photos)),
         variety=_mean(scorer.variety(of_class)),
-        returns_photo=returned_photos(scorer, of_subject, photos),
+        returns_photo=None if returned is None else _mean(returned),
     )
 
 

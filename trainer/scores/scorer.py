@@ -55,11 +55,11 @@ def between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
     return torch.cat([scorer.likeness(photos[i : i + 1], rest) for i, rest in enumerate(others)])
 
 
-def returned_photos(scorer: Scorer, pictures: Tensor, photos: Tensor) -> float | None:
-    """The share of pictures that are nearer to some photo than any two photos are to each other; None with one photo,
+def returns_photo(scorer: Scorer, pictures: Tensor, photos: Tensor) -> Tensor | None:
+    """[B] bool: which pictures are nearer to some photo than any two photos are to each other; None with one photo,
     which has no other to compare with.
     """
     if len(photos) < 2:
         return None
     others = scorer.closeness(photos, photos).fill_diagonal_(-torch.inf)
-    return float((scorer.closeness(pictures, photos).amax(1) > others.max()).float().mean())
+    return scorer.closeness(pictures, photos).amax(1) > others.max()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dreambooth_nodes.trainer.scores.embedding import EmbeddingScorer
 from dreambooth_nodes.trainer.scores.measure import scored
-from dreambooth_nodes.trainer.scores.scorer import returned_photos
+from dreambooth_nodes.trainer.scores.scorer import returns_photo
 
 EAST, NORTH, BETWEEN = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.6, 0.8, 0.0)
 
@@ -42,5 +42,6 @@ def test_prompt_following_compares_with_the_bases_own_pictures_of_each_text() ->
 def test_a_photo_is_returned_where_a_picture_is_nearer_than_photos_are_to_each_other() -> None:
     photos = pictures(EAST, BETWEEN)
     nearly_east, apart = (0.8, -0.6, 0.0), (0.5, -(0.75**0.5), 0.0)
-    assert returned_photos(scorer(), pictures(nearly_east, apart), photos) == 0.5
-    assert returned_photos(scorer(), pictures(EAST), photos[:1]) is None
+    found = returns_photo(scorer(), pictures(nearly_east, apart), photos)
+    assert found is not None and found.tolist() == [True, False]
+    assert returns_photo(scorer(), pictures(EAST), photos[:1]) is None
