@@ -13,7 +13,7 @@ from ..trainer.model.families import family_of, fingerprint_of, load_base, open_
 from ..trainer.model.precision import forward_dtype
 from ..trainer.model.source import CheckpointFile, Source
 from .answer import say
-from .launcher import launched_on_cpu, own_device
+from .device import chosen_device
 
 
 class BaseModel:
@@ -65,21 +65,3 @@ def named_source(arguments: argparse.Namespace) -> Source:
     if not (arguments.base and arguments.text_encoders and arguments.vae):
         raise ValueError("--text-encoders and --vae go together, beside a base that is a denoiser alone")
     return separate_files(arguments.base, arguments.text_encoders, arguments.vae)
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device called `name`, or the best there is. Raises ValueError for one that is not there."""
-    if not name:
-        return own_device(torch.device("cpu" if launched_on_cpu() else _best()))
-    try:
-        device = own_device(torch.device(name))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def _best() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
