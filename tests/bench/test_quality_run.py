@@ -17,6 +17,7 @@ from dreambooth_nodes.bench.quality.ours import request, train_ours
 from dreambooth_nodes.bench.quality.prompts import SEEDS, toybase_prompts
 from dreambooth_nodes.bench.quality.publish import publish
 from dreambooth_nodes.bench.quality.rows import BASE, LORA, ablations
+from dreambooth_nodes.bench.quality.trainings import read_trainings
 from dreambooth_nodes.tests.interruption import main
 from dreambooth_nodes.toybase.judge_scorer import JudgeScorer
 from dreambooth_nodes.toybase.subjects import FOLDER
@@ -60,6 +61,18 @@ def test_cells_are_measured_once_and_then_kept(
     assert "| base | " in text
     assert "| LoRA | " in text
     assert Image.open(tmp_path / "sheet.png").width > 500
+
+
+@pytest.mark.slow
+def test_the_table_of_trainings_is_filled_once(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "trainings.csv"
+    judged = replace(bench, scoring=replace(bench.scoring, scorers=[JudgeScorer(), JudgeScorer(second=True)]))
+    judged.fill(2, file)
+    lines = read_trainings(file)
+    assert [(line.row, line.seed) for line in lines] == [("base", 0), ("LoRA", 0), ("LoRA", 1)]
+    assert not judged.failures and lines[0].seconds is None and lines[1].likeness != lines[2].likeness
+    judged.fill(2, file)
+    assert read_trainings(file) == lines
 
 
 def test_another_row_subject_prompt_or_sampler_is_another_cell(bench: Bench) -> None:

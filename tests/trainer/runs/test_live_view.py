@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.trainer.events import Phase, PriorsCounted, Sample, Saved, Step, Warned
+from dreambooth_nodes.trainer.events import Phase, PriorsCounted, Sample, Saved, Scored, Step, Warned
 from dreambooth_nodes.trainer.runs.live_view import MOST_POINTS, LiveRun
 
 
@@ -48,6 +48,21 @@ def test_a_file_saved_before_the_last_step_is_of_a_stopped_run() -> None:
     live.on_event(step(3, 10))
     live.on_event(Saved(Path("b.safetensors")))
     assert live.status == "stopped"
+
+
+def test_scores_are_in_the_state_and_those_of_repeated_steps_are_replaced() -> None:
+    live = LiveRun()
+    for number, likeness in ((100, 0.5), (200, 0.6), (100, 0.5), (200, math.nan)):
+        live.on_event(Scored(number, likeness, 0.9, 0.1, 0.4, None, 100))
+    scores = json.loads(json.dumps(live.state(), allow_nan=False))["scores"]
+    assert [(one["step"], one["likeness"], one["chosen"]) for one in scores] == [(100, 0.5, 100), (200, None, 100)]
+
+
+def test_a_run_that_its_scores_end_is_finished() -> None:
+    live = LiveRun()
+    live.on_event(step(3, 10))
+    live.on_event(Saved(Path("b.safetensors"), ended_early=True))
+    assert live.status == "finished"
 
 
 @pytest.mark.parametrize("steps", [10, MOST_POINTS + 1, 5 * MOST_POINTS])
