@@ -27,8 +27,8 @@ class LoadToyBase(io.ComfyNode):
             display_name="Load Toy Base",
             category=sockets.CATEGORY,
             **sockets.found_by("example model", "test model", "tiny model"),
-            description="The tiny model that this pack carries, for trying things out. Its first run writes it into "
-            f"the checkpoints folder ({MEGABYTES} MB). For your own model put Load Checkpoint in its place.",
+            description="The toy base: a tiny model that this pack carries, to try things out. Its first run writes "
+            f"it into the checkpoints folder ({MEGABYTES} MB). For your own model put Load Checkpoint in its place.",
             inputs=[],
             outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
         )
@@ -45,11 +45,11 @@ def written() -> Path:
     from ..toybase.writer import PARTS, write_checkpoint
 
     target = checkpoint_folder() / FILE
-    log.info("Writing the example model, once: %s (%d MB)", target, MEGABYTES)
+    log.info("Writing the toy base, once: %s (%d MB)", target, MEGABYTES)
     try:
         return write_checkpoint(target, tell=progress_bar(PARTS))
     except OSError as error:
         raise OSError(
-            f"The example model ({MEGABYTES} MB) could not be written to {target} ({error}). Make room, or make the "
+            f"The toy base ({MEGABYTES} MB) could not be written to {target} ({error}). Make room, or make the "
             "folder writable, and press Run again; or put Load Checkpoint with a model of yours in this node's place."
         ) from error
