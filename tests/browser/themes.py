@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from dreambooth_nodes.tests.browser.workspace import Workspace
@@ -14,13 +15,18 @@ PALETTES = ("light", "solarized", "arc", "nord", "github", "dark")
 """The host's own; it is left in its default, the last."""
 
 
+COLOURS = """(style => style.getPropertyValue("--fg-color") + style.getPropertyValue("--comfy-input-bg"))
+  (getComputedStyle(document.documentElement))"""
+
+
 def in_every_palette(workspace: Workspace) -> Iterator[str]:
     """The name of each, while the page is in it."""
+    page = workspace.page
     for palette in PALETTES:
-        workspace.page.value(f"app.extensionManager.setting.set('Comfy.ColorPalette', '{palette}')")
-        workspace.page.wait(f"!!document.querySelector('.dark-theme') === {str(palette != 'light').lower()}")
-        # Its colours follow its class.
-        workspace.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if palette != page.value("app.extensionManager.setting.get('Comfy.ColorPalette')"):
+            before = page.value(COLOURS)
+            page.value(f"app.extensionManager.setting.set('Comfy.ColorPalette', '{palette}')")
+            page.wait(f"{COLOURS} !== {json.dumps(before)}")
         yield palette
 
 
