@@ -62,7 +62,7 @@ def test_there_is_one_for_each_use_and_the_quick_start_comes_first() -> None:
         "2 Portrait",
         "3 Style",
         "4 Full checkpoint",
-        "5 With and without priors",
+        "5 With and without class images",
         "6 Two subjects",
     ]
     assert FILES[0] == WORKFLOW
