@@ -137,7 +137,7 @@ def test_a_note_comes_first_and_says_to_drop_photos_first(workflow: dict[str, An
     assert (first["type"], first["title"], first["pos"]) == ("MarkdownNote", "Read me first", [0, 0])
     (text,) = first["widgets_values"]
     steps = text[text.index("### With") :]
-    assert steps.index("Drop") < steps.index("*Load Checkpoint*") < steps.index("SD 1.5")
+    assert steps.index("Drop") < steps.index("*Base model*") < steps.index("SD 1.5")
     assert "python" not in text
 
 
