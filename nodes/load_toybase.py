@@ -30,7 +30,7 @@ class LoadToyBase(io.ComfyNode):
             category=sockets.CATEGORY,
             **sockets.found_by("toy base", "example model", "test model", "checkpoint"),
             description="The model that is taught your subject: choose yours here. The toy base is a tiny one, which "
-            f"this pack carries, to try things out; its first run writes it into the checkpoints folder ({MEGABYTES} MB).",
+            f"this pack carries, to try things out: its first run writes it into the checkpoints ({MEGABYTES} MB).",
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
