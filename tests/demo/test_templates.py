@@ -126,6 +126,12 @@ def test_the_quick_start_fits_the_page_at_seven_tenths() -> None:
     assert min(SEEN[0] / width, SEEN[1] / height) >= 0.7, (width, height)
 
 
+def test_no_subgraph_repeats_the_pictures_that_are_shown_beside_it(workflow: dict[str, Any]) -> None:
+    # The newest frontend shows all pictures of a subgraph on its node, which grows by them, unless this is said.
+    subgraphs = {sub["id"] for sub in workflow["definitions"]["subgraphs"]}
+    assert all(node["properties"]["previewExposures"] == [] for node in workflow["nodes"] if node["type"] in subgraphs)
+
+
 def test_it_reads_from_left_to_right(workflow: dict[str, Any]) -> None:
     nodes = {node["id"]: node for node in workflow["nodes"]}
     for _, source, _, target, _, _ in workflow["links"]:
