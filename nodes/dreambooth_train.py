@@ -113,13 +113,15 @@ class DreamBoothTrain(io.ComfyNode):
                     tooltip="100 to 200 class images. Without them the class is forgotten.",
                 ),
                 sockets.Options.Input("options", optional=True, tooltip="All other settings; none: good defaults."),
-                io.Int.Input(
-                    "sample_every",
-                    default=SAMPLE_EVERY,
-                    min=0,
-                    max=100_000,
-                    optional=True,
-                    tooltip=TEXTS["sample_every"],
+                sockets.advanced(
+                    io.Int.Input(
+                        "sample_every",
+                        default=SAMPLE_EVERY,
+                        min=0,
+                        max=100_000,
+                        optional=True,
+                        tooltip=TEXTS["sample_every"],
+                    )
                 ),
                 sockets.advanced(
                     io.Combo.Input(
@@ -198,7 +200,7 @@ def _missing(request: Request) -> Iterator[Wording]:
         yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
     if request.priors is None and subject.class_noun != NO_CLASS:
         yield Wording(
-            "No class priors are connected: every {0} will come to look like yours. Connect Generate Class Priors.",
+            "No class images are connected: every {0} will come to look like yours. Connect Generate Class Images.",
             subject.class_noun,
         )
 

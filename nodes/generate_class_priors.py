@@ -29,7 +29,7 @@ class GenerateClassPriors(io.ComfyNode):
         """Inputs and outputs."""
         return io.Schema(
             node_id="GenerateClassPriors",
-            display_name="Generate Class Priors",
+            display_name="Generate Class Images",
             category=sockets.CATEGORY,
             **sockets.found_by("regularization", "class images", "train"),
             description="Draws pictures of the class with the model as it is, so that it does not forget the class. "

@@ -106,7 +106,7 @@ def photo_folder(choice: str) -> Path | None:
     name = choice.removeprefix(EXAMPLE)
     # Looked up among those that there are, so that no path can come from outside.
     if name not in subfolders(root):
-        raise ValueError(f"folder is {choice[:100]!r}, which is not there (any more); press R to refresh the choices.")
+        raise ValueError(f"folder is {choice[:100]!r}, which is not there; press R to refresh the choices.")
     return root / name
 
 

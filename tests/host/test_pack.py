@@ -39,7 +39,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     "DreamBoothOptions": ("", "", "DREAMBOOTH_OPTIONS"),
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
     "ExportPersonalizedModel": ("personalized_model layout rank dtype name", "model clip vae", "STRING"),
-    "LoadToyBase": ("", "", "MODEL CLIP VAE"),
+    "LoadToyBase": ("", "checkpoint", "MODEL CLIP VAE"),
 }
 
 

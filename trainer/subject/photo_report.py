@@ -19,8 +19,9 @@ LOOKED_AT = 512
 
 
 def photo_report(folder: Path, side: int) -> dict[str, Any]:
-    """The report: {"count": all photos, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}]}],
-    "captions": how many photos have one, "notes": what of the folder is not used}.
+    """The report: {"count": all photos, "photos": [{"name", "thumbnail" (a data URL), "faults": [{"name", "why"}],
+    "caption": "" where it has none}], "captions": how many photos have one, "notes": the files that are not used, a
+    sentence each}.
 
     side: the training resolution in pixels. why: as `wording.sentence_and_values` returns it. A file that cannot be
     read has no thumbnail, and the fault "unreadable".
@@ -31,7 +32,8 @@ def photo_report(folder: Path, side: int) -> dict[str, Any]:
     found = sorted_folder(folder)
     files = found.photos
     state = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files[:SHOWN])
-    photos = _report(state, side)
+    shown = zip(files[:SHOWN], _report(state, side), strict=True)
+    photos = [{**entry, "caption": found.captions.get(file, "")} for file, entry in shown]
     return {
         "count": len(files),
         "photos": photos,

@@ -2,12 +2,12 @@
 
 import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
-import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
+import { addPanel, after, ask, inputNode, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
 import { SampleStrip } from "../sample_strip.js";
 import { duration, t } from "../words.js";
 
 const PHASES = ["priors", "encoding", "training", "sampling", "saving"];
-const HEIGHT = 372;
+const HEIGHT = 356;
 const MOST_POINTS = 1000;
 const MOST_HEARD = 200;
 
@@ -23,7 +23,7 @@ export function addTraining(node) {
     node,
     (state) => counted(state.status === "running" && state.priors),
     (kind, data) => kind === "priors" && counted(data),
-    () => node.getInputNode(node.findInputSlot("class_priors")),
+    () => inputNode(node, "class_priors"),
   );
   // What the user chooses, not what a workflow brings: the numbers of a file are its own.
   for (const name of ["preset", "method"]) after(widgetOf(node, name), "callback", () => useNumbers(node));
@@ -149,7 +149,7 @@ class TrainingPanel {
 }
 
 function phaseNames() {
-  return { priors: t("Priors"), encoding: t("Encoding"), training: t("Training"), sampling: t("Sampling"), saving: t("Saving") };
+  return { priors: t("Class images"), encoding: t("Encoding"), training: t("Training"), sampling: t("Sampling"), saving: t("Saving") };
 }
 
 /** What the preset and the widgets come to. */
@@ -159,7 +159,7 @@ function presetLine(node) {
   const steps = widgetOf(node, "steps").value || numbers.steps;
   const rate = widgetOf(node, "learning_rate").value || numbers.learning_rate;
   const parts = [t("{0} steps", steps), t("rate {0}", rate.toExponential().replace("+", ""))];
-  const options = node.getInputNode(node.findInputSlot("options"));
+  const options = inputNode(node, "options");
   const chosen = Number(options && widgetOf(options, "rank")?.value);
   if (widgetOf(node, "method").value === "lora") parts.push(t("rank {0}", chosen || numbers.rank));
   return parts;
