@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +70,7 @@ def sorted_folder(folder: Path) -> PhotoFolder:
     RAW files without a photo of their name, for a bad caption, and for a link that leads out of the folder.
     """
     if not folder.is_dir():
-        quoted = " (a quote at its end comes from a backslash before it)" if '"' in str(folder) else ""
-        raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path{quoted}")
+        raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path{_why_none(folder)}")
     files = sorted(filter(_counts, folder.iterdir()), key=lambda path: path.name)
     masks, photos = _masks(_photos(files))
     rest = [path for path in files if path not in photos and path not in masks.values()]
@@ -89,6 +89,15 @@ def sorted_folder(folder: Path) -> PhotoFolder:
     notes = (f"passed over: {listed(passed)}",) if passed else ()
     warnings = (*texts.notes, *_of_several_pictures(photos))
     return PhotoFolder(tuple(photos), texts.texts, masks, warnings, notes)
+
+
+def _why_none(folder: Path) -> str:
+    """What in a path that leads nowhere was likely not meant, in brackets."""
+    if hidden := [f"U+{ord(sign):04X}" for sign in str(folder) if unicodedata.category(sign) == "Cf"]:
+        return f" (it holds {', '.join(hidden)}, which is not seen and came with copying: type the path anew)"
+    if '"' in str(folder):
+        return " (it holds a quote: one at its end comes from a backslash before it, and two from copying it as a path)"
+    return " (a path, and not an address)" if str(folder).startswith("file:") else ""
 
 
 def without_sidecars(files: Sequence[Path]) -> list[Path]:

@@ -106,6 +106,15 @@ def test_pages_are_named_and_previews_are_not(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 3
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("\u202aphotos", "U\\+202A"), ("ph\u200botos", "U\\+200B"), ('"photos"', "quote"), ("file:///photos", "address")],
+)
+def test_a_path_says_what_copying_put_into_it(tmp_path: Path, path: str, told: str) -> None:
+    with pytest.raises(PhotoError, match=rf"check its path \(.*{told}"):
+        read_folder(Path(path), SIDE, SIDE)
+
+
 def linked(link: Path, target: Path) -> None:
     try:
         link.symlink_to(target)
