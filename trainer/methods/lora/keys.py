@@ -30,9 +30,6 @@ ANY_STYLE = (
 )
 """(part of the LoRA, how its keys end in any program's style)."""
 
-_WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|module)\.")
-"""The names that torch.compile (`_orig_mod`) and data parallelism (`module`) put before a module's own."""
-
 
 @dataclass
 class LoraKeys:
@@ -63,12 +60,10 @@ class LoraKeys:
 
 
 def any_style(key: str) -> tuple[str, str]:
-    """(name of the layer, part) of a key in any style, without wrappers; the part is empty for a key that is no part
-    of a LoRA.
-    """
+    """(name of the layer, part) of a key in any style; the part is empty for a key that is no part of a LoRA."""
     for part, pattern in ANY_STYLE:
         if ending := pattern.search(key):
-            return _WRAPPERS.sub("", key[: ending.start()]), part
+            return key[: ending.start()], part
     return key, ""
 
 
