@@ -38,8 +38,9 @@ def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
     keep_uploads(blocks, c.photos)
-    for looked_at in (c.photos, c.asked["resolution"]):
-        looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **quietly())
+    sized = [c.asked["resolution"], c.asked["buckets"]]
+    for looked_at in (c.photos, *sized):
+        looked_at.change(_look, [c.photos, *sized], [c.thumbnails, c.faults], **quietly())
     counts = [c.asked["resolution"], c.asked["priors"]]
     for counted in counts:
         counted.change(_counted, counts, [c.mistakes["counts"]], **quietly())
@@ -92,7 +93,7 @@ def _connect_training(blocks: Any, c: Controls) -> None:
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
-    numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
+    numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"], "buckets": bool(asked["buckets"])}
     photos = keep_files([file_path(file) for file in files or []])
     choices = {name: named(asked[name]) for name in ("base", "prediction", "continue_from")}
     return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})
@@ -133,10 +134,10 @@ def _answering(handler: Callable[..., Iterator[View]]) -> Callable[..., Any]:
     return handler if generators_work() else lambda *values: next(handler(*values))
 
 
-def _look(files: Any, resolution: int | None) -> tuple[Any, str]:
+def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:
     side = 0 if _counted(resolution, None) else resolution or 0
     try:
-        looks = judge([file_path(file) for file in files or []], side)
+        looks = judge([file_path(file) for file in files or []], side, bool(buckets))
     except MISTAKES as error:
         return gr.update(), mistake_html(str(error))
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)

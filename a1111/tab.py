@@ -77,9 +77,12 @@ def _method() -> dict[str, Any]:
         name = gr.Textbox("my_subject", label="Name of the file", max_lines=1, elem_id="dreambooth_name")
         resolution = gr.Number(0, label="Resolution", info="Pixels a side. 0: the base's.", precision=0,
                                elem_id="dreambooth_resolution")  # fmt: skip
+        buckets = gr.Checkbox(False, label="Keep shapes", elem_id="dreambooth_buckets",
+                              info="Each photo in its own shape, at about as many pixels; else cropped.")  # fmt: skip
         priors = gr.Number(PRESETS[DEFAULT].priors, label="Class images", info="0: none.", precision=0,
                            elem_id="dreambooth_priors")  # fmt: skip
-    return {"method": method, "preset": preset, "name": name, "resolution": resolution, "priors": priors}
+    numbers = {"resolution": resolution, "buckets": buckets, "priors": priors}
+    return {"method": method, "preset": preset, "name": name, **numbers}
 
 
 def _training(controls: Controls) -> None:

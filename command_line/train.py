@@ -25,6 +25,8 @@ def add_parser(commands: Commands) -> None:
     word = "[V], the subject's name (default: auto, the rare token that means least to this base)"
     parser.add_argument("--identifier", default="auto", help=word)
     add_size(parser)
+    whole = "train each photo in its own shape, at about WIDTH x HEIGHT pixels, rather than cropped to that size"
+    parser.add_argument("--buckets", action=argparse.BooleanOptionalAction, default=False, help=whole)
     parser.add_argument("--name", default="", help="of the file; a number is put after it (default: the folder's)")
     begin = "a LoRA to go on from, a file or a folder of any tool's, with its rank and alpha"
     parser.add_argument("--continue-from", type=Path, metavar="PATH", help=begin)

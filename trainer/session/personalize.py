@@ -64,7 +64,7 @@ def personalize(
         said = str(error).partition("\n")[0]
     # Outside the handler: the error's traceback refers to the tensors that filled the memory.
     subject, options = request.subject, own_options(request.options, ranks)
-    raise OutOfMemory(f"{memory_advice(options, subject.width, subject.height)} ({said})")
+    raise OutOfMemory(f"{memory_advice(options, *subject.largest_size)} ({said})")
 
 
 def _sampler(base: Model) -> DrawSample:

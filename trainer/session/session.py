@@ -83,7 +83,7 @@ class Session:
         """
         if self.ranks.sharded:
             require_shardable(replace(self.options, **(kept or {})))
-        size, priors = (self.request.subject.width, self.request.subject.height), self.request.priors is not None
+        size, priors = self.request.subject.largest_size, self.request.priors is not None
         own, ranks = own_options(self.options, self.ranks), (self.ranks.count, self.ranks.sharded)
         plan = Plan(own)
         if isinstance(self.base, Base):

@@ -91,4 +91,4 @@ def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     if priors is None:
         return prompts, instance, None
     class_row = distinct.index(priors.recipe.prompt)
-    return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.count, stop)
+    return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.total, stop)

@@ -11,7 +11,7 @@ const FROM_GRAPH = "(use images)";
 
 export function addPhotos(node) {
   const panel = new PhotosPanel(node, addPanel(node, "photos", t("Photos"), HEIGHT));
-  for (const name of ["folder", "resolution"]) after(widgetOf(node, name), "callback", panel.look);
+  for (const name of ["folder", "resolution", "buckets"]) after(widgetOf(node, name), "callback", panel.look);
   after(node, "onConfigure", panel.look);
   // The folder is the user's: files come and go without the page.
   const looks = [[window, "focus"], [api, "execution_start"], [api, "execution_success"], [api, "execution_error"]];
@@ -100,11 +100,12 @@ class PhotosPanel {
   async show() {
     const folder = widgetOf(this.node, "folder").value;
     const resolution = String(widgetOf(this.node, "resolution").value);
+    const buckets = String(widgetOf(this.node, "buckets").value);
     const asked = (this.asked = Symbol());
     this.drop.hidden = isOwn(folder) || folder === FROM_GRAPH || !folder;
     if (!folder || folder === FROM_GRAPH) return this.empty("");
     try {
-      const found = await ask(`photos?${new URLSearchParams({ folder, resolution })}`);
+      const found = await ask(`photos?${new URLSearchParams({ folder, resolution, buckets })}`);
       // Answers may overtake each other.
       if (asked === this.asked) this.draw(found, isOwn(folder));
     } catch (error) {
