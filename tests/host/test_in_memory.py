@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
+from dreambooth_nodes.tests.host.in_memory.process import measured as figures_of
 from dreambooth_nodes.tests.host.tiny_models import SD3_LAYERS
 
-SCRIPT = Path(__file__).with_name("in_memory.py")
 ROUNDING = 2e-5
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    begin = "import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']"
-    run = f"{begin}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
-    answer = subprocess.run(
-        [str(comfyui_python() or sys.executable), "-c", run], cwd=comfyui_folder(), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    return dict(json.loads(answer.stdout[answer.stdout.index('{"noise"') :]))
+    found = figures_of("noise", "families", "state", "forwards", "runs")
+    runs = found.pop("runs")
+    return {**{name: figure for figures in found.values() for name, figure in figures.items()}, "runs": runs}
 
 
 def test_the_target_denoises_to_the_picture_in_every_class_of_answers(measured: dict[str, Any]) -> None:
