@@ -24,7 +24,7 @@ from .in_place import changes_saved_tensors, copy_inputs_of_norms, on_copies
 from .kinds import require_trainable
 from .noise import HostNoise, noise_of
 from .ordinary import OrdinaryTensors
-from .targets import repeated_blocks
+from .targets import patch_of, repeated_blocks
 
 PROMPT = "prompt"
 """The conditioning's only entry: the number of each prompt among those that were encoded, int64 [B] on the CPU. The
@@ -45,7 +45,8 @@ class HostModel(Model):
         require_trainable(model)
         self.model, self.clip, self.vae, self.fingerprint = model, clip, vae, fingerprint
         self.denoiser, self.text_encoders = model.model.diffusion_model, {}
-        self.noise_process = noise_of(model.get_model_object("model_sampling"), type(model.model).__name__)
+        kind, patch = type(model.model).__name__, patch_of(self.denoiser)
+        self.noise_process = noise_of(model.get_model_object("model_sampling"), kind, patch)
         self.branch: Branch | None = None
         self.prompts: list[dict[str, Any]] = []
         self._ordinary: OrdinaryTensors | None = None

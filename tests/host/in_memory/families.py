@@ -9,12 +9,13 @@ import comfy.sd
 import torch
 
 from dreambooth_nodes.demo.example import cached_toybase
-from dreambooth_nodes.nodes.host_model.kinds import unsuitable
+from dreambooth_nodes.nodes.host_model.kinds import is_distilled, unsuitable
 from dreambooth_nodes.nodes.host_model.lora import HostLora
 from dreambooth_nodes.nodes.host_model.model import PROMPT, HostModel
 from dreambooth_nodes.nodes.host_model.targets import target_layers
 from dreambooth_nodes.tests.host.in_memory import models
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, SIDE, Parts
+from dreambooth_nodes.tests.host.model_names import DISTILLED, PLAIN
 from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
@@ -106,6 +107,7 @@ def figures() -> dict[str, Any]:
     unet, stable, image = models.toybase(), models.with_words(models.sd3()), models.with_words(models.qwen())
     return {
         "kinds": kinds(),
+        "distilled": {name: is_distilled(name) for name in sorted(DISTILLED | PLAIN)},
         "toybase": toybase(unet),
         "lora": {name: found_by_the_loader(parts) for name, parts in
                  {"sd3": stable, "qwen": image, "sd1": unet}.items()},

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import comfy.model_sampling
 import torch
+from torch import Tensor
 
-from dreambooth_nodes.nodes.host_model.noise import CONTINUOUS, FLOWS, PREDICTIONS, TABLES, noise_of
+from dreambooth_nodes.nodes.host_model.noise import CONTINUOUS, FLOWS, PREDICTIONS, TABLES, HostNoise, noise_of
 
 
 def samplings() -> Iterator[tuple[str, Any]]:
@@ -46,19 +48,47 @@ def noise() -> dict[str, dict[str, float]]:
     return found
 
 
-def densities() -> dict[str, float]:
-    """The levels of a flow of shift 3, by the density of its kind of model."""
-    kind = type("ModelSampling", (comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST), {})
-    flow = kind()
+def densities() -> dict[str, dict[str, float]]:
+    """{density of a flow of shift 3: the distance of its levels' distribution function from u at its u-quantiles}."""
+    flow = type("ModelSampling", (comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST), {})()
     flow.set_parameters(shift=3.0)
     u = (torch.arange(1000) + 0.5) / 1000
-    plain, sd3_levels = noise_of(flow).draw_timesteps(u), noise_of(flow, "SD3").draw_timesteps(u)
-    # The shift taken back: t = σ / (3 − 2σ).
-    logits = (sd3_levels / (3 - 2 * sd3_levels)).logit()
-    # No level is below the schedule's least.
-    expected = (3 * u / (1 + 2 * u)).clamp(min=float(flow.sigma_min))
-    return {"shifted": float((plain - expected).abs().max()),
-            "mean of the logits": float(logits.mean()), "their deviation": float(logits.std())}  # fmt: skip
+    # Latents of 256 and of 4096 tokens of 2 x 2 positions.
+    small, large = torch.Size((16, 32, 32)), torch.Size((16, 128, 128))
+    expected: dict[str, tuple[HostNoise, torch.Size | None, Callable[[Tensor], Tensor]]] = {
+        "uniform": (noise_of(flow).with_density("uniform"), None, lambda level: level),
+        "shifted": (noise_of(flow), None, lambda level: unshifted(level, 3)),
+        "logit_normal": (noise_of(flow, "SD3"), None, lambda level: normal_share(unshifted(level, 3).logit())),
+        "256 tokens": (noise_of(flow, "Flux2"), small, lambda level: unshifted(level, math.exp(0.5))),
+        "4096 tokens": (noise_of(flow, "Krea2"), large, for_4096_tokens),
+        "4096 tokens of one position": (noise_of(flow, "Flux2", 1), torch.Size((128, 64, 64)), for_4096_tokens),
+    }
+    least = float(flow.sigma_min)
+    found = {}
+    for name, (process, size, share) in expected.items():
+        levels = process.draw_timesteps(u, size)
+        # No level is below the schedule's least.
+        inside = levels > least
+        found[name] = {
+            "distance": float((share(levels.double()) - u)[inside].abs().max()),
+            "clamped": float((~inside).float().mean()),
+        }
+    return found
+
+
+def unshifted(level: Tensor, shift: float) -> Tensor:
+    """t of the level shift·t / (1 + (shift − 1)·t)."""
+    return level / (shift - (shift - 1) * level)
+
+
+def for_4096_tokens(level: Tensor) -> Tensor:
+    """t of a level that is shifted for 4096 tokens."""
+    return unshifted(level, math.exp(1.15))
+
+
+def normal_share(x: Tensor) -> Tensor:
+    """The standard normal distribution function."""
+    return 0.5 * (1 + torch.erf(x / math.sqrt(2)))
 
 
 def figures() -> dict[str, Any]:
