@@ -15,7 +15,7 @@ ROUNDING = 2e-5
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    found = figures_of("noise", "families", "state", "forwards", "runs")
+    found = figures_of("noise", "families", "unets", "state", "forwards", "runs")
     runs = found.pop("runs")
     return {**{name: figure for figures in found.values() for name, figure in figures.items()}, "runs": runs}
 
@@ -51,9 +51,10 @@ def test_what_makes_no_picture_from_words_is_refused_by_name(measured: dict[str,
     assert not refused & taken
 
 
-def test_the_embedded_base_answers_as_its_family_does(measured: dict[str, Any]) -> None:
-    """Posterior, target, levels and answer: so the losses are those of training from its file."""
-    assert max(measured["toybase"].values()) < ROUNDING, measured["toybase"]
+@pytest.mark.parametrize("model", ["epsilon", "v", "sdxl"])
+def test_a_unet_answers_as_its_family_does(measured: dict[str, Any], model: str) -> None:
+    """The embedded base by ε and by v, a small SDXL: levels, target and answer, so that the losses are the family's."""
+    assert max(measured[model].values()) < ROUNDING, measured[model]
 
 
 def test_qwen_image_answers_as_in_diffusers(measured: dict[str, Any]) -> None:

@@ -8,46 +8,24 @@ import comfy.model_base
 import comfy.sd
 import torch
 
-from dreambooth_nodes.demo.example import cached_toybase
 from dreambooth_nodes.nodes.host_model.kinds import is_distilled, unsuitable
 from dreambooth_nodes.nodes.host_model.lora import HostLora
-from dreambooth_nodes.nodes.host_model.model import PROMPT, HostModel
+from dreambooth_nodes.nodes.host_model.model import HostModel
 from dreambooth_nodes.nodes.host_model.targets import target_layers
 from dreambooth_nodes.tests.host.in_memory import models
-from dreambooth_nodes.tests.host.in_memory.models import SHORT, SIDE, Parts
+from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts
 from dreambooth_nodes.tests.host.model_names import DISTILLED, PLAIN
 from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights
-from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
 
 
-def toybase(parts: Parts) -> dict[str, float]:
-    """The embedded base through the host beside the family that reads its file: relative distances."""
-    family = load_base(cached_toybase(), "epsilon")
-    photo = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    u = torch.rand(4, generator=torch.Generator().manual_seed(1))
-    x, eps = (torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (2, 3))
-    with HostModel(*parts, "").borrowed() as base, torch.no_grad():
-        theirs, ours = base.encode_images(photo), family.encode_images(photo)
-        sigma, t = base.noise_process.draw_timesteps(u), family.noise_process.draw_timesteps(u)
-        told = {PROMPT: base.encode_prompts([SHORT])[PROMPT].expand(4)}
-        answer = base.predict(base.noise_process.add_noise(x, eps, sigma), sigma, told)
-        rows = {name: value.expand(4, *value.shape[1:]) for name, value in family.encode_prompts([SHORT]).items()}
-        wanted = family.predict(family.noise_process.add_noise(x, eps, t), t, rows)
-        target = base.noise_process.target(x, eps, sigma)
-        snr = base.noise_process.signal_to_noise(sigma), family.noise_process.signal_to_noise(t)
-    pairs = {"mean": (theirs.mean, ours.mean), "std": (theirs.std, ours.std), "answer": (answer, wanted),
-             "target": (target, eps), "signal to noise": snr}  # fmt: skip
-    return {name: float((a - b).norm() / b.norm()) for name, (a, b) in pairs.items()}
-
-
-def overfitted(parts: Parts, steps: int = 200) -> dict[str, float]:
+def overfitted(parts: Parts, size: tuple[int, ...] = (16, 8, 8), steps: int = 200) -> dict[str, float]:
     """The loss of one picture at fixed noise and level before and after some steps on it."""
     with HostModel(*parts, "").borrowed() as base:
         HostLora().attach(base, TrainOptions(rank=32))
         assert base.branch is not None
         source = torch.Generator().manual_seed(0)
-        x, eps = (torch.randn(1, 16, 8, 8, generator=source) for _ in range(2))
+        x, eps = (torch.randn(1, *size, generator=source) for _ in range(2))
         sigma, told = torch.tensor([0.5]), base.encode_prompts([SHORT])
         z, target = base.noise_process.add_noise(x, eps, sigma), base.noise_process.target(x, eps, sigma)
         optimizer = torch.optim.Adam(base.branch.parameters(), lr=1e-2)
@@ -108,7 +86,6 @@ def figures() -> dict[str, Any]:
     return {
         "kinds": kinds(),
         "distilled": {name: is_distilled(name) for name in sorted(DISTILLED | PLAIN)},
-        "toybase": toybase(unet),
         "lora": {name: found_by_the_loader(parts) for name, parts in
                  {"sd3": stable, "qwen": image, "sd1": unet}.items()},
         "overfitted": overfitted(image),

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import comfy.ldm.flux.model
+import comfy.ldm.lumina.model
 import comfy.model_detection
 import comfy.ops
 import comfy.sd
+import comfy.supported_models
 import torch
 from torch import Tensor
 
 from dreambooth_nodes.demo.example import cached_toybase
 from dreambooth_nodes.nodes.host_model import sampling
 from dreambooth_nodes.nodes.host_model.training import host_base, train_in_host
-from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights, sd3_shapes, taesd_shapes
+from dreambooth_nodes.tests.host.tiny_models import WORDS, qwen_shapes, random_weights, sd3_shapes, taesd_shapes
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.run import Run
@@ -40,31 +42,41 @@ def sd3() -> Any:
 
 def qwen() -> Any:
     """A tiny Qwen-Image, whose sizes the host would not read from its file."""
-    detect = comfy.model_detection.detect_unet_config
-
-    def sized(*arguments: Any, **named: Any) -> Any:
-        return {**detect(*arguments, **named), "num_attention_heads": 1, "joint_attention_dim": 768}
-
-    comfy.model_detection.detect_unet_config = sized
-    try:
-        return comfy.sd.load_diffusion_model_state_dict(random_weights(qwen_shapes()))
-    finally:
-        comfy.model_detection.detect_unet_config = detect
+    sizes = {"num_attention_heads": 1, "joint_attention_dim": WORDS}
+    return loaded(random_weights(qwen_shapes()), "QwenImage", sizes)
 
 
 def flux() -> Any:
     """A tiny FLUX.1, whose blocks add to their inputs in place; the host would not read its heads from its file."""
-    detect = comfy.model_detection.detect_unet_config
     sizes = {"in_channels": 16, "out_channels": 16, "vec_in_dim": 768, "context_in_dim": 768, "hidden_size": 128,
              "mlp_ratio": 4.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [16, 56, 56],
              "theta": 10000, "patch_size": 2, "qkv_bias": True, "guidance_embed": False}  # fmt: skip
-    network = comfy.ldm.flux.model.Flux(**sizes, dtype=torch.float32, device="cpu", operations=comfy.ops.manual_cast)
-    weights = random_weights({name: tuple(weight.shape) for name, weight in network.state_dict().items()})
-    comfy.model_detection.detect_unet_config = lambda *a, **named: {**detect(*a, **named), "num_heads": 1}
+    return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes), "Flux", {"num_heads": 1})
+
+
+def z_image() -> Any:
+    """A Z-Image of one layer and two heads of 32, whose sizes the host would not read from its weights."""
+    sizes = {"patch_size": 2, "in_channels": 16, "dim": 64, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 2,
+             "n_kv_heads": 2, "axes_dims": [8, 12, 12], "axes_lens": [1536, 512, 512], "rope_theta": 256.0,
+             "ffn_dim_multiplier": 8 / 3, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 32,
+             "qk_norm": True, "cap_feat_dim": WORDS}  # fmt: skip
+    return loaded(weights_of(comfy.ldm.lumina.model.NextDiT, sizes), "ZImage", sizes)
+
+
+def weights_of(kind: Callable[..., torch.nn.Module], sizes: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Random weights of a denoiser of these sizes."""
+    network = kind(**sizes, dtype=torch.float32, device="meta", operations=comfy.ops.manual_cast)
+    return random_weights({name: tuple(weight.shape) for name, weight in network.state_dict().items()})
+
+
+def loaded(weights: dict[str, Tensor], configuration: str, sizes: Mapping[str, Any]) -> Any:
+    """The model of these weights, whose configuration the host is told."""
+    find, kind = comfy.model_detection.model_config_from_unet_config, getattr(comfy.supported_models, configuration)
+    comfy.model_detection.model_config_from_unet_config = lambda config, state=None: kind({**config, **sizes})
     try:
         return comfy.sd.load_diffusion_model_state_dict(weights)
     finally:
-        comfy.model_detection.detect_unet_config = detect
+        comfy.model_detection.model_config_from_unet_config = find
 
 
 def small_vae() -> Any:
@@ -85,6 +97,12 @@ def subject() -> Subject:
     return Subject(photos_from_tensors(pictures, None, SIDE, SIDE), "dog", SIDE, SIDE)
 
 
+def request_of(continue_from: Path | None = None, **options: Any) -> Request:
+    """The request of a run of a few steps."""
+    chosen = TrainOptions(**{"steps": 6, "learning_rate": 1e-2, "rank": 4, "sample_count": 0, **options})
+    return Request(subject=subject(), identifier="olt", options=chosen, name="tiny", continue_from=continue_from)
+
+
 def trained(
     parts: Parts,
     store: Store | None = None,
@@ -93,9 +111,7 @@ def trained(
     **options: Any,
 ) -> Run:
     """A run of a few steps."""
-    chosen = TrainOptions(**{"steps": 6, "learning_rate": 1e-2, "rank": 4, "sample_count": 0, **options})
-    request = Request(subject=subject(), identifier="olt", options=chosen, name="tiny")
-    return train_in_host(host_base(*parts), request, store or new_store(), tell, stop)[1]
+    return train_in_host(host_base(*parts), request_of(**options), store or new_store(), tell, stop)[1]
 
 
 def losses(run: Run) -> list[float]:

@@ -11,6 +11,7 @@ import torch
 
 from dreambooth_nodes.nodes.host_model import key
 from dreambooth_nodes.nodes.host_model.model import HostModel
+from dreambooth_nodes.nodes.host_model.targets import target_layers
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts, drawn, sd3, trained, with_words
 
 
@@ -115,9 +116,9 @@ def memory(parts: Parts) -> dict[str, bool]:
 def with_lora(model: Any) -> Any:
     """A clone with a patch of one layer."""
     clone = model.clone()
-    name = "diffusion_model.joint_blocks.0.x_block.mlp.fc1.weight"
-    change = torch.randn(256, 64, generator=torch.Generator().manual_seed(5)) * 0.05
-    assert clone.add_patches({name: ("diff", (change,))}, 0.7)
+    name, layer = list(target_layers(model.model.diffusion_model, "transformer").items())[-1]
+    change = torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(5)) * 0.05
+    assert clone.add_patches({f"diffusion_model.{name}.weight": ("diff", (change,))}, 0.7)
     return clone
 
 
