@@ -92,12 +92,12 @@ class HostModel(Model):
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """The network's output for z_t [B, C, h, w] at noise levels [B], by the host's `apply_model`."""
-        self._hold()
+        self._hold(noisy)
         answer = self._predicted(noisy, timesteps, conditioning)
         if self.branch is not None and answer.requires_grad and self._in_place is None:
             # Once: the forward is cheap beside a training that would fail in its first backward pass.
             self._in_place = changes_saved_tensors(answer, list(self.branch.parameters()))
-            self._hold()
+            self._hold(noisy)
             return self._predicted(noisy, timesteps, conditioning)
         return answer
 
@@ -154,16 +154,21 @@ class HostModel(Model):
             self._ordinary = None
             _tell_of_training(False)
 
-    def load(self) -> None:
-        """Have the host load the denoiser with its graph's patches, and no others."""
+    def load(self, noisy: Tensor | None = None) -> None:
+        """Have the host load the denoiser with its graph's patches, and no others. noisy: latents for which it keeps
+        the memory free that a forward needs, by its own estimate.
+        """
+        kept_free = 0 if noisy is None else self.model.memory_required(list(noisy.shape))
         with torch.inference_mode():
-            comfy.model_management.load_models_gpu([self.model])
+            comfy.model_management.load_models_gpu([self.model], memory_required=kept_free)
 
-    def _hold(self) -> None:
-        """Have the denoiser loaded with its graph's patches, in ordinary tensors, with the branch attached."""
+    def _hold(self, noisy: Tensor) -> None:
+        """Have the denoiser loaded with its graph's patches for latents z_t, in ordinary tensors, with the branch
+        attached.
+        """
         if self._ordinary is None or not _is_loaded(self.model):
             self.release()
-            self.load()
+            self.load(noisy)
             self._ordinary = OrdinaryTensors(self.model.model)
             _tell_of_training(True)
         if self.branch is not None:

@@ -71,7 +71,7 @@ def test_kinds_of_this_year_are_trained(newer: dict[str, Any], name: str) -> Non
     found = newer[name]
     assert found["class"] == KINDS[name]
     assert found["forwards"]["lengths"] == 2 and found["forwards"]["distance"] < ROUNDING
-    assert 0 < found["gradients"]["norm"] and found["gradients"]["distance"] <= ROUNDING * found["gradients"]["norm"]
+    assert found["gradients"]["norm"] > 0 and found["gradients"]["distance"] <= ROUNDING * found["gradients"]["norm"]
     assert found["lora"]["found"] == len(found["lora"]["layers"]) > 0
     assert found["overfitted"]["last"] < 0.2 * found["overfitted"]["first"]
 

@@ -55,9 +55,9 @@ def flux() -> Any:
 
 
 def z_image() -> Any:
-    """A Z-Image of one layer and two heads of 32, whose sizes the host would not read from its weights."""
-    sizes = {"patch_size": 2, "in_channels": 16, "dim": 64, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 2,
-             "n_kv_heads": 2, "axes_dims": [8, 12, 12], "axes_lens": [1536, 512, 512], "rope_theta": 256.0,
+    """A Z-Image of one layer and eight heads of 32, whose sizes the host would not read from its weights."""
+    sizes = {"patch_size": 2, "in_channels": 16, "dim": 256, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 8,
+             "n_kv_heads": 8, "axes_dims": [8, 12, 12], "axes_lens": [1536, 512, 512], "rope_theta": 256.0,
              "ffn_dim_multiplier": 8 / 3, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 32,
              "qk_norm": True, "cap_feat_dim": WORDS}  # fmt: skip
     return loaded(weights_of(comfy.ldm.lumina.model.NextDiT, sizes), "ZImage", sizes)

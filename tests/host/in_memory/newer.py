@@ -24,7 +24,7 @@ def flux2() -> Any:
     sizes = {"in_channels": 128, "out_channels": 128, "vec_in_dim": None, "context_in_dim": WORDS, "hidden_size": 128,
              "mlp_ratio": 3.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [32, 32, 32, 32],
              "theta": 2000, "patch_size": 1, "qkv_bias": False, "guidance_embed": False, "global_modulation": True,
-             "mlp_silu_act": True, "ops_bias": False}  # fmt: skip
+             "mlp_silu_act": True, "ops_bias": False, "txt_ids_dims": [3]}  # fmt: skip
     return comfy.sd.load_diffusion_model_state_dict(weights_of(comfy.ldm.flux.model.Flux, sizes))
 
 

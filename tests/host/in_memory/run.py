@@ -16,7 +16,7 @@ MARK = "figures: "
 
 
 def main(modules: Sequence[str]) -> None:
-    """Print {module: its figures} of these modules of this folder, and what each took on stderr."""
+    """Print {module: its figures} of these modules of this folder, and on stderr each as soon as it is there."""
     # Before comfy, under whose import another module of this name would be found.
     importlib.import_module("utils.install_util")
     importlib.import_module("comfy.options").enable_args_parsing()
@@ -29,5 +29,5 @@ def main(modules: Sequence[str]) -> None:
         for name in modules:
             begun = time.process_time()
             found[name] = importlib.import_module(f"dreambooth_nodes.tests.host.in_memory.{name}").figures()
-            print(f"{name}: {time.process_time() - begun:.1f} CPU seconds", file=sys.stderr)
+            print(f"{name}, {time.process_time() - begun:.1f} CPU seconds: {found[name]}", file=sys.stderr, flush=True)
     print(f"{MARK}{json.dumps(found)}")
