@@ -38,7 +38,8 @@ class HostSampler:
                 patched, _ = comfy.sd.load_lora_for_models(self.base.model, None, dict(tensors), 1.0, 0.0)
                 texts = [self.base.clip.encode_from_tokens_scheduled(self.base.clip.tokenize(t)) for t in (prompt, "")]
                 size, seeds = (subject.width, subject.height), range(options.sample_count)
-                images = [draw(patched, self.base.vae, *texts, size, seed, self.sampler) for seed in seeds]
+                vae, (positive, negative) = self.base.vae, texts
+                images = [draw(patched, vae, positive, negative, size, seed, self.sampler) for seed in seeds]
         finally:
             self.base.load()
         return Sample(step, prompt, torch.cat(images).clone())
