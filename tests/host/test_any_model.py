@@ -1,8 +1,7 @@
-"""Kinds of models that no family of ours reads, in queued graphs of stock loaders: tiny SD3 and Qwen-Image."""
+"""A kind of model that no family of ours reads, in queued graphs of stock loaders: a Stable Diffusion 3 of one block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +14,10 @@ from dreambooth_nodes.demo.comfyui import ComfyUI, Interrupted, NodeError
 from dreambooth_nodes.demo.messages import Message
 from dreambooth_nodes.demo.workflow import Prompt
 from dreambooth_nodes.tests.host.graphs import IDENTIFIER, PROMPT, SIDE, apart, node, pixels, steps_trained
-from dreambooth_nodes.tests.host.tiny_models import LAYERS, qwen_shapes, random_weights, sd3_shapes, taesd_shapes
+from dreambooth_nodes.tests.host.tiny_models import SD3_LAYERS, random_weights, sd3_shapes, taesd_shapes
 
 MODEL, STEPS = "tiny_turbo.safetensors", 4
 """Its name says that it is for few steps."""
-TINY_SIZES = """
-import comfy.model_detection
-
-detect = comfy.model_detection.detect_unet_config
-
-
-def sized(*arguments, **named):
-    found = detect(*arguments, **named)
-    if found and found.get("image_model") == "qwen_image":
-        found |= {"num_attention_heads": 1, "joint_attention_dim": 768}
-    return found
-
-
-comfy.model_detection.detect_unet_config = sized
-NODE_CLASS_MAPPINGS = {}
-"""
-"""A custom node by which the host takes a Qwen-Image of one head, whose sizes it would not read from a file."""
 SAMPLED = {"seed": 0, "steps": 20, "cfg": 5.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
 """What the pack draws its samples with, as KSampler takes it."""
 
@@ -50,26 +32,11 @@ def install(base_directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
         save_file(random_weights(halves), models / "vae_approx" / f"taesd3_{half}.safetensors")
 
 
-@pytest.fixture(scope="module", params=["sd3", pytest.param("qwen", marks=pytest.mark.slow)])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
-def host(kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
-    """The host with the files of the tiny model; one of its own where it needs to be told the model's sizes."""
-    if kind == "sd3":
-        shared = request.getfixturevalue("comfyui")
-        install(shared.base_directory, sd3_shapes())
-        yield shared
-        return
-    folder = tmp_path_factory.mktemp("qwen")
-    install(folder, qwen_shapes())
-    (folder / "custom_nodes").mkdir()
-    (folder / "custom_nodes" / "tiny_sizes.py").write_text(TINY_SIZES)
-    with ComfyUI(folder) as own:
-        example.install_base(own)
-        yield own
+def host(comfyui: ComfyUI) -> ComfyUI:
+    """The host with the files of the tiny model among its own."""
+    install(comfyui.base_directory, sd3_shapes())
+    return comfyui
 
 
 def loaded() -> Prompt:
@@ -122,7 +89,7 @@ def lora_of(run: dict[str, Any], host: ComfyUI) -> Path:
     return host.output_directory / run["files"][-1]["file"]
 
 
-def test_priors_train_save_and_the_stock_loader(host: ComfyUI, kind: str) -> None:
+def test_priors_train_save_and_the_stock_loader(host: ComfyUI) -> None:
     before = picture(host, loaded())
     messages: list[Message] = []
     host.run(training(options={"sample_count": 1, "sample_every": 2}), messages.append)
@@ -135,7 +102,7 @@ def test_priors_train_save_and_the_stock_loader(host: ComfyUI, kind: str) -> Non
 
     tensors = load_file(lora_of(run, host))
     assert {key.removesuffix(".alpha") for key in tensors if key.endswith(".alpha")} == {
-        f"diffusion_model.{layer}" for layer in LAYERS[kind]
+        f"diffusion_model.{layer}" for layer in SD3_LAYERS
     }
     lora = node(
         "LoraLoader", model=["model", 0], clip=["clip", 1], lora_name=lora_of(run, host).name,

@@ -88,14 +88,6 @@ SD3_LAYERS = [
     )
 ]
 """The layers of that denoiser that a LoRA of targets "transformer" has."""
-QWEN_LAYERS = [
-    f"transformer_blocks.0.{layer}"
-    for layer in (
-        *(f"attn.{name}" for name in ATTENTION),
-        *(f"{half}_mlp.net.{place}" for half in ("img", "txt") for place in ("0.proj", "2")),
-    )
-]
-LAYERS = {"sd3": SD3_LAYERS, "qwen": QWEN_LAYERS}
 
 
 def taesd_shapes() -> dict[str, dict[str, tuple[int, ...]]]:

@@ -72,7 +72,7 @@ def weights_of(kind: Callable[..., torch.nn.Module], sizes: Mapping[str, Any]) -
 def loaded(weights: dict[str, Tensor], configuration: str, sizes: Mapping[str, Any]) -> Any:
     """The model of these weights, whose configuration the host is told."""
     find, kind = comfy.model_detection.model_config_from_unet_config, getattr(comfy.supported_models, configuration)
-    comfy.model_detection.model_config_from_unet_config = lambda config, state=None: kind({**config, **sizes})
+    comfy.model_detection.model_config_from_unet_config = lambda config, *_, **__: kind({**config, **sizes})
     try:
         return comfy.sd.load_diffusion_model_state_dict(weights)
     finally:
