@@ -1,4 +1,4 @@
-"""A kind of model that no family of ours reads, in queued graphs of stock loaders: a Stable Diffusion 3 of one block."""
+"""A kind of model that no family of ours reads, in queued graphs of stock loaders: an SD3 of one block."""
 
 from __future__ import annotations
 
