@@ -28,6 +28,7 @@ from ..trainer.wording import Wording
 from . import sockets
 from .comfy_base_file import BaseFile, loaded_from
 from .comfy_cards import write_card
+from .comfy_distilled import distilled_warning
 from .comfy_failures import tells_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
@@ -166,7 +167,7 @@ class DreamBoothTrain(io.ComfyNode):
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
             text_dtype=_text_dtype(base, chosen),
         )  # fmt: skip
-        result, run = _found(base, request) or _train(base, request, _warnings(request, clip))
+        result, run = _found(base, request) or _train(base, request, _warnings(request, model, clip))
         raise_if_interrupted()
         return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)},
                              ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
@@ -187,10 +188,11 @@ def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | Non
     return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
 
 
-def _warnings(request: Request, clip: Any) -> tuple[str, ...]:
-    found = rare_tokens(clip)
+def _warnings(request: Request, model: Any, clip: Any) -> tuple[str, ...]:
+    found, distilled = rare_tokens(clip), distilled_warning(model)
     of_the_identifier = () if found is None else warnings_for(request.identifier, *found)
-    return (*_missing(request), *of_the_identifier)
+    of_the_model = () if distilled is None else (distilled,)
+    return (*_missing(request), *of_the_model, *of_the_identifier)
 
 
 def _missing(request: Request) -> Iterator[Wording]:

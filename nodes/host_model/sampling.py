@@ -20,10 +20,10 @@ STEPS, GUIDANCE, SAMPLER = 20, 5.0, "euler"
 
 
 class HostSampler:
-    """Draws the sample images of a base in training by `method`."""
+    """Draws the sample images of a base in training by `method`. sampler: the host's name of its own."""
 
-    def __init__(self, base: HostModel, method: HostLora) -> None:
-        self.base, self.method = base, method
+    def __init__(self, base: HostModel, method: HostLora, sampler: str = SAMPLER) -> None:
+        self.base, self.method, self.sampler = base, method, sampler
 
     def __call__(self, request: Request, step: int) -> Sample:
         """The sample images after `step` steps; the seeds are the same at every step. The training's random state and
@@ -38,7 +38,8 @@ class HostSampler:
                 patched, _ = comfy.sd.load_lora_for_models(self.base.model, None, dict(tensors), 1.0, 0.0)
                 texts = [self.base.clip.encode_from_tokens_scheduled(self.base.clip.tokenize(t)) for t in (prompt, "")]
                 size, seeds = (subject.width, subject.height), range(options.sample_count)
-                images = [draw(patched, self.base.vae, texts[0], texts[1], size, seed) for seed in seeds]
+                vae, (positive, negative) = self.base.vae, texts
+                images = [draw(patched, vae, positive, negative, size, seed, self.sampler) for seed in seeds]
         finally:
             self.base.load()
         return Sample(step, prompt, torch.cat(images).clone())

@@ -12,6 +12,7 @@ from ..memory.levers import Levers
 from ..memory.plan import Plan, make_plan
 from ..methods.protocol import Method, Trained
 from ..model.base import Base, Model
+from ..model.noise_process import with_density
 from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run
@@ -52,6 +53,8 @@ class Session:
 
     def result(self, resume: bool) -> Personalized:
         """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
+        # Refused before anything is encoded.
+        with_density(self.base.noise_process, self.options.timestep_density)
         self._plan(resume)
         for text in self._unused():
             self.tell(Warned(text))

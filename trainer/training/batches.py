@@ -93,7 +93,7 @@ class Batches:
         x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
         noise = self._normal(f"{stream}.noise", samples, mean)
         uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
-        timesteps = self.noise_process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
+        timesteps = self.noise_process.draw_timesteps(uniform, mean.shape[1:]).to(mean.device, non_blocking=True)
         mask = None if images.masks is None else take_rows(images.masks, rows)
         frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
         examples = Examples(x, noise, timesteps, mask, share=len(rows) / (self.batch_size * self.accumulation))

@@ -95,6 +95,7 @@ export default {
   "unreadable": "読み取り不可",
   "{0} could not be uploaded ({1}).": "{0} をアップロードできませんでした（{1}）。",
   "{0} h {1} min": "{0} 時間 {1} 分",
+  "{0} is distilled for few steps, which training takes away. Train on the model that it was made from: the LoRA may be applied to this one.": "{0} は少ないステップ用に蒸留されたモデルで、学習するとその性質が失われます。元のモデルで学習してください。できた LoRA はこのモデルにも使えます。",
   "{0} left": "残り {0}",
   "{0} min": "{0} 分",
   "{0} new": "新規 {0} 枚",
