@@ -39,7 +39,7 @@ HEAVY = {"peft", "diffusers", "transformers", "accelerate"}
 """What no host's start waits for, and the WebUI's process never imports: its own versions may be others."""
 WEBUI_HEAVY = {*HEAVY, "torch"}
 """The same for the WebUI's process when it loads the tab: its torch may lack what ours has."""
-COMMANDS = {"command_line", "a1111", "bench", "demo", "toybase", "tests"}
+COMMANDS = {"command_line", "a1111", "bench", "demo", "toybase", "tests", "machine_check"}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -111,7 +111,7 @@ def test_the_trainer_knows_no_host_and_no_command() -> None:
 
 
 def test_the_bench_is_reached_by_its_commands_alone() -> None:
-    product = modules("trainer", "nodes", "a1111", "command_line", "demo", "toybase")
+    product = modules("trainer", "machine_check", "nodes", "a1111", "command_line", "demo", "toybase")
     users = {file.name for file in product for name in imports(file) if name[0] == "bench"}
     assert users and all(user.startswith("bench_") for user in users)
     assert not [file for file in modules("bench") for name in imports(file) if name[0] == "command_line"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from dreambooth_nodes.bench.full_size import shapes_of
+from dreambooth_nodes.machine_check.full_size import shapes_of
 from dreambooth_nodes.tests.trainer.trainings import images_of, training_on
 from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
 from dreambooth_nodes.trainer.model.families import family_of
