@@ -23,6 +23,7 @@ from .page_code import BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
 from .pick import pick
 from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
 from .subjects import subjects
+from .this_machine import check_report
 from .uploads import keep_files
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def connect(blocks: Any, controls: Controls) -> None:
     words = [c.asked["class_noun"], base, c.asked["prediction"]]
     c.pick.click(_pick, words, [c.asked["identifier"], c.report, c.mistakes["words"]], **quietly())
     c.refresh.click(lists, None, [base, lora], **quietly())
+    c.check.click(_check, None, [c.machine, c.mistakes["machine"]], **quietly())
     _connect_preset(c)
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, [c.mistakes["training"], c.status], **quietly())
@@ -156,6 +158,13 @@ def _pick(noun: str, base: str, prediction: str) -> tuple[Any, Any, str]:
     except MISTAKES as error:
         return gr.update(), gr.update(), mistake_html(str(error))
     return word, gr.update(value=report, visible=True), ""
+
+
+def _check() -> tuple[Any, str]:
+    try:
+        return check_report(), ""
+    except MISTAKES as error:
+        return gr.update(), mistake_html(str(error))
 
 
 def _stop() -> tuple[str, Any]:

@@ -47,6 +47,10 @@ class EventLines:
         with self._write:
             print(json.dumps({"event": kind, **fields}), file=self._out, flush=True)
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Tell how many parts of a whole are done."""
+        self.tell("progress", what=what, done=done, total=total)
+
     def __call__(self, event: Event) -> None:
         """Tell what `personalize` tells."""
         match event:
@@ -76,9 +80,9 @@ class EventLines:
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            self.tell("progress", what=what, done=done, total=total)
+            self.progress(what, done, total)
 
-        self.tell("progress", what=what, done=0, total=total)
+        self.progress(what, 0, total)
         yield advance
 
     def _await_order(self) -> None:

@@ -9,6 +9,7 @@ import { addCard } from "./panels/card.js";
 import { addHistory } from "./panels/history.js";
 import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
+import { addReport } from "./panels/report.js";
 import { addTokens } from "./panels/tokens.js";
 import { addTraining } from "./panels/training.js";
 import { fitTemplate, keepClassicSizes, takeTemplate } from "./view.js";
@@ -16,6 +17,7 @@ import { fitTemplate, keepClassicSizes, takeTemplate } from "./view.js";
 const CATEGORY = "DreamBooth";
 const PANELS = {
   ApplyPersonalizedModel: addCard,
+  CheckThisMachine: addReport,
   DreamBoothTrain: addTraining,
   GenerateClassPriors: addPriors,
   LoadInstanceImages: addPhotos,
