@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Step, Warned
+from ..trainer.operating_system import STOP
 from .failures import in_one_line
 from .stopping import StopSignals
 
@@ -89,7 +89,7 @@ class EventLines:
         # Not by the stream, whose lock this thread would still hold when the interpreter ends.
         os.read(self._orders.fileno(), 1)
         # As a signal, so that it also ends what is not asked between steps; on Windows nobody can send one.
-        _thread.interrupt_main(signal.SIGTERM)
+        _thread.interrupt_main(STOP)
 
 
 def _png(image: Tensor) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .apple import LIMITS
 from .outcome import DOES_NOT_FIT, FAILED, NOT_OFFERED, NOT_RUN, WITHIN, WORKS, Outcome
 
 STEPS_OF_A_RUN = 800
@@ -78,6 +79,8 @@ class Report:
     def _footnotes(self) -> Iterator[str]:
         yield f"GB: the most memory of {_of(self.machine)}; planned: what the memory plan counts. Random weights."
         yield f"picture: seconds of one of four steps. The check took {self.seconds:.0f} s."
+        if self.machine["device_type"] == "mps":
+            yield from (f"On Apple's GPUs, {what}: {instead}." for what, instead in LIMITS.items())
         off = [one for one in self.trials if one.ratio is not None and abs(one.ratio - 1) > WITHIN]
         if off and self.machine["device_type"] == "cuda":
             names = "; ".join(f"{one.name} {one.ratio:.2f}" for one in off)

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from ..events import Step
 from ..files.atomic import remove_temporary_files, write_json
+from ..operating_system import same_drive
 from .personalized import Personalized, read_personalized
 from .record import FORMAT, read_record
 from .run_log import RunLog
@@ -152,6 +153,6 @@ def open_run(key: str, store: Store) -> Run:
 
 def relative(file: Path, store: Store) -> str:
     """A file's path relative to the host's output folder, with forward slashes; absolute on another drive."""
-    if file.resolve().anchor != store.work.resolve().anchor:
+    if not same_drive(file.resolve(), store.work.resolve()):
         return file.resolve().as_posix()
     return Path(os.path.relpath(file, store.work.parent)).as_posix()
