@@ -33,6 +33,7 @@ class Controls:
     send: Any = None
     parameters: Any = None
     history: Any = None
+    next: Any = None
     check: Any = None
     machine: Any = None
     shown: list[Any] = field(default_factory=list)

@@ -89,6 +89,7 @@ def _training(controls: Controls) -> None:
         controls.train = gr.Button("Train", variant="primary", elem_id="dreambooth_train")
         controls.stop = gr.Button("Stop and keep", elem_id="dreambooth_stop")
         controls.resume = gr.Button("Resume the last", elem_id="dreambooth_resume")
+    controls.next = gr.Button("Set the form for a next training", size="sm", elem_id="dreambooth_next")
     controls.mistakes["training"] = _mistake("training")
     controls.status = gr.HTML(status_html(None), elem_id="dreambooth_status")
     controls.curve = gr.HTML(elem_id="dreambooth_curve")
