@@ -46,4 +46,4 @@ if __name__ == "__main__":
     os.environ.update(importlib.import_module(f"{PACKAGE}.trainer.openmp").openmp_settings())
     os.environ.update(importlib.import_module(f"{PACKAGE}.trainer.operating_system").apple_settings())
     importlib.import_module(f"{PACKAGE}.command_line.allocator").restart_tuned(sys.argv[1:])
-    importlib.import_module(f"{PACKAGE}.command_line.launcher").end(main())
+    importlib.import_module(f"{PACKAGE}.command_line.processes").end(main())

@@ -48,6 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace, show: Show) -> Report:
     """The check of --device."""
     from ..machine_check.check import check_machine
-    from .base_model import chosen_device
+    from .device import chosen_device
 
     return check_machine(chosen_device(arguments.device), show, arguments.small)

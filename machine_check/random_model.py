@@ -61,7 +61,14 @@ class RandomModel:
         drawn_on = device if device.type == "cuda" else torch.device("cpu")
         return RandomSource(self.name, self.shapes(), drawn_on, FP8 if self.fp8 else torch.bfloat16)
 
-    def load(self, source: RandomSource, dtype: torch.dtype, device: torch.device) -> Base:
-        """The model, which computes on `device`. dtype: of the denoiser's layers."""
+    def load(
+        self,
+        source: RandomSource,
+        dtype: torch.dtype,
+        device: torch.device,
+        text_dtype: torch.dtype = torch.float32,
+    ) -> Base:
+        """The model, which computes on `device`. dtype: of the denoiser's layers. text_dtype: of the text encoders'."""
         # Its weights are the same everywhere, so they need not be hashed.
-        return self.family()(source, "epsilon", dtype, f"{zlib.crc32(self.name.encode()):064x}").compute_on(device)
+        known = f"{zlib.crc32(self.name.encode()):064x}"
+        return self.family()(source, "epsilon", dtype, known, text_dtype).compute_on(device)

@@ -15,7 +15,7 @@ from ..trainer.memory.levers import Levers
 from ..trainer.memory.plan import make_plan
 from ..trainer.methods.registry import METHODS
 from ..trainer.model.base import Base
-from ..trainer.model.precision import autocast, forward_dtype
+from ..trainer.model.precision import autocast, forward_dtype, frozen_text_dtype
 from ..trainer.options import MethodName, OptionError, Precision, TrainOptions
 from ..trainer.out_of_memory import is_out_of_memory
 from ..trainer.presets import LEARNING_RATES
@@ -106,7 +106,9 @@ def _tried(trial: Trial, device: torch.device, seconds: float) -> Outcome:
 def begin(trial: Trial, options: TrainOptions, source: RandomSource, device: torch.device) -> tuple[Base, Training]:
     """The model, and its training before its first step."""
     method = METHODS[options.method]()
-    base = trial.model.load(source, method.load_dtype(options, forward_dtype(options.precision, device)), device)
+    forward = forward_dtype(options.precision, device)
+    text_dtype = frozen_text_dtype(options, device.type, forward)
+    base = trial.model.load(source, method.load_dtype(options, forward), device, text_dtype)
     encoded = _encoded(base, trial.model.side)
     method.attach(base, options)
     return base, build_training(base, method, options, encoded)
