@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "sampling": "files model subject events out_of_memory randomness",
     "memory": "files methods model options subject.frame",
     "training": "distributed memory methods model subject options events wording randomness out_of_memory",
-    "runs": "files methods model sampling subject options prompts events wording operating_system",
+    "runs": "files methods model sampling subject options presets prompts events wording operating_system",
     "export": "files methods model runs.personalized subject options operating_system",
 }
 """Part of trainer/ -> the parts that it may import; `session` may import all."""
