@@ -23,6 +23,7 @@ from .page_code import BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
 from .pick import pick
 from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
 from .subjects import subjects
+from .this_machine import check_report
 from .uploads import keep_files
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_VIEWS = 0.5
 View = tuple[Any, ...]
+NOTHING_TO_SET = "Nothing that a setting mends went wrong in the newest training."
 MISTAKES = (ValueError, OSError, ChildFailed)
 """What a user can change: said where it was made, never raised, for Gradio would print a traceback."""
 
@@ -48,6 +50,8 @@ def connect(blocks: Any, controls: Controls) -> None:
     words = [c.asked["class_noun"], base, c.asked["prediction"]]
     c.pick.click(_pick, words, [c.asked["identifier"], c.report, c.mistakes["words"]], **quietly())
     c.refresh.click(lists, None, [base, lora], **quietly())
+    _connect_next(c)
+    c.check.click(_check, None, [c.machine, c.mistakes["machine"]], **quietly())
     _connect_preset(c)
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, [c.mistakes["training"], c.status], **quietly())
@@ -65,6 +69,29 @@ def _connect_preset(c: Controls) -> None:
     for name in ("preset", "method"):
         c.asked[name].input(preset_changes, [*chosen, by_hand], by_preset, **quietly(), **js_before(BY_HAND))
     c.asked["continue_from"].input(rank_of_choice, chosen, [c.options["rank"], c.mistakes["start"]], **quietly())
+
+
+def _connect_next(c: Controls) -> None:
+    """What went wrong in the newest training is set otherwise."""
+    set_so = {**c.options, "priors": c.asked["priors"], "width": c.asked["resolution"]}
+
+    def set_form() -> list[Any]:
+        changes = _changes()
+        if not changes:
+            return [
+                mistake_html("Nothing that a setting mends went wrong in the newest training."),
+                *[gr.update()] * len(set_so),
+            ]
+        return ["", *(gr.update(value=changes[name]) if name in changes else gr.update() for name in set_so)]
+
+    c.next.click(set_form, None, [c.mistakes["training"], *set_so.values()], **quietly())
+
+
+def _changes() -> dict[str, Any]:
+    """The settings that the explanation of the newest training asks for."""
+    job = desk.newest()
+    changes: dict[str, Any] = {} if job is None or job.result is None else job.result.get("changes", {})
+    return changes
 
 
 def _connect_training(blocks: Any, c: Controls) -> None:
@@ -157,6 +184,13 @@ def _pick(noun: str, base: str, prediction: str) -> tuple[Any, Any, str]:
     except MISTAKES as error:
         return gr.update(), gr.update(), mistake_html(str(error))
     return word, gr.update(value=report, visible=True), ""
+
+
+def _check() -> tuple[Any, str]:
+    try:
+        return check_report(), ""
+    except MISTAKES as error:
+        return gr.update(), mistake_html(str(error))
 
 
 def _stop() -> tuple[str, Any]:

@@ -92,6 +92,7 @@ def _training(controls: Controls) -> None:
         controls.train = gr.Button("Train", variant="primary", elem_id="dreambooth_train")
         controls.stop = gr.Button("Stop and keep", elem_id="dreambooth_stop")
         controls.resume = gr.Button("Resume the last", elem_id="dreambooth_resume")
+    controls.next = gr.Button("Set the form for a next training", size="sm", elem_id="dreambooth_next")
     controls.mistakes["training"] = _mistake("training")
     controls.status = gr.HTML(status_html(None), elem_id="dreambooth_status")
     controls.curve = gr.HTML(elem_id="dreambooth_curve")
@@ -105,6 +106,12 @@ def _training(controls: Controls) -> None:
     bind_to_txt2img(controls.send, controls.parameters)
     with gr.Accordion("Trained before", open=False, elem_id="dreambooth_subjects"):
         controls.history = gr.HTML(subjects_html(subjects()), elem_id="dreambooth_history")
+    with gr.Accordion("This machine", open=False, elem_id="dreambooth_machine"):
+        controls.check = gr.Button("Check this machine (5 minutes at most)", elem_id="dreambooth_check")
+        controls.mistakes["machine"] = _mistake("machine")
+        controls.machine = gr.Textbox(
+            label="Report, to paste where you ask for help", lines=8, max_lines=40, elem_id="dreambooth_machine_report"
+        )
     controls.shown = [controls.status, controls.curve, controls.samples, controls.parameters, controls.history]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..trainer.distributed.ranks import Ranks
 from ..trainer.events import Stop
+from ..trainer.operating_system import STOP
 from ..trainer.options import Precision
 from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing, picture_path, recipes_of
 from ..trainer.session.drawing import draw_together
@@ -70,7 +70,7 @@ def drawn(
 
         def draw_batch(recipe: PriorRecipe, seeds: Sequence[int]) -> Tensor:
             if ranks.several and ranks.any(stop()):
-                raise Stopped(signal.SIGTERM)
+                raise Stopped(STOP)
             pictures = draw_together(base.live, recipe, precision, seeds, ranks)
             done(len(seeds))
             return pictures

@@ -36,6 +36,11 @@ def add_base(parser: argparse.ArgumentParser, required: bool = True) -> None:
     add_separate_files(parser)
     answers = "what the base's denoiser answers (default: as its file shows)"
     parser.add_argument("--prediction", choices=("epsilon", "v_prediction"), help=answers)
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device."""
     parser.add_argument("--device", default="", help="such as cuda:0 or cpu (default: a GPU where there is one)")
 
 

@@ -19,6 +19,7 @@ from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
+from ..trainer.runs.explanation import changes_of, explain, is_explainable
 from ..trainer.runs.past_runs import find_finished, require_resumable
 from ..trainer.runs.personalized import Personalized, checked_name, fitted_name
 from ..trainer.runs.request import Request
@@ -173,7 +174,14 @@ class Teaching:
             "base": record["base"],
             "run": str(run.folder.resolve()),
             "settings": record["settings"],
+            **_explained(record),
         }
+
+
+def _explained(record: dict[str, Any]) -> dict[str, Any]:
+    """What probably went wrong, in sentences, and the settings of a next run; empty for a run of an earlier release."""
+    found = explain(record) if is_explainable(record) else []
+    return {"findings": [f"{one.what} {one.advice}" for one in found], "changes": changes_of(found)}
 
 
 def run_options(arguments: argparse.Namespace, ranks: Ranks) -> TrainOptions:

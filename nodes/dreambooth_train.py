@@ -16,6 +16,7 @@ from ..trainer.methods.lora.start import kept_settings
 from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
+from ..trainer.runs.explanation import explain, is_explainable
 from ..trainer.runs.live_view import live_of
 from ..trainer.runs.past_runs import find_finished
 from ..trainer.runs.personalized import Personalized
@@ -32,6 +33,7 @@ from .comfy_distilled import distilled_warning
 from .comfy_failures import tells_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
+from .comfy_outputs import keep_shown
 from .comfy_progress import NodeProgress, show
 from .host_model.kinds import require_supported
 from .host_model.training import HostBase, train_in_host
@@ -169,8 +171,8 @@ class DreamBoothTrain(io.ComfyNode):
         )  # fmt: skip
         result, run = _found(base, request) or _train(base, request, _warnings(request, model, clip))
         raise_if_interrupted()
-        return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)},
-                             ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
+        told = {"text": (f"{result.file.name}: say '{result.trigger}'",), "dreambooth_findings": [_findings(run)]}
+        return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)}, ui=keep_shown(told))
 
 
 def _text_dtype(base: BaseFile | HostBase, options: TrainOptions) -> torch.dtype:
@@ -246,6 +248,11 @@ def _train_on(
     )
     live = load_base(base.path, base.prediction, dtype, base.fingerprint, request.text_dtype).compute_on(device)
     return personalize(live, request, store(), progress, progress.stop)
+
+
+def _findings(run: Run) -> list[dict[str, Any]]:
+    """What the page says of the run; nothing of one that an earlier release made, which recorded too little."""
+    return [one.record() for one in explain(run.record)] if is_explainable(run.record) else []
 
 
 def _samples(run: Run) -> torch.Tensor | ExecutionBlocker:

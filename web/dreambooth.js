@@ -10,6 +10,7 @@ import { addExport } from "./panels/export.js";
 import { addHistory } from "./panels/history.js";
 import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
+import { addReport } from "./panels/report.js";
 import { addTokens } from "./panels/tokens.js";
 import { addTraining } from "./panels/training.js";
 import { fitTemplate, keepClassicSizes, sortTemplates, takeTemplate } from "./view.js";
@@ -17,6 +18,7 @@ import { fitTemplate, keepClassicSizes, sortTemplates, takeTemplate } from "./vi
 const CATEGORY = "DreamBooth";
 const PANELS = {
   ApplyPersonalizedModel: addCard,
+  CheckThisMachine: addReport,
   DreamBoothTrain: addTraining,
   ExportPersonalizedModel: addExport,
   GenerateClassPriors: addPriors,

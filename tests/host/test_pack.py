@@ -40,6 +40,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
     "ExportPersonalizedModel": ("personalized_model layout rank dtype name", "model clip vae", "STRING"),
     "LoadToyBase": ("", "checkpoint", "MODEL CLIP VAE"),
+    "CheckThisMachine": ("models", "", "STRING STRING"),
 }
 
 

@@ -113,6 +113,16 @@ def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
     assert f"identifier: {word} " in field(page, "dreambooth_report").input_value()
 
 
+@pytest.mark.slow
+def test_the_machine_is_checked_and_its_report_is_shown(page: Any) -> None:
+    page.locator("#dreambooth_machine").get_by_text("This machine").click()
+    page.locator("#dreambooth_check").click()
+    page.wait_for_function(
+        "document.querySelector('#dreambooth_machine_report textarea').value.startsWith('This machine trains.')",
+        timeout=PATIENCE,
+    )
+
+
 def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     drop(page, *sorted(SUBJECT.glob("*.png")))
     page.locator("#dreambooth_thumbnails img").nth(4).wait_for()

@@ -68,7 +68,9 @@ def _all_are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 _POINT = {field.name for field in fields(Step)}
 FITS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("key", "status", "name", "trigger", "identifier", "class_noun", "method", "base"), _is_text),
-    **dict.fromkeys(("settings", "asked", "seconds"), _is_mapping),
+    **dict.fromkeys(("error", "planned", "device"), _is_text),
+    **dict.fromkeys(("settings", "asked", "seconds", "photo_faults", "versions"), _is_mapping),
+    "fixed_losses": _all_are(lambda point: isinstance(point, list) and len(point) == 2),
     "files": _all_are(_is_file),
     "losses": _all_are(_is_step),
 }

@@ -91,6 +91,7 @@ class Request:
             "method": self.options.method,
             "base": base_fingerprint,
             "photos": len(self.subject.photos),
+            "size": [self.subject.width, self.subject.height],
             "priors": 0 if self.priors is None else self.priors.total,
             "settings": self.options.settings,
             "asked": self.asked(base_fingerprint),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+
 from ..distributed.ranks import Ranks
 from ..distributed.sharding import gathered, require_shardable
 from ..events import PhaseSeconds, Planned, Saved, Stop, StoppedEarly, Tell, Warned
@@ -16,6 +18,8 @@ from ..model.noise_process import with_density
 from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run
+from ..runs.versions import versions
+from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
@@ -66,6 +70,7 @@ class Session:
         self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
         if resume:
             self.state.resume(self.training, self.curve)
+            self.curve.fixed = [tuple(point) for point in self.run.record.get("fixed_losses", [])]
         self._train()
         return self._save_result()
 
@@ -91,11 +96,22 @@ class Session:
         plan = Plan(own)
         if isinstance(self.base, Base):
             plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, *ranks)
-        record = self.request.record(self.base.fingerprint)
-        self.run.write(status="running", **record, plan=plan.levers.changing_weights, planned=plan.text)
+        record = {**self.request.record(self.base.fingerprint), **self._circumstances()}
+        self.run.write(status="running", **record, plan=plan.levers.changing_weights, planned=plan.text, error="")
         if plan.text:
             self.tell(Planned(plan.text) if plan.fits else Warned(plan.text))
         return plan.levers
+
+    def _circumstances(self) -> dict[str, Any]:
+        """What the run's explanation needs to know beside the request, ready for JSON."""
+        base, device = self.base, self.base.device
+        native = type(base).stated_resolution(base.source, base.prediction) if isinstance(base, Base) else None
+        return {
+            "native_resolution": native,
+            "photo_faults": fault_counts(self.request.subject.photos),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "versions": versions(),
+        }
 
     def _train(self) -> None:
         """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""
@@ -183,7 +199,7 @@ class Session:
             with self.phases.during("saving"):
                 result = self.run.file_of(done) or self._write_file(trained, done, self.request.name)
             ended = status or ("finished" if finished else "stopped")
-            self.run.finish(ended, self.curve.points, self.phases.seconds)
+            self.run.finish(ended, self.curve.points, self.phases.seconds, self.curve.fixed)
         except OSError as error:
             if self.state.steps < done and not self.ranks.sharded:
                 self.state.write(self.training, self.curve.points)
@@ -214,7 +230,7 @@ class Session:
         """Save the weights of the state before the loss diverged, if there is one and it is good; returns the error to
         raise.
         """
-        self.ranks.decided(lambda: self.run.write(status="failed"))
+        self.ranks.decided(lambda: self.run.fail(str(error), self.curve.points))
         self.state.resume(self.training, self.curve)
         step = self.training.done
         losses = self.training.losses(step)

@@ -1,7 +1,9 @@
 /* DreamBoothTrain: phase, losses, speed, samples, and Stop and keep. */
 
+import { Findings } from "../findings.js";
 import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
+import { onOutput } from "../outputs.js";
 import { addPanel, after, ask, inputNode, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
 import { SampleStrip } from "../sample_strip.js";
 import { duration, t } from "../words.js";
@@ -29,6 +31,7 @@ export function addTraining(node) {
   for (const name of ["preset", "method"]) after(widgetOf(node, name), "callback", () => useNumbers(node));
   for (const name of ["preset", "method", "steps", "learning_rate"]) after(widgetOf(node, name), "callback", panel.later);
   after(node, "onConfigure", panel.later);
+  onOutput(node, "dreambooth_findings", ([found]) => panel.findings.show(found));
 }
 
 /** The numbers of the preset that is chosen: { steps, learning_rate, rank, priors }. */
@@ -61,14 +64,19 @@ class TrainingPanel {
     this.later = onceAFrame(() => this.draw());
     this.preset = make("div", { class: "db-figures db-preset" });
     this.warnings = make("ul", { class: "db-warnings", "aria-label": t("Warnings"), role: "alert" });
+    this.findings = new Findings(node);
     const foot = make("div", { class: "db-row" }, this.says, this.stop);
-    element.append(this.preset, this.phases, this.chart.element, this.figures, this.bar, this.strip.element, this.warnings, foot);
+    element.append(this.preset, this.phases, this.chart.element, this.figures, this.bar, this.strip.element);
+    element.append(this.warnings, this.findings.element, foot);
     this.draw();
   }
 
   /** The state is as old as its way here: what was heard since then is taken in once more. */
   load(state) {
-    if (this.state?.prompt !== state.prompt) this.warnings.replaceChildren();
+    if (this.state?.prompt !== state.prompt) {
+      this.warnings.replaceChildren();
+      this.findings.show([]);
+    }
     this.state = state;
     for (const [kind, data] of this.heard.splice(0)) if (kind !== "phase") this.take(kind, data);
     this.later();
