@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -56,13 +57,37 @@ def drawn(
     if not (count := ranks.decided(lambda: missing(priors))):
         return priors
     with bar(count, "class images") as done:
+        counted = Counted(done)
 
         def draw_batch(seeds: Sequence[int]) -> Tensor:
             if ranks.several and ranks.any(stop()):
                 raise Stopped(signal.SIGTERM)
-            pictures = draw_together(base.live, priors.recipe, precision, seeds, ranks)
-            done(len(seeds))
+            tell = partial(counted.partly, len(seeds))
+            pictures = draw_together(base.live, priors.recipe, precision, seeds, ranks, tell)
+            counted.wholly(len(seeds))
             return pictures
 
         at_once, root = batch_size * ranks.count, priors.folder.parent
         return draw_missing(priors.recipe, priors.count, root, draw_batch, at_once, decided=ranks.decided)
+
+
+class Counted:
+    """Pictures that are drawn several at once, counted one by one: of four after half of their steps, two are done."""
+
+    def __init__(self, done: Callable[[int], object]) -> None:
+        self._done, self._told, self._whole = done, 0, 0
+
+    def partly(self, count: int, share: float) -> None:
+        """Of `count` pictures that are being drawn, `share` of the work is done; the last counts once all are there."""
+        self._tell(self._whole + min(int(count * share), count - 1))
+
+    def wholly(self, count: int) -> None:
+        """`count` pictures are drawn."""
+        self._whole += count
+        self._tell(self._whole)
+
+    def _tell(self, done: int) -> None:
+        # Where memory ran out, fewer are drawn again, and those that were counted stay so.
+        if done > self._told:
+            self._done(done - self._told)
+            self._told = done
