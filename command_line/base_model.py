@@ -29,6 +29,8 @@ class BaseModel:
         self.prediction = self.family.prediction_type(self.source, arguments.prediction)
         self.dtype = forward_dtype("auto", self.device) or torch.float32
         """Of the denoiser's layers; a training says its own before the model is first used."""
+        self.text_dtype = torch.float32
+        """Of the text encoders' layers, in the same way."""
         self._loaded: Base | None = None
 
     @cached_property
@@ -43,7 +45,7 @@ class BaseModel:
         """The model on its device, loaded once."""
         if self._loaded is None:
             say(f"loading {self.source.name} on {self.device}")
-            loaded = load_base(self.source, self.prediction, self.dtype, self.fingerprint)
+            loaded = load_base(self.source, self.prediction, self.dtype, self.fingerprint, self.text_dtype)
             self._loaded = loaded.compute_on(self.device)
         return self._loaded
 
