@@ -19,7 +19,7 @@ from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
-from .page_code import BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
+from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
 from .pick import pick
 from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
 from .subjects import subjects
@@ -95,27 +95,28 @@ def _changes() -> dict[str, Any]:
 
 
 def _connect_training(blocks: Any, c: Controls) -> None:
+    """Beginning and watching are two events each: Gradio 4.40 drops a click while its last one is still answered, 3.41
+    keeps it until then, and would begin a training when this one is over."""
     names, options = list(c.asked), list(c.options)
 
-    def train(files: Any, *values: Any) -> Iterator[View]:
+    def train(files: Any, *values: Any) -> str:
         asked = dict(zip(names, values[: len(names)], strict=True))
         said = said_options(dict(zip(options, values[len(names) :], strict=True)))
-        yield from _begun(lambda: desk.begin(_asked(files, asked, said)))
+        return _mistake_in(lambda: desk.begin(_asked(files, asked, said)))
 
-    def resume() -> Iterator[View]:
-        yield from _begun(desk.resume)
-
-    def newest() -> Iterator[View]:
-        yield from _views(desk.newest())
+    def resume() -> str:
+        return _mistake_in(desk.resume)
 
     form, lora = [c.photos, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
-    shown = [c.mistakes["training"], *c.shown]
+    watch = _answering(_views)
     for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
-        over = event(_answering(handler), inputs, shown, **quietly())
+        begun = event(handler, inputs, [c.mistakes["training"]], **quietly())
+        over = begun.then(watch, None, c.shown, **quietly())
         # Not one after the other: in 4.40 nothing follows what only the browser does.
-        over.then(**with_js(REFRESH_LISTS))
+        over.then(inputs=[c.parameters], outputs=None, **with_js(REFRESH_LISTS))
         over.then(loras, None, [lora], **quietly())
-    blocks.load(_answering(newest), None, shown, **quietly())
+    loaded = blocks.load(watch, None, c.shown, **quietly())
+    loaded.then(inputs=[c.parameters], outputs=None, **with_js(ALREADY_LISTED))
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
@@ -126,39 +127,34 @@ def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})
 
 
-def _begun(begin: Callable[[], Job]) -> Iterator[View]:
-    """The views of a new training; of the one that runs, where there is a mistake."""
-    mistake = ""
+def _mistake_in(begin: Callable[[], Job]) -> str:
+    """Begin a training; what was wrong, or ""."""
     try:
         begin()
     except MISTAKES as error:
-        mistake = mistake_html(str(error))
-    yield from _views(desk.newest(), mistake)
+        return mistake_html(str(error))
+    return ""
 
 
-def _views(job: Job | None, mistake: Any = None) -> Iterator[View]:
-    """What is shown, again and again until the job is over; the pictures only when there are new ones.
-
-    mistake: what is shown first; None leaves what another handler of this page has shown.
-    """
-    shown = -1
+def _views() -> Iterator[View]:
+    """The training that runs or was the last, again and again until it is over; the pictures only when there are new
+    ones."""
+    job, shown = desk.newest(), -1
     while True:
         over = job is None or job.over
         samples = job.samples if job else []
         pictures = gr.update() if len(samples) == shown else list(samples)
         shown = len(samples)
         history = subjects_html(subjects()) if over else gr.update()
-        said = gr.update() if mistake is None else mistake
-        yield said, status_html(job), curve_html(job), pictures, parameters(job), history
-        mistake = None
+        yield status_html(job), curve_html(job), pictures, parameters(job), history
         if over:
             return
         time.sleep(SECONDS_BETWEEN_VIEWS)
 
 
-def _answering(handler: Callable[..., Iterator[View]]) -> Callable[..., Any]:
+def _answering(handler: Callable[[], Iterator[View]]) -> Callable[[], Any]:
     """The handler itself, or its first answer alone where the WebUI was told to have no queue."""
-    return handler if generators_work() else lambda *values: next(handler(*values))
+    return handler if generators_work() else lambda: next(handler())
 
 
 def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:

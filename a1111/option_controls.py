@@ -24,6 +24,8 @@ SECTIONS: dict[str, tuple[str, str]] = {
 }
 """{group of settings: its title and what it is for}."""
 COLUMNS = 2
+FIELDS = ["dreambooth-fields"]
+"""The class of a row of fields, in style.css."""
 
 
 def prompt_controls() -> dict[str, Any]:
@@ -68,7 +70,7 @@ def said_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def _rows(names: Sequence[str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for start in range(0, len(names), COLUMNS):
-        with gr.Row():
+        with gr.Row(elem_classes=FIELDS):
             made |= {name: _control(name) for name in names[start : start + COLUMNS]}
     return made
 

@@ -13,7 +13,7 @@ from .controls import Controls
 from .handlers import connect
 from .host.offered import lacking
 from .host.page import bind_to_txt2img, make_picture_folder
-from .option_controls import option_controls, prompt_controls
+from .option_controls import FIELDS, option_controls, prompt_controls
 from .shown import lacking_html, status_html, subjects_html
 from .subjects import subjects
 
@@ -40,14 +40,14 @@ def _subject() -> Controls:
     )
     faults = gr.HTML(elem_id="dreambooth_faults")
     asked = {"class_noun": _text("Class noun", "class_noun", "what the subject is: dog, backpack, face …")}
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         asked["identifier"] = _text("Identifier [V]", "identifier", "empty: picked for you")
         pick = gr.Button("Pick a rare word", size="sm", scale=0, elem_id="dreambooth_pick")
     mistakes = {"words": _mistake("words")}
     report = gr.Textbox(
         label="How the words compare", lines=6, max_lines=24, visible=False, elem_id="dreambooth_report"
     )
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         asked["base"] = gr.Dropdown(bases(), value=CURRENT, label="Base", elem_id="dreambooth_base")
         refresh = gr.Button("Refresh lists", size="sm", scale=0, elem_id="dreambooth_refresh")
     asked["continue_from"] = gr.Dropdown(
@@ -68,12 +68,12 @@ def _subject() -> Controls:
 
 
 def _method() -> dict[str, Any]:
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         method = gr.Radio(
             list(CHOICES["method"]), value="lora", label="Method", info=TEXTS["method"], elem_id="dreambooth_method"
         )
         preset = gr.Radio(list(PRESETS), value=DEFAULT, label="Preset", elem_id="dreambooth_preset")
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         name = gr.Textbox("my_subject", label="Name of the file", max_lines=1, elem_id="dreambooth_name")
         resolution = gr.Number(0, label="Resolution", info="Pixels a side. 0: the base's.", precision=0,
                                elem_id="dreambooth_resolution")  # fmt: skip

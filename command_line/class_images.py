@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -67,12 +67,14 @@ def drawn(
     if not (count := ranks.decided(lambda: missing(priors))):
         return priors
     with bar(count, "class images") as done:
+        counted = Counted(done)
 
         def draw_batch(recipe: PriorRecipe, seeds: Sequence[int]) -> Tensor:
             if ranks.several and ranks.any(stop()):
                 raise Stopped(STOP)
-            pictures = draw_together(base.live, recipe, precision, seeds, ranks)
-            done(len(seeds))
+            tell = partial(counted.partly, len(seeds))
+            pictures = draw_together(base.live, recipe, precision, seeds, ranks, tell)
+            counted.wholly(len(seeds))
             return pictures
 
         at_once, root = batch_size * ranks.count, priors.folder.parent
@@ -80,3 +82,25 @@ def drawn(
             draw = partial(draw_batch, one.recipe)
             draw_missing(one.recipe, one.count, root, draw, at_once, decided=ranks.decided)
     return priors
+
+
+class Counted:
+    """Pictures that are drawn several at once, counted one by one: of four after half of their steps, two are done."""
+
+    def __init__(self, done: Callable[[int], object]) -> None:
+        self._done, self._told, self._whole = done, 0, 0
+
+    def partly(self, count: int, share: float) -> None:
+        """Of `count` pictures that are being drawn, `share` of the work is done; the last counts once all are there."""
+        self._tell(self._whole + min(int(count * share), count - 1))
+
+    def wholly(self, count: int) -> None:
+        """`count` pictures are drawn."""
+        self._whole += count
+        self._tell(self._whole)
+
+    def _tell(self, done: int) -> None:
+        # Where memory ran out, fewer are drawn again, and those that were counted stay so.
+        if done > self._told:
+            self._done(done - self._told)
+            self._told = done

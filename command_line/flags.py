@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COUNT = 16
 """Rare tokens that the lookup draws where no number is asked for."""
+REQUIRED, IF_BEGUN = "required", "if-begun"
+"""What `train --resume` says: there has to be a state to go on with, or the run begins where there is none."""
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

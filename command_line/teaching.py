@@ -20,7 +20,7 @@ from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
 from ..trainer.runs.explanation import changes_of, explain, is_explainable
-from ..trainer.runs.past_runs import find_finished, require_resumable
+from ..trainer.runs.past_runs import ResumeError, find_finished, require_resumable
 from ..trainer.runs.personalized import Personalized, checked_name, fitted_name
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, RunInUse, open_run
@@ -37,7 +37,7 @@ from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
 from .base_model import BaseModel
 from .class_images import drawn, planned
-from .flags import store
+from .flags import REQUIRED, store
 from .lookup import candidates, ranked
 from .option_flags import chosen_options
 from .progress import Listener
@@ -126,11 +126,19 @@ class Teaching:
             raise Stopped(self.stop.received) from error
 
     def _resumes(self) -> bool:
-        if self.arguments.resume:
-            require_resumable(self.request, self.base.fingerprint, self.store)
-        elif open_run(self.request.key(self.base.fingerprint), self.store).state.is_file():
-            say("this run was begun before and is begun anew; --resume would go on with it")
-        return bool(self.arguments.resume)
+        """Whether to go on with the run's state. Raises ResumeError where it must, and there is none."""
+        wish, fingerprint = self.arguments.resume, self.base.fingerprint
+        if not wish:
+            if open_run(self.request.key(fingerprint), self.store).state.is_file():
+                say("this run was begun before and is begun anew; --resume would go on with it")
+            return False
+        try:
+            require_resumable(self.request, fingerprint, self.store)
+        except ResumeError as error:
+            if wish == REQUIRED:
+                raise
+            self.listener(Warned(f"{error} So it begins with its first step."))
+        return True
 
     def _identifier(self, noun: str) -> str:
         if self.arguments.identifier != AUTO:

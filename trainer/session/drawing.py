@@ -15,19 +15,26 @@ from ..options import Precision
 from ..prompts import filled
 from ..runs.request import Request
 from ..sampling.class_priors import PriorRecipe
-from ..sampling.sampler import SamplerSettings, draw, prior_drawer
+from ..sampling.sampler import SamplerSettings, TellShare, draw, prior_drawer, tell_nobody
 
 DrawSample = Callable[[Request, int], Sample]
 """A function from a request and the number of steps done to the sample images of the model as it is."""
 
 
-def draw_together(base: Base, recipe: PriorRecipe, precision: Precision, seeds: Sequence[int], ranks: Ranks) -> Tensor:
-    """The recipe's images for these seeds, sampled by all ranks, in the first one."""
+def draw_together(
+    base: Base,
+    recipe: PriorRecipe,
+    precision: Precision,
+    seeds: Sequence[int],
+    ranks: Ranks,
+    tell: TellShare = tell_nobody,
+) -> Tensor:
+    """The recipe's images for these seeds, sampled by all ranks, in the first one. tell: of this rank's share."""
     own = seeds[ranks.rank :: ranks.count]
 
     def part() -> Tensor:
         with autocast(forward_dtype(precision, base.device), base.device):
-            return prior_drawer(base, recipe)(own) if own else torch.zeros(0, 3, recipe.height, recipe.width)
+            return prior_drawer(base, recipe, tell)(own) if own else torch.zeros(0, 3, recipe.height, recipe.width)
 
     drawn = ranks.collected(ranks.attempt(part))
     # The images are collected in rank order; return them in the order of the seeds.
