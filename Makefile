@@ -10,7 +10,7 @@ KOHYA ?=
 FULL ?=
 
 VENV_PYTHON := .venv/bin/python
-CHECKED := trainer nodes a1111 command_line toybase demo bench
+CHECKED := trainer machine_check nodes a1111 command_line toybase demo bench
 # No run ever asks a model hub for anything.
 export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1

@@ -44,5 +44,6 @@ if __name__ == "__main__":
     load_package()
     # Before torch is imported, and before the process is started anew.
     os.environ.update(importlib.import_module(f"{PACKAGE}.trainer.openmp").openmp_settings())
+    os.environ.update(importlib.import_module(f"{PACKAGE}.trainer.operating_system").apple_settings())
     importlib.import_module(f"{PACKAGE}.command_line.allocator").restart_tuned(sys.argv[1:])
     importlib.import_module(f"{PACKAGE}.command_line.processes").end(main())

@@ -31,6 +31,7 @@ class TrainRequest(BaseModel):
     name: str = "my_subject"
     continue_from: str = ""
     resolution: Optional[int] = None  # noqa: UP045 pydantic 1 on Python 3.10 reads both
+    buckets: bool = False
     priors: Optional[int] = None  # noqa: UP045
     instance_prompt: str = PromptTemplates().instance
     class_prompt: str = PromptTemplates().class_

@@ -15,7 +15,7 @@ from ..trainer.options import KINDS, OptionError, TrainOptions
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates, checked_class_noun, checked_identifier, filled
 from ..trainer.runs.personalized import checked_name
-from ..trainer.subject.photos import SIDE_STEP, SMALLEST_SIDE
+from ..trainer.subject.buckets import SIDE_STEP, SMALLEST_SIDE
 from .host import models
 
 
@@ -26,7 +26,8 @@ class Asked:
     photos: a folder of ours. base: as the WebUI names it; "" becomes the name of its current one, whatever is current
     later. prediction: what it answers, "epsilon" or "v_prediction"; "": as its file shows. identifier: "" lets the
     lookup pick.
-    continue_from: a LoRA of the WebUI's to go on from, with its rank and alpha; "": a new one. resolution, priors:
+    continue_from: a LoRA of the WebUI's to go on from, with its rank and alpha; "": a new one. buckets: whether each
+    photo is trained in its own shape, at about `resolution` x `resolution` pixels. resolution, priors:
     None leaves them to the base and the preset. options: fields of `TrainOptions` that are said.
     """
 
@@ -40,6 +41,7 @@ class Asked:
     name: str = "my_subject"
     continue_from: str = ""
     resolution: int | None = None
+    buckets: bool = False
     priors: int | None = None
     instance_prompt: str = PromptTemplates().instance
     class_prompt: str = PromptTemplates().class_
@@ -86,6 +88,7 @@ class Asked:
             "preset": self.preset,
             "method": self.method,
             "width": self.resolution or 0,
+            "buckets": self.buckets or None,
             "priors": self.priors,
             "instance_prompt": self.instance_prompt,
             "class_prompt": self.class_prompt,

@@ -11,7 +11,8 @@ class Controls:
     """The components that handlers read and write.
 
     asked: {field of `Asked`: component}. options: {field of `TrainOptions`: component}. shown: what a view changes.
-    mistakes: {what is wrong with it: component}: words, start (the LoRA to go on from), counts, training.
+    mistakes: {what is wrong with it: component}: words, start (the LoRA to go on from), counts, training,
+    machine.
     """
 
     photos: Any
@@ -32,4 +33,7 @@ class Controls:
     send: Any = None
     parameters: Any = None
     history: Any = None
+    next: Any = None
+    check: Any = None
+    machine: Any = None
     shown: list[Any] = field(default_factory=list)

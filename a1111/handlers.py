@@ -19,10 +19,11 @@ from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
-from .page_code import BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
+from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
 from .pick import pick
 from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
 from .subjects import subjects
+from .this_machine import check_report
 from .uploads import keep_files
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_VIEWS = 0.5
 View = tuple[Any, ...]
+NOTHING_TO_SET = "Nothing that a setting mends went wrong in the newest training."
 MISTAKES = (ValueError, OSError, ChildFailed)
 """What a user can change: said where it was made, never raised, for Gradio would print a traceback."""
 
@@ -38,8 +40,9 @@ def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
     keep_uploads(blocks, c.photos)
-    for looked_at in (c.photos, c.asked["resolution"]):
-        looked_at.change(_look, [c.photos, c.asked["resolution"]], [c.thumbnails, c.faults], **quietly())
+    sized = [c.asked["resolution"], c.asked["buckets"]]
+    for looked_at in (c.photos, *sized):
+        looked_at.change(_look, [c.photos, *sized], [c.thumbnails, c.faults], **quietly())
     counts = [c.asked["resolution"], c.asked["priors"]]
     for counted in counts:
         counted.change(_counted, counts, [c.mistakes["counts"]], **quietly())
@@ -47,6 +50,8 @@ def connect(blocks: Any, controls: Controls) -> None:
     words = [c.asked["class_noun"], base, c.asked["prediction"]]
     c.pick.click(_pick, words, [c.asked["identifier"], c.report, c.mistakes["words"]], **quietly())
     c.refresh.click(lists, None, [base, lora], **quietly())
+    _connect_next(c)
+    c.check.click(_check, None, [c.machine, c.mistakes["machine"]], **quietly())
     _connect_preset(c)
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, [c.mistakes["training"], c.status], **quietly())
@@ -66,77 +71,96 @@ def _connect_preset(c: Controls) -> None:
     c.asked["continue_from"].input(rank_of_choice, chosen, [c.options["rank"], c.mistakes["start"]], **quietly())
 
 
+def _connect_next(c: Controls) -> None:
+    """What went wrong in the newest training is set otherwise."""
+    set_so = {**c.options, "priors": c.asked["priors"], "width": c.asked["resolution"]}
+
+    def set_form() -> list[Any]:
+        changes = _changes()
+        if not changes:
+            return [
+                mistake_html("Nothing that a setting mends went wrong in the newest training."),
+                *[gr.update()] * len(set_so),
+            ]
+        return ["", *(gr.update(value=changes[name]) if name in changes else gr.update() for name in set_so)]
+
+    c.next.click(set_form, None, [c.mistakes["training"], *set_so.values()], **quietly())
+
+
+def _changes() -> dict[str, Any]:
+    """The settings that the explanation of the newest training asks for."""
+    job = desk.newest()
+    changes: dict[str, Any] = {} if job is None or job.result is None else job.result.get("changes", {})
+    return changes
+
+
 def _connect_training(blocks: Any, c: Controls) -> None:
+    """Beginning and watching are two events each: Gradio 4.40 drops a click while its last one is still answered, 3.41
+    keeps it until then, and would begin a training when this one is over."""
     names, options = list(c.asked), list(c.options)
 
-    def train(files: Any, *values: Any) -> Iterator[View]:
+    def train(files: Any, *values: Any) -> str:
         asked = dict(zip(names, values[: len(names)], strict=True))
         said = said_options(dict(zip(options, values[len(names) :], strict=True)))
-        yield from _begun(lambda: desk.begin(_asked(files, asked, said)))
+        return _mistake_in(lambda: desk.begin(_asked(files, asked, said)))
 
-    def resume() -> Iterator[View]:
-        yield from _begun(desk.resume)
-
-    def newest() -> Iterator[View]:
-        yield from _views(desk.newest())
+    def resume() -> str:
+        return _mistake_in(desk.resume)
 
     form, lora = [c.photos, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
-    shown = [c.mistakes["training"], *c.shown]
+    watch = _answering(_views)
     for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
-        over = event(_answering(handler), inputs, shown, **quietly())
+        begun = event(handler, inputs, [c.mistakes["training"]], **quietly())
+        over = begun.then(watch, None, c.shown, **quietly())
         # Not one after the other: in 4.40 nothing follows what only the browser does.
-        over.then(**with_js(REFRESH_LISTS))
+        over.then(inputs=[c.parameters], outputs=None, **with_js(REFRESH_LISTS))
         over.then(loras, None, [lora], **quietly())
-    blocks.load(_answering(newest), None, shown, **quietly())
+    loaded = blocks.load(watch, None, c.shown, **quietly())
+    loaded.then(inputs=[c.parameters], outputs=None, **with_js(ALREADY_LISTED))
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
-    numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
+    numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"], "buckets": bool(asked["buckets"])}
     photos = keep_files([file_path(file) for file in files or []])
     choices = {name: named(asked[name]) for name in ("base", "prediction", "continue_from")}
     return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})
 
 
-def _begun(begin: Callable[[], Job]) -> Iterator[View]:
-    """The views of a new training; of the one that runs, where there is a mistake."""
-    mistake = ""
+def _mistake_in(begin: Callable[[], Job]) -> str:
+    """Begin a training; what was wrong, or ""."""
     try:
         begin()
     except MISTAKES as error:
-        mistake = mistake_html(str(error))
-    yield from _views(desk.newest(), mistake)
+        return mistake_html(str(error))
+    return ""
 
 
-def _views(job: Job | None, mistake: Any = None) -> Iterator[View]:
-    """What is shown, again and again until the job is over; the pictures only when there are new ones.
-
-    mistake: what is shown first; None leaves what another handler of this page has shown.
-    """
-    shown = -1
+def _views() -> Iterator[View]:
+    """The training that runs or was the last, again and again until it is over; the pictures only when there are new
+    ones."""
+    job, shown = desk.newest(), -1
     while True:
         over = job is None or job.over
         samples = job.samples if job else []
         pictures = gr.update() if len(samples) == shown else list(samples)
         shown = len(samples)
         history = subjects_html(subjects()) if over else gr.update()
-        said = gr.update() if mistake is None else mistake
-        yield said, status_html(job), curve_html(job), pictures, parameters(job), history
-        mistake = None
+        yield status_html(job), curve_html(job), pictures, parameters(job), history
         if over:
             return
         time.sleep(SECONDS_BETWEEN_VIEWS)
 
 
-def _answering(handler: Callable[..., Iterator[View]]) -> Callable[..., Any]:
+def _answering(handler: Callable[[], Iterator[View]]) -> Callable[[], Any]:
     """The handler itself, or its first answer alone where the WebUI was told to have no queue."""
-    return handler if generators_work() else lambda *values: next(handler(*values))
+    return handler if generators_work() else lambda: next(handler())
 
 
-def _look(files: Any, resolution: int | None) -> tuple[Any, str]:
+def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:
     side = 0 if _counted(resolution, None) else resolution or 0
     try:
-        looks = judge([file_path(file) for file in files or []], side)
+        looks = judge([file_path(file) for file in files or []], side, bool(buckets))
     except MISTAKES as error:
         return gr.update(), mistake_html(str(error))
     return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
@@ -156,6 +180,13 @@ def _pick(noun: str, base: str, prediction: str) -> tuple[Any, Any, str]:
     except MISTAKES as error:
         return gr.update(), gr.update(), mistake_html(str(error))
     return word, gr.update(value=report, visible=True), ""
+
+
+def _check() -> tuple[Any, str]:
+    try:
+        return check_report(), ""
+    except MISTAKES as error:
+        return gr.update(), mistake_html(str(error))
 
 
 def _stop() -> tuple[str, Any]:

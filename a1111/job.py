@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from ..command_line.flags import IF_BEGUN
 from .asked import Asked
 from .cards import write_card
 from .child import Child, ChildFailed
 from .host import jobs, models
 from .host.memory import model_memory
-from .kept_jobs import can_go_on, keep
+from .kept_jobs import keep
 from .kept_run import kept_points, kept_samples, kept_scores
 from .loss_svg import Point
 
@@ -108,8 +109,8 @@ class Job:
         self.doing = "making room for the training"
         try:
             with model_memory():
-                resume = self.resume and can_go_on(self.asked)
-                self._follow(Child([*self.asked.words(), *(["--resume"] if resume else [])]))
+                # One that was stopped before its first step is begun, with the class images that it has.
+                self._follow(Child([*self.asked.words(), *([f"--resume={IF_BEGUN}"] if self.resume else [])]))
         finally:
             if result := self.result:
                 picture = self.samples[-1][0] if self.samples else None

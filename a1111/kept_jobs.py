@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..trainer.files.atomic import write_json
-from ..trainer.runs.past_runs import runs
 from .asked import Asked
 from .host import models
 
@@ -35,11 +34,6 @@ def last_unfinished() -> Asked:
     if not photos.is_dir():
         raise ValueError(f"the photos of the last training, {photos}, are not there any more: drop them again.")
     return Asked(**{**fields, "photos": photos})
-
-
-def can_go_on(asked: Asked) -> bool:
-    """Whether it was stopped after its first step; one that was stopped before is begun anew, with its class images."""
-    return any(run.state.is_file() and run.record["name"] == asked.name for run in runs(models.store()))
 
 
 def _folder() -> Path:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..trainer.subject.buckets import SMALLEST_SIDE, TrainingSize
 from ..trainer.subject.captions import folded
 from ..trainer.subject.photo_faults import faults
 from ..trainer.subject.photo_folder import without_sidecars
-from ..trainer.subject.photos import Photo, check_size, read_photo
+from ..trainer.subject.photos import Photo, read_photo
 
 SHOWN = 256
 """Pixels a side of a photo that is only looked through."""
@@ -36,17 +37,19 @@ def look(files: Sequence[Path]) -> list[Look]:
     return [*(_shown(file.name, _read(file, SHOWN)) for file in _photos(files)), *_lone_captions(files)]
 
 
-def judge(files: Sequence[Path], resolution: int = 0) -> list[Look]:
+def judge(files: Sequence[Path], resolution: int = 0, buckets: bool = False) -> list[Look]:
     """The same, with advice. resolution: pixels a side that will be trained on; 0: not known, and none is too small.
+    buckets: each photo in its own shape, at about as many pixels.
 
     Raises ValueError for a side that cannot be trained.
     """
-    if resolution:
-        check_size(resolution, resolution)
+    size = TrainingSize(resolution, resolution, buckets) if resolution else None
     side = min(resolution or _smallest(_photos(files)), LOOKED_AT)
-    read = [(file.name, _read(file, side)) for file in _photos(files)]
+    # Photos so small have no buckets; nor could they be trained in them.
+    whole = buckets and side >= 2 * SMALLEST_SIDE
+    read = [(file.name, _read(file, side, whole)) for file in _photos(files)]
     usable = [photo for _, photo in read if isinstance(photo, Photo)]
-    found = iter(faults(usable, resolution or side))
+    found = iter(faults(usable, size))
     judged = [
         _shown(name, photo, tuple(fault.why for fault in next(found)) if isinstance(photo, Photo) else ())
         for name, photo in read
@@ -73,9 +76,9 @@ def _smallest(files: Sequence[Path]) -> int:
     return max(min(sides, default=SHOWN) // 8 * 8, 32)
 
 
-def _read(file: Path, side: int) -> Photo | str:
+def _read(file: Path, side: int, buckets: bool = False) -> Photo | str:
     try:
-        return read_photo(file, side, side)
+        return read_photo(file, side, side, buckets)
     except ValueError as error:
         return str(error).replace(str(file), file.name)
 

@@ -22,13 +22,15 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "memory": ("Memory", "Left at auto, the training is made to fit what is free. Set these to decide yourself."),
     "scores": (
         "Scores and the best step",
-        "Pictures on the way are compared with the photos, and the best step becomes the result. The embedded base "
+        "Pictures on the way are compared with the photos, and the best step becomes the result. The toy base "
         "brings what looks at them; for other bases use the command line's --dino and --clip.",
     ),
     "preview": ("Samples and saved files", "Pictures and files on the way. The trained weights do not depend on them."),
 }
 """{group of settings: its title and what it is for}."""
 COLUMNS = 2
+FIELDS = ["dreambooth-fields"]
+"""The class of a row of fields, in style.css."""
 
 
 def prompt_controls() -> dict[str, Any]:
@@ -73,7 +75,7 @@ def said_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def _rows(names: Sequence[str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for start in range(0, len(names), COLUMNS):
-        with gr.Row():
+        with gr.Row(elem_classes=FIELDS):
             made |= {name: _control(name) for name in names[start : start + COLUMNS]}
     return made
 

@@ -1,7 +1,10 @@
 """What the tab's handlers do in the browser."""
 
-# The WebUI's own buttons: its lists are drawn anew only when somebody presses them.
-REFRESH_LISTS = """() => {
+# The WebUI's own buttons: its lists are drawn anew only when somebody presses them. Only for another result than the
+# last one: Automatic1111 also loads its model then. `parameters` names the result; "" where there is none.
+REFRESH_LISTS = """(parameters) => {
+    if (!parameters || parameters === window.dreamboothListed) return;
+    window.dreamboothListed = parameters;
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
     for (const id of ['forge_refresh_checkpoint', 'refresh_sd_model_checkpoint', 'txt2img_lora_extra_refresh',
                       'txt2img_checkpoints_extra_refresh']) {
@@ -9,6 +12,8 @@ REFRESH_LISTS = """() => {
         if (found) found.click();
     }
 }"""
+# The result that a page begins with is in the WebUI's lists.
+ALREADY_LISTED = "(parameters) => { window.dreamboothListed = parameters; }"
 # As its checkpoint cards do: by default the WebUI passes over the model that pasted parameters name.
 SELECT_MODEL = r"""(text) => {
     const found = text.match(/, Model: ("(?:\\.|[^\\"])*"|[^,]*)$/);

@@ -97,7 +97,7 @@ def _consoles() -> Iterator[Path]:
         if theirs != ours:
             yield Path(f"/proc/{process}/fd/2")
             break
-        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        process = int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
     yield Path("CONOUT$" if sys.platform == "win32" else "/dev/tty")
 
 
@@ -123,7 +123,9 @@ def _fault(wanted: list[str], part: Path, libraries: Path, shown: TextIO) -> str
         _pip(shown, "--no-deps", "--target", str(part), *packages)
     except subprocess.CalledProcessError as error:
         return f"pip found no way to install {', '.join(wanted)}: {_last_line(error.stderr)}"
-    check = subprocess.run([sys.executable, CHECK, part], capture_output=True, text=True, check=False)
+    check = subprocess.run(
+        [sys.executable, CHECK, part], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
+    )
     return f"{', '.join(packages)} cannot be loaded here: {_last_line(check.stderr)}" if check.returncode else ""
 
 
@@ -138,7 +140,9 @@ def _planned(wanted: list[str], report: Path, shown: TextIO) -> list[str]:
 def _pip(shown: TextIO, *words: str) -> None:
     """Run pip, its progress where it is watched. Raises CalledProcessError."""
     command = [sys.executable, *PIP, *_torch_index(), *words]
-    subprocess.run(command, check=True, stdout=shown, stderr=subprocess.PIPE, text=True)
+    subprocess.run(
+        command, check=True, stdout=shown, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace"
+    )
 
 
 def _say(text: str, shown: TextIO) -> None:

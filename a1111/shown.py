@@ -72,7 +72,13 @@ def _result(job: Job) -> str:
     file, trigger = escape(Path(job.result["file"]).name), escape(job.result["trigger"])
     said = f"<p>Saved as <code>{file}</code>. Say <code>{trigger}</code> in a prompt.</p>"
     choice = f"<p>Chosen: {escape(job.result['choice'])}.</p>" if job.result.get("choice") else ""
-    return (found if job.result["found"] else "") + said + choice
+    return (found if job.result["found"] else "") + said + choice + _findings(job.result.get("findings", []))
+
+
+def _findings(sentences: Iterable[str]) -> str:
+    """What probably went wrong in the training."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f"<p>What probably went wrong:</p><ul>{items}</ul>" if items else ""
 
 
 def curve_html(job: Job | None) -> str:

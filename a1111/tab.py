@@ -13,7 +13,7 @@ from .controls import Controls
 from .handlers import connect
 from .host.offered import lacking
 from .host.page import bind_to_txt2img, make_picture_folder
-from .option_controls import option_controls, prompt_controls
+from .option_controls import FIELDS, option_controls, prompt_controls
 from .shown import lacking_html, status_html, subjects_html
 from .subjects import subjects
 
@@ -40,14 +40,14 @@ def _subject() -> Controls:
     )
     faults = gr.HTML(elem_id="dreambooth_faults")
     asked = {"class_noun": _text("Class noun", "class_noun", "what the subject is: dog, backpack, face …")}
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         asked["identifier"] = _text("Identifier [V]", "identifier", "empty: picked for you")
         pick = gr.Button("Pick a rare word", size="sm", scale=0, elem_id="dreambooth_pick")
     mistakes = {"words": _mistake("words")}
     report = gr.Textbox(
         label="How the words compare", lines=6, max_lines=24, visible=False, elem_id="dreambooth_report"
     )
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         asked["base"] = gr.Dropdown(bases(), value=CURRENT, label="Base", elem_id="dreambooth_base")
         refresh = gr.Button("Refresh lists", size="sm", scale=0, elem_id="dreambooth_refresh")
     asked["continue_from"] = gr.Dropdown(
@@ -68,18 +68,21 @@ def _subject() -> Controls:
 
 
 def _method() -> dict[str, Any]:
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         method = gr.Radio(
             list(CHOICES["method"]), value="lora", label="Method", info=TEXTS["method"], elem_id="dreambooth_method"
         )
         preset = gr.Radio(list(PRESETS), value=DEFAULT, label="Preset", elem_id="dreambooth_preset")
-    with gr.Row():
+    with gr.Row(elem_classes=FIELDS):
         name = gr.Textbox("my_subject", label="Name of the file", max_lines=1, elem_id="dreambooth_name")
         resolution = gr.Number(0, label="Resolution", info="Pixels a side. 0: the base's.", precision=0,
                                elem_id="dreambooth_resolution")  # fmt: skip
+        buckets = gr.Checkbox(False, label="Keep shapes", elem_id="dreambooth_buckets",
+                              info="Each photo in its own shape, at about as many pixels; else cropped.")  # fmt: skip
         priors = gr.Number(PRESETS[DEFAULT].priors, label="Class images", info="0: none.", precision=0,
                            elem_id="dreambooth_priors")  # fmt: skip
-    return {"method": method, "preset": preset, "name": name, "resolution": resolution, "priors": priors}
+    numbers = {"resolution": resolution, "buckets": buckets, "priors": priors}
+    return {"method": method, "preset": preset, "name": name, **numbers}
 
 
 def _training(controls: Controls) -> None:
@@ -89,6 +92,7 @@ def _training(controls: Controls) -> None:
         controls.train = gr.Button("Train", variant="primary", elem_id="dreambooth_train")
         controls.stop = gr.Button("Stop and keep", elem_id="dreambooth_stop")
         controls.resume = gr.Button("Resume the last", elem_id="dreambooth_resume")
+    controls.next = gr.Button("Set the form for a next training", size="sm", elem_id="dreambooth_next")
     controls.mistakes["training"] = _mistake("training")
     controls.status = gr.HTML(status_html(None), elem_id="dreambooth_status")
     controls.curve = gr.HTML(elem_id="dreambooth_curve")
@@ -102,6 +106,12 @@ def _training(controls: Controls) -> None:
     bind_to_txt2img(controls.send, controls.parameters)
     with gr.Accordion("Trained before", open=False, elem_id="dreambooth_subjects"):
         controls.history = gr.HTML(subjects_html(subjects()), elem_id="dreambooth_history")
+    with gr.Accordion("This machine", open=False, elem_id="dreambooth_machine"):
+        controls.check = gr.Button("Check this machine (5 minutes at most)", elem_id="dreambooth_check")
+        controls.mistakes["machine"] = _mistake("machine")
+        controls.machine = gr.Textbox(
+            label="Report, to paste where you ask for help", lines=8, max_lines=40, elem_id="dreambooth_machine_report"
+        )
     controls.shown = [controls.status, controls.curve, controls.samples, controls.parameters, controls.history]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..trainer.operating_system import replace_path
 from ..trainer.subject.photos import PhotoError
 from .host import models
 from .looks import look
@@ -56,7 +57,7 @@ def _keep(files: Iterable[Sent]) -> Path:
         _require_usable(part, {name: sent.shown for name, sent in named.items()})
         folder = root / digest.hexdigest()[:24]
         if not folder.is_dir():
-            part.rename(folder)
+            replace_path(part, folder)
         return folder
     finally:
         shutil.rmtree(part, ignore_errors=True)

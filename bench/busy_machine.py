@@ -69,7 +69,16 @@ def _settings() -> dict[str, str]:
     """What a process that starts now would choose; asked of one that has torch's settings unset."""
     question = "import json, runpy; print(json.dumps(runpy.run_path('trainer/openmp.py')['openmp_settings']()))"
     words = [sys.executable, "-c", question]
-    answer = subprocess.run(words, cwd=ROOT, env=_without_settings(), check=True, capture_output=True, text=True)
+    answer = subprocess.run(
+        words,
+        cwd=ROOT,
+        env=_without_settings(),
+        check=True,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     return dict(json.loads(answer.stdout))
 
 
@@ -114,6 +123,7 @@ def steps_per_second(checkout: Path, settings: Mapping[str, str], base: Path, bu
         process = subprocess.Popen(
             [sys.executable, str(checkout), *map(str, words)],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            encoding="utf-8", errors="replace",
         )  # fmt: skip
         try:
             return _speed(process, busy, seconds)

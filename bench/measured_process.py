@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+from ..trainer.operating_system import wait_with_peak
 
 WARM_UP = 10
 TOGETHER = 0.005
@@ -23,7 +24,6 @@ _COUNT = re.compile(rb"\b[Ss]teps: [^\r\n]*?(\d+)/\d+ \[")
 _SAID = re.compile(rb"Peak (device|resident) memory: (\d+) bytes")
 _FIRST_STEP = re.compile(rb"First step after ([0-9.]+) seconds")
 _SECONDS_TO_END = 30
-_BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class MeasurementError(RuntimeError):
@@ -67,8 +67,7 @@ def measure(
     )
     try:
         arrivals = _arrivals(process, log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = wait_with_peak(process)
     except BaseException:
         _stop(process)
         raise
@@ -81,7 +80,7 @@ def measure(
     first = _FIRST_STEP.search(written)
     return Measurement(
         steps_per_second=speed(arrivals, steps, saves, warm_up),
-        peak_memory=said.get(b"resident", usage.ru_maxrss * _BYTES_PER_UNIT),
+        peak_memory=said.get(b"resident", peak),
         first_step=float(first[1]) if first else min(t for count, t in arrivals.items() if count > 0) - began,
         seconds=seconds,
         device_memory=said.get(b"device"),

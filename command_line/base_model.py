@@ -51,13 +51,9 @@ class BaseModel:
 
     def size(self, arguments: argparse.Namespace) -> tuple[int, int]:
         """Width and height in pixels: as asked for, or what the base was trained at."""
-        width = arguments.width or arguments.height or self._resolution()
+        own = self.family.stated_resolution(self.source, self.prediction)
+        width = arguments.width or arguments.height or own
         return width, arguments.height or width
-
-    def _resolution(self) -> int:
-        # modelspec: "<width>x<height>".
-        said = self.source.hints.get("resolution", "").split("x")[0]
-        return int(said) if said.isdigit() else self.family.native_resolution(self.source, self.prediction)
 
 
 def named_source(arguments: argparse.Namespace) -> Source:

@@ -16,7 +16,9 @@ from .failures import in_one_line
 from .processes import EndedElsewhere
 from .stopping import Stopped, StopSignals
 
-COMMANDS = ("train", "priors", "identifier", "export", "apply-check", "score", "toybase")
+COMMANDS = (
+    "check", "train", "explain", "report", "priors", "identifier", "export", "apply-check", "score", "toybase",
+)  # fmt: skip
 FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality")
 EXIT_STATUS = (
     "Exit status: 0 done; 1 the message on stderr says what to change; 2 flags or a configuration that cannot be "

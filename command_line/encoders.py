@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_encoders(parser: argparse.ArgumentParser) -> None:
     """--dino and --clip."""
-    group = parser.add_argument_group("encoders", "What scores look at pictures with; the embedded base has its own.")
+    group = parser.add_argument_group("encoders", "What scores look at pictures with; the toy base has its own.")
     dino = "a DINO model of transformers (config.json, model.safetensors), for likeness"
     clip = "a CLIP model of transformers, for prompt following; alone, for likeness too"
     group.add_argument("--dino", type=Path, metavar="FOLDER", help=dino)

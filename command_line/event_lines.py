@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Scored, Step, Warned
+from ..trainer.operating_system import STOP
 from .failures import in_one_line
 from .stopping import StopSignals
 
@@ -46,6 +46,10 @@ class EventLines:
         """Write one line."""
         with self._write:
             print(json.dumps({"event": kind, **fields}), file=self._out, flush=True)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Tell how many parts of a whole are done."""
+        self.tell("progress", what=what, done=done, total=total)
 
     def __call__(self, event: Event) -> None:
         """Tell what `personalize` tells."""
@@ -78,16 +82,16 @@ class EventLines:
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            self.tell("progress", what=what, done=done, total=total)
+            self.progress(what, done, total)
 
-        self.tell("progress", what=what, done=0, total=total)
+        self.progress(what, 0, total)
         yield advance
 
     def _await_order(self) -> None:
         # Not by the stream, whose lock this thread would still hold when the interpreter ends.
         os.read(self._orders.fileno(), 1)
         # As a signal, so that it also ends what is not asked between steps; on Windows nobody can send one.
-        _thread.interrupt_main(signal.SIGTERM)
+        _thread.interrupt_main(STOP)
 
 
 def _png(image: Tensor) -> str:

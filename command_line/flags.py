@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COUNT = 16
 """Rare tokens that the lookup draws where no number is asked for."""
+REQUIRED, IF_BEGUN = "required", "if-begun"
+"""What `train --resume` says: there has to be a state to go on with, or the run begins where there is none."""
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +38,11 @@ def add_base(parser: argparse.ArgumentParser, required: bool = True) -> None:
     add_separate_files(parser)
     answers = "what the base's denoiser answers (default: as its file shows)"
     parser.add_argument("--prediction", choices=("epsilon", "v_prediction"), help=answers)
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device."""
     parser.add_argument("--device", default="", help="such as cuda:0 or cpu (default: a GPU where there is one)")
 
 

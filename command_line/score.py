@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
     asked = "what all pictures were asked to show, without the identifier: a dog on the beach (default: not measured)"
     parser.add_argument("--prompt", default="", help=asked)
     add_encoders(parser)
-    judge = "the embedded base's judge, which knows that base's pictures alone, in place of --dino and --clip"
+    judge = "the toy base's judge, which knows that base's pictures alone, in place of --dino and --clip"
     parser.add_argument("--judge", action="store_true", help=judge)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of each likeness as a bar (.png)")
     add_json(parser)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from ..trainer.operating_system import handle_signals, restore_signals, signal_name
+
 ECHO = 2.0
 """Seconds within which a launcher passes on what a terminal has sent already."""
 PATIENCE = b"\nstopping after this step; what was trained will be saved. Once more ends at once.\n"
@@ -18,7 +18,7 @@ class Stopped(BaseException):
     """A signal arrived where nothing has to be finished first. status: of the process, 128 + the signal."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
+        super().__init__(f"stopped by {signal_name(number)}")
         self.status = 128 + number
 
 
@@ -40,12 +40,11 @@ class StopSignals:
         return self.received is not None
 
     def __enter__(self) -> StopSignals:
-        self._before = {number: signal.signal(number, self._arrived) for number in SIGNALS}
+        self._before = handle_signals(self._arrived)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        restore_signals(self._before)
 
     @property
     def status(self) -> int:

@@ -19,13 +19,15 @@ from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
-from ..trainer.runs.past_runs import find_finished, require_resumable
+from ..trainer.runs.explanation import changes_of, explain, is_explainable
+from ..trainer.runs.past_runs import ResumeError, find_finished, require_resumable
 from ..trainer.runs.personalized import Personalized, checked_name, fitted_name
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, RunInUse, open_run
 from ..trainer.sampling.class_priors import ClassPriors, PriorsError
 from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
+from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.photo_faults import cannot_teach, faults
 from ..trainer.subject.photo_folder import PhotoFolder, sorted_folder
@@ -37,7 +39,7 @@ from .answer import say, say_warnings
 from .base_model import BaseModel
 from .class_images import drawn, planned
 from .encoders import scorer_of
-from .flags import store
+from .flags import REQUIRED, store
 from .lookup import candidates, ranked
 from .option_flags import chosen_options
 from .progress import Listener
@@ -62,10 +64,15 @@ class Teaching:
 
     def _request(self) -> Request:
         arguments = self.arguments
-        width, height = self.base.size(arguments)
+        size = TrainingSize(*self.base.size(arguments), arguments.buckets)
         folder = sorted_folder(arguments.photos)
-        photos = usable_photos(folder, width, height)
-        subject = Subject(photos, arguments.noun, width, height)
+        photos = usable_photos(folder, size)
+        subject = Subject(photos, arguments.noun, size.width, size.height, size.buckets)
+        if self.ranks.sharded and len(subject.sizes) > 1:
+            raise OptionError(
+                f"The photos have {len(subject.sizes)} sizes, and processes under FSDP compute one size at a time all "
+                "together: train without --buckets, or start without --use_fsdp."
+            )
         # Before the base is hashed, which is kept on disk.
         name = checked_name(arguments.name or fitted_name(arguments.photos.resolve().name, subject.class_noun))
         request = Request(
@@ -73,20 +80,20 @@ class Teaching:
             identifier=self._identifier(subject.class_noun),
             options=self.options,
             name=name,
-            priors=self._planned_priors(subject.class_noun),
+            priors=self._planned_priors(subject),
             continue_from=arguments.continue_from,
             prediction=self.base.prediction,
             text_dtype=self.base.text_dtype,
             base_file=arguments.base if arguments.base.is_file() else None,
         )
-        self._tell_of(folder, photos)
+        self._tell_of(folder, subject)
         return request
 
-    def _tell_of(self, folder: PhotoFolder, photos: Sequence[Photo]) -> None:
-        """Tell what the folder holds, and what speaks against its photos."""
-        for text in (folder.captioned, *folder.notes):
+    def _tell_of(self, folder: PhotoFolder, subject: Subject) -> None:
+        """Tell what the folder holds, the buckets of its photos, and what speaks against them."""
+        for text in (folder.captioned, *folder.notes, *_buckets(subject)):
             say(text)
-        for text in (*folder.warnings, *_faults(photos)):
+        for text in (*folder.warnings, *_faults(subject.photos)):
             self.listener(Warned(text))
 
     def result(self) -> dict[str, Any]:
@@ -129,11 +136,19 @@ class Teaching:
         return scorer_of(self.arguments.dino, self.arguments.clip, self.base.live.weight_sample())
 
     def _resumes(self) -> bool:
-        if self.arguments.resume:
-            require_resumable(self.request, self.base.fingerprint, self.store)
-        elif open_run(self.request.key(self.base.fingerprint), self.store).state.is_file():
-            say("this run was begun before and is begun anew; --resume would go on with it")
-        return bool(self.arguments.resume)
+        """Whether to go on with the run's state. Raises ResumeError where it must, and there is none."""
+        wish, fingerprint = self.arguments.resume, self.base.fingerprint
+        if not wish:
+            if open_run(self.request.key(fingerprint), self.store).state.is_file():
+                say("this run was begun before and is begun anew; --resume would go on with it")
+            return False
+        try:
+            require_resumable(self.request, fingerprint, self.store)
+        except ResumeError as error:
+            if wish == REQUIRED:
+                raise
+            self.listener(Warned(f"{error} So it begins with its first step."))
+        return True
 
     def _identifier(self, noun: str) -> str:
         if self.arguments.identifier != AUTO:
@@ -142,15 +157,16 @@ class Teaching:
         say(f"identifier: {chosen}")
         return chosen
 
-    def _planned_priors(self, noun: str) -> ClassPriors | None:
+    def _planned_priors(self, subject: Subject) -> ClassPriors | None:
         arguments, said = self.arguments, self.arguments.priors
         count: int = preset_named(arguments.preset).priors if said is None else said
         if count < 0:
             raise PriorsError(f"priors is {count}; it must be 0 or more.")
         if not count or self.options.prior_in_use != "class images":
             return None
+        noun = subject.class_noun
         prompt = self.options.templates.class_prompt(noun)
-        return planned(arguments, self.base, noun, prompt, count, self.store.work / "priors")
+        return planned(arguments, self.base, noun, prompt, count, self.store.work / "priors", subject.sizes)
 
     def _described(self, result: Personalized, run: Run, found: bool, seconds: float) -> dict[str, Any]:
         record = run.record
@@ -173,10 +189,18 @@ class Teaching:
             "priors": record["priors"],
             "width": self.request.subject.width,
             "height": self.request.subject.height,
+            "sizes": [[*size, count] for size, count in self.request.subject.sizes.items()],
             "base": record["base"],
             "run": str(run.folder.resolve()),
             "settings": record["settings"],
+            **_explained(record),
         }
+
+
+def _explained(record: dict[str, Any]) -> dict[str, Any]:
+    """What probably went wrong, in sentences, and the settings of a next run; empty for a run of an earlier release."""
+    found = explain(record) if is_explainable(record) else []
+    return {"findings": [f"{one.what} {one.advice}" for one in found], "changes": changes_of(found)}
 
 
 def run_options(arguments: argparse.Namespace, ranks: Ranks) -> TrainOptions:
@@ -198,12 +222,19 @@ def base_model(arguments: argparse.Namespace, options: TrainOptions, hashes: Kep
     return base
 
 
-def usable_photos(folder: PhotoFolder, width: int, height: int) -> tuple[Photo, ...]:
+def usable_photos(folder: PhotoFolder, size: TrainingSize) -> tuple[Photo, ...]:
     """The photos of a folder. Raises PhotoError, also for those that cannot teach."""
-    photos = read_photos(folder, width, height)
+    photos = read_photos(folder, size.width, size.height, size.buckets)
     if bad := [f"{photo.name}: {why}" for photo in photos if (why := cannot_teach(photo))]:
         raise PhotoError(f"{len(bad)} of {len(photos)} photos cannot be used. {' '.join(bad)}")
     return photos
+
+
+def _buckets(subject: Subject) -> Iterator[str]:
+    """One line that says how many photos are trained at which size, where buckets were asked for."""
+    if subject.buckets:
+        sizes = (f"{count} of {width} x {height}" for (width, height), count in subject.sizes.items())
+        yield f"photos by size: {', '.join(sizes)} pixels"
 
 
 def _faults(photos: Sequence[Photo]) -> Iterator[str]:

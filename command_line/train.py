@@ -10,7 +10,18 @@ from typing import Any
 
 from .answer import answer
 from .encoders import add_encoders
-from .flags import Commands, add_base, add_events, add_json, add_model_folders, add_output, add_priors, add_size
+from .flags import (
+    IF_BEGUN,
+    REQUIRED,
+    Commands,
+    add_base,
+    add_events,
+    add_json,
+    add_model_folders,
+    add_output,
+    add_priors,
+    add_size,
+)
 from .launcher import launched_count
 from .option_flags import add_option_flags
 from .processes import together
@@ -26,11 +37,16 @@ def add_parser(commands: Commands) -> None:
     word = "[V], the subject's name (default: auto, the rare token that means least to this base)"
     parser.add_argument("--identifier", default="auto", help=word)
     add_size(parser)
+    whole = "train each photo in its own shape, at about WIDTH x HEIGHT pixels, rather than cropped to that size"
+    parser.add_argument("--buckets", action=argparse.BooleanOptionalAction, default=False, help=whole)
     parser.add_argument("--name", default="", help="of the file; a number is put after it (default: the folder's)")
     begin = "a LoRA to go on from, a file or a folder of any tool's, with its rank and alpha"
     parser.add_argument("--continue-from", type=Path, metavar="PATH", help=begin)
-    again = "go on with this run where it was stopped or died; refused, with the reasons, where it is not the same run"
-    parser.add_argument("--resume", action="store_true", help=again)
+    again = (
+        "go on with this run where it was stopped or died; refused, with the reasons, where it is not the same run; "
+    )
+    again += f"={IF_BEGUN}: begun where there is none to go on with"
+    parser.add_argument("--resume", nargs="?", const=REQUIRED, default="", choices=(REQUIRED, IF_BEGUN), help=again)
     add_output(parser)
     add_model_folders(parser)
     add_json(parser)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..trainer.operating_system import link_or_copy
 from .comfyui import ComfyUI, ComfyUIError
 from .environment import ROOT
 from .workflow import Prompt, change, find, load_prompt
@@ -67,11 +67,7 @@ def install_base(comfyui: ComfyUI) -> None:
     target = comfyui.base_directory / "models" / "checkpoints" / BASE_NAME
     source = cached_toybase()
     target.unlink(missing_ok=True)
-    try:
-        target.symlink_to(source)
-    except OSError:
-        # Windows lets only some users make links.
-        shutil.copyfile(source, target)
+    link_or_copy(source, target)
 
 
 def workflow_files() -> list[Path]:

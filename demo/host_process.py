@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,9 +12,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from ..trainer.openmp import openmp_settings
+from ..trainer.operating_system import end_group, own_group
 from .environment import ROOT, comfyui_folder, comfyui_python
 
 PACK_FOLDER = "dreambooth-nodes"
@@ -27,15 +26,6 @@ STOP_SECONDS = 15.0
 
 class ComfyUIError(RuntimeError):
     """ComfyUI did not start, refused a prompt, or a node failed; the message is ComfyUI's own."""
-
-
-def exit_on_sigterm() -> None:
-    """Turn a SIGTERM into SystemExit, so that the host is stopped on the way out as after Ctrl-C."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    signal.signal(signal.SIGTERM, leave)
 
 
 def free_port() -> int:
@@ -54,7 +44,14 @@ def install_pack(base_directory: Path) -> Path:
 
 def check_requirements(python: Path) -> None:
     """Raise ComfyUIError, with the command that helps, where the user's own Python lacks what the pack needs."""
-    answer = subprocess.run([str(python), str(ROOT / "install.py")], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [str(python), str(ROOT / "install.py")],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     if answer.returncode:
         raise ComfyUIError(f"{answer.stdout}{answer.stderr}".strip())
 
@@ -62,7 +59,9 @@ def check_requirements(python: Path) -> None:
 def has_accelerator(python: Path) -> bool:
     """Ask the host's own torch: ComfyUI stops at its start without --cpu where there is none."""
     question = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available())"
-    answer = subprocess.run([str(python), "-c", question], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [str(python), "-c", question], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
+    )
     if answer.returncode:
         raise ComfyUIError(f"{python} cannot import torch:\n{answer.stderr.strip()}")
     return answer.stdout.strip() == "True"
@@ -91,7 +90,7 @@ class HostProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # A group of its own: Ctrl-C reaches us alone, and whatever it starts is stopped with it.
-                start_new_session=True,
+                **own_group(),
             )
 
     def wait_until_ready(self, seconds: float = BOOT_SECONDS) -> None:
@@ -116,19 +115,10 @@ class HostProcess:
     def stop(self) -> None:
         """End the process and all it started: asked first, killed after 15 s or a second Ctrl-C."""
         try:
-            self._signal(signal.SIGTERM)
+            end_group(self._process, at_once=False)
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             pass
         finally:
-            self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+            end_group(self._process, at_once=True)
             self._process.wait()
-
-    def _signal(self, number: int) -> None:
-        if os.name != "posix":
-            self._process.terminate()
-            return
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return

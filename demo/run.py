@@ -13,10 +13,11 @@ from typing import Any
 from PIL import Image
 
 from ..toybase.palette import PLACES
+from ..trainer.operating_system import exit_on_stop
 from . import example
 from .comfyui import ComfyUI, Outputs
 from .environment import SetUpError
-from .host_process import ComfyUIError, exit_on_sigterm
+from .host_process import ComfyUIError
 from .progress import Progress
 from .sheet import Row, contact_sheet
 from .workflow import Prompt, change, find
@@ -28,7 +29,7 @@ RESULTS = ("Base pictures", "Personalized pictures")
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and return the exit status; what went wrong is printed, with the log's place."""
-    exit_on_sigterm()
+    exit_on_stop()
     output: Path = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .apply_personalized_model import ApplyPersonalizedModel
+from .check_this_machine import CheckThisMachine
 from .dreambooth_options import DreamBoothOptions
 from .dreambooth_train import DreamBoothTrain
 from .export_personalized_model import ExportPersonalizedModel
@@ -26,6 +27,7 @@ NODES: list[type[io.ComfyNode]] = [
     ExportPersonalizedModel,
     MeasureFidelity,
     LoadToyBase,
+    CheckThisMachine,
 ]
 
 

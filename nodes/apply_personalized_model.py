@@ -32,7 +32,7 @@ class ApplyPersonalizedModel(io.ComfyNode):
             description="Adds the subject to a model. Strength 0 changes nothing, 1 is as trained. "
             "Chain two for two subjects.",
             inputs=[
-                io.Model.Input("model", tooltip="Of the family that was trained; best the very model."),
+                io.Model.Input("model", tooltip="The model that the subject was trained on, or one of its family."),
                 io.Clip.Input("clip", tooltip="Of the same checkpoint; changed where the text encoder was trained."),
                 sockets.PersonalizedModel.Input("personalized_model",
                                                 tooltip="From DreamBooth Train, or a loaded one."),

@@ -46,6 +46,11 @@ def checkpoint_file(name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def checkpoint_names() -> list[str]:
+    """What the host lists as checkpoints."""
+    return list(folder_paths.get_filename_list("checkpoints"))
+
+
 def lora_names() -> list[str]:
     """What the host lists as LoRAs."""
     return list(folder_paths.get_filename_list("loras"))

@@ -69,6 +69,12 @@ def running_prompts() -> dict[str, str | None]:
     return {item[1]: _opened_workflow(item[3]) for item in running}
 
 
+def running_graph(prompt: str | None) -> dict[str, Any]:
+    """{node: its class and inputs} of a prompt that the host works on; empty for another."""
+    running, _ = PromptServer.instance.prompt_queue.get_current_queue_volatile()
+    return next((dict(item[2]) for item in running if item[1] == prompt), {})
+
+
 def newest_prompts() -> dict[str | None, str]:
     """{opened workflow: the id of its prompt that runs, or else of the one that ended last}."""
     queue = PromptServer.instance.prompt_queue

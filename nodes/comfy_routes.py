@@ -67,13 +67,15 @@ def stop(fields: Fields) -> dict[str, Any]:
 
 
 def photos(fields: Fields) -> dict[str, Any]:
-    """The photos of a `folder`, as LoadInstanceImages names it, cropped to `resolution`, and their faults."""
+    """The photos of a `folder`, as LoadInstanceImages names it, cropped to `resolution`, or with `buckets` "true" in
+    their own shapes, and their faults.
+    """
     side = _text(fields, "resolution")
     folder = photo_folder(_text(fields, "folder"))
     if folder is None or not side.isdecimal():
         raise ValueError(f"folder names no folder, or resolution {side[:20]!r} is no whole number of pixels.")
     require_inside(folder, folder.parent)
-    return photo_report(folder, int(side))
+    return photo_report(folder, int(side), fields.get("buckets") == "true")
 
 
 def remove_photo(fields: Fields) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..trainer.methods.lora.start import kept_settings
 from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
+from ..trainer.runs.explanation import explain, is_explainable
 from ..trainer.runs.live_view import live_of
 from ..trainer.runs.past_runs import find_finished
 from ..trainer.runs.personalized import Personalized
@@ -28,9 +29,11 @@ from ..trainer.wording import Wording
 from . import sockets
 from .comfy_base_file import BaseFile, loaded_from
 from .comfy_cards import write_card
+from .comfy_distilled import distilled_warning
 from .comfy_failures import tells_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
+from .comfy_outputs import keep_shown
 from .comfy_progress import NodeProgress, show
 from .comfy_scores import scorer_of
 from .host_model.kinds import require_supported
@@ -114,13 +117,15 @@ class DreamBoothTrain(io.ComfyNode):
                     tooltip="100 to 200 class images. Without them the class is forgotten.",
                 ),
                 sockets.Options.Input("options", optional=True, tooltip="All other settings; none: good defaults."),
-                io.Int.Input(
-                    "sample_every",
-                    default=SAMPLE_EVERY,
-                    min=0,
-                    max=100_000,
-                    optional=True,
-                    tooltip=TEXTS["sample_every"],
+                sockets.advanced(
+                    io.Int.Input(
+                        "sample_every",
+                        default=SAMPLE_EVERY,
+                        min=0,
+                        max=100_000,
+                        optional=True,
+                        tooltip=TEXTS["sample_every"],
+                    )
                 ),
                 sockets.advanced(
                     io.Combo.Input(
@@ -152,7 +157,7 @@ class DreamBoothTrain(io.ComfyNode):
                 io.ClipVision.Input(
                     "clip_vision",
                     optional=True,
-                    tooltip="Looks at the pictures of the scores. The embedded base needs none.",
+                    tooltip="Looks at the pictures of the scores. The toy base needs none.",
                 ),
             ],
             outputs=[
@@ -191,10 +196,10 @@ class DreamBoothTrain(io.ComfyNode):
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
             text_dtype=_text_dtype(base, chosen),
         )  # fmt: skip
-        result, run = _found(base, request) or _train(base, request, _warnings(request, clip), clip_vision)
+        result, run = _found(base, request) or _train(base, request, _warnings(request, model, clip), clip_vision)
         raise_if_interrupted()
-        return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)},
-                             ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
+        told = {"text": (f"{result.file.name}: say '{result.trigger}'",), "dreambooth_findings": [_findings(run)]}
+        return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)}, ui=keep_shown(told))
 
 
 def _text_dtype(base: BaseFile | HostBase, options: TrainOptions) -> torch.dtype:
@@ -212,10 +217,11 @@ def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | Non
     return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
 
 
-def _warnings(request: Request, clip: Any) -> tuple[str, ...]:
-    found = rare_tokens(clip)
+def _warnings(request: Request, model: Any, clip: Any) -> tuple[str, ...]:
+    found, distilled = rare_tokens(clip), distilled_warning(model)
     of_the_identifier = () if found is None else warnings_for(request.identifier, *found)
-    return (*_missing(request), *of_the_identifier)
+    of_the_model = () if distilled is None else (distilled,)
+    return (*_missing(request), *of_the_model, *of_the_identifier)
 
 
 def _missing(request: Request) -> Iterator[Wording]:
@@ -225,7 +231,7 @@ def _missing(request: Request) -> Iterator[Wording]:
         yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
     if request.priors is None and request.options.prior == "class images" and subject.class_noun != NO_CLASS:
         yield Wording(
-            "No class priors are connected: every {0} will come to look like yours. Connect Generate Class Priors.",
+            "No class images are connected: every {0} will come to look like yours. Connect Generate Class Images.",
             subject.class_noun,
         )
 
@@ -272,6 +278,11 @@ def _train_on(
     live = load_base(base.path, base.prediction, dtype, base.fingerprint, request.text_dtype).compute_on(device)
     scorer = scorer_of(clip_vision, live.weight_sample()) if request.options.score_every else None
     return personalize(live, request, store(), progress, progress.stop, scorer=scorer)
+
+
+def _findings(run: Run) -> list[dict[str, Any]]:
+    """What the page says of the run; nothing of one that an earlier release made, which recorded too little."""
+    return [one.record() for one in explain(run.record)] if is_explainable(run.record) else []
 
 
 def _samples(run: Run) -> torch.Tensor | ExecutionBlocker:

@@ -18,6 +18,7 @@ from . import sockets
 from .comfy_base_file import base_file
 from .comfy_failures import tells_failures
 from .comfy_host import store
+from .comfy_outputs import keep_shown
 
 
 class ExportPersonalizedModel(io.ComfyNode):
@@ -40,7 +41,7 @@ class ExportPersonalizedModel(io.ComfyNode):
                                tooltip="kohya, diffusers: a LoRA. difference: a full result as a small LoRA. "
                                "checkpoint, diffusers folder: everything in one."),
                 io.Int.Input("rank", default=32, min=1, max=1024,
-                             tooltip="Of a difference, 1 to 1024; 32 to 128 are usual."),
+                             tooltip="Of the layout difference, 1 to 1024; 32 to 128 are usual."),
                 io.Combo.Input("dtype", options=list(DTYPES), default="fp16",
                                tooltip="Of the weights: fp16 and bf16 take 2 bytes each, fp32 takes 4."),
                 io.String.Input("name", default="my_subject",
@@ -82,7 +83,8 @@ class ExportPersonalizedModel(io.ComfyNode):
             )
             done = convert(wanted)
         lines = f"{done.path.name}: {done.error or layout}", *done.warnings
-        return io.NodeOutput(str(done.path), ui={"text": ("\n".join(lines),)})
+        shown = {"text": ("\n".join(lines),), "dreambooth_file": [str(done.path), *lines[1:]]}
+        return io.NodeOutput(str(done.path), ui=keep_shown(shown))
 
 
 def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path | None, str | None]:

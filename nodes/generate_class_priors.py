@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ..trainer.presets import PRIOR_GUIDANCE
 from ..trainer.prompts import PromptTemplates
-from ..trainer.sampling.class_priors import PriorRecipe, draw_missing
+from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing, recipes_of
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_failures import tells_failures
@@ -29,7 +29,7 @@ class GenerateClassPriors(io.ComfyNode):
         """Inputs and outputs."""
         return io.Schema(
             node_id="GenerateClassPriors",
-            display_name="Generate Class Priors",
+            display_name="Generate Class Images",
             category=sockets.CATEGORY,
             **sockets.found_by("regularization", "class images", "train"),
             description="Draws pictures of the class with the model as it is, so that it does not forget the class. "
@@ -158,7 +158,11 @@ class GenerateClassPriors(io.ComfyNode):
             height=height or subject.height,
             seed=seed,
         )
-        draw = prior_drawer(model, clip, vae, recipe, count)
-        priors = draw_missing(recipe, count, store().work / "priors", draw, batch_size, NodeProgress(0))
-        shown = torch.stack([photo.pixels for photo in priors.photos(SHOWN)])
+        sizes = {(recipe.width, recipe.height): 1} if width or height else subject.sizes
+        sets, root = [], store().work / "priors"
+        for one, own in recipes_of(recipe, count, sizes):
+            draw = prior_drawer(model, clip, vae, one, own)
+            sets.append(draw_missing(one, own, root, draw, batch_size, NodeProgress(0)))
+        priors = ClassPriors.joined(sets)
+        shown = torch.stack([photo.pixels for photo in priors.sets[0].photos(SHOWN)])
         return io.NodeOutput(priors, shown.movedim(1, -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,21 @@ class LoadInstanceImages(io.ComfyNode):
                 ),
                 io.Image.Input("images", optional=True, tooltip="Photos from the graph, for '(use images)'."),
                 io.Mask.Input("masks", optional=True, tooltip="White counts, black does not; one for each photo."),
+                io.Boolean.Input(
+                    "buckets",
+                    default=False,
+                    optional=True,
+                    tooltip="Train each photo in its own shape, at about resolution x resolution pixels, rather than "
+                    "cropped to the square. Class images are drawn in the same sizes.",
+                ),
             ],
             outputs=[
                 sockets.Subject.Output(display_name="SUBJECT"),
-                io.Image.Output(display_name="IMAGE", tooltip="As they will be trained on."),
+                io.Image.Output(
+                    display_name="IMAGE",
+                    is_output_list=True,
+                    tooltip="As they will be trained on; with buckets a batch for each size.",
+                ),
             ],
         )
 
@@ -82,13 +94,15 @@ class LoadInstanceImages(io.ComfyNode):
         resolution: list[int],
         images: list[Tensor] | None = None,
         masks: list[Tensor] | None = None,
+        buckets: Sequence[bool] = (False,),
     ) -> io.NodeOutput:
         """The subject, and its photos as they will be trained on."""
         side = resolution[0]
         path = photo_folder(folder[0])
-        photos = read_folder(path, side, side) if path else _from_graph(images, masks, side)
-        subject = Subject(photos, class_noun[0], side, side)
-        return io.NodeOutput(subject, torch.stack([p.pixels for p in photos]).movedim(1, -1))
+        own = buckets[0]
+        photos = read_folder(path, side, side, own) if path else _from_graph(images, masks, side, own)
+        subject = Subject(photos, class_noun[0], side, side, own)
+        return io.NodeOutput(subject, _by_size(photos))
 
 
 def subfolders(root: Path) -> list[str]:
@@ -106,7 +120,7 @@ def photo_folder(choice: str) -> Path | None:
     name = choice.removeprefix(EXAMPLE)
     # Looked up among those that there are, so that no path can come from outside.
     if name not in subfolders(root):
-        raise ValueError(f"folder is {choice[:100]!r}, which is not there (any more); press R to refresh the choices.")
+        raise ValueError(f"folder is {choice[:100]!r}, which is not there; press R to refresh the choices.")
     return root / name
 
 
@@ -119,11 +133,19 @@ def own_folder(choice: str) -> Path:
     return folder
 
 
-def _from_graph(images: list[Tensor] | None, masks: list[Tensor] | None, side: int) -> tuple[Photo, ...]:
+def _from_graph(images: list[Tensor] | None, masks: list[Tensor] | None, side: int, buckets: bool) -> tuple[Photo, ...]:
     if not images:
         raise ValueError(
             f"folder is '{FROM_INPUT}' and nothing is connected to images. Connect them or choose a folder."
         )
     single = [image for batch in images for image in batch]
     single_masks = None if not masks else [mask for batch in masks for mask in batch]
-    return photos_from_tensors(single, single_masks, side, side)
+    return photos_from_tensors(single, single_masks, side, side, buckets)
+
+
+def _by_size(photos: Sequence[Photo]) -> list[Tensor]:
+    """The photos as batches [B, H, W, 3] of one size each, in the order in which the sizes first occur."""
+    batches: dict[torch.Size, list[Tensor]] = {}
+    for photo in photos:
+        batches.setdefault(photo.pixels.shape, []).append(photo.pixels)
+    return [torch.stack(pixels).movedim(1, -1) for pixels in batches.values()]

@@ -1,4 +1,4 @@
-"""LoadToyBase: the embedded base model, so that the examples run before any real model is downloaded."""
+"""LoadToyBase: a checkpoint of the user's, or the embedded base, with which the templates run before there is one."""
 
 from __future__ import annotations
 
@@ -9,35 +9,52 @@ from comfy_api.latest import io
 
 from . import sockets
 from .comfy_failures import tells_failures
-from .comfy_host import checkpoint_file, checkpoint_folder, load_checkpoint, progress_bar
+from .comfy_host import checkpoint_file, checkpoint_folder, checkpoint_names, load_checkpoint, progress_bar
 
 log = logging.getLogger("dreambooth")
 FILE = "dreambooth-nodes-toybase.safetensors"
 MEGABYTES = 465
+TOY = "toy base"
 
 
 class LoadToyBase(io.ComfyNode):
-    """Loads the embedded base from the checkpoints; its first run writes the file there."""
+    """Loads a checkpoint; the embedded base is written among them by its first run."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
+        others = [name for name in checkpoint_names() if name != FILE]
         return io.Schema(
             node_id="LoadToyBase",
-            display_name="Load Toy Base",
+            display_name="Load Base Model",
             category=sockets.CATEGORY,
-            **sockets.found_by("example model", "test model", "tiny model"),
-            description="The tiny model that this pack carries, for trying things out. Its first run writes it into "
-            f"the checkpoints folder ({MEGABYTES} MB). For your own model put Load Checkpoint in its place.",
-            inputs=[],
+            **sockets.found_by("toy base", "example model", "test model", "checkpoint"),
+            description="The model that is taught your subject: choose yours here. The toy base is a tiny one, which "
+            f"this pack carries, to try things out: its first run writes it into the checkpoints ({MEGABYTES} MB).",
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=[TOY, *others],
+                    default=TOY,
+                    optional=True,
+                    tooltip="A model of your checkpoints folder. Press R where a new one is missing.",
+                )
+            ],
             outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
         )
 
     @classmethod
     @tells_failures
-    def execute(cls) -> io.NodeOutput:
-        """Model, CLIP and VAE. Raises OSError where the file is not there and cannot be written."""
-        return io.NodeOutput(*load_checkpoint(checkpoint_file(FILE) or written()))
+    def execute(cls, checkpoint: str = TOY) -> io.NodeOutput:
+        """Model, CLIP and VAE. Raises OSError where the toy base is not there and cannot be written, ValueError for a
+        checkpoint that is not there.
+        """
+        if checkpoint == TOY:
+            return io.NodeOutput(*load_checkpoint(checkpoint_file(FILE) or written()))
+        file = checkpoint_file(checkpoint)
+        if file is None:
+            raise ValueError(f"There is no checkpoint {checkpoint!r} any more; press R and choose another.")
+        return io.NodeOutput(*load_checkpoint(file))
 
 
 def written() -> Path:
@@ -45,11 +62,11 @@ def written() -> Path:
     from ..toybase.writer import PARTS, write_checkpoint
 
     target = checkpoint_folder() / FILE
-    log.info("Writing the example model, once: %s (%d MB)", target, MEGABYTES)
+    log.info("Writing the toy base, once: %s (%d MB)", target, MEGABYTES)
     try:
         return write_checkpoint(target, tell=progress_bar(PARTS))
     except OSError as error:
         raise OSError(
-            f"The example model ({MEGABYTES} MB) could not be written to {target} ({error}). Make room, or make the "
-            "folder writable, and press Run again; or put Load Checkpoint with a model of yours in this node's place."
+            f"The toy base ({MEGABYTES} MB) could not be written to {target} ({error}). Make room, or make the "
+            "folder writable, and press Run again; or choose a model of yours on this node."
         ) from error

@@ -39,10 +39,14 @@ class PickRareToken(io.ComfyNode):
                         min=0,
                         max=2**32 - 1,
                         control_after_generate=False,
-                        tooltip="Of the draw of 16 candidates, 0 to 4294967295: another seed, other candidates.",
+                        tooltip="Of the 16 candidates that are drawn, 0 to 4294967295: another seed, other candidates.",
                     )
                 ),
-                io.Model.Input("model", optional=True, tooltip="Ranks the candidates by the prior they carry in it."),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The candidates that mean least to this model are put first.",
+                ),
                 sockets.advanced(
                     io.String.Input(
                         "class_noun",
@@ -55,9 +59,13 @@ class PickRareToken(io.ComfyNode):
                     "choice",
                     default="",
                     optional=True,
-                    tooltip="One of the candidates: click it below. Empty: the one of the weakest prior.",
+                    tooltip="One of the candidates: click it below. Empty: the first, whose prior is the weakest.",
                 ),
-                sockets.Subject.Input("subject", optional=True, tooltip="Its class noun is what the words go before."),
+                sockets.Subject.Input(
+                    "subject",
+                    optional=True,
+                    tooltip="The candidates are measured before its class noun: 'a X dog'.",
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="identifier"),
@@ -80,7 +88,10 @@ class PickRareToken(io.ComfyNode):
         """The chosen candidate, or the one with the weakest prior, and how it compares."""
         found = rare_tokens(clip)
         if found is None:
-            raise ValueError(f"clip is a {type(clip.tokenizer).__name__}, of no known rare tokens: type [V] in.")
+            raise ValueError(
+                f"clip is a {type(clip.tokenizer).__name__}, whose rare tokens are not known: "
+                "type an identifier on DreamBooth Train instead."
+            )
         noun = class_noun if subject is None else subject.class_noun
         candidates = rare_candidates(found[0], length, seed, kind=found[1])
         if model is not None:

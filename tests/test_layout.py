@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 Name = tuple[str, ...]
 
 MAY_IMPORT = {
-    "files": "",
+    "operating_system": "",
+    "files": "operating_system",
     "prompts": "",
     "events": "",
     "wording": "",
@@ -30,8 +31,8 @@ MAY_IMPORT = {
     "sampling": "files model subject events out_of_memory randomness",
     "memory": "files methods model options subject.frame",
     "training": "distributed memory methods model subject options events wording randomness out_of_memory",
-    "runs": "files methods model sampling subject options prompts events wording",
-    "export": "files methods model runs.personalized subject options",
+    "runs": "files methods model sampling subject options presets prompts events wording operating_system",
+    "export": "files methods model runs.personalized subject options operating_system",
 }
 """Part of trainer/ -> the parts that it may import; `session` may import all."""
 HOSTS = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "nodes", "modules", "gradio", "fastapi"}
@@ -39,7 +40,7 @@ HEAVY = {"peft", "diffusers", "transformers", "accelerate"}
 """What no host's start waits for, and the WebUI's process never imports: its own versions may be others."""
 WEBUI_HEAVY = {*HEAVY, "torch"}
 """The same for the WebUI's process when it loads the tab: its torch may lack what ours has."""
-COMMANDS = {"command_line", "a1111", "bench", "demo", "toybase", "tests"}
+COMMANDS = {"command_line", "a1111", "bench", "demo", "toybase", "tests", "machine_check"}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -120,7 +121,7 @@ def test_the_trainer_knows_no_host_and_no_command() -> None:
 
 
 def test_the_bench_is_reached_by_its_commands_alone() -> None:
-    product = modules("trainer", "nodes", "a1111", "command_line", "demo", "toybase")
+    product = modules("trainer", "machine_check", "nodes", "a1111", "command_line", "demo", "toybase")
     users = {file.name for file in product for name in imports(file) if name[0] == "bench"}
     assert users and all(user.startswith("bench_") for user in users)
     assert not [file for file in modules("bench") for name in imports(file) if name[0] == "command_line"]
@@ -173,6 +174,62 @@ def taken_of_torch(file: Path) -> Iterator[str]:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "torch":
             yield node.attr
     yield from (name[1] for name in imports(file) if name[0] == "torch" and len(name) > 1)
+
+
+POSIX_ONLY = {
+    "fcntl",
+    "resource",
+    "signal",
+    "pwd",
+    "grp",
+    "termios",
+    "tty",
+    "pty",
+    "winreg",
+    "msvcrt",
+    "multiprocessing",
+}
+"""Modules of one system, and what starts processes in ways that differ: for `trainer/operating_system.py` alone."""
+CALLS = {
+    "fork", "forkpty", "killpg", "setsid", "setpgid", "wait3", "wait4", "getuid", "geteuid", "getpgid", "mkfifo",
+    "symlink", "symlink_to", "start_new_session", "preexec_fn", "process_group",
+}  # fmt: skip
+"""The same among attributes and arguments; symbolic links need rights on Windows that users lack."""
+PRODUCT = ("trainer", "machine_check", "nodes", "a1111", "command_line", "toybase", "demo", "bench", "scripts")
+
+
+def system_specific(file: Path) -> Iterator[str]:
+    """What of one system a module names: its modules, calls and arguments, and a rename that may be refused."""
+    yield from (name[0] for name in imports(file) if name[0] in POSIX_ONLY)
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in CALLS:
+            yield node.attr
+        elif isinstance(node, ast.keyword) and node.arg in CALLS:
+            yield node.arg
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "os.replace":
+            yield "os.replace"
+
+
+def test_what_one_system_lacks_is_in_one_module() -> None:
+    """install.py and its helper run before the package can be imported, and rename a folder of their own."""
+    own = ROOT / "trainer" / "operating_system.py"
+    alone = {ROOT / "a1111" / "put_beside.py"}
+    assert {"signal", "killpg", "os.replace"} <= set(system_specific(own))
+    others = [file for file in [*modules(*PRODUCT), ROOT / "__main__.py", ROOT / "__init__.py"] if file != own]
+    assert {file.name: found for file in others if file not in alone and (found := {*system_specific(file)})} == {}
+    assert {*system_specific(ROOT / "a1111" / "put_beside.py")} == {"os.replace"}
+
+
+def test_every_process_that_is_read_as_text_has_an_encoding() -> None:
+    """Where a text is opened ruff's PLW1514 sees to it; of subprocess it knows nothing."""
+    calls = [
+        (file.name, {word.arg for word in node.keywords})
+        for file in modules(*PRODUCT)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    texts = [(name, words) for name, words in calls if "text" in words and words & {"stdout", "capture_output"}]
+    assert texts and not [name for name, words in texts if "encoding" not in words]
 
 
 def test_comfyui_starts_without_heavy_libraries() -> None:

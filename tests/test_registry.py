@@ -71,7 +71,8 @@ def test_what_a_host_reads_is_shipped(shipped: set[str]) -> None:
         assert name in shipped
     tops = {name.split("/")[0] for name in shipped if "/" in name}
     assert tops == {
-        "command_line", "example_workflows", "locales", "nodes", "subgraphs", "toybase", "trainer", "web",
+        "command_line", "example_workflows", "locales", "machine_check", "nodes", "subgraphs", "toybase",
+        "trainer", "web",
     }  # fmt: skip
     assert sum((ROOT / name).stat().st_size for name in shipped) < MOST_BYTES
 

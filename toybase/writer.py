@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..trainer.model.families.latent_diffusion.keys import denoiser_table, vae_table
 from ..trainer.model.families.latent_diffusion.unet_shape import Blocks
+from ..trainer.operating_system import replace_path
 from .denoiser import ATTENTION, BLOCKS
 from .padded_vae import pad_vae
 from .quantize import load_stored
@@ -55,7 +56,7 @@ def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16, tell: Tell 
         save_file(checkpoint_tensors(dtype, tell), temporary, METADATA)
         tell(PARTS)
         Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
+        replace_path(Path(temporary), path)
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path

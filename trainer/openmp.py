@@ -51,7 +51,7 @@ def other_runnable_threads() -> float:
         if look:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         try:
-            running = LOAD.read_text().split()[3].partition("/")[0]
+            running = LOAD.read_text(encoding="utf-8").split()[3].partition("/")[0]
         except OSError:
             return 0.0
         others += int(running) - 1

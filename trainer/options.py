@@ -52,6 +52,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 Targets = Literal["attention", "transformer", "transformer_and_resnet"]
 OptimizerName = Literal["adamw", "adafactor"]
+Density = Literal["auto", "uniform", "logit_normal", "shifted", "shifted_by_tokens"]
 TrainedWeights = Literal["fp32", "bf16"]
 PriorName = Literal[
     "class images", "compare with the base", "stay close to the base", "stay close to the base, by factors", "off"
@@ -154,6 +155,12 @@ class TrainOptions:
         0,
         open_minimum=True,
         maximum=100,
+    )
+    timestep_density: Density = setting(
+        "auto",
+        "training",
+        "Of the noise levels that a flow model is trained at. auto: as its makers train it; uniform; logit_normal: "
+        "more in the middle, then the model's shift; shifted: by that alone; shifted_by_tokens: by the picture's size.",
     )
     precision: Precision = setting(
         "auto",

@@ -12,7 +12,7 @@ export function foldAdvanced(node) {
   const folded = (node.widgets ?? []).filter((widget) => names.has(widget.name));
   if (!folded.length) return;
   const options = { serialize: false, canvasOnly: nodes2Folds() };
-  const button = node.addWidget("button", "more", null, () => toggle(node, folded, button), options);
+  const button = node.addWidget("button", t("More settings"), null, () => toggle(node, folded, button), options);
   button.serialize = false;
   after(node, "onConfigure", () => fold(node, folded, button));
   fold(node, folded, button);
@@ -30,7 +30,8 @@ function fold(node, folded, button) {
     else delete widget.computeSize;
     if (!nodes2Folds()) widget.options.hidden = widget.hidden;
   }
-  button.label = node.showAdvanced ? t("Fewer settings") : t("More settings");
+  // The first Nodes 2.0 shows a button's name, the canvas its label.
+  button.name = button.label = node.showAdvanced ? t("Fewer settings") : t("More settings");
 }
 
 function toggle(node, folded, button) {

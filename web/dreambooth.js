@@ -4,24 +4,30 @@ import { app } from "../../scripts/app.js";
 import { foldAdvanced } from "./advanced.js";
 import { markOpened, refresh, watchHost } from "./live.js";
 import { lookUp, watchOutputs } from "./outputs.js";
-import { after, loadStyle } from "./panel.js";
+import { after, loadStyle, showAllDigits } from "./panel.js";
 import { addCard } from "./panels/card.js";
+import { addExport } from "./panels/export.js";
 import { addHistory } from "./panels/history.js";
 import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
+import { addReport } from "./panels/report.js";
 import { addTokens } from "./panels/tokens.js";
 import { addTraining } from "./panels/training.js";
-import { fitTemplate, keepClassicSizes, takeTemplate } from "./view.js";
+import { fitTemplate, keepClassicSizes, sortTemplates, takeTemplate } from "./view.js";
 
 const CATEGORY = "DreamBooth";
 const PANELS = {
   ApplyPersonalizedModel: addCard,
+  CheckThisMachine: addReport,
   DreamBoothTrain: addTraining,
+  ExportPersonalizedModel: addExport,
   GenerateClassPriors: addPriors,
   LoadInstanceImages: addPhotos,
   LoadPersonalizedModel: addHistory,
   PickRareToken: addTokens,
 };
+
+sortTemplates();
 
 app.registerExtension({
   name: "dreambooth-nodes",
@@ -34,6 +40,7 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.constructor.nodeData?.category !== CATEGORY) return;
     foldAdvanced(node);
+    showAllDigits(node);
     after(node, "onAdded", markOpened);
     PANELS[node.comfyClass]?.(node);
   },

@@ -13,6 +13,13 @@ export function loadStyle() {
   document.head.append(link);
 }
 
+/** Show small numbers as they are: the first Nodes 2.0 rounds to three places, unless it is told. */
+export function showAllDigits(node) {
+  for (const { type, options } of node.widgets ?? []) {
+    if (type === "number" && options?.precision > 3) options.maxFractionDigits = options.precision;
+  }
+}
+
 /** An element: `make("button", { class: "db-x", onclick, "aria-label": "…" }, child, "text")`. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -85,6 +92,12 @@ export function onceAFrame(then) {
 
 export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
 
+/** The node that an input is linked to; none for a node that was removed. */
+export function inputNode(node, name) {
+  const slot = node.findInputSlot(name);
+  return node.graph && slot >= 0 ? node.getInputNode(slot) : null;
+}
+
 export function setWidget(node, name, value) {
   const widget = widgetOf(node, name);
   widget.value = value;
@@ -103,6 +116,7 @@ export async function ask(path, body = undefined) {
 
 /** Show what an output hands on in the widgets that it is linked to: their own text counts for nothing then. */
 export function showLinked(node, output, value) {
+  if (!node.graph) return;
   const slot = node.outputs?.findIndex((one) => one.name === output) ?? -1;
   for (const id of node.outputs?.[slot]?.links ?? []) {
     const link = node.graph.links.get?.(id) ?? node.graph.links[id];

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...trainer.files.atomic import write_json
+from ...trainer.operating_system import replace_path
 from ...trainer.scores.scorer import ClassScorer, between_photos
 from ..machine import machine
 from .bench import Bench
@@ -36,7 +36,7 @@ def publish(cells: Sequence[Cell], bench: Bench, output: Path) -> None:
     sheet = contact_sheet(cells, asked, bench.materials.size)
     part = output / "sheet.part.png"
     sheet.save(part)
-    os.replace(part, output / "sheet.png")
+    replace_path(part, output / "sheet.png")
     print(f"\n{text}\n\n{output / 'quality.md'}")
 
 

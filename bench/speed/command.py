@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...trainer.operating_system import exit_on_stop
 from ..diffusers_scripts import ScriptsMissing
 from ..measured_process import WARM_UP, MeasurementError
 from .bars import bars
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     # So that the training is stopped and the materials, over 1 GB, are removed as after Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    exit_on_stop()
     try:
         if arguments.steps <= WARM_UP or arguments.rounds < 1:
             raise MeasurementError(f"--steps must be above {WARM_UP}, --rounds 1 or more")

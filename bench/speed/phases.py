@@ -44,7 +44,7 @@ def phases_of(materials: Materials, task: Task, limit: MachineLimit, step: Cost,
     encoding = cost_of(lambda: encode_request(base, request, never), limit)
     result, run = personalize(base, request, store_in(folder))
     seconds, size = run.record["seconds"], result.file.stat().st_size
-    pictures = len(request.subject.photos) + (request.priors.count if request.priors else 0)
+    pictures = len(request.subject.photos) + (request.priors.total if request.priors else 0)
     return [
         PhaseTime("load", loading, reading, "reading the base's files once more"),
         drawing,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ...machine_check.full_size import write_random
 from ...toybase.diffusers_folder import write_diffusers_folder
 from ...toybase.subjects import FOLDER as SUBJECTS
 from ...toybase.writer import write_checkpoint
@@ -18,7 +19,6 @@ from ...trainer.model.precision import AUTOCAST, forward_dtype
 from ...trainer.options import Precision
 from ...trainer.sampling.class_priors import picture_path
 from ...trainer.subject.photos import read_folder
-from ..full_size import write_random
 from ..machine import machine
 from . import kohya
 from .materials import BOTH, Materials
@@ -38,8 +38,8 @@ def prepare(
 ) -> Materials:
     """Write base, photos and class images into `folder`.
 
-    base: "toybase", or a family of `bench.full_size`, whose weights are then random. Class images are the photos
-    again: what is on them changes no time. layouts: both, or the checkpoint alone.
+    base: "toybase", or a family of `machine_check.full_size`, whose weights are then random. Class images are the
+    photos again: what is on them changes no time. layouts: both, or the checkpoint alone.
     """
     dtype = forward_dtype(precision, device)
     photos = read_folder(SUBJECTS / SUBJECT, resolution, resolution)

@@ -66,7 +66,12 @@ class RealResult:
 def has_gpu() -> bool:
     """Asked in another process: this one stays small."""
     words = [sys.executable, "-c", "import torch; print(torch.cuda.is_available())"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == "True"
+    return (
+        subprocess.run(
+            words, capture_output=True, text=True, encoding="utf-8", errors="replace", check=True
+        ).stdout.strip()
+        == "True"
+    )
 
 
 def measure_rows(sides: Sequence[Contender], rounds: int, output: Path, gpu: bool) -> list[RealResult]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...demo.host_process import exit_on_sigterm
 from ...demo.messages import Message
+from ...trainer.operating_system import exit_on_stop, peak_of_children
 from ..quality.contender import Work
 from ..quality.rivals.train_lora_graph import TRAIN
 from ..quality.rivals.train_lora_node import train_in_host
 from .materials import CLASS_NOUN, IDENTIFIER, LEARNING_RATES, Materials, Task, heard, read_materials
 
-BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
-
 
 def main(words: Sequence[str]) -> None:
     """MATERIALS TASK OUTPUT, as contenders.node_command says them."""
-    exit_on_sigterm()
+    exit_on_stop()
     folder, task, output = words
     work = work_of(read_materials(Path(folder)), heard(task))
     host = Path(output)
@@ -39,7 +35,7 @@ def main(words: Sequence[str]) -> None:
     # From the graph's start: users have their ComfyUI running already.
     print(f"First step after {moments[1] - moments[0]:.3f} seconds")
     # The largest process that this one has waited for: the host, which is one process.
-    print(f"Peak resident memory: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * BYTES_PER_UNIT} bytes")
+    print(f"Peak resident memory: {peak_of_children()} bytes")
 
 
 def work_of(materials: Materials, task: Task) -> Work:

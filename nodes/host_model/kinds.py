@@ -16,6 +16,18 @@ EDIT = re.compile(r"instructpix2pix|ip2p|lotus|upscaler|refiner|unclip|_sr_|stab
 VISION = re.compile(r"rt_?detr|depthanything|^sam\d", re.IGNORECASE)
 """Parts of the names of the host's classes of models that do not make an image from a text alone."""
 
+DISTILLED = re.compile(
+    r"turbo|lightning|schnell|hyper[-_]?(?:sd|flux)|\blcm\b|[-_]lcm|distill|dmd\d|klein(?!.*base)"
+    r"|(?<![\da-z])(?:[1248]|16)[-_ ]?steps?(?![a-z])",
+    re.IGNORECASE,
+)
+"""Parts of the names of models and LoRAs for few steps; FLUX.2 Klein is one unless its name says "base"."""
+
+
+def is_distilled(name: str) -> bool:
+    """Whether a file or a host's configuration is, by its name, distilled for sampling in few steps."""
+    return DISTILLED.search(name) is not None
+
 
 def is_host_trained(model: Any) -> bool:
     """Whether a MODEL is trained in the host's memory; a UNet is read from its weights by a family of ours."""

@@ -24,7 +24,7 @@ from .in_place import changes_saved_tensors, copy_inputs_of_norms, on_copies
 from .kinds import require_trainable
 from .noise import HostNoise, noise_of
 from .ordinary import OrdinaryTensors
-from .targets import repeated_blocks
+from .targets import patch_of, repeated_blocks
 
 PROMPT = "prompt"
 """The conditioning's only entry: the number of each prompt among those that were encoded, int64 [B] on the CPU. The
@@ -45,7 +45,8 @@ class HostModel(Model):
         require_trainable(model)
         self.model, self.clip, self.vae, self.fingerprint = model, clip, vae, fingerprint
         self.denoiser, self.text_encoders = model.model.diffusion_model, {}
-        self.noise_process = noise_of(model.get_model_object("model_sampling"), type(model.model).__name__)
+        kind, patch = type(model.model).__name__, patch_of(self.denoiser)
+        self.noise_process = noise_of(model.get_model_object("model_sampling"), kind, patch)
         self.branch: Branch | None = None
         self.prompts: list[dict[str, Any]] = []
         self._ordinary: OrdinaryTensors | None = None
@@ -91,12 +92,12 @@ class HostModel(Model):
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """The network's output for z_t [B, C, h, w] at noise levels [B], by the host's `apply_model`."""
-        self._hold()
+        self._hold(noisy)
         answer = self._predicted(noisy, timesteps, conditioning)
         if self.branch is not None and answer.requires_grad and self._in_place is None:
             # Once: the forward is cheap beside a training that would fail in its first backward pass.
             self._in_place = changes_saved_tensors(answer, list(self.branch.parameters()))
-            self._hold()
+            self._hold(noisy)
             return self._predicted(noisy, timesteps, conditioning)
         return answer
 
@@ -153,16 +154,21 @@ class HostModel(Model):
             self._ordinary = None
             _tell_of_training(False)
 
-    def load(self) -> None:
-        """Have the host load the denoiser with its graph's patches, and no others."""
+    def load(self, noisy: Tensor | None = None) -> None:
+        """Have the host load the denoiser with its graph's patches, and no others. noisy: latents for which it keeps
+        the memory free that a forward needs, by its own estimate.
+        """
+        kept_free = 0 if noisy is None else self.model.memory_required(list(noisy.shape))
         with torch.inference_mode():
-            comfy.model_management.load_models_gpu([self.model])
+            comfy.model_management.load_models_gpu([self.model], memory_required=kept_free)
 
-    def _hold(self) -> None:
-        """Have the denoiser loaded with its graph's patches, in ordinary tensors, with the branch attached."""
+    def _hold(self, noisy: Tensor) -> None:
+        """Have the denoiser loaded with its graph's patches for latents z_t, in ordinary tensors, with the branch
+        attached.
+        """
         if self._ordinary is None or not _is_loaded(self.model):
             self.release()
-            self.load()
+            self.load(noisy)
             self._ordinary = OrdinaryTensors(self.model.model)
             _tell_of_training(True)
         if self.branch is not None:

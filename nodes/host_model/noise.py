@@ -6,12 +6,14 @@ class's own `calculate_denoised` at (F, z) = (0, 1) and (1, 0), and F = (x̂ −
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ...trainer.options import Density, OptionError
 
 PREDICTIONS = ("EPS", "V_PREDICTION", "V_PREDICTION_DDPM", "EDM", "X0", "CONST", "COSMOS_RFLOW")
 """The host's classes of answers that can be trained. IMG_TO_IMG answers from an image, and is not among them."""
@@ -25,51 +27,82 @@ LOG_SIGMA = (-1.2, 1.2)
 """Mean and standard deviation of ln σ in the training of EDM (Karras et al., 2022, table 1)."""
 
 
-def uniform(u: Tensor) -> Tensor:
-    """t uniform in 0..1, as in diffusers' scripts for flows; the model's own shift follows."""
-    return u
-
-
 def logit_normal(u: Tensor) -> Tensor:
     """t with a logit that is normal (0, 1), from u ~ U[0, 1) (Esser et al., 2024, section 3.1)."""
     return torch.special.ndtri(u.double().clamp(1e-6, 1 - 1e-6)).sigmoid().to(u.dtype)
 
 
-DENSITIES: dict[str, Callable[[Tensor], Tensor]] = {"uniform": uniform, "logit_normal": logit_normal}
-"""{name: the density of a flow's t, as a function of u}."""
-LOGIT_NORMAL_MODELS = ("SD3",)
-"""The host's classes of models whose reference scripts draw t logit-normally; all others draw it uniformly."""
+def shifted(t: Tensor, shift: float) -> Tensor:
+    """The noise level of t for a shift s: s·t / (1 + (s − 1)·t) (Esser et al., 2024, section 5.3.2)."""
+    return shift * t / (1 + (shift - 1) * t)
+
+
+def shift_for(tokens: int) -> float:
+    """The shift e^μ for an image of so many tokens, μ a line through 0.5 at 256 and 1.15 at 4096 (Black Forest Labs'
+    sampling of FLUX, which ai-toolkit trains FLUX.2 and Krea 2 by).
+    """
+    return math.exp(0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256))
+
+
+AUTO: dict[str, Density] = {"SD3": "logit_normal", "Flux2": "shifted_by_tokens", "Krea2": "shifted_by_tokens"}
+"""{the host's class of a model: the density of the scripts that it is usually trained by}; of all others "shifted".
+SD3: diffusers'. FLUX.2 and Krea 2: ai-toolkit's.
+"""
 
 
 @dataclass(frozen=True)
 class HostNoise:
     """The noise process of a `model_sampling` object. prediction, schedule: its classes, of those above. density: of a
-    flow's t. table: the levels that the schedule lists, float32 on the CPU. A timestep is a noise level σ, float32 [B].
+    flow's levels. table: the levels that the schedule lists, float32 on the CPU. patch: a token's side in positions of
+    the latents. A timestep is a noise level σ, float32 [B].
     """
 
     sampling: Any
     prediction: str
     schedule: str
-    density: str
+    density: Density
     table: Tensor
+    patch: int = 2
 
-    def draw_timesteps(self, uniform: Tensor) -> Tensor:
-        """Noise levels σ [B] on the CPU, from u ~ U[0, 1) [B]."""
+    def draw_timesteps(self, uniform: Tensor, size: torch.Size | None = None) -> Tensor:
+        """Noise levels σ [B] on the CPU, from u ~ U[0, 1) [B], for latents of a size [C, h, w]."""
         if self.schedule in TABLES:
             return self.table[(uniform * len(self.table)).long()]
-        return self._levels(uniform).float().clamp(float(self.table.min()), float(self.table.max()))
+        levels = self._flow_levels(uniform, size) if self.schedule in FLOWS else self._levels(uniform)
+        return levels.float().clamp(float(self.table.min()), float(self.table.max()))
+
+    def with_density(self, density: Density) -> HostNoise:
+        """The same process with a flow's levels drawn by another density. Raises OptionError where it is no flow."""
+        if self.schedule not in FLOWS:
+            raise OptionError(
+                f"timestep_density is {density!r}, and this model is no flow: its timesteps are those of "
+                f"{self.schedule}; leave it at 'auto'."
+            )
+        return replace(self, density=density)
+
+    def _flow_levels(self, u: Tensor, size: torch.Size | None) -> Tensor:
+        """Noise levels σ [B] of a flow."""
+        t = logit_normal(u) if self.density == "logit_normal" else u
+        if self.density == "shifted_by_tokens":
+            t = shifted(t, shift_for(self._tokens(size)))
+        if self.schedule == "ModelSamplingCosmosRFlow":
+            return t / (1 - t)
+        if self.density in ("uniform", "shifted_by_tokens"):
+            return t
+        return torch.as_tensor(self.sampling.sigma(t * getattr(self.sampling, "multiplier", 1)))
+
+    def _tokens(self, size: torch.Size | None) -> int:
+        """The tokens of an image with latents of a size [C, h, w]."""
+        if size is None:
+            raise ValueError("A density that is shifted by tokens needs the latents' size.")
+        return max(1, (size[-2] // self.patch) * (size[-1] // self.patch))
 
     def _levels(self, u: Tensor) -> Tensor:
-        """Noise levels σ [B] of a schedule without a table."""
+        """Noise levels σ [B] of a schedule of all levels."""
         if self.schedule == "ModelSamplingContinuousEDM":
             mean, deviation = LOG_SIGMA
             return (mean + deviation * torch.special.ndtri(u.double().clamp(1e-6, 1 - 1e-6))).exp()
-        if self.schedule == "ModelSamplingContinuousV":
-            return torch.as_tensor(self.sampling.sigma(u))
-        t = DENSITIES[self.density](u)
-        if self.schedule == "ModelSamplingCosmosRFlow":
-            return t / (1 - t)
-        return torch.as_tensor(self.sampling.sigma(t * getattr(self.sampling, "multiplier", 1)))
+        return torch.as_tensor(self.sampling.sigma(u))
 
     def add_noise(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """The noisy latents, by the host's `noise_scaling`."""
@@ -108,8 +141,9 @@ class HostNoise:
         return self
 
 
-def noise_of(sampling: Any, model_kind: str = "") -> HostNoise:
-    """The noise process of a host's `model_sampling` object. model_kind: the host's class of the model.
+def noise_of(sampling: Any, model_kind: str = "", patch: int = 2) -> HostNoise:
+    """The noise process of a host's `model_sampling` object. model_kind: the host's class of the model. patch: a
+    token's side in positions of the latents.
 
     Raises ValueError, naming the class, where it cannot be trained for.
     """
@@ -119,8 +153,8 @@ def noise_of(sampling: Any, model_kind: str = "") -> HostNoise:
     if schedule not in (*TABLES, *FLOWS, *CONTINUOUS):
         known = ", ".join((*TABLES, *FLOWS, *CONTINUOUS))
         raise ValueError(f"The model's noise schedule is {schedule}, which cannot be trained: only {known}.")
-    density = "logit_normal" if model_kind in LOGIT_NORMAL_MODELS else "uniform"
-    return HostNoise(sampling, prediction, schedule, density, sampling.sigmas.detach().cpu().float().clone())
+    table = sampling.sigmas.detach().cpu().float().clone()
+    return HostNoise(sampling, prediction, schedule, AUTO.get(model_kind, "shifted"), table, patch)
 
 
 def _class_with(sampling: Any, method: str) -> str:

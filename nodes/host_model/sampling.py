@@ -18,10 +18,10 @@ STEPS, GUIDANCE, SAMPLER = 20, 5.0, "euler"
 
 
 class HostSampler:
-    """Draws pictures of a base in training by `method`."""
+    """Draws pictures of a base in training by `method`. sampler: the host's name of its own."""
 
-    def __init__(self, base: HostModel, method: HostLora) -> None:
-        self.base, self.method = base, method
+    def __init__(self, base: HostModel, method: HostLora, sampler: str = SAMPLER) -> None:
+        self.base, self.method, self.sampler = base, method, sampler
 
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int], size: tuple[int, int]) -> Tensor:
         """Pictures of the model as it is (see `trainer.session.drawing.DrawPictures`). The training's random state and
@@ -34,7 +34,7 @@ class HostSampler:
                 patched, _ = comfy.sd.load_lora_for_models(self.base.model, None, dict(tensors), 1.0, 0.0)
                 told = {text: self._encoded(text) for text in {*prompts, ""}}
                 images = [
-                    draw(patched, self.base.vae, told[prompt], told[""], size, seed)
+                    draw(patched, self.base.vae, told[prompt], told[""], size, seed, self.sampler)
                     for prompt, seed in zip(prompts, seeds, strict=True)
                 ]
         finally:

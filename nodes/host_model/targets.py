@@ -14,6 +14,9 @@ BESIDE = re.compile(r"norm|mod\b|_mod|modulation|ada_?ln|emb|time|final|refiner|
 ATTENTION = re.compile(r"attn|attention|(?:^|\.)(?:to_)?[qkv](?:_proj)?$|qkv|linear1$", re.IGNORECASE)
 """Parts of names of attention layers; `linear1` is Flux's, with q, k, v and the feed-forward in one."""
 
+PATCH = ("patch_size", "patch_spatial", "patch")
+"""The names by which the host's denoisers keep the side of a token."""
+
 
 def target_layers(denoiser: nn.Module, targets: Targets) -> dict[str, nn.Linear]:
     """{the host's name: layer} of those that get a LoRA.
@@ -38,6 +41,12 @@ def repeated_blocks(denoiser: nn.Module) -> list[nn.Module]:
         if not isinstance(block, nn.Linear) and any(ATTENTION.search(inner) for inner, _ in _linears(block, name))
     }
     return [b for name, b in holding.items() if not any(other.startswith(f"{name}.") for other in holding)]
+
+
+def patch_of(denoiser: nn.Module) -> int:
+    """The side of a token in positions of the latents; 2 where the denoiser does not say."""
+    said = next((getattr(denoiser, name) for name in PATCH if getattr(denoiser, name, None)), 2)
+    return int(said if isinstance(said, int) else said[-1])
 
 
 def _in_a_block(denoiser: nn.Module, name: str, layer: nn.Module) -> bool:

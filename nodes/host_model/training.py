@@ -10,6 +10,7 @@ from typing import Any
 import comfy.model_management
 
 from ...trainer.events import Planned, Stop, Tell
+from ...trainer.options import Density
 from ...trainer.runs.personalized import Personalized
 from ...trainer.runs.request import Request
 from ...trainer.runs.run import Run
@@ -56,16 +57,16 @@ def train_in_host(
 
     require_supported(request.options)
     with _in_training(), HostModel(base.model, base.clip, base.vae, base.fingerprint).borrowed() as model:
-        tell(Planned(_described(model)))
+        tell(Planned(_described(model, request.options.timestep_density)))
         method = HostLora(request.continue_from)
         scorer = scorer_of(clip_vision, model.weight_sample()) if request.options.score_every else None
         draw = HostSampler(model, method)
         return personalize(model, request, store, tell, stop, method=method, draw=draw, scorer=scorer)
 
 
-def _described(model: HostModel) -> str:
-    """What the training does that the user did not choose."""
-    noise = model.noise_process
+def _described(model: HostModel, density: Density) -> str:
+    """What the training does that the user did not choose. Raises OptionError for a density that does not go."""
+    noise = model.noise_process if density == "auto" else model.noise_process.with_density(density)
     levels = f"timesteps {noise.density}" if noise.schedule in FLOWS else "timesteps of its schedule"
     shift = getattr(noise.sampling, "shift", None)
     shifted = "" if shift is None else f", shift {shift:g}"

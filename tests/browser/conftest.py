@@ -1,7 +1,12 @@
-"""A real ComfyUI and a page of it in Chromium, one of each for all tests of this folder."""
+"""A real ComfyUI and a page of it in Chromium, one of each for all tests of this folder.
+
+`pytest -m ""` runs them twice: with the frontend that this ComfyUI asks for, and with the newest of PyPI.
+"""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +17,27 @@ from dreambooth_nodes.demo.example import install_base
 from dreambooth_nodes.tests.browser import chromium
 from dreambooth_nodes.tests.browser.workspace import Workspace
 
+FRONTEND = "comfyui-frontend-package"
+FRONTENDS = ("own frontend", "newest frontend")
+
+
+@pytest.fixture(scope="package", params=[FRONTENDS[0], pytest.param(FRONTENDS[1], marks=pytest.mark.slow)])
+def frontend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The host's arguments that choose its page."""
+    if request.param == FRONTENDS[0]:
+        return ()
+    folder = tmp_path_factory.mktemp("frontend")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), FRONTEND], check=True
+    )
+    return "--front-end-root", str(folder / FRONTEND.replace("-", "_") / "static")
+
 
 @pytest.fixture(scope="package")
-def comfyui() -> Iterator[ComfyUI]:
+def comfyui(frontend: tuple[str, ...]) -> Iterator[ComfyUI]:
     if chromium.found() is None:
         pytest.skip("there is no Chromium here; .ci/run installs it: apt-get install chromium")
-    with ComfyUI() as running:
+    with ComfyUI(arguments=frontend) as running:
         install_base(running)
         # The first visit of all opens the templates over everything.
         running.request("/settings", {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": False})

@@ -100,6 +100,11 @@ def test_a_template_lies_open_and_apart(workspace: Workspace, renderer: bool, fi
         assert all(box[2] <= left + right and box[3] <= top + bottom for box in boxes.values())
 
 
+def test_the_gallery_lists_the_templates_in_their_order(workspace: Workspace) -> None:
+    found = workspace.page.value("app.api.getWorkflowTemplates()")
+    assert found["dreambooth-nodes"] == [file.stem for file in workflow_files()]
+
+
 def test_the_chart_keeps_its_size_when_the_renderer_changes(workspace: Workspace) -> None:
     workspace.use_renderer(False)
     workspace.open_template(QUICK)

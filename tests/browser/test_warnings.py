@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
 from dreambooth_nodes.demo.example import BASE_NAME
-from dreambooth_nodes.tests.browser.themes import LEAST_CONTRAST, contrasts, in_both_themes
+from dreambooth_nodes.tests.browser.themes import illegible, in_every_palette
 from dreambooth_nodes.tests.browser.workspace import PANEL, Workspace
 from dreambooth_nodes.tests.host.graphs import training
 from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
@@ -25,8 +26,9 @@ def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(worksp
     workspace.run()
     workspace.look_at("DreamBoothTrain")
     page.wait(f"{TOASTS}.includes('{said}')")
-    for theme in in_both_themes(workspace):
-        workspace.screenshot(f"warning in {theme}")
+    for palette in in_every_palette(workspace):
+        workspace.screenshot(f"warning in {palette}")
+        assert illegible(workspace) == {}, palette
     assert said in workspace.text(f"{PANEL} .db-warnings")
     box = "(w => [w.scrollWidth <= w.clientWidth, w.checkVisibility()])"
     assert page.value(f"{box}(document.querySelector('{PANEL} .db-warnings'))") == [True, True], "read in full"
@@ -55,9 +57,25 @@ def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) ->
     assert "not the model it was trained on" in workspace.text(alert)
     assert page.value(f"document.querySelector('{alert}').getAttribute('role')") == "alert"
     assert page.value("(card => card.scrollHeight <= card.clientHeight)(document.querySelector('.db-card'))"), "cut off"
-    for theme in in_both_themes(workspace):
-        workspace.screenshot(f"another base in {theme}")
-        assert min(contrasts(workspace).values()) >= LEAST_CONTRAST, theme
+    for palette in in_every_palette(workspace):
+        workspace.screenshot(f"another base in {palette}")
+        assert illegible(workspace) == {}, palette
+
+
+def test_what_became_of_a_run_is_legible_in_the_history(workspace: Workspace) -> None:
+    page, name = workspace.page, "applied_00001.safetensors"
+    # Of the run above, as it is written when it is cancelled.
+    for record in (workspace.comfyui.output_directory / "dreambooth" / "runs").glob("*/run.json"):
+        run = json.loads(record.read_text())
+        if [Path(entry["file"]).name for entry in run["files"]] == [name]:
+            record.write_text(json.dumps({**run, "status": "stopped"}))
+    workspace.open_nodes("LoadPersonalizedModel")
+    workspace.set("LoadPersonalizedModel", "personalized_model", f"loras/{name}")
+    workspace.look_at("LoadPersonalizedModel")
+    page.wait("!!document.querySelector('.db-list .db-chosen .db-state')?.checkVisibility()")
+    for palette in in_every_palette(workspace):
+        workspace.screenshot(f"history in {palette}")
+        assert illegible(workspace) == {}, palette
 
 
 def write_another_base(comfyui: ComfyUI) -> Path:

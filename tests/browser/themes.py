@@ -1,7 +1,8 @@
-"""The page's two themes, and whether texts can be read in them."""
+"""The page's palettes, and whether texts can be read in them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from dreambooth_nodes.tests.browser.workspace import Workspace
@@ -10,17 +11,30 @@ LEAST_CONTRAST = 4.5
 """WCAG's, for text."""
 
 
-def in_both_themes(workspace: Workspace) -> Iterator[str]:
+PALETTES = ("light", "solarized", "arc", "nord", "github", "dark")
+"""The host's own; it is left in its default, the last."""
+
+
+COLOURS = """(style => style.getPropertyValue("--fg-color") + style.getPropertyValue("--comfy-input-bg"))
+  (getComputedStyle(document.documentElement))"""
+
+
+def in_every_palette(workspace: Workspace) -> Iterator[str]:
     """The name of each, while the page is in it."""
-    for theme in ("light", "dark"):
-        workspace.page.value(f"app.extensionManager.setting.set('Comfy.ColorPalette', '{theme}')")
-        workspace.page.wait(f"!!document.querySelector('.dark-theme') === {str(theme == 'dark').lower()}")
-        yield theme
+    page = workspace.page
+    for palette in PALETTES:
+        if palette != page.value("app.extensionManager.setting.get('Comfy.ColorPalette')"):
+            before = page.value(COLOURS)
+            page.value(f"app.extensionManager.setting.set('Comfy.ColorPalette', '{palette}')")
+            page.wait(f"{COLOURS} !== {json.dumps(before)}")
+        yield palette
 
 
-def contrasts(workspace: Workspace) -> dict[str, float]:
-    """{class and beginning of a text: its contrast} of every text of the panels, against the panel's own ground."""
-    return dict(workspace.page.value(CONTRASTS))
+def illegible(workspace: Workspace) -> dict[str, float]:
+    """{class and beginning of a text: its contrast} of the texts of the panels that cannot be read on their ground."""
+    measured = dict(workspace.page.value(CONTRASTS))
+    assert measured, "no text of a panel is in sight"
+    return {text: contrast for text, contrast in measured.items() if contrast < LEAST_CONTRAST}
 
 
 CONTRASTS = """(() => {
@@ -41,7 +55,7 @@ CONTRASTS = """(() => {
       grounds.unshift(getComputedStyle(at).backgroundColor);
     const [text, ground] = [light(paint([...grounds, getComputedStyle(element).color])), light(paint(grounds))];
     const ratio = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
-    found[`${element.className} ${element.textContent.slice(0, 20)}`] = Math.round(ratio * 10) / 10;
+    found[`${element.className} ${element.textContent.slice(0, 20)}`] = Math.round(ratio * 100) / 100;
   }
   return found;
 })()"""

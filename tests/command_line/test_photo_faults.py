@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFilter
 
-from dreambooth_nodes.tests.command_line.conftest import PHOTOS, train_words
+from dreambooth_nodes.tests.command_line.conftest import PHOTOS, Command, train_words
 from dreambooth_nodes.tests.interruption import main
 
 UNTAUGHT = {
@@ -51,3 +51,20 @@ def test_faults_captions_and_what_is_passed_over_are_told(
     assert "warning: soft.png: Blurred" in said or "warning: soft.png: Nearly the same" in said
     (file,) = (tmp_path / "out" / "loras").glob("*.safetensors")
     assert file.name.startswith("プードル") and len(file.name.encode()) <= 100 + len("_00001.safetensors")
+
+
+def test_photos_that_keep_their_shapes_train_with_class_images_of_their_sizes(
+    toybase_file: Path, tmp_path: Path, command: Command
+) -> None:
+    folder, output = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for number, box in enumerate(((0, 0, 128, 96), (0, 0, 96, 128), (0, 16, 128, 112))):
+        Image.open(PHOTOS / f"0{number}.png").convert("RGB").crop(box).save(folder / f"{number}.png")
+    words = train_words(toybase_file, output, "--photos", folder, "--steps", 3, "--rank", 1, "--batch-size", 2)
+    result = command(*words, "--buckets", "--priors", 3)
+    assert result["sizes"] == [[72, 56, 2], [56, 72, 1]] and result["priors"] == 3
+    drawn = [Image.open(file).size for file in sorted((output / "dreambooth" / "priors").rglob("*.png"))]
+    assert sorted(drawn) == [(56, 72), (72, 56), (72, 56)]
+    assert result["loss"] > 0 and result["prior_loss"] > 0
+    assert command(*words, "--buckets", "--priors", 3)["found"]
+    assert not command(*words, "--priors", 3)["found"]

@@ -52,3 +52,9 @@ def test_without_a_run_there_is_nothing_to_resume(
     assert main(train_words(toybase_file, tmp_path, *WORDS, "--resume")) == 1
     assert re.search(r"no unfinished run of 'spotted_dog'", capsys.readouterr().err)
     assert not list(tmp_path.glob("dreambooth/runs/*"))
+
+
+def test_where_there_is_no_run_it_may_begin(toybase_file: Path, tmp_path: Path, command: Command) -> None:
+    few = ("--steps", 2, "--priors", 0, "--rank", 2, "--memory", "off", "--resume=if-begun")
+    result = command(*train_words(toybase_file, tmp_path, *few))
+    assert (result["status"], result["steps"], result["found"]) == ("finished", 2, False)

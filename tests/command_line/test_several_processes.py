@@ -54,6 +54,22 @@ def test_a_full_model_is_too_whole_in_each_process_or_in_parts(
         require_same_within_rounding(two, one, toybase_file)
 
 
+ADAFACTOR = ("--method", "full", "--learning-rate", 1e-5, "--priors", 0, "--optimizer", "adafactor")
+IN_BF16 = ("--trained-weights", "bf16", "--precision", "bf16")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("weights", "rounding"), [((), 1e-2), (IN_BF16, 0.1)], ids=["fp32", "bf16"])
+def test_adafactor_trains_a_full_model_in_parts_as_a_whole_one(
+    weights: tuple[object, ...], rounding: float, toybase_file: Path, tmp_path: Path, command: Command
+) -> None:
+    """In bf16 the random bits of a weight's rounding are those of one process."""
+    words = (*ADAFACTOR, *weights, "--steps", 2)
+    one = command(*short_run(toybase_file, tmp_path / "one", *words, "--batch-size", 2))
+    two = result_of(launched(short_run(toybase_file, tmp_path / "two", *words), SHARDED))
+    require_same_within_rounding(two, one, toybase_file, rounding)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_lora_in_parts_is_what_one_process_trains_and_draws_samples_on_the_way(

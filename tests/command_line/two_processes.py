@@ -49,7 +49,9 @@ def same_bits(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
     """The processes that a launcher has started, by rank."""
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    return [
+        int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
+    ]
 
 
 def result_of(process: subprocess.Popen[str], status: int = 0) -> dict[str, Any]:

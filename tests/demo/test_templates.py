@@ -62,7 +62,7 @@ def test_there_is_one_for_each_use_and_the_quick_start_comes_first() -> None:
         "2 Portrait",
         "3 Style",
         "4 Full checkpoint",
-        "5 With and without priors",
+        "5 With and without class images",
         "6 Two subjects",
     ]
     assert FILES[0] == WORKFLOW
@@ -126,6 +126,12 @@ def test_the_quick_start_fits_the_page_at_seven_tenths() -> None:
     assert min(SEEN[0] / width, SEEN[1] / height) >= 0.7, (width, height)
 
 
+def test_no_subgraph_repeats_the_pictures_that_are_shown_beside_it(workflow: dict[str, Any]) -> None:
+    # The newest frontend shows all pictures of a subgraph on its node, which grows by them, unless this is said.
+    subgraphs = {sub["id"] for sub in workflow["definitions"]["subgraphs"]}
+    assert all(node["properties"]["previewExposures"] == [] for node in workflow["nodes"] if node["type"] in subgraphs)
+
+
 def test_it_reads_from_left_to_right(workflow: dict[str, Any]) -> None:
     nodes = {node["id"]: node for node in workflow["nodes"]}
     for _, source, _, target, _, _ in workflow["links"]:
@@ -137,7 +143,7 @@ def test_a_note_comes_first_and_says_to_drop_photos_first(workflow: dict[str, An
     assert (first["type"], first["title"], first["pos"]) == ("MarkdownNote", "Read me first", [0, 0])
     (text,) = first["widgets_values"]
     steps = text[text.index("### With") :]
-    assert steps.index("Drop") < steps.index("*Load Checkpoint*") < steps.index("SD 1.5")
+    assert steps.index("Drop") < steps.index("*Base model*") < steps.index("SD 1.5")
     assert "python" not in text
 
 

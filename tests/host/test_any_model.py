@@ -1,4 +1,4 @@
-"""A kind of model that no family of ours reads, in queued graphs of stock loaders: Stable Diffusion 3, of one block."""
+"""A kind of model that no family of ours reads, in queued graphs of stock loaders: an SD3 of one block."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ from dreambooth_nodes.demo.workflow import Prompt
 from dreambooth_nodes.tests.host.graphs import IDENTIFIER, PROMPT, SIDE, apart, node, pixels, steps_trained
 from dreambooth_nodes.tests.host.tiny_models import SD3_LAYERS, random_weights, sd3_shapes, taesd_shapes
 
-SD3, STEPS = "tiny_sd3.safetensors", 4
+MODEL, STEPS = "tiny_turbo.safetensors", 4
+"""Its name says that it is for few steps."""
 SAMPLED = {"seed": 0, "steps": 20, "cfg": 5.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
 """What the pack draws its samples with, as KSampler takes it."""
+
+
+def install(base_directory: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """The files of a tiny model and a VAE among the host's own."""
+    models = base_directory / "models"
+    for folder in ("diffusion_models", "vae_approx"):
+        (models / folder).mkdir(parents=True, exist_ok=True)
+    save_file(random_weights(shapes), models / "diffusion_models" / MODEL)
+    for half, halves in taesd_shapes().items():
+        save_file(random_weights(halves), models / "vae_approx" / f"taesd3_{half}.safetensors")
 
 
 @pytest.fixture(scope="module")
 def host(comfyui: ComfyUI) -> ComfyUI:
     """The host with the files of the tiny model among its own."""
-    models = comfyui.base_directory / "models"
-    for folder in ("diffusion_models", "vae_approx"):
-        (models / folder).mkdir(exist_ok=True)
-    save_file(random_weights(sd3_shapes()), models / "diffusion_models" / SD3)
-    for half, shapes in taesd_shapes().items():
-        save_file(random_weights(shapes), models / "vae_approx" / f"taesd3_{half}.safetensors")
+    install(comfyui.base_directory, sd3_shapes())
     return comfyui
 
 
@@ -37,7 +43,7 @@ def loaded() -> Prompt:
     """Model, CLIP and VAE by stock loaders, and photos."""
     subject = next(iter(example.example_subjects().values()))
     return {
-        "model": node("UNETLoader", unet_name=SD3, weight_dtype="default"),
+        "model": node("UNETLoader", unet_name=MODEL, weight_dtype="default"),
         "clip": node("LoadToyBase"),
         "vae": node("VAELoader", vae_name="taesd3"),
         "photos": node(
@@ -85,7 +91,11 @@ def lora_of(run: dict[str, Any], host: ComfyUI) -> Path:
 
 def test_priors_train_save_and_the_stock_loader(host: ComfyUI) -> None:
     before = picture(host, loaded())
-    assert steps_trained(host, training(options={"sample_count": 1, "sample_every": 2})) == STEPS
+    messages: list[Message] = []
+    host.run(training(options={"sample_count": 1, "sample_every": 2}), messages.append)
+    assert sum(message.kind == "dreambooth.step" for message in messages) == STEPS
+    warned = [message.data["warning"] for message in messages if message.kind == "dreambooth.warned"]
+    assert [values for sentence, *values in warned if "distilled" in sentence] == [[MODEL]]
     run = example.newest_run(host)
     assert run["status"] == "finished" and all(point["prior"] is not None for point in run["losses"])
     assert apart(picture(host, loaded()), before) == 0

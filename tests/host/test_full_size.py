@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from dreambooth_nodes.bench.full_size import UNETS, write_random
 from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, Prompt
 from dreambooth_nodes.demo.environment import ROOT
 from dreambooth_nodes.demo.workflow import find
+from dreambooth_nodes.machine_check.full_size import UNETS, write_random
 from dreambooth_nodes.tests.host.graphs import apart, drawn, node, training
 from dreambooth_nodes.tests.host.made_up import MADE_UP
 

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
+from dreambooth_nodes.tests.host.in_memory.process import measured as figures_of
+from dreambooth_nodes.tests.host.model_names import DISTILLED
 from dreambooth_nodes.tests.host.tiny_models import SD3_LAYERS
 
-SCRIPT = Path(__file__).with_name("in_memory.py")
 ROUNDING = 2e-5
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    begin = "import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']"
-    run = f"{begin}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
-    answer = subprocess.run(
-        [str(comfyui_python() or sys.executable), "-c", run], cwd=comfyui_folder(), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    return dict(json.loads(answer.stdout[answer.stdout.index('{"noise"') :]))
+    found = figures_of("noise", "families", "unets", "state", "forwards", "runs")
+    runs = found.pop("runs")
+    return {**{name: figure for figures in found.values() for name, figure in figures.items()}, "runs": runs}
 
 
 def test_the_target_denoises_to_the_picture_in_every_class_of_answers(measured: dict[str, Any]) -> None:
@@ -42,10 +33,15 @@ def test_discrete_schedules_draw_their_own_levels(measured: dict[str, Any]) -> N
     assert tables and not any(figures["off the table"] for figures in tables.values())
 
 
-def test_a_flow_s_levels_follow_its_shift_and_its_density(measured: dict[str, Any]) -> None:
-    found = measured["densities"]
-    assert found["shifted"] < ROUNDING
-    assert abs(found["mean of the logits"]) < 0.02 and abs(found["their deviation"] - 1) < 0.05
+def test_a_flow_s_levels_have_the_density_that_is_asked(measured: dict[str, Any]) -> None:
+    """By its distribution function: uniform, shifted by the model's shift or by the tokens, logit-normal."""
+    assert len(measured["densities"]) == 6
+    for name, found in measured["densities"].items():
+        assert found["distance"] < ROUNDING and found["clamped"] < 0.01, name
+
+
+def test_models_for_few_steps_are_known_by_their_names(measured: dict[str, Any]) -> None:
+    assert {name for name, distilled in measured["distilled"].items() if distilled} == DISTILLED
 
 
 def test_what_makes_no_picture_from_words_is_refused_by_name(measured: dict[str, Any]) -> None:
@@ -55,9 +51,10 @@ def test_what_makes_no_picture_from_words_is_refused_by_name(measured: dict[str,
     assert not refused & taken
 
 
-def test_the_embedded_base_answers_as_its_family_does(measured: dict[str, Any]) -> None:
-    """Posterior, target, levels and answer: so the losses are those of training from its file."""
-    assert max(measured["toybase"].values()) < ROUNDING, measured["toybase"]
+@pytest.mark.parametrize("model", ["epsilon", "v", "sdxl"])
+def test_a_unet_answers_as_its_family_does(measured: dict[str, Any], model: str) -> None:
+    """The embedded base by ε and by v, a small SDXL: levels, target and answer, so that the losses are the family's."""
+    assert max(measured[model].values()) < ROUNDING, measured[model]
 
 
 def test_qwen_image_answers_as_in_diffusers(measured: dict[str, Any]) -> None:

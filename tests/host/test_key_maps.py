@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from dreambooth_nodes.bench.full_size import UNETS, shapes_of
 from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
+from dreambooth_nodes.machine_check.full_size import UNETS, shapes_of
 from dreambooth_nodes.tests.host.made_up import MADE_UP
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
 from dreambooth_nodes.trainer.model.source import ShapesOnly

@@ -19,7 +19,7 @@ SUBGRAPHS = ROOT / "subgraphs"
 
 # node_id: required inputs, optional inputs, outputs. Public: others may be added behind, none renamed or moved.
 CONTRACT: dict[str, tuple[str, str, str]] = {
-    "LoadInstanceImages": ("folder class_noun resolution", "images masks", "SUBJECT IMAGE"),
+    "LoadInstanceImages": ("folder class_noun resolution", "images masks buckets", "SUBJECT IMAGE"),
     "PickRareToken": ("clip length seed", "model class_noun choice subject", "STRING STRING"),
     "GenerateClassPriors": (
         "model clip vae subject count seed",
@@ -40,7 +40,8 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
     "ExportPersonalizedModel": ("personalized_model layout rank dtype name", "model clip vae", "STRING"),
     "MeasureFidelity": ("images subject", "clip_vision prompt", "STRING IMAGE FLOAT FLOAT"),
-    "LoadToyBase": ("", "", "MODEL CLIP VAE"),
+    "LoadToyBase": ("", "checkpoint", "MODEL CLIP VAE"),
+    "CheckThisMachine": ("models", "", "STRING STRING"),
 }
 
 

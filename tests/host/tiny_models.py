@@ -14,6 +14,9 @@ from torch import Tensor
 WIDTH, WORDS, CHANNELS, POSITIONS = 64, 768, 16, 32
 """Of the SD3: its width (one block for every 64), its words' width, its latents' channels, its positions a side."""
 
+ATTENTION = ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "to_out.0", "to_add_out")
+"""Of Qwen-Image."""
+
 
 def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
@@ -46,7 +49,6 @@ def sd3_shapes() -> dict[str, tuple[int, ...]]:
 def qwen_shapes() -> dict[str, tuple[int, ...]]:
     """{name: shape} of Qwen-Image's denoiser of one block with one head of 128."""
     wide, block = 128, "transformer_blocks.0"
-    attention = ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "to_out.0", "to_add_out")
     shapes = {
         **_linear("time_text_embed.timestep_embedder.linear_1", 256, wide),
         **_linear("time_text_embed.timestep_embedder.linear_2", wide, wide),
@@ -57,7 +59,7 @@ def qwen_shapes() -> dict[str, tuple[int, ...]]:
         **_linear("norm_out.linear", wide, 2 * wide),
         **_linear("proj_out", wide, 4 * CHANNELS),
     }
-    for name in attention:
+    for name in ATTENTION:
         shapes |= _linear(f"{block}.attn.{name}", wide, wide)
     for half in ("img", "txt"):
         shapes |= _linear(f"{block}.{half}_mod.1", wide, 6 * wide)

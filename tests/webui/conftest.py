@@ -116,7 +116,7 @@ def _free_port() -> int:
 def _await_ready(process: subprocess.Popen[str], console: Path) -> None:
     until = time.monotonic() + HANG_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        if console.read_text().endswith("ready\n"):
+        if console.read_text(encoding="utf-8").endswith("ready\n"):
             return
         time.sleep(0.5)
-    raise AssertionError(f"the stand-in did not start:\n{console.read_text()}")
+    raise AssertionError(f"the stand-in did not start:\n{console.read_text(encoding='utf-8')}")

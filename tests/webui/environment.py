@@ -7,6 +7,7 @@ minute and a half.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -42,17 +43,33 @@ def packages(name: str) -> Path:
     return folder
 
 
-def a1111_python() -> Path:
-    """A Python with A1111's own libraries and Gradio, as its venv has them: 5 GB, some minutes, once."""
+def a1111_python() -> Path | None:
+    """A Python 3.10 with A1111's own libraries and Gradio, as its venv has them: 5 GB, some minutes, once. None: there
+    is no Python 3.10."""
     folder = cached("a1111-python")
     python = folder / "bin" / "python"
     if not (folder / "complete").is_file():
+        interpreter = _python_3_10()
+        if interpreter is None:
+            return None
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([interpreter, "-m", "venv", str(folder)], check=True)
         pip = (str(python), *PIP)
         subprocess.run([*pip, "--no-deps", "-r", str(locked("a1111-python"))], check=True)
         (folder / "complete").touch()
     return python
+
+
+def _python_3_10() -> str | None:
+    """The Python that PYTHON_FLOOR names, python3.10, or pyenv's; the first that is there and is a 3.10."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/3.10.*/bin/python")
+    for named in (os.environ.get("PYTHON_FLOOR", ""), "python3.10", *map(str, sorted(pyenv))):
+        # pyenv's python3.10 is on PATH also where it only says that another has to be chosen.
+        if found := shutil.which(named):
+            said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+            if said.startswith("Python 3.10."):
+                return found
+    return None
 
 
 def browser() -> str | None:

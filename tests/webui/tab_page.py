@@ -79,6 +79,18 @@ def ask(page: Any) -> None:
         fill(page, f"dreambooth_{name}", value)
 
 
+def add_list_button(page: Any) -> None:
+    """The WebUI's own button that lists LoRAs anew; it counts how often it was pressed."""
+    page.evaluate(
+        """() => {
+            const button = document.createElement('button');
+            button.id = 'txt2img_lora_extra_refresh';
+            button.onclick = () => { window.listed = (window.listed || 0) + 1; };
+            document.body.append(button);
+        }"""
+    )
+
+
 def unfold(page: Any) -> None:
     """Open the advanced settings, and every section of them."""
     for name in ("advanced", *(f"section_{group}" for group in GROUPS)):

@@ -9,7 +9,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGr
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import nn
 
-from .sharding import fsdp_units
+from .sharding import fsdp_units, fsdp_units_by_dtype
 
 
 def make_accelerator(device: torch.device, patience: timedelta, sharded: bool) -> Accelerator:
@@ -45,7 +45,8 @@ def prepare(accelerator: Accelerator, module: nn.Module, optimizer: torch.optim.
             # Convolutions are loaded channels last, which FSDP refuses to split.
             weight.data = weight.data.contiguous()
         # The components too, so that each can be called by itself, as sampling does.
-        names = {type(block).__name__ for block in (*fsdp_units(module), *module.children())}
+        units = (*fsdp_units(module), *module.children(), *fsdp_units_by_dtype(module))
+        names = {type(unit).__name__ for unit in units}
         accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(names)
         return accelerator.prepare(module, optimizer)[0]
     trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}

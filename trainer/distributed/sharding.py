@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..options import OptionError, TrainOptions
@@ -24,9 +27,7 @@ def require_shardable(options: TrainOptions) -> None:
     if not hasattr(fsdp, "fully_shard"):
         raise OptionError(f"FSDP takes torch 2.6 or newer, and this is {torch.__version__}; start without --use_fsdp.")
     refused = {
-        f"optimizer is {options.optimizer!r}; FSDP takes adamw, whose moments it spreads": options.optimizer != "adamw",
         "base_in_8_bits is True; FSDP spreads weights that are floating-point numbers": options.base_in_8_bits,
-        "trained_weights is 'bf16', which takes adafactor; FSDP takes fp32": options.trained_weights != "fp32",
         f"prior is {options.prior!r}, which needs the base's weights whole; FSDP takes class images": (
             options.prior_in_use not in ("class images", "off")
         ),
@@ -60,6 +61,62 @@ def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
 
     assert isinstance(like, DTensor)
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
+
+
+def own_rows(tensor: Tensor) -> Tensor:
+    """The rows of a sharded tensor that this process holds, in its memory; any other tensor unchanged."""
+    rows: Tensor = getattr(tensor, "to_local", lambda: tensor)()
+    return rows
+
+
+def own_part(full: Tensor, like: Tensor) -> Tensor:
+    """Those rows of a full tensor that this process holds of `like`: all where `like` is not sharded."""
+    mesh = _mesh(like)
+    if mesh is None:
+        return full
+    parts, rank = full.chunk(mesh.size()), mesh.get_local_rank()
+    return parts[rank] if rank < len(parts) else full[:0]
+
+
+def sharded_rows(rows: Tensor, like: Tensor) -> Tensor:
+    """A sharded tensor of the rows that each process has computed for its rows of `like`; the rows themselves where
+    `like` is not sharded.
+    """
+    mesh = _mesh(like)
+    if mesh is None:
+        return rows
+    from torch.distributed.tensor import DTensor, Shard
+
+    shape = torch.Size((like.shape[0], *rows.shape[1:]))
+    return DTensor.from_local(rows, mesh, [Shard(0)], shape=shape, stride=torch.empty(shape, device="meta").stride())
+
+
+def mean_of_rows(rows: Tensor, like: Tensor, dim: int | None = None) -> Tensor:
+    """The mean over the rows of all processes, computed for their rows of `like`. dim: 0, which is kept with size 1, or
+    None: over all values.
+    """
+    mesh = _mesh(like)
+    if mesh is None:
+        return rows.mean() if dim is None else rows.mean(dim=dim, keepdim=True)
+    total = rows.sum() if dim is None else rows.sum(dim=dim, keepdim=True)
+    dist.all_reduce(total, group=mesh.get_group())
+    return total / (like.shape[0] * (prod(rows.shape[1:]) if dim is None else 1))
+
+
+def fsdp_units_by_dtype(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers that are units of their own where trained weights are in bf16: those that stay in float32 (norms and
+    embeddings). FSDP takes trained weights of one dtype in a unit.
+    """
+    if {weight.dtype for weight in module.parameters() if weight.requires_grad} == {torch.float32}:
+        return
+    for layer in module.modules():
+        if any(p.requires_grad and p.dtype == torch.float32 for p in layer.parameters(recurse=False)):
+            yield layer
+
+
+def _mesh(tensor: Tensor) -> Any:
+    """The device mesh of a sharded tensor; None for any other."""
+    return getattr(tensor, "device_mesh", None)
 
 
 def fsdp_units(module: nn.Module) -> Iterator[nn.Module]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from ..files.lazy_tensors import finite
 from ..files.safetensors import CheckpointError, Shapes, to_dtype
 from ..model.base import Base
 from ..model.keys import text_encoder_name
+from ..operating_system import replace_path
 
 NONE: Mapping[str, str] = {}
 """No metadata."""
@@ -49,7 +49,7 @@ def whole_folder(path: Path, fill: Callable[[Path], None]) -> Path:
     try:
         fill(temporary)
         temporary.chmod(0o755)
-        os.replace(temporary, path)
+        replace_path(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return path

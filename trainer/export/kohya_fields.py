@@ -70,13 +70,17 @@ def _dataset(said: RunInfo) -> dict[str, str]:
     """The fields on photos and class images."""
     subject, photos = said.subject, len(said.subject.photos)
     folder = {subject.class_noun: {"n_repeats": 1, "img_count": photos}}
-    size = {"resolution": [subject.width, subject.height], "count": photos}
+    buckets = {
+        str(number): {"resolution": [*size], "count": count}
+        for number, (size, count) in enumerate(subject.sizes.items())
+    }
     return {
         "ss_num_train_images": str(photos),
         "ss_num_reg_images": str(said.priors),
         "ss_batch_size_per_device": str(said.options.batch_size),
         "ss_resolution": f"({subject.width}, {subject.height})",
+        "ss_enable_bucket": str(subject.buckets),
         "ss_dataset_dirs": json.dumps(folder, ensure_ascii=False),
-        "ss_bucket_info": json.dumps({"buckets": {"0": size}}),
+        "ss_bucket_info": json.dumps({"buckets": buckets}),
         "ss_tag_frequency": json.dumps({subject.class_noun: {said.trigger: photos}}, ensure_ascii=False),
     }

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..operating_system import replace_path, require_path_length
+
 
 def write_json(value: Any, path: Path) -> Path:
     """Write a value as JSON, atomically, with the keys in the order given."""
@@ -39,6 +41,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> Path:
 
     Where `write` raises, the temporary file is removed and `path` is unchanged. An existing `path` is replaced.
     """
+    require_path_length(path, len(".12345678.part."))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
@@ -46,7 +49,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> Path:
         write(Path(part))
         Path(part).chmod(0o644)
         _force_to_disk(Path(part))
-        os.replace(part, path)
+        replace_path(Path(part), path)
     finally:
         Path(part).unlink(missing_ok=True)
     return path

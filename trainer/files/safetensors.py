@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from .atomic import write_atomically
+from .foreign_files import foreign_kind
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
@@ -74,6 +75,8 @@ def open_file(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt", device="cpu")
     except SafetensorError as error:
+        if kind := foreign_kind(path):
+            raise CheckpointError(f"{path.name!r} {kind}.") from error
         raise CheckpointError(
             f"{path.name!r} is not a whole .safetensors file ({error}). Fetch or save it again; "
             "other formats (.ckpt, .pt) can run code when opened and are not read."

@@ -26,13 +26,18 @@ from .meta_execution import CountedForward, LiveMemory, nbytes
 from .prepare_weights import prepare_weights
 
 
-def hollow_base(source: Source, dtype: torch.dtype, text_dtype: torch.dtype = torch.float32) -> Base:
+def hollow_base(
+    source: Source,
+    dtype: torch.dtype,
+    text_dtype: torch.dtype = torch.float32,
+    family: type[Base] | None = None,
+) -> Base:
     """A base like the one loaded from `source`, with all tensors on the meta device. dtype: of the
-    denoiser's layers. text_dtype: of the text encoders'.
+    denoiser's layers. text_dtype: of the text encoders'. family: of the source; None: the one that recognises it.
     """
     empty = ShapesOnly(source.name, source.shapes, source.hints)
     # The prediction type changes no size, and a family may need the weights' values to determine it.
-    return family_of(source)(empty, "epsilon", dtype, None, text_dtype).to(META)
+    return (family or family_of(source))(empty, "epsilon", dtype, None, text_dtype).to(META)
 
 
 @contextmanager
@@ -92,18 +97,20 @@ class Work:
 class FootprintEstimator:
     """An estimator of a model's footprints; phases that depend on the image size only are counted once.
 
-    shards: the number of processes that the trained components are sharded over (FSDP); 1 for none.
+    shards: the number of processes that the trained components are sharded over (FSDP); 1 for none. family: of the
+    source; None: the one that recognises it.
     """
 
-    def __init__(self, source: Source, shards: int = 1) -> None:
+    def __init__(self, source: Source, shards: int = 1, family: type[Base] | None = None) -> None:
         self.source, self._shards = source, shards
+        self.family = family or family_of(source)
         self._image: tuple[int, int] | None = None
 
     def footprint(self, options: TrainOptions, work: Work, at_most: int | None = None) -> Footprint | None:
         """The footprint of a run with these options; None where weights and states alone, which are counted quickly,
         exceed `at_most` bytes.
         """
-        base, components = _attached(self.source, options, work)
+        base, components = _attached(self.source, options, work, self.family)
         trained = [p for module in components for p in module.parameters() if p.requires_grad]
         # A prior that compares with the base keeps a copy of what full fine-tuning changes.
         copies = 2 if options.method == "full" and options.prior_in_use in REFERS_TO_THE_BASE else 1
@@ -130,13 +137,13 @@ def _image_phases(base: Base, work: Work) -> tuple[int, int]:
     return max(text, nbytes(base.vae) + encoding.peak), max(text, nbytes(base.vae) + decoding.peak)
 
 
-def _attached(source: Source, options: TrainOptions, work: Work) -> tuple[Base, list[nn.Module]]:
+def _attached(source: Source, options: TrainOptions, work: Work, family: type[Base]) -> tuple[Base, list[nn.Module]]:
     """A base on the meta device with its method attached and its weights prepared for training, and the components that
     hold trained weights.
     """
     method = METHODS[options.method]()
     text_dtype = frozen_text_dtype(options, work.device, work.dtype)
-    base = hollow_base(source, method.load_dtype(options, work.dtype), text_dtype)
+    base = hollow_base(source, method.load_dtype(options, work.dtype), text_dtype, family)
     method.attach(base, options)
     components = [*method.components(base, options).values()]
     prepare_weights(base, options, work.dtype, components)

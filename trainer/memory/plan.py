@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from ..methods.registry import METHODS
-from ..model.families import family_of
+from ..model.base import Base
 from ..model.precision import forward_dtype
 from ..model.source import Source
 from ..options import TrainOptions
@@ -79,12 +79,14 @@ def make_plan(
     kept: Mapping[str, Any] | None = None,
     ranks: int = 1,
     sharded: bool = False,
+    family: type[Base] | None = None,
 ) -> Plan:
     """The first plan that fits, or the last one where none does; the options as they are where memory is "off".
 
     options: of one process; levers that they use stay in use. size: width and height in pixels. kept: the levers that
     change the trained weights, with which a resumed run began. ranks: the number of processes, where several rule out a
-    fused backward. sharded: whether the model is sharded over them.
+    fused backward. sharded: whether the model is sharded over them. family: of the source; None: the one that
+    recognises it.
     """
     work = Work(
         images=options.batch_size * (2 if _pairs(options, with_priors) else 1),
@@ -100,7 +102,7 @@ def make_plan(
         return Plan(replace(options, **(kept or {})))
     ladder = _ladder(options, work, ranks, sharded)
     every = list(dict.fromkeys(replace(options, **{**levers, **(kept or {})}) for levers in ladder))
-    return _first_that_fits(FootprintEstimator(source, ranks if sharded else 1), every, work, budget)
+    return _first_that_fits(FootprintEstimator(source, ranks if sharded else 1, family), every, work, budget)
 
 
 def _pairs(options: TrainOptions, with_priors: bool) -> bool:
@@ -124,7 +126,7 @@ def _first_that_fits(counted: FootprintEstimator, every: Sequence[TrainOptions],
     for way in every:
         footprint = counted.footprint(way, work, None if way == every[-1] else budget)
         if footprint is not None:
-            found = _described(way, footprint, counted.source, work, budget)
+            found = _described(way, footprint, counted.family, work, budget)
             if found.fits:
                 return found
     assert found is not None
@@ -136,9 +138,9 @@ def needed(footprint: Footprint) -> int:
     return int(footprint.peak * ALLOCATOR_OVERHEAD)
 
 
-def _described(options: TrainOptions, footprint: Footprint, source: Source, work: Work, budget: int) -> Plan:
+def _described(options: TrainOptions, footprint: Footprint, family: type[Base], work: Work, budget: int) -> Plan:
     """The plan for these options, with its description."""
-    name = family_of(source).family.upper()
+    name = family.family.upper()
     method = "LoRA" if options.method == "lora" else "full"
     free = "" if options.memory == "auto" else f" that a card of {options.memory} leaves"
     fits = needed(footprint) <= budget

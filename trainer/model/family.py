@@ -133,6 +133,13 @@ class Family(ExternalNames, ABC):
         return cls.resolution
 
     @classmethod
+    def stated_resolution(cls, source: Source, prediction: str | None) -> int:
+        """The resolution that the model's files state, else that of its pretraining; in pixels a side."""
+        # modelspec: "<width>x<height>".
+        said = source.hints.get("resolution", "").split("x")[0]
+        return int(said) if said.isdigit() else cls.native_resolution(source, prediction)
+
+    @classmethod
     @abstractmethod
     def lora_targets(cls, component: str, targets: str) -> str:
         """A regular expression for the names of a component's modules that get a LoRA."""

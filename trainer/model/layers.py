@@ -14,8 +14,10 @@ from .base import Base
 from .keys import KeyTable, text_encoder_name
 from .source import Source
 
-WRAPPERS = ("base_model_model_", "lora_", "lycoris_", "loha_", "locon_")
-"""What tools write before the name of a component: flat names of peft's classes, and of kinds of adapters."""
+WRAPPERS = ("base_model_model_", "lora_", "lycoris_", "loha_", "locon_", "_orig_mod_", "module_")
+"""What tools write before the name of a component or of a layer: flat names of peft's classes, of kinds of adapters, of
+torch.compile and of data parallelism.
+"""
 TEXT_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 """The ends of the names of a text encoder's attention projections, which earlier versions of diffusers called to_q,
 to_k, to_v and to_out.
@@ -78,8 +80,11 @@ class Layers:
         for rest in _without_wrappers(flat):
             for prefix, components in self._prefixes.items():
                 if rest.startswith(prefix):
-                    own = rest[len(prefix) :]
-                    if found := tuple(place for c in components if (place := self._by_flat_name[c].get(own))):
+                    own = tuple(_without_wrappers(rest[len(prefix) :]))
+                    known = (
+                        self._by_flat_name[component].get(flat_name) for component in components for flat_name in own
+                    )
+                    if found := tuple(place for place in known if place):
                         return found
         return ()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from ..options import Density, OptionError
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
@@ -17,8 +19,10 @@ Prediction = Literal["epsilon", "v_prediction"]
 class NoiseProcess(Protocol):
     """The noising process of a model family: a diffusion in this package's families, a flow in others."""
 
-    def draw_timesteps(self, uniform: Tensor) -> Tensor:
-        """Timesteps [B] sampled for training, from u ~ U[0, 1) [B]."""
+    def draw_timesteps(self, uniform: Tensor, size: torch.Size | None = None) -> Tensor:
+        """Timesteps [B] sampled for training, from u ~ U[0, 1) [B]. size: of the latents [C, h, w], on which a density
+        may depend.
+        """
 
     def add_noise(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """The noisy latents z_t, in the shape of x [B, C, h, w]."""
@@ -36,6 +40,28 @@ class NoiseProcess(Protocol):
         """The same process with its tables on `device`."""
 
 
+@runtime_checkable
+class Flow(NoiseProcess, Protocol):
+    """A noising process whose timesteps can be drawn by several densities."""
+
+    def with_density(self, density: Density) -> NoiseProcess:
+        """The same process with its timesteps drawn by another density."""
+
+
+def with_density(process: NoiseProcess, density: Density) -> NoiseProcess:
+    """The process with its timesteps drawn by a density; "auto": as they are. Raises OptionError for another density of
+    a process that has only its own.
+    """
+    if density == "auto":
+        return process
+    if not isinstance(process, Flow):
+        raise OptionError(
+            f"timestep_density is {density!r}, and this model is no flow: its timesteps are those of its schedule; "
+            "leave it at 'auto'."
+        )
+    return process.with_density(density)
+
+
 @dataclass(frozen=True)
 class Diffusion:
     """A variance-preserving diffusion in discrete time. alphas_cumprod: α_t² [T], float32."""
@@ -47,7 +73,7 @@ class Diffusion:
         """The same process with its table on `device`."""
         return Diffusion(self.alphas_cumprod.to(device), self.prediction)
 
-    def draw_timesteps(self, uniform: Tensor) -> Tensor:
+    def draw_timesteps(self, uniform: Tensor, size: torch.Size | None = None) -> Tensor:
         """Timesteps t int64 [B], uniform over 0..T−1, from u ~ U[0, 1) [B]."""
         return (uniform * len(self.alphas_cumprod)).long()
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..files.safetensors import CheckpointError, read_metadata
+from ..operating_system import RESERVED
 
 PREFIX = "dreambooth."
 """The prefix of this package's metadata fields."""
-RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))}
-"""File names that Windows reserves."""
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 """Characters that a file name must not have on some system."""
 LONGEST_NAME = 100

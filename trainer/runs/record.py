@@ -77,7 +77,9 @@ _POINT = {field.name for field in fields(Step)}
 _SCORED = {field.name for field in fields(Scored)}
 FITS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("key", "status", "name", "trigger", "identifier", "class_noun", "method", "base"), _is_text),
-    **dict.fromkeys(("settings", "asked", "seconds"), _is_mapping),
+    **dict.fromkeys(("error", "planned", "device"), _is_text),
+    **dict.fromkeys(("settings", "asked", "seconds", "photo_faults", "versions"), _is_mapping),
+    "fixed_losses": _all_are(lambda point: isinstance(point, list) and len(point) == 2),
     "files": _all_are(_is_file),
     "losses": _all_are(_is_step),
     "scores": _all_are(_is_scored),

@@ -69,14 +69,14 @@ class Request:
         """
         subject = self.subject
         if self.priors is not None:
-            self.priors.require_match(base_fingerprint, subject.class_noun, subject.width, subject.height)
+            self.priors.require_match(base_fingerprint, subject.class_noun, subject.sizes)
         return {
             "format": FORMAT,
             "base": base_fingerprint,
             "prediction": self.prediction,
             "subject": subject.fingerprint,
             "identifier": self.identifier,
-            "priors": None if self.priors is None else [self.priors.recipe.fingerprint, self.priors.count],
+            "priors": None if self.priors is None else self.priors.contents,
             "settings": self.options.weight_settings,
             "continue_from": self._continued_hash,
             **({} if self.text_dtype == torch.float32 else {"text_dtype": str(self.text_dtype)}),
@@ -93,7 +93,8 @@ class Request:
             "method": self.options.method,
             "base": base_fingerprint,
             "photos": len(self.subject.photos),
-            "priors": 0 if self.priors is None else self.priors.count,
+            "size": [self.subject.width, self.subject.height],
+            "priors": 0 if self.priors is None else self.priors.total,
             "settings": self.options.settings,
             "asked": self.asked(base_fingerprint),
         }

@@ -13,8 +13,10 @@ from filelock import FileLock, Timeout
 
 from ..events import Scored, Step
 from ..files.atomic import remove_temporary_files, write_json
+from ..operating_system import same_drive
 from .personalized import Personalized, read_personalized
 from .record import FORMAT, read_record
+from .run_log import RunLog
 from .sample_pictures import SamplePictures
 from .store import Store
 
@@ -43,6 +45,11 @@ class Run:
     def state(self) -> Path:
         """The file of an unfinished run's resumable state."""
         return self.folder / "state.safetensors"
+
+    @property
+    def log(self) -> RunLog:
+        """The log of this run."""
+        return RunLog(self.folder / "log.txt")
 
     @property
     def samples(self) -> SamplePictures:
@@ -106,14 +113,27 @@ class Run:
         """Record the scores of the base and of steps so far. scorer: its fingerprint."""
         self.write(scorer=scorer, base_scores=asdict(base), scores=[asdict(point) for point in points])
 
-    def finish(self, status: str, curve: Sequence[Step], seconds: Mapping[str, float]) -> None:
-        """Record the end of the run. curve: its losses, one or more. seconds: {phase: its duration}."""
+    def finish(
+        self,
+        status: str,
+        curve: Sequence[Step],
+        seconds: Mapping[str, float],
+        fixed: Sequence[tuple[int, float]] = (),
+    ) -> None:
+        """Record the end of the run. curve: its losses, one or more. seconds: {phase: its duration}. fixed: see
+        `LossCurve.fixed`.
+        """
         self.write(
             status=status,
             seconds={name: round(value, 3) for name, value in seconds.items()},
             steps_per_second=round(curve[-1].steps_per_second, 3),
             losses=[asdict(point) for point in curve],
+            fixed_losses=[list(point) for point in fixed],
         )
+
+    def fail(self, error: str, curve: Sequence[Step] = ()) -> None:
+        """Record that the run failed. error: for the user. curve: the losses until then."""
+        self.write(status="failed", error=error, losses=[asdict(point) for point in curve])
 
     def losses(self) -> list[Step]:
         """The loss curve in the record; empty before the run has ended."""
@@ -160,6 +180,6 @@ def open_run(key: str, store: Store) -> Run:
 
 def relative(file: Path, store: Store) -> str:
     """A file's path relative to the host's output folder, with forward slashes; absolute on another drive."""
-    if file.resolve().anchor != store.work.resolve().anchor:
+    if not same_drive(file.resolve(), store.work.resolve()):
         return file.resolve().as_posix()
     return Path(os.path.relpath(file, store.work.parent)).as_posix()

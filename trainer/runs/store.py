@@ -16,6 +16,7 @@ from filelock import FileLock
 from ..files.atomic import next_numbered_path, remove_temporary_files, write_json
 from ..files.kept_hashes import KeptHashes
 from ..files.safetensors import write_tensors
+from ..operating_system import replace_path
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
@@ -95,7 +96,7 @@ class Store:
                 part = kept.with_name(f".{kept.name}.{os.getpid():08d}.part")
                 part.unlink(missing_ok=True)
                 _link_or_copy(source.path, part)
-                os.replace(part, kept)
+                replace_path(part, kept)
             else:
                 write_tensors(lazy_tensors_of(source), kept, {})
         return kept

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..events import PriorsCounted, Tell, tell_nobody
 from ..files.atomic import remove_temporary_files, write_json
 from ..files.pictures import write_picture
 from ..out_of_memory import is_out_of_memory
+from ..subject.buckets import Size
 from ..subject.photos import Photo, read_photo
 
 Draw = Callable[[Sequence[int]], Tensor]
@@ -73,31 +74,90 @@ class PriorRecipe:
 
 @dataclass(frozen=True)
 class ClassPriors:
-    """A set of `count` class images on disk, from 00000.png on, with their recipe."""
+    """A set of `count` class images on disk, from 00000.png on, with their recipe.
+
+    others: the sets of further sizes, of the same recipe otherwise; a subject whose photos have several sizes has one
+    for each.
+    """
 
     recipe: PriorRecipe
     folder: Path
     count: int
+    others: tuple[ClassPriors, ...] = ()
+
+    @classmethod
+    def joined(cls, sets: Sequence[ClassPriors]) -> ClassPriors:
+        """Sets of several sizes as one; at least one."""
+        first, *others = sets
+        return replace(first, others=tuple(others))
+
+    @property
+    def sets(self) -> tuple[ClassPriors, ...]:
+        """The sets of one size each, this one first."""
+        return (replace(self, others=()), *self.others)
+
+    @property
+    def total(self) -> int:
+        """The number of images in all sets."""
+        return sum(each.count for each in self.sets)
+
+    @property
+    def contents(self) -> list[Any]:
+        """What determines the images, ready for JSON: [fingerprint of the recipe, number], or a list of such."""
+        contents = [[each.recipe.fingerprint, each.count] for each in self.sets]
+        return contents if self.others else contents[0]
 
     def photos(self, at_most: int | None = None) -> Iterator[Photo]:
-        """The images, or the first `at_most`, as photos without mask or caption, read one by one."""
-        for index in range(min(self.count, at_most or self.count)):
-            yield read_photo(picture_path(self.folder, index), self.recipe.width, self.recipe.height)
+        """The images of all sets, or the first `at_most` of each, as photos without mask or caption, read one by
+        one.
+        """
+        for each in self.sets:
+            for index in range(min(each.count, at_most or each.count)):
+                yield read_photo(picture_path(each.folder, index), each.recipe.width, each.recipe.height)
 
-    def require_match(self, base_fingerprint: str, class_noun: str, width: int, height: int) -> None:
-        """Raises PriorsError when the images were sampled from another base, for another class or at another size."""
-        expected = {"base_fingerprint": base_fingerprint, "class_noun": class_noun, "width": width, "height": height}
-        for name, value in expected.items():
-            found = getattr(self.recipe, name)
-            if found != value:
-                raise PriorsError(
-                    f"The class priors' {NAMES[name]} is {_short(found)}, this training's is {_short(value)}. "
-                    "Connect GenerateClassPriors to the same model and subject, and leave its own values empty."
-                )
+    def require_match(self, base_fingerprint: str, class_noun: str, sizes: Collection[Size]) -> None:
+        """Raises PriorsError when the images were sampled from another base or for another class, and when there are
+        none of a size, or some of another one. sizes: the photos', width and height.
+        """
+        for each in self.sets:
+            _require_equal("base model", each.recipe.base_fingerprint, base_fingerprint)
+            _require_equal("class noun", each.recipe.class_noun, class_noun)
+        found = sorted((each.recipe.width, each.recipe.height) for each in self.sets)
+        _require_equal("size", _in_words(found), _in_words(sorted(sizes)))
 
 
-NAMES = {"base_fingerprint": "base model", "class_noun": "class noun", "width": "width", "height": "height"}
-"""{field of the recipe: its name in messages}."""
+def shared_out(count: int, sizes: Mapping[Size, int]) -> dict[Size, int]:
+    """{size: its number of class images}, in proportion to the photos of each size, rounded by largest remainders; at
+    least one of each, even where these are more than `count`.
+    """
+    photos = sum(sizes.values())
+    shares = {size: max(1, count * of_size // photos) for size, of_size in sizes.items()}
+    by_remainder = sorted(sizes, key=lambda size: -(count * sizes[size] % photos))
+    for size in by_remainder[: max(0, count - sum(shares.values()))]:
+        shares[size] += 1
+    return shares
+
+
+def recipes_of(recipe: PriorRecipe, count: int, sizes: Mapping[Size, int]) -> list[tuple[PriorRecipe, int]]:
+    """(recipe, number of images) for each of the photos' sizes. Raises PriorsError for a count below 1."""
+    if count < 1:
+        raise PriorsError(f"count is {count}; it must be 1 or more.")
+    shares = shared_out(count, sizes)
+    return [(replace(recipe, width=width, height=height), own) for (width, height), own in shares.items()]
+
+
+def _require_equal(name: str, found: str, wanted: str) -> None:
+    """Raises PriorsError where the priors' value differs from the training's."""
+    if found != wanted:
+        raise PriorsError(
+            f"The class priors' {name} is {_short(found)}, this training's is {_short(wanted)}. "
+            "Connect GenerateClassPriors to the same model and subject, and leave its own values empty."
+        )
+
+
+def _in_words(sizes: Sequence[Size]) -> str:
+    """Sizes for messages."""
+    return ", ".join(f"{width}x{height}" for width, height in sizes)
 
 
 def draw_missing(

@@ -5,7 +5,7 @@ Functions that need sampling take it as an argument, so that a host may use its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,13 @@ from ..model.base import Base, Conditioning
 from ..model.offload import on_device
 from ..subject.frame import Frame
 from .class_priors import Draw, PriorRecipe
+
+TellShare = Callable[[float], object]
+"""A function that is told the share of the denoising steps that are done, above 0 and at most 1."""
+
+
+def tell_nobody(share: float) -> None:
+    """The `TellShare` of those who do not look."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +39,15 @@ class SamplerSettings:
 
 
 @torch.no_grad()
-def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: SamplerSettings) -> Tensor:
+def draw(
+    base: Base,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: SamplerSettings,
+    tell: TellShare = tell_nobody,
+) -> Tensor:
     """Sampled images, one per prompt and seed, [B, 3, H, W] in 0..1 on the CPU; an image's noise depends on its seed
-    alone.
+    alone. tell: called after each denoising step.
     """
     sampler = settings.sampler or base.sampler
     scheduler = base.scheduler(sampler)
@@ -49,9 +62,10 @@ def draw(base: Base, prompts: Sequence[str], seeds: Sequence[int], settings: Sam
     conditioning = _guided(base, prompts, settings)
     noise = {"generator": starts} if sampler == "euler_ancestral" else {}
     with on_device(base, ["denoiser"]):
-        for t in scheduler.timesteps:
+        for done, t in enumerate(scheduler.timesteps, 1):
             answer = _answer(base, shown(latents, t), t, conditioning, settings.guidance)
             latents = scheduler.step(answer, t, latents, **noise).prev_sample
+            tell(done / len(scheduler.timesteps))
     with on_device(base, ["vae"]):
         return torch.cat([base.decode_latents(one).float().cpu() for one in latents.split(1)])
 
@@ -78,7 +92,7 @@ def _answer(base: Base, z: Tensor, t: Tensor, conditioning: Conditioning, guidan
     return empty + guidance * (prompted - empty)
 
 
-def prior_drawer(base: Base, recipe: PriorRecipe) -> Draw:
+def prior_drawer(base: Base, recipe: PriorRecipe, tell: TellShare = tell_nobody) -> Draw:
     """A function that samples the images of a recipe for given seeds, with this package's own sampler; see `Draw`."""
     settings = SamplerSettings(
         width=recipe.width,
@@ -87,4 +101,4 @@ def prior_drawer(base: Base, recipe: PriorRecipe) -> Draw:
         steps=recipe.steps,
         guidance=recipe.guidance,
     )
-    return lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, settings)
+    return lambda seeds: draw(base, [recipe.prompt] * len(seeds), seeds, settings, tell)

@@ -14,7 +14,7 @@ from ..options import Precision
 from ..prompts import filled
 from ..runs.request import Request
 from ..sampling.class_priors import PriorRecipe
-from ..sampling.sampler import SamplerSettings, draw, prior_drawer
+from ..sampling.sampler import SamplerSettings, TellShare, draw, prior_drawer, tell_nobody
 
 DrawPictures = Callable[[Sequence[str], Sequence[int], tuple[int, int]], Tensor]
 """A function from prompts, as many seeds, and width and height in pixels to pictures [B, 3, H, W] in 0..1 on the CPU,
@@ -24,13 +24,20 @@ AT_ONCE = 4
 """The number of pictures that are drawn together during a training."""
 
 
-def draw_together(base: Base, recipe: PriorRecipe, precision: Precision, seeds: Sequence[int], ranks: Ranks) -> Tensor:
-    """The recipe's images for these seeds, sampled by all ranks, in the first one."""
+def draw_together(
+    base: Base,
+    recipe: PriorRecipe,
+    precision: Precision,
+    seeds: Sequence[int],
+    ranks: Ranks,
+    tell: TellShare = tell_nobody,
+) -> Tensor:
+    """The recipe's images for these seeds, sampled by all ranks, in the first one. tell: of this rank's share."""
     own = seeds[ranks.rank :: ranks.count]
 
     def part() -> Tensor:
         with autocast(forward_dtype(precision, base.device), base.device):
-            return prior_drawer(base, recipe)(own) if own else torch.zeros(0, 3, recipe.height, recipe.width)
+            return prior_drawer(base, recipe, tell)(own) if own else torch.zeros(0, 3, recipe.height, recipe.width)
 
     drawn = ranks.collected(ranks.attempt(part))
     # The images are collected in rank order; return them in the order of the seeds.

@@ -14,7 +14,7 @@ from ..out_of_memory import OutOfMemory, is_out_of_memory
 from ..runs.past_runs import find_finished
 from ..runs.personalized import Personalized
 from ..runs.request import Request
-from ..runs.run import Run, open_run
+from ..runs.run import Run, RunInUse, open_run
 from ..runs.store import Store
 from ..scores.scorer import Scorer
 from .drawing import DrawPictures, picture_drawer
@@ -56,17 +56,22 @@ def personalize(
             if found := ranks.decided(lambda: find_finished(request, base.fingerprint, store)):
                 return found
             method = method or method_of(request.options, request.continue_from, base, ranks)
-            told = tell if ranks.first else tell_nobody
+            told = run.log.listening(tell) if ranks.first else tell_nobody
             draw = draw or _drawer(base, request)
             session = Session(base, method, draw, request, run, told, stop, ranks, scorer)
             return session.result(resume), run
     except (RuntimeError, MemoryError) as error:
+        if ranks.first and not isinstance(error, RunInUse):
+            run.log.add(f"{type(error).__name__}: {error}")
         if not is_out_of_memory(error):
             raise
         said = str(error).partition("\n")[0]
     # Outside the handler: the error's traceback refers to the tensors that filled the memory.
     subject, options = request.subject, own_options(request.options, ranks)
-    raise OutOfMemory(f"{memory_advice(options, subject.width, subject.height)} ({said})")
+    lack = OutOfMemory(f"{memory_advice(options, *subject.largest_size)} ({said})")
+    if ranks.first:
+        run.write(status="failed", error=str(lack))
+    raise lack
 
 
 def _drawer(base: Model, request: Request) -> DrawPictures:

@@ -117,7 +117,7 @@ def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> 
         subject=request.subject,
         options=options,
         steps=steps,
-        priors=0 if request.priors is None else request.priors.count,
+        priors=0 if request.priors is None else request.priors.total,
         base_file=file,
         base_sha256=run.store.hashes.of(file, "sha256", partial(file_sha256, file)) if file and known else "",
         thumbnail=request.subject.photos[0].pixels if newest is None else newest,

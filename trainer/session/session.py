@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+
 from ..distributed.ranks import Ranks
 from ..distributed.sharding import gathered, require_shardable
 from ..events import PhaseSeconds, Planned, Sample, Saved, Stop, StoppedEarly, Tell, Warned
@@ -12,10 +14,13 @@ from ..memory.levers import Levers
 from ..memory.plan import Plan, make_plan
 from ..methods.protocol import Method, Trained
 from ..model.base import Base, Model
+from ..model.noise_process import with_density
 from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run
+from ..runs.versions import versions
 from ..scores.scorer import Scorer
+from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
@@ -67,6 +72,8 @@ class Session:
 
     def result(self, resume: bool) -> Personalized:
         """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
+        # Refused before anything is encoded.
+        with_density(self.base.noise_process, self.options.timestep_density)
         self._plan(resume)
         for text in self._unused():
             self.tell(Warned(text))
@@ -79,6 +86,7 @@ class Session:
         self._begin_scores()
         if resume:
             self.state.resume(self.training, self.curve)
+            self.curve.fixed = [tuple(point) for point in self.run.record.get("fixed_losses", [])]
         self._resume_scores()
         self._train()
         return self._save_result()
@@ -100,16 +108,27 @@ class Session:
         """
         if self.ranks.sharded:
             require_shardable(replace(self.options, **(kept or {})))
-        size, priors = (self.request.subject.width, self.request.subject.height), self.request.priors is not None
+        size, priors = self.request.subject.largest_size, self.request.priors is not None
         own, ranks = own_options(self.options, self.ranks), (self.ranks.count, self.ranks.sharded)
         plan = Plan(own)
         if isinstance(self.base, Base):
             plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, *ranks)
-        record = self.request.record(self.base.fingerprint)
-        self.run.write(status="running", **record, plan=plan.levers.changing_weights, planned=plan.text)
+        record = {**self.request.record(self.base.fingerprint), **self._circumstances()}
+        self.run.write(status="running", **record, plan=plan.levers.changing_weights, planned=plan.text, error="")
         if plan.text:
             self.tell(Planned(plan.text) if plan.fits else Warned(plan.text))
         return plan.levers
+
+    def _circumstances(self) -> dict[str, Any]:
+        """What the run's explanation needs to know beside the request, ready for JSON."""
+        base, device = self.base, self.base.device
+        native = type(base).stated_resolution(base.source, base.prediction) if isinstance(base, Base) else None
+        return {
+            "native_resolution": native,
+            "photo_faults": fault_counts(self.request.subject.photos),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "versions": versions(),
+        }
 
     def _train(self) -> None:
         """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""
@@ -246,7 +265,7 @@ class Session:
             with self.phases.during("saving"):
                 result = self._chosen() or self.run.file_of(done) or self._write_file(trained, done, self.request.name)
             ended = status or ("finished" if finished else "stopped")
-            self.run.finish(ended, self.curve.points, self.phases.seconds)
+            self.run.finish(ended, self.curve.points, self.phases.seconds, self.curve.fixed)
         except OSError as error:
             if self.state.steps < done and not self.ranks.sharded:
                 self.state.write(self.training, self.curve.points)
@@ -298,7 +317,7 @@ class Session:
         """Save the weights of the state before the loss diverged, if there is one and it is good; returns the error to
         raise.
         """
-        self.ranks.decided(lambda: self.run.write(status="failed"))
+        self.ranks.decided(lambda: self.run.fail(str(error), self.curve.points))
         self.state.resume(self.training, self.curve)
         self._resume_scores()
         step = self.training.done

@@ -15,6 +15,7 @@ from ..methods.lora.start import starting_weights
 from ..methods.registry import METHODS, Lora, Method
 from ..model.base import Base, Model
 from ..model.cpu_kernels import use_cpu_kernels
+from ..model.noise_process import with_density
 from ..model.offload import offload_to_file
 from ..options import TrainOptions
 from ..runs.request import Request
@@ -61,7 +62,8 @@ def build_training(
         if not ranks.sharded:
             use_cpu_kernels(base.denoiser, instance.mean[0].unsqueeze(0))
     place = (own.batch_size, own.accumulation, ranks.rank, ranks.count)
-    batches = Batches(instance, prior, base.noise_process, own.seed, *place)
+    noise_process = with_density(base.noise_process, own.timestep_density)
+    batches = Batches(instance, prior, noise_process, own.seed, *place)
     objective = DreamBoothObjective(base, method, components, prompts, own, dtype)
     return Training(objective, method.parameter_groups(base, own), batches, own, base.device, ranks)
 
@@ -95,4 +97,4 @@ def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     class_row = distinct.index(class_texts[0])
     if priors is None:
         return prompts, instance, replace(instance, masks=None, prompts=(class_row,) * len(instance))
-    return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.count, stop)
+    return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.total, stop)

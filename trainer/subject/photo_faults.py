@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..wording import Wording
+from .buckets import TrainingSize
 from .photos import Photo
 
 Grey = NDArray[np.float32]
@@ -110,13 +111,12 @@ class Fault:
     why: Wording
 
 
-def faults(photos: Sequence[Photo], side: int | None = None) -> list[tuple[Fault, ...]]:
-    """The faults of each photo, in the photos' order; all photos must have the same size.
+def faults(photos: Sequence[Photo], size: TrainingSize | None = None) -> list[tuple[Fault, ...]]:
+    """The faults of each photo, in the photos' order.
 
-    side: the training resolution in pixels, None for the photos' own. Photos of 512 pixels are enough to find the other
-    faults.
+    size: the training resolution, None for the photos' own. Photos of 512 pixels are enough to find the other faults.
     """
-    found: list[list[Fault]] = [_too_small(photo, side) or _blurred(photo) for photo in photos]
+    found: list[list[Fault]] = [_too_small(photo, size) or _blurred(photo) for photo in photos]
     for index, twin in _twins(photos):
         why = Wording(
             "Nearly the same picture as {0}: it counts twice and shows nothing new. Leave one of them out.", twin
@@ -147,13 +147,14 @@ def cannot_teach(photo: Photo) -> str | None:
     return None
 
 
-def _too_small(photo: Photo, side: int | None) -> list[Fault]:
+def _too_small(photo: Photo, training: TrainingSize | None) -> list[Fault]:
     """The fault of a photo that cropping has to enlarge: the model would learn the softness of the enlargement."""
     frame = photo.crop_frame
-    original, size = frame.original, frame.size if side is None else (side, side)
-    if original[0] >= size[0] and original[1] >= size[1]:
+    height, width = frame.original
+    asked_height, asked_width = frame.size if training is None else training.of(width, height)[::-1]
+    if height >= asked_height and width >= asked_width:
         return []
-    shown, asked = f"{original[1]} x {original[0]}", f"{size[1]} x {size[0]}"
+    shown, asked = f"{width} x {height}", f"{asked_width} x {asked_height}"
     why = Wording("{0} pixels, enlarged to {1}: details are guessed. Take a larger photo.", shown, asked)
     return [Fault("too small", why)]
 

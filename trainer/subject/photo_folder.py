@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from ..files.safetensors import listed
 from .captions import captions_of, folded, is_caption_file, require_inside
 from .decoding import PhotoError
 from .raw_files import RAW_SUFFIXES
+from .several_pictures import holds_several_pictures
 
 PHOTO_SUFFIXES = frozenset(
     {
@@ -46,7 +48,7 @@ HEIF_BRANDS = (b"hei", b"hev", b"avi", b"mif1", b"msf1")
 class PhotoFolder:
     """The files of a folder. photos: sorted by name. captions, masks: {photo: its caption, its mask's file}.
 
-    warnings: captions that are not used, notes: other files that are not; each one sentence.
+    warnings: captions and pictures that are not used, notes: other files that are not; each one sentence.
     """
 
     photos: tuple[Path, ...]
@@ -68,11 +70,9 @@ def sorted_folder(folder: Path) -> PhotoFolder:
     RAW files without a photo of their name, for a bad caption, and for a link that leads out of the folder.
     """
     if not folder.is_dir():
-        quoted = " (a quote at its end comes from a backslash before it)" if '"' in str(folder) else ""
-        raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path{quoted}")
+        raise PhotoError(f"photo folder '{folder}' is not there or is no folder: check its path{_why_none(folder)}")
     files = sorted(filter(_counts, folder.iterdir()), key=lambda path: path.name)
-    photos = [path for path in files if is_photo(path)]
-    masks, photos = _masks(photos)
+    masks, photos = _masks(_photos(files))
     rest = [path for path in files if path not in photos and path not in masks.values()]
     captions = [path for path in rest if is_caption_file(path.name)]
     beside = [path for path in rest if path not in captions and _belongs_beside(path, photos)]
@@ -87,12 +87,22 @@ def sorted_folder(folder: Path) -> PhotoFolder:
     texts = captions_of(photos, captions)
     passed = [path.name for path in beside if folded(path.name) not in OF_A_SYSTEM]
     notes = (f"passed over: {listed(passed)}",) if passed else ()
-    return PhotoFolder(tuple(photos), texts.texts, masks, tuple(texts.notes), notes)
+    warnings = (*texts.notes, *_of_several_pictures(photos))
+    return PhotoFolder(tuple(photos), texts.texts, masks, warnings, notes)
+
+
+def _why_none(folder: Path) -> str:
+    """What in a path that leads nowhere was likely not meant, in brackets."""
+    if hidden := [f"U+{ord(sign):04X}" for sign in str(folder) if unicodedata.category(sign) == "Cf"]:
+        return f" (it holds {', '.join(hidden)}, which is not seen and came with copying: type the path anew)"
+    if '"' in str(folder):
+        return " (it holds a quote: one at its end comes from a backslash before it, and two from copying it as a path)"
+    return " (a path, and not an address)" if str(folder).startswith("file:") else ""
 
 
 def without_sidecars(files: Sequence[Path]) -> list[Path]:
     """The files without sidecars (captions, masks, system files): photos, and those that `sorted_folder` refuses."""
-    masks, photos = _masks([path for path in files if is_photo(path)])
+    masks, photos = _masks(_photos(files))
     beside = [path for path in files if is_caption_file(path.name) or _belongs_beside(path, photos)]
     return [path for path in files if path not in beside and path not in masks.values()]
 
@@ -130,6 +140,23 @@ def is_photo(path: Path) -> bool:
     return start.startswith(STARTS) or (start[4:8] == HEIF and start[8:12].startswith(HEIF_BRANDS))
 
 
+def _photos(files: Sequence[Path]) -> list[Path]:
+    """The photos among files, without backups and streams of other files."""
+    whole = [path for path in files if is_photo(path)]
+    return [path for path in whole if not _is_of_another(path, whole)]
+
+
+def _is_of_another(path: Path, photos: Sequence[Path]) -> bool:
+    """Whether a file's name is that of a photo, or of a system's file, with more behind its end: a backup
+    (`a.jpg_original` of ExifTool, `a.jpg~`, `a.jpg.bak`) or a stream of NTFS (`a.jpg:Zone.Identifier`).
+    """
+    if path.suffix.casefold() in PHOTO_SUFFIXES or is_caption_file(path.name):
+        return False
+    if folded(path.name.partition(":")[0]) in OF_A_SYSTEM:
+        return True
+    return any(path.name.startswith(photo.name) for photo in photos if photo.name != path.name and photo.suffix)
+
+
 def _masks(files: list[Path]) -> tuple[dict[Path, Path], list[Path]]:
     """({photo: its mask}, the photos) of pictures, without those beside a photo that are not trained on."""
     photos = [path for path in files if not path.stem.endswith((MASK, CONDITION))]
@@ -148,6 +175,12 @@ def _without_label(stem: str) -> str:
     return stem.removesuffix(MASK).removesuffix(CONDITION)
 
 
+def _of_several_pictures(photos: Sequence[Path]) -> Iterator[str]:
+    """One sentence that names the files of several pictures, of each of which one is a photo."""
+    if several := [path.name for path in photos if holds_several_pictures(path)]:
+        yield f"of each animation or file of several pages one picture is used: {listed(several)}"
+
+
 def _is_about_all(path: Path) -> bool:
     """Whether a file is a system's, or about the whole data set, by its name."""
     name = folded(path.name)
@@ -157,7 +190,7 @@ def _is_about_all(path: Path) -> bool:
 def _belongs_beside(path: Path, photos: list[Path]) -> bool:
     """Whether a file that is no photo is a known one beside these photos."""
     suffix = path.suffix.casefold()
-    if suffix in SIDECAR_SUFFIXES or _is_about_all(path):
+    if suffix in SIDECAR_SUFFIXES or _is_about_all(path) or _is_of_another(path, photos):
         return True
     stem = folded(path.stem)
     if suffix in OF_A_PHOTO:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .buckets import TrainingSize
 from .cropping import cropped_mask, cropped_pixels, frame_of
 from .decoding import Band, PhotoError, Raster, decode
 from .frame import Frame
@@ -27,10 +28,6 @@ __all__ = ["Photo", "PhotoError", "photos_from_tensors", "read_folder", "read_ph
 
 _SHOWN = 10
 """The most photos whose faults one error tells."""
-SIDE_STEP = 8
-"""The VAE's downsampling factor."""
-SMALLEST_SIDE = 32
-"""The smallest training resolution, in pixels a side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,43 +60,36 @@ class Photo:
         return self.frame or Frame.whole(self.pixels.shape[2], self.pixels.shape[1])
 
 
-def check_size(width: int, height: int) -> None:
-    """Raises ValueError unless both sides are multiples of 8 (the VAE's downsampling factor) and at least 32 pixels."""
-    for side, value in (("width", width), ("height", height)):
-        if value < SMALLEST_SIDE or value % SIDE_STEP:
-            raise ValueError(f"training {side} {value}: choose a multiple of {SIDE_STEP}, {SMALLEST_SIDE} or more")
-
-
-def read_photo(path: Path, width: int, height: int) -> Photo:
-    """One photo with its caption, turned upright, centre-cropped and resized to `width` x `height` pixels.
+def read_photo(path: Path, width: int, height: int, buckets: bool = False) -> Photo:
+    """One photo with its caption, turned upright, centre-cropped and resized to `width` x `height` pixels, or to the
+    nearest of the `buckets` around this size.
 
     Alpha becomes the mask, and transparent parts are composed over white. Raises PhotoError for a file that cannot be
     used, ValueError for a size that cannot be trained at.
     """
-    check_size(width, height)
+    size = TrainingSize(width, height, buckets)
     raster, caption = decode(path), caption_of(path)
-    return _photo(path.name, f"photo '{path}'", raster, None, caption, (width, height))
+    return _photo(path.name, f"photo '{path}'", raster, None, caption, size)
 
 
-def read_folder(folder: Path, width: int, height: int) -> tuple[Photo, ...]:
+def read_folder(folder: Path, width: int, height: int, buckets: bool = False) -> tuple[Photo, ...]:
     """All photos of a folder, sorted by name; see `sorted_folder`. Captions that are not used are logged."""
-    check_size(width, height)
     found = sorted_folder(folder)
     log.info("%s: %s", folder.name, found.captioned)
     for warning in found.warnings:
         log.warning("%s: %s", folder.name, warning)
-    return read_photos(found, width, height)
+    return read_photos(found, width, height, buckets)
 
 
-def read_photos(folder: PhotoFolder, width: int, height: int) -> tuple[Photo, ...]:
+def read_photos(folder: PhotoFolder, width: int, height: int, buckets: bool = False) -> tuple[Photo, ...]:
     """All photos of a sorted folder. Raises PhotoError, naming all that cannot be used, ValueError for a size."""
-    check_size(width, height)
+    size = TrainingSize(width, height, buckets)
     found, faults = [], []
     for path in folder.photos:
         try:
             raster, caption = decode(path), folder.captions.get(path)
             mask = _mask(folder.masks.get(path), raster)
-            found.append(_photo(path.name, f"photo '{path}'", raster, mask, caption, (width, height)))
+            found.append(_photo(path.name, f"photo '{path}'", raster, mask, caption, size))
         except PhotoError as error:
             faults.append(error)
     if len(faults) > 1:
@@ -132,6 +122,7 @@ def photos_from_tensors(
     masks: Sequence[Tensor] | Tensor | None,
     width: int,
     height: int,
+    buckets: bool = False,
 ) -> tuple[Photo, ...]:
     """Photos from a host's image tensors: [B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such.
 
@@ -141,10 +132,10 @@ def photos_from_tensors(
     """
     from .host_images import rasters, weights
 
-    check_size(width, height)
+    size = TrainingSize(width, height, buckets)
     found = rasters(images)
     return tuple(
-        _photo(f"image {number}", f"image {number}", raster, mask, None, (width, height))
+        _photo(f"image {number}", f"image {number}", raster, mask, None, size)
         for number, (raster, mask) in enumerate(zip(found, weights(masks, found), strict=True), start=1)
     )
 
@@ -155,13 +146,15 @@ def _photo(
     raster: Raster,
     mask: Band | None,
     caption: str | None,
-    size: tuple[int, int],
+    training: TrainingSize,
 ) -> Photo:
     """The photo cropped from a raster. shown: its name in errors. Raises PhotoError where its mask is zero
     everywhere.
     """
     import torch
 
+    height, width = raster.bands[0].shape
+    size = training.of(width, height)
     pixels, weight = cropped_pixels(raster, size), cropped_mask(raster, mask, size)
     if weight is not None and not weight.any():
         raise PhotoError(
@@ -171,4 +164,4 @@ def _photo(
     # A host may call this in inference mode, whose tensors autograd cannot use.
     with torch.inference_mode(False):
         mask_tensor = None if weight is None else torch.from_numpy(weight)
-        return Photo(name, torch.from_numpy(pixels), mask_tensor, caption, frame_of(raster.bands[0].shape, size))
+        return Photo(name, torch.from_numpy(pixels), mask_tensor, caption, frame_of((height, width), size))

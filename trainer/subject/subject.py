@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..prompts import checked_class_noun
-from .photos import Photo, check_size
+from .buckets import Size, TrainingSize
+from .photos import Photo
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A few photos of one subject and its class noun ("dog", "backpack").
 
-    width, height: the size of every photo in pixels. Raises ValueError for no photo, photos of another size, or a class
-    noun that is empty, above 100 characters, or not one line.
+    width, height: the size of every photo in pixels, or with `buckets` the size whose buckets theirs are. Raises
+    ValueError for no photo, photos of another size, or a class noun that is empty, above 100 characters, or not one
+    line.
     """
 
     photos: tuple[Photo, ...]
     class_noun: str
     width: int
     height: int
+    buckets: bool = False
 
     def __post_init__(self) -> None:
-        check_size(self.width, self.height)
+        allowed = TrainingSize(self.width, self.height, self.buckets).sizes
         object.__setattr__(self, "class_noun", checked_class_noun(self.class_noun))
         if not self.photos:
             raise ValueError("the subject has no photo: give 3 to 5")
         for photo in self.photos:
-            if photo.pixels.shape != (3, self.height, self.width):
+            if _size(photo) not in allowed:
                 raise ValueError(
                     f"photo '{photo.name}' has the shape {list(photo.pixels.shape)}, the subject "
-                    f"[3, {self.height}, {self.width}]: read all photos at one size"
+                    f"[3, {self.height}, {self.width}]: read all photos at one size, or all into its buckets"
                 )
+
+    @cached_property
+    def sizes(self) -> dict[Size, int]:
+        """{width and height: how many photos have this size}, the most frequent first."""
+        counted = Counter(_size(photo) for photo in self.photos)
+        return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def largest_size(self) -> Size:
+        """The size of the photos with the most pixels, by which the memory of a training is counted."""
+        return max(self.sizes, key=lambda size: (size[0] * size[1], size))
 
     @cached_property
     def in_training_order(self) -> tuple[Photo, ...]:
@@ -49,3 +64,8 @@ class Subject:
         for photo in self.in_training_order:
             whole.update(photo.digest)
         return whole.hexdigest()
+
+
+def _size(photo: Photo) -> Size:
+    """A photo's width and height in pixels."""
+    return photo.pixels.shape[2], photo.pixels.shape[1]

@@ -56,17 +56,34 @@ class Batches:
 
     def _forwards(self, batch: int) -> Iterator[Batch]:
         """The forward passes of one batch: one for each image size in it."""
-        instance = self._by_size("instance", self.instance, batch)
-        prior = {} if self.prior is None else self._by_size("prior", self.prior, batch)
+        first = (batch * self.world_size + self.rank) * self.batch_size
+        samples = range(first, first + self.batch_size)
+        chosen = [(sample, self._instance_row(sample)) for sample in samples]
+        instance, prior = self._by_size("instance", self.instance, chosen), {}
+        if self.prior is not None:
+            prior = self._by_size("prior", self.prior, [(s, self._prior_row(s, self.prior, row)) for s, row in chosen])
         for size in dict.fromkeys((*instance, *prior)):
             yield _together(instance.get(size), prior.get(size))
 
-    def _by_size(self, stream: str, images: EncodedImages, batch: int) -> dict[torch.Size, Batch]:
-        """{latents' size: the instance or prior examples of that size} of one batch. stream: "instance" or "prior"."""
-        first = (batch * self.world_size + self.rank) * self.batch_size
+    def _instance_row(self, sample: int) -> int:
+        """The row of the instance image of this sample: every epoch is a new permutation of all."""
+        return randomness.order(self.seed, "instance.order", len(self.instance), sample)
+
+    def _prior_row(self, sample: int, prior: EncodedImages, instance_row: int) -> int:
+        """The row of the prior image of this sample: of the instance image's size where there are such, so that both
+        go through one forward.
+        """
+        rows = prior.rows_of(self.instance.mean[instance_row].shape) or range(len(prior))
+        return rows[randomness.order(self.seed, "prior.order", len(rows), sample)]
+
+    def _by_size(
+        self, stream: str, images: EncodedImages, chosen: Sequence[tuple[int, int]]
+    ) -> dict[torch.Size, Batch]:
+        """{latents' size: the instance or prior examples of that size}. stream: "instance" or "prior". chosen: the
+        samples' indices and rows.
+        """
         rows: dict[torch.Size, list[tuple[int, int]]] = {}
-        for sample in range(first, first + self.batch_size):
-            row = randomness.order(self.seed, f"{stream}.order", len(images), sample)
+        for sample, row in chosen:
             rows.setdefault(images.mean[row].shape, []).append((sample, row))
         return {size: self._half(stream, images, *zip(*pairs, strict=True)) for size, pairs in rows.items()}
 
@@ -76,7 +93,7 @@ class Batches:
         x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
         noise = self._normal(f"{stream}.noise", samples, mean)
         uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
-        timesteps = self.noise_process.draw_timesteps(uniform).to(mean.device, non_blocking=True)
+        timesteps = self.noise_process.draw_timesteps(uniform, mean.shape[1:]).to(mean.device, non_blocking=True)
         mask = None if images.masks is None else take_rows(images.masks, rows)
         frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
         examples = Examples(x, noise, timesteps, mask, share=len(rows) / (self.batch_size * self.accumulation))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,18 @@ class EncodedImages:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    @cached_property
+    def _rows(self) -> dict[torch.Size, list[int]]:
+        """{latents' size: the rows of the images of that size}."""
+        rows: dict[torch.Size, list[int]] = {}
+        for row, mean in enumerate(self.mean):
+            rows.setdefault(mean.shape, []).append(row)
+        return rows
+
+    def rows_of(self, shape: torch.Size) -> Sequence[int]:
+        """The rows of the images whose latents [C, h, w] have this size, in order."""
+        return self._rows.get(shape, [])
 
     def to(self, device: torch.device) -> EncodedImages:
         """These encoded images with their tensors on `device`."""

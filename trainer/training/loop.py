@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -33,15 +33,19 @@ def train(training: Training, curve: LossCurve, tell: Tell, stop: Stop, after_st
     judged = STEPS_TO_MOVE + training.options.warmup_steps
     if ranks.several and not ranks.sharded:
         _fit_all_ranks(training, tell)
-    before = _fixed_loss(training) if not training.done and judged <= steps else None
+    if not training.done and judged <= steps:
+        _add_fixed_loss(training, curve)
     while training.done < steps and not ranks.any(stop()):
         rate = training.schedule.get_last_lr()[0]
         losses = _step_that_fits(training, training.done, tell)
         ranks.decided(partial(curve.add, losses, training.gradient_norm, rate))
-        if before is not None and training.done == judged:
-            _warn_without_progress(before, training, judged, tell)
+        if curve.fixed and training.done == judged:
+            _add_fixed_loss(training, curve)
+            _warn_without_progress(curve.fixed, training, tell)
         after_step(training.done)
     ranks.decided(curve.flush)
+    if curve.fixed and curve.fixed[-1][0] < training.done == steps:
+        _add_fixed_loss(training, curve)
 
 
 def _step_that_fits(training: Training, index: int, tell: Tell) -> Losses:
@@ -101,8 +105,13 @@ def _fixed_loss(training: Training) -> Tensor:
     return torch.stack([training.losses_of(fixed[i]).instance for i in forwards]).mean()
 
 
-def _warn_without_progress(before: Tensor, training: Training, steps: int, tell: Tell) -> None:
-    """Warn where the loss on fixed noise has hardly changed since `before`."""
-    rate = training.options.learning_rate
-    if warning := no_progress_warning(float(before), float(_fixed_loss(training)), steps, rate):
+def _add_fixed_loss(training: Training, curve: LossCurve) -> None:
+    """Add the loss on fixed noise after the steps done so far to the curve."""
+    curve.fixed.append((training.done, float(_fixed_loss(training))))
+
+
+def _warn_without_progress(fixed: Sequence[tuple[int, float]], training: Training, tell: Tell) -> None:
+    """Warn where the loss on fixed noise has hardly changed. fixed: (steps done, that loss), the newest last."""
+    (_, before), (steps, after) = fixed[0], fixed[-1]
+    if warning := no_progress_warning(before, after, steps, training.options.learning_rate):
         tell(Warned(warning))

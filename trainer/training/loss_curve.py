@@ -21,7 +21,8 @@ SECONDS_BETWEEN_REPORTS = 0.25
 class LossCurve:
     """The losses of a run. points: all steps read so far. steps: number of steps of the whole run.
 
-    watch: checks every point for divergence.
+    watch: checks every point for divergence. fixed: (steps done, mean loss of the photos on the same noise and
+    timesteps each time), before the first step, after the steps of the progress check, and at the end.
     """
 
     steps: int
@@ -29,6 +30,7 @@ class LossCurve:
     device: torch.device
     watch: DivergenceGuard = field(default_factory=DivergenceGuard)
     points: list[Step] = field(default_factory=list)
+    fixed: list[tuple[int, float]] = field(default_factory=list)
     _waiting: list[tuple[Tensor, float]] = field(default_factory=list)
     _began: float = field(default_factory=time.perf_counter)
     _resumed_at: int = 0

@@ -1,7 +1,7 @@
 /* ApplyPersonalizedModel: who is being applied, and whether the model is the one it was trained on. */
 
 import { onOutput } from "../outputs.js";
-import { addPanel, after, ask, make, showLinked, widgetOf } from "../panel.js";
+import { addPanel, after, ask, inputNode, make, showLinked, widgetOf } from "../panel.js";
 import { t } from "../words.js";
 import { facts, thumbnail } from "./subject.js";
 
@@ -26,8 +26,7 @@ export function addCard(node) {
 }
 
 function loaded(node) {
-  const slot = node.findInputSlot("personalized_model");
-  const source = slot < 0 ? null : node.getInputNode(slot);
+  const source = inputNode(node, "personalized_model");
   return source?.comfyClass === "LoadPersonalizedModel" ? widgetOf(source, "personalized_model").value : null;
 }
 

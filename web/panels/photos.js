@@ -11,7 +11,7 @@ const FROM_GRAPH = "(use images)";
 
 export function addPhotos(node) {
   const panel = new PhotosPanel(node, addPanel(node, "photos", t("Photos"), HEIGHT));
-  for (const name of ["folder", "resolution"]) after(widgetOf(node, name), "callback", panel.look);
+  for (const name of ["folder", "resolution", "buckets"]) after(widgetOf(node, name), "callback", panel.look);
   after(node, "onConfigure", panel.look);
   // The folder is the user's: files come and go without the page.
   const looks = [[window, "focus"], [api, "execution_start"], [api, "execution_success"], [api, "execution_error"]];
@@ -32,9 +32,10 @@ class PhotosPanel {
     this.hint = make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here."));
     this.drop = make("div", { class: "db-drop" }, t("Drop your own photos here"));
     this.says = make("div", { class: "db-says", role: "status" });
+    this.notes = make("ul", { class: "db-notes", "aria-label": t("What is not used") });
     this.input = make("input", { type: "file", multiple: "", accept: "image/*", hidden: "", onchange: () => this.chosen() });
     const add = make("button", { type: "button", onclick: () => this.input.click() }, t("Add photos"));
-    element.append(this.grid, this.drop, make("div", { class: "db-row" }, this.says, this.input, add));
+    element.append(this.grid, this.notes, this.drop, make("div", { class: "db-row" }, this.says, this.input, add));
     this.look = onceAFrame(() => this.show());
     this.acceptDrops(element.closest(".db-panel"));
   }
@@ -99,11 +100,12 @@ class PhotosPanel {
   async show() {
     const folder = widgetOf(this.node, "folder").value;
     const resolution = String(widgetOf(this.node, "resolution").value);
+    const buckets = String(widgetOf(this.node, "buckets").value);
     const asked = (this.asked = Symbol());
     this.drop.hidden = isOwn(folder) || folder === FROM_GRAPH || !folder;
     if (!folder || folder === FROM_GRAPH) return this.empty("");
     try {
-      const found = await ask(`photos?${new URLSearchParams({ folder, resolution })}`);
+      const found = await ask(`photos?${new URLSearchParams({ folder, resolution, buckets })}`);
       // Answers may overtake each other.
       if (asked === this.asked) this.draw(found, isOwn(folder));
     } catch (error) {
@@ -113,30 +115,48 @@ class PhotosPanel {
 
   empty(text) {
     this.grid.replaceChildren(this.hint);
+    this.notes.replaceChildren();
     this.says.textContent = text;
   }
 
-  draw({ photos, count }, own) {
+  draw({ photos, count, captions, notes }, own) {
     this.grid.replaceChildren(...photos.map((photo) => tile(photo, own ? () => this.remove(photo.name) : null)));
     const hurt = photos.filter((photo) => photo.faults.length).length;
     const faults = hurt ? t("{0} with a fault", hurt) : t("no faults found");
-    this.says.textContent = count === 1 ? t("1 photo: too few, add 2 to 4 others") : `${photosOf(count)} · ${faults}`;
+    const judged = count > photos.length ? t("the first {0} are shown", photos.length) : faults;
+    const told = [photosOf(count), judged, ...(captions ? [t("captions: {0}", captions)] : [])].join(" · ");
+    this.says.textContent = count === 1 ? t("1 photo: too few, add 2 to 4 others") : told;
+    this.says.title = this.says.textContent;
     this.says.classList.toggle("db-warns", count === 1);
-    if (count > photos.length) this.says.textContent = `${photosOf(count)} · ${t("the first {0} are shown", photos.length)}`;
+    this.notes.replaceChildren(...notes.map((note) => make("li", {}, inWords(note))));
   }
 }
 
-function tile({ name, thumbnail, faults }, remove) {
+/** A note of the server, "what: names", in the page's language. */
+function inWords(note) {
+  const [what, ...names] = note.split(": ");
+  const words = {
+    "captions that are not read, because there are others": t("captions that are not read, because there are others"),
+    "captions without a photo of their name": t("captions without a photo of their name"),
+    "passed over": t("passed over"),
+  };
+  return [words[what] ?? what, ...names].join(": ");
+}
+
+function tile({ name, thumbnail, faults, caption }, remove) {
   const picture = thumbnail
     ? make("img", { src: thumbnail, alt: name, draggable: "false" })
     : make("div", { class: "db-none" }, "×");
   const badges = faults.map((fault) => make("span", { class: "db-badge" }, faultNames()[fault.name]));
   const why = faults.map((fault) => t(...fault.why)).join("\n");
-  const label = [name, ...faults.map((fault) => `${faultNames()[fault.name]}: ${t(...fault.why)}`)].join(". ");
+  const written = caption ? [caption] : [];
+  const label = [name, ...written, ...faults.map((fault) => `${faultNames()[fault.name]}: ${t(...fault.why)}`)].join(". ");
   const drop = remove && make("button", { type: "button", class: "db-remove", "aria-label": t("Remove {0}", name), onclick: remove }, "×");
   // In reach of the keyboard where there is something to read.
-  const reach = faults.length ? 0 : null;
-  return make("li", { class: "db-photo", title: why || name, "aria-label": label, tabindex: reach }, picture, make("div", { class: "db-badges" }, ...badges), drop);
+  const reach = faults.length || caption ? 0 : null;
+  const title = [why || name, ...written].join("\n");
+  const below = caption ? make("span", { class: "db-written" }, caption) : null;
+  return make("li", { class: "db-photo", title, "aria-label": label, tabindex: reach }, picture, make("div", { class: "db-badges" }, ...badges), below, drop);
 }
 
 function faultNames() {

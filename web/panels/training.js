@@ -1,14 +1,16 @@
 /* DreamBoothTrain: phase, losses, speed, samples, and Stop and keep. */
 
+import { Findings } from "../findings.js";
 import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
-import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
+import { onOutput } from "../outputs.js";
+import { addPanel, after, ask, inputNode, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
 import { SampleStrip } from "../sample_strip.js";
 import { ScoreChart } from "../score_chart.js";
 import { duration, t } from "../words.js";
 
 const PHASES = ["priors", "encoding", "training", "sampling", "saving"];
-const HEIGHT = 372;
+const HEIGHT = 356;
 const MOST_POINTS = 1000;
 const MOST_HEARD = 200;
 
@@ -24,12 +26,13 @@ export function addTraining(node) {
     node,
     (state) => counted(state.status === "running" && state.priors),
     (kind, data) => kind === "priors" && counted(data),
-    () => node.getInputNode(node.findInputSlot("class_priors")),
+    () => inputNode(node, "class_priors"),
   );
   // What the user chooses, not what a workflow brings: the numbers of a file are its own.
   for (const name of ["preset", "method"]) after(widgetOf(node, name), "callback", () => useNumbers(node));
   for (const name of ["preset", "method", "steps", "learning_rate"]) after(widgetOf(node, name), "callback", panel.later);
   after(node, "onConfigure", panel.later);
+  onOutput(node, "dreambooth_findings", ([found]) => panel.findings.show(found));
 }
 
 /** The numbers of the preset that is chosen: { steps, learning_rate, rank, priors }. */
@@ -63,15 +66,19 @@ class TrainingPanel {
     this.later = onceAFrame(() => this.draw());
     this.preset = make("div", { class: "db-figures db-preset" });
     this.warnings = make("ul", { class: "db-warnings", "aria-label": t("Warnings"), role: "alert" });
+    this.findings = new Findings(node);
     const foot = make("div", { class: "db-row" }, this.says, this.stop);
     element.append(this.preset, this.phases, this.chart.element, this.scores.element);
-    element.append(this.figures, this.bar, this.strip.element, this.warnings, foot);
+    element.append(this.figures, this.bar, this.strip.element, this.warnings, this.findings.element, foot);
     this.draw();
   }
 
   /** The state is as old as its way here: what was heard since then is taken in once more. */
   load(state) {
-    if (this.state?.prompt !== state.prompt) this.warnings.replaceChildren();
+    if (this.state?.prompt !== state.prompt) {
+      this.warnings.replaceChildren();
+      this.findings.show([]);
+    }
     this.state = state;
     for (const [kind, data] of this.heard.splice(0)) if (kind !== "phase") this.take(kind, data);
     this.later();
@@ -154,7 +161,7 @@ class TrainingPanel {
 }
 
 function phaseNames() {
-  return { priors: t("Priors"), encoding: t("Encoding"), training: t("Training"), sampling: t("Sampling"), saving: t("Saving") };
+  return { priors: t("Class images"), encoding: t("Encoding"), training: t("Training"), sampling: t("Sampling"), saving: t("Saving") };
 }
 
 /** What the preset and the widgets come to. */
@@ -164,7 +171,7 @@ function presetLine(node) {
   const steps = widgetOf(node, "steps").value || numbers.steps;
   const rate = widgetOf(node, "learning_rate").value || numbers.learning_rate;
   const parts = [t("{0} steps", steps), t("rate {0}", rate.toExponential().replace("+", ""))];
-  const options = node.getInputNode(node.findInputSlot("options"));
+  const options = inputNode(node, "options");
   const chosen = Number(options && widgetOf(options, "rank")?.value);
   if (widgetOf(node, "method").value === "lora") parts.push(t("rank {0}", chosen || numbers.rank));
   return parts;

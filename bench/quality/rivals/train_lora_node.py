@@ -16,6 +16,7 @@ from ....demo.messages import Message
 from ....trainer.files.safetensors import read_tensors
 from ....trainer.model.base import Base
 from ....trainer.model.families import load_base
+from ....trainer.operating_system import link_or_copy
 from ...measured_process import speed
 from ..contender import Contender, Look, Trained, Work
 from .merged import MergedDenoiser, differences, share, trained_weights
@@ -74,7 +75,7 @@ def train_in_host(work: Work, steps: int, host: Path, log: Path, listener: Calla
     shutil.copytree(work.photos, host / "input" / PHOTOS)
     checkpoint = host / "models" / "checkpoints" / CHECKPOINT
     checkpoint.parent.mkdir(parents=True)
-    _link(work.base.resolve(), checkpoint)
+    link_or_copy(work.base.resolve(), checkpoint)
     try:
         with ComfyUI(host, log) as comfyui:
             comfyui.run(graph(work, steps, CHECKPOINT, PHOTOS, comfyui.object_info()), listener)
@@ -83,14 +84,6 @@ def train_in_host(work: Work, steps: int, host: Path, log: Path, listener: Calla
     except ComfyUIError as error:
         end = log.read_text(encoding="utf-8", errors="replace")[-3000:] if log.is_file() else "no log"
         raise TrainLoraNodeFailed(f"{error}\n{log}:\n{end}") from error
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        target.symlink_to(source)
-    except OSError:
-        # Windows lets only some users make links.
-        shutil.copyfile(source, target)
 
 
 def _differences(tensors: dict[str, Tensor], base: Base) -> dict[str, Tensor]:

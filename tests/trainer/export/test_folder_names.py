@@ -12,7 +12,7 @@ import transformers
 from accelerate import init_empty_weights
 from torch import nn
 
-from dreambooth_nodes.bench.full_size import tensors_of
+from dreambooth_nodes.machine_check.full_size import tensors_of
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.diffusers_folder import text_encoder_config, text_encoder_weights

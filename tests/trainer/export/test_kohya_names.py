@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.bench.full_size import UNETS, shapes_of
+from dreambooth_nodes.machine_check.full_size import UNETS, shapes_of
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
 from dreambooth_nodes.trainer.methods.lora.layouts import kohya_tensors, require_lora_of

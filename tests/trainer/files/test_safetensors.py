@@ -55,6 +55,25 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
         read_shapes(file)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>" + b" " * 1000, "login"),
+        (b'{"error":"Invalid token"}', "login"),
+        (b"GGUF\3\0\0\0" + b"\0" * 100, "GGUF"),
+        (b"PK\3\4" + b"\0" * 100, "PyTorch"),
+        (b"\x80\2}q\0" + b"\0" * 100, "pickle"),
+        (b"", "empty"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_model_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"model\.safetensors.*{told}"):
+        read_metadata(file)
+
+
 def test_a_torn_file_is_refused(tmp_path: Path) -> None:
     file = write_tensors({"a": torch.ones(1000)}, tmp_path / "model.safetensors", {})
     file.write_bytes(file.read_bytes()[:-100])

@@ -19,7 +19,7 @@ from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.options import OptionError, TrainOptions
 from dreambooth_nodes.trainer.session.resume_state import restore, write_state
 from dreambooth_nodes.trainer.subject.subject import Subject
-from dreambooth_nodes.trainer.training.adafactor import Adafactor, stochastically_rounded
+from dreambooth_nodes.trainer.training.adafactor import Adafactor, random_bits, stochastically_rounded
 from dreambooth_nodes.trainer.training.encoded import EncodedImages, EncodedPrompts, encode_images, encode_prompts
 from dreambooth_nodes.trainer.training.step import Training
 
@@ -156,11 +156,11 @@ def test_a_fused_backward_keeps_no_gradient_of_another_layer(training: New) -> N
 def test_stochastic_rounding_is_right_on_average_and_leaves_what_is_exact() -> None:
     source = torch.Generator().manual_seed(0)
     value = torch.full((100_000,), 1 + 2**-10)
-    rounded = stochastically_rounded(value.clone(), source).float()
+    rounded = stochastically_rounded(value.clone(), random_bits(value.shape, source)).float()
     assert set(rounded.tolist()) == {1.0, 1 + 2**-7}
     assert abs(rounded.mean() - value[0]) < 1e-4
     exact = torch.randn(1000, generator=source).bfloat16()
-    assert torch.equal(stochastically_rounded(exact.float(), source), exact)
+    assert torch.equal(stochastically_rounded(exact.float(), random_bits(exact.shape, source)), exact)
 
 
 def test_updates_below_the_last_bit_add_up_in_bf16() -> None:

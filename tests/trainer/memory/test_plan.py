@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from dreambooth_nodes.bench.full_size import shapes_of
+from dreambooth_nodes.machine_check.full_size import shapes_of
 from dreambooth_nodes.tests.trainer.trainings import training_on
 from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
 from dreambooth_nodes.trainer.memory.levers import Levers
@@ -78,7 +78,7 @@ def test_at_full_size_what_a_forward_leaves_is_what_the_graph_has_saved(family: 
     """Two ways of counting: storages alive after the forward, and tensors that autograd was handed to keep."""
     from diffusers import UNet2DConditionModel
 
-    from dreambooth_nodes.bench.full_size import UNETS
+    from dreambooth_nodes.machine_check.full_size import UNETS
     from dreambooth_nodes.trainer.memory.meta_execution import CountedForward
 
     with torch.device("meta"):

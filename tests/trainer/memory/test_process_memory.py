@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from dreambooth_nodes.bench.full_size import shapes_of
+from dreambooth_nodes.machine_check.full_size import shapes_of
 from dreambooth_nodes.tests.trainer.trainings import images_of, training_on
 from dreambooth_nodes.trainer.memory.footprint import FootprintEstimator, Work
 from dreambooth_nodes.trainer.model.families import family_of
@@ -33,7 +33,9 @@ SMALL_FULL = {"optimizer": "adafactor", "trained_weights": "bf16", "fused_backwa
 
 def resident(name: str) -> int:
     """Bytes, of this process: VmRSS now, VmHWM at most."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    line = next(
+        line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith(name)
+    )
     return int(line.split()[1]) * 1024
 
 
@@ -65,7 +67,7 @@ def one_step(family: str, changes: dict[str, Any]) -> tuple[int, float]:
     training = training_on(base, (prompts, instance, prior), options)
     # What was freed when the weights were made smaller goes back to the system.
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     loss = training.step(0).total
     return resident("VmHWM") - before, float(loss)
 

@@ -8,11 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dreambooth_nodes.trainer.events import never
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.runs.request import Request
-from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors, PriorsError, draw_missing, picture_path
+from dreambooth_nodes.trainer.sampling.class_priors import (
+    ClassPriors,
+    PriorsError,
+    draw_missing,
+    picture_path,
+    recipes_of,
+    shared_out,
+)
 from dreambooth_nodes.trainer.session.setup import encode_request
 
 from ..conftest import SIDE, drawer, recipe
@@ -45,12 +54,14 @@ def test_the_same_seed_draws_the_same_picture_in_any_batch(base: Base) -> None:
 
 
 def test_priors_of_another_base_class_or_size_are_refused(class_priors: ClassPriors, base: Base) -> None:
-    class_priors.require_match(base.fingerprint, "dog", SIDE, SIDE)
+    own = [(SIDE, SIDE)]
+    class_priors.require_match(base.fingerprint, "dog", own)
     for name, call in {
-        "base model": ("0" * 64, "dog", SIDE, SIDE),
-        "class noun": (base.fingerprint, "cat", SIDE, SIDE),
-        "width": (base.fingerprint, "dog", 128, SIDE),
-        "height": (base.fingerprint, "dog", SIDE, 128),
+        "base model": ("0" * 64, "dog", own),
+        "class noun": (base.fingerprint, "cat", own),
+        r"size is '64x64', this training's is '128x64'": (base.fingerprint, "dog", [(128, SIDE)]),
+        r"size is '64x64', this training's is '64x128'": (base.fingerprint, "dog", [(SIDE, 128)]),
+        r"size is '64x64', this training's is '56x72, 64x64'": (base.fingerprint, "dog", [*own, (56, 72)]),
     }.items():
         with pytest.raises(PriorsError, match=name):
             class_priors.require_match(*call)
@@ -95,3 +106,30 @@ def test_no_pictures_asked_for_is_refused(base: Base, tmp_path: Path) -> None:
     with pytest.raises(PriorsError, match="count is 0"):
         draw_missing(recipe(base), 0, tmp_path, drawer(base), 2)
     assert not list(tmp_path.iterdir())
+
+
+@given(
+    st.integers(1, 300),
+    st.dictionaries(st.tuples(st.integers(4, 9), st.integers(4, 9)), st.integers(1, 40), min_size=1),
+)
+def test_class_images_are_shared_out_by_the_photos_of_each_size(count: int, sizes: dict[tuple[int, int], int]) -> None:
+    shares, photos = shared_out(count, sizes), sum(sizes.values())
+    assert shares.keys() == sizes.keys() and min(shares.values()) >= 1
+    assert sum(shares.values()) >= count
+    if min(count * own // photos for own in sizes.values()) >= 1:
+        assert sum(shares.values()) == count
+        assert all(abs(shares[size] - count * own / photos) < 1 for size, own in sizes.items())
+
+
+def test_sets_of_several_sizes_are_one_whose_contents_differ_from_each(class_priors: ClassPriors) -> None:
+    (same, three), (wide, one) = recipes_of(class_priors.recipe, 4, {(SIDE, SIDE): 3, (72, 56): 1})
+    assert (same, three, one) == (class_priors.recipe, 3, 1) and (wide.width, wide.height) == (72, 56)
+    other = ClassPriors(wide, class_priors.folder, 1)
+    joined = ClassPriors.joined([class_priors, other])
+    assert joined.total == class_priors.count + 1 and joined.sets == (class_priors, other)
+    assert [photo.pixels.shape[1:] for photo in joined.photos(1)] == [(SIDE, SIDE), (56, 72)]
+    assert joined.contents == [class_priors.contents, other.contents]
+    assert ClassPriors.joined([class_priors]) == class_priors
+    joined.require_match(class_priors.recipe.base_fingerprint, "dog", {(72, 56): 1, (SIDE, SIDE): 3})
+    with pytest.raises(PriorsError, match="count is 0"):
+        recipes_of(class_priors.recipe, 0, {(SIDE, SIDE): 1})

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from dreambooth_nodes.trainer.subject.photo_folder import OF_A_SYSTEM, sorted_folder
 from dreambooth_nodes.trainer.subject.photos import PhotoError, read_folder, read_photo
@@ -61,6 +61,58 @@ def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
         read_photo(tmp_path / "none.png", SIDE, SIDE)
     with pytest.raises(PhotoError, match="check its path"):
         read_folder(put(tmp_path / "a.png"), SIDE, SIDE)
+
+
+@pytest.mark.parametrize(
+    "end", ["_original", "~", ".bak", ".orig", ":Zone.Identifier", ":com.dropbox.attrs", ":x:$DATA"]
+)
+@pytest.mark.parametrize("picture", [True, False])
+def test_backups_and_streams_of_a_photo_are_no_photos(tmp_path: Path, end: str, picture: bool) -> None:
+    first = put(tmp_path / "a.jpg")
+    (tmp_path / f"a.jpg{end}").write_bytes(first.read_bytes() if picture else b"[ZoneTransfer]")
+    (tmp_path / "Thumbs.db:encryptable").touch()
+    assert names(tmp_path) == ["a.jpg"]
+    assert any(f"a.jpg{end}" in note for note in sorted_folder(tmp_path).notes)
+
+
+def test_a_copy_and_a_picture_with_a_colon_in_its_name_are_photos(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a - Copy.jpg", "a.jpg.png", "2026-01-01 12:30.png"):
+        put(tmp_path / name)
+    assert len(names(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("end", ["gif", "webp", "png"])
+def test_an_animation_is_named(tmp_path: Path, end: str) -> None:
+    frames = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / f"moving.{end}", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / f"still.{end}")
+    [warning] = sorted_folder(tmp_path).warnings
+    assert f"moving.{end}" in warning and "still" not in warning
+
+
+def test_pages_are_named_and_previews_are_not(tmp_path: Path) -> None:
+    whole, preview = Image.new("RGB", (SIDE, SIDE), "red"), Image.new("RGB", (8, 8), "red")
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "scan.tif"), new=True) as pages:
+        for page in (whole, whole):
+            page.save(pages, format="TIFF")
+            pages.newFrame()
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "camera.tif"), new=True) as pages:
+        for page, kind in ((whole, 0), (preview, 1)):
+            page.save(pages, format="TIFF", tiffinfo={254: kind})
+            pages.newFrame()
+    whole.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[preview])
+    [warning] = sorted_folder(tmp_path).warnings
+    assert warning.endswith(": scan.tif")
+    assert len(names(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("\u202aphotos", "U\\+202A"), ("ph\u200botos", "U\\+200B"), ('"photos"', "quote"), ("file:///photos", "address")],
+)
+def test_a_path_says_what_copying_put_into_it(tmp_path: Path, path: str, told: str) -> None:
+    with pytest.raises(PhotoError, match=rf"check its path \(.*{told}"):
+        read_folder(Path(path), SIDE, SIDE)
 
 
 def linked(link: Path, target: Path) -> None:

@@ -27,6 +27,18 @@ def test_thumbnails_are_the_crop_that_is_trained_on(tmp_path: Path) -> None:
     assert np.asarray(picture)[..., 2].min() > 200
 
 
+def test_captions_and_what_is_passed_over_are_told(tmp_path: Path) -> None:
+    shutil.copytree(SUBJECT, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "01.txt").write_text("a teapot on the sand")
+    (tmp_path / "nobody.txt").write_text("of no photo")
+    report = photo_report(tmp_path, 64)
+    assert [photo["caption"] for photo in report["photos"]] == ["", "a teapot on the sand", "", "", ""]
+    assert report["captions"] == 1
+    assert report["notes"] == ["captions without a photo of their name: nobody.txt"]
+    (tmp_path / "01.txt").write_text("another")
+    assert photo_report(tmp_path, 64)["photos"][1]["caption"] == "another"
+
+
 def test_a_damaged_photo_is_named_and_the_others_are_shown(tmp_path: Path) -> None:
     shutil.copytree(SUBJECT, tmp_path, dirs_exist_ok=True)
     (tmp_path / "00.png").write_bytes((SUBJECT / "00.png").read_bytes()[:200])

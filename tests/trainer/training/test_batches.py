@@ -105,3 +105,17 @@ def test_images_of_several_sizes_are_a_forward_each_and_their_shares_make_a_step
 def test_a_square_set_is_not_changed_by_knowing_of_sizes() -> None:
     (batch,) = batches(4, spread=0.5)[2]
     assert batch.instance is not None and batch.instance.share == 1 and len(batch.halves) == 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_class_images_come_in_the_size_of_their_photo_and_go_through_one_forward(batch_size: int) -> None:
+    wide = images_of(torch.zeros(3, 4, 2, 3), torch.zeros(3, 4, 2, 3), 0)
+    square = images(2, 0)
+    mixed = EncodedImages([*wide.mean, *square.mean], [*wide.std, *square.std], None, (0,) * 5)
+    source = Batches(mixed, mixed, PROCESS, 0, batch_size)
+    for index in range(8):
+        for batch in source[index]:
+            assert batch.instance is not None and batch.prior is not None
+            assert batch.instance.x.shape == batch.prior.x.shape
+    # One size: the order is that of all class images.
+    assert mixed.rows_of(wide.mean[0].shape) == [0, 1, 2] and mixed.rows_of(torch.Size([4, 9, 9])) == []

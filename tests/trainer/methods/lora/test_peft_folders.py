@@ -14,7 +14,7 @@ from peft import LoHaConfig, LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer as AdaptedLayer
 from torch import Tensor, nn
 
-from dreambooth_nodes.bench.full_size import new_text_encoder
+from dreambooth_nodes.machine_check.full_size import new_text_encoder
 from dreambooth_nodes.tests.trainer.model.families.small import LAYERS, new_unet, write_checkpoint
 from dreambooth_nodes.trainer.export.compatibility import check_applies
 from dreambooth_nodes.trainer.export.conversion import Conversion

@@ -33,7 +33,7 @@ class Flow:
     def to(self, device: torch.device) -> Flow:
         return self
 
-    def draw_timesteps(self, uniform: Tensor) -> Tensor:
+    def draw_timesteps(self, uniform: Tensor, size: torch.Size | None = None) -> Tensor:
         return TIMES * torch.sigmoid(torch.logit(uniform.clamp(1e-4, 1 - 1e-4)))
 
     def add_noise(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

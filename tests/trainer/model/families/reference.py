@@ -15,7 +15,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from dreambooth_nodes.bench.full_size import UNETS, VAE_CONFIG, new_text_encoder
+from dreambooth_nodes.machine_check.full_size import UNETS, VAE_CONFIG, new_text_encoder
 from dreambooth_nodes.trainer.model.families.latent_diffusion.build import VOCABULARY
 
 SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}

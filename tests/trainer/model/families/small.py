@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
-from dreambooth_nodes.bench.full_size import new_text_encoder
+from dreambooth_nodes.machine_check.full_size import new_text_encoder
 from dreambooth_nodes.trainer.files.safetensors import write_tensors
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     CLIP_L,

@@ -7,7 +7,15 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_open_clip_checkpoint
 
-from dreambooth_nodes.bench.full_size import DEPTHS, TENSORS, UNETS, denoiser, new_text_encoder, original, shapes_of
+from dreambooth_nodes.machine_check.full_size import (
+    DEPTHS,
+    TENSORS,
+    UNETS,
+    denoiser,
+    new_text_encoder,
+    original,
+    shapes_of,
+)
 from dreambooth_nodes.trainer.model.families import FAMILIES
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     DENOISER,

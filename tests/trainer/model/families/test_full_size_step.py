@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreambooth_nodes.bench.full_size import write_random
+from dreambooth_nodes.machine_check.full_size import write_random
 from dreambooth_nodes.tests.trainer.model.families import reference
 from dreambooth_nodes.tests.trainer.model.families.reference import Shown
 from dreambooth_nodes.tests.trainer.trainings import AlwaysThis, images_of

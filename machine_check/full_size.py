@@ -53,6 +53,22 @@ VAE_CONFIG: dict[str, Any] = {
     "up_block_types": ["UpDecoderBlock2D"] * 4,
 }
 DEPTHS = {"sd1": (1, 1, 1, 0), "sd2": (1, 1, 1, 0), "sdxl": (0, 2, 10)}
+SMALL_UNETS: dict[str, dict[str, Any]] = {
+    "sd1": {
+        "down_block_types": ("CrossAttnDownBlock2D",) * 2,
+        "up_block_types": ("CrossAttnUpBlock2D",) * 2,
+    },
+    "sdxl": {
+        "attention_head_dim": (1, 2),
+        "transformer_layers_per_block": (1, 2),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    },
+}
+"""What a small model of the family has beside SMALL; the text's widths, by which a family is recognised, stay."""
+SMALL = {"block_out_channels": (64, 128), "layers_per_block": 1}
+SMALL_DEPTHS = {"sd1": (1, 1), "sdxl": (0, 2)}
+SMALL_VAE = {"block_out_channels": (32,) * 4, "layers_per_block": 1, "norm_num_groups": 8}
 BYTES = 2
 """Of a bfloat16."""
 TENSORS = {"sd1": 686, "sd2": 686, "sdxl": 1680}
@@ -77,9 +93,12 @@ def original(module: Any, table: KeyTable) -> dict[str, Tensor]:
     return table.to_original({text_encoder_name(name): tensor for name, tensor in module.state_dict().items()})
 
 
-def denoiser(family: str) -> dict[str, Tensor]:
+def denoiser(family: str, small: bool = False) -> dict[str, Tensor]:
+    config, blocks = UNETS[family], Blocks.even(2, DEPTHS[family])
+    if small:
+        config, blocks = config | SMALL | SMALL_UNETS[family], Blocks.even(1, SMALL_DEPTHS[family])
     with torch.device("meta"):
-        return original(UNet2DConditionModel(**UNETS[family]), denoiser_table(DENOISER, Blocks.even(2, DEPTHS[family])))
+        return original(UNet2DConditionModel(**config), denoiser_table(DENOISER, blocks))
 
 
 def open_clip(prefix: str, width: int, layers: int) -> dict[str, Tensor]:
@@ -88,43 +107,46 @@ def open_clip(prefix: str, width: int, layers: int) -> dict[str, Tensor]:
     return original(module, open_clip_table(prefix, layers))
 
 
-def clip_l(prefix: str) -> dict[str, Tensor]:
+def clip_l(prefix: str, layers: int) -> dict[str, Tensor]:
     with torch.device("meta"):
-        return original(new_text_encoder(768, 12), clip_table(prefix))
+        return original(new_text_encoder(768, layers), clip_table(prefix))
 
 
-def text_encoders(family: str) -> dict[str, Tensor]:
-    """With Stable Diffusion 2's 24th block."""
+def text_encoders(family: str, small: bool = False) -> dict[str, Tensor]:
+    """With Stable Diffusion 2's 24th block; one block each in a small model."""
     if family == "sd1":
-        return clip_l(CLIP_L)
+        return clip_l(CLIP_L, 1 if small else 12)
     if family == "sd2":
         return open_clip(OPEN_CLIP, 1024, 24)
-    return clip_l(CLIP_L_OF_TWO) | open_clip(OPEN_CLIP_OF_TWO, 1280, 32)
+    return clip_l(CLIP_L_OF_TWO, 1 if small else 12) | open_clip(OPEN_CLIP_OF_TWO, 1280, 1 if small else 32)
 
 
-def vae() -> dict[str, Tensor]:
+def vae(small: bool = False) -> dict[str, Tensor]:
     """The same in all three."""
     with torch.device("meta"):
-        module = AutoencoderKL(**VAE_CONFIG)
-    return original(module, vae_table(VAE, 2, 4))
+        module = AutoencoderKL(**(VAE_CONFIG | (SMALL_VAE if small else {})))
+    return original(module, vae_table(VAE, 1 if small else 2, 4))
 
 
-def tensors_of(family: str) -> dict[str, Tensor]:
-    """A whole checkpoint, every tensor on the meta device."""
-    return denoiser(family) | text_encoders(family) | vae()
+def tensors_of(family: str, small: bool = False) -> dict[str, Tensor]:
+    """A whole checkpoint, every tensor on the meta device. small: narrow, with one text block; not of "sd2"."""
+    return denoiser(family, small) | text_encoders(family, small) | vae(small)
 
 
-def shapes_of(family: str) -> Shapes:
+def shapes_of(family: str, small: bool = False) -> Shapes:
     """Of a whole checkpoint."""
-    return {key: tuple(tensor.shape) for key, tensor in tensors_of(family).items()}
+    return {key: tuple(tensor.shape) for key, tensor in tensors_of(family, small).items()}
 
 
-def random_weight(name: str, shape: tuple[int, ...], device: torch.device = CPU) -> Tensor:
+def random_weight(
+    name: str, shape: tuple[int, ...], device: torch.device = CPU, generator: torch.Generator | None = None
+) -> Tensor:
     """As large as keeps a signal's size through a layer; norms nearly, and biases all but, do nothing. bfloat16."""
     if len(shape) > 1:
-        return torch.randn(shape, dtype=torch.bfloat16, device=device) / math.sqrt(math.prod(shape[1:]))
+        # A CPU draws bfloat16 one at a time.
+        return torch.randn(shape, device=device, generator=generator).div_(math.sqrt(math.prod(shape[1:]))).bfloat16()
     norm = "bias" not in name and any(part in name for part in ("norm", "ln_", ".0.weight"))
-    return (float(norm) + torch.randn(shape, device=device) / 20).bfloat16()
+    return (float(norm) + torch.randn(shape, device=device, generator=generator) / 20).bfloat16()
 
 
 def write_random(family: str, path: Path, device: torch.device = CPU) -> Path:

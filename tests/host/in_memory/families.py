@@ -1,0 +1,93 @@
+"""Kinds of models: what the host's answers are beside other programs', and what is trained of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_base
+import comfy.sd
+import torch
+
+from dreambooth_nodes.nodes.host_model.kinds import is_distilled, unsuitable
+from dreambooth_nodes.nodes.host_model.lora import HostLora
+from dreambooth_nodes.nodes.host_model.model import HostModel
+from dreambooth_nodes.nodes.host_model.targets import target_layers
+from dreambooth_nodes.tests.host.in_memory import models
+from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts
+from dreambooth_nodes.tests.host.model_names import DISTILLED, PLAIN
+from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights
+from dreambooth_nodes.trainer.options import TrainOptions
+
+
+def overfitted(parts: Parts, size: tuple[int, ...] = (16, 8, 8), steps: int = 200) -> dict[str, float]:
+    """The loss of one picture at fixed noise and level before and after some steps on it."""
+    with HostModel(*parts, "").borrowed() as base:
+        HostLora().attach(base, TrainOptions(rank=32))
+        assert base.branch is not None
+        source = torch.Generator().manual_seed(0)
+        x, eps = (torch.randn(1, *size, generator=source) for _ in range(2))
+        sigma, told = torch.tensor([0.5]), base.encode_prompts([SHORT])
+        z, target = base.noise_process.add_noise(x, eps, sigma), base.noise_process.target(x, eps, sigma)
+        optimizer = torch.optim.Adam(base.branch.parameters(), lr=1e-2)
+        seen = []
+        for _ in range(steps):
+            loss = (base.predict(z, sigma, told) - target).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seen.append(float(loss.detach()))
+        return {"first": seen[0], "last": seen[-1]}
+
+
+def beside_diffusers(parts: Parts) -> float:
+    """The relative distance of Qwen-Image's answer from that of diffusers' own class with the same weights."""
+    from diffusers import QwenImageTransformer2DModel
+
+    theirs = QwenImageTransformer2DModel(
+        patch_size=2, in_channels=64, out_channels=16, num_layers=1, num_attention_heads=1, joint_attention_dim=768
+    )
+    theirs.load_state_dict(random_weights(qwen_shapes()))
+    z, sigma = torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0.4])
+    with HostModel(*parts, "").borrowed() as base, torch.no_grad():
+        told = base.encode_prompts([SHORT])
+        ours = base.predict(z, sigma, told)
+        text = base.prompts[0]["cross_attn"]
+        packed = z.view(1, 16, 4, 2, 4, 2).permute(0, 2, 4, 1, 3, 5).reshape(1, 16, 64)
+        mask = torch.ones(text.shape[:2], dtype=torch.bool)
+        answer = theirs(
+            packed, encoder_hidden_states=text, encoder_hidden_states_mask=mask, timestep=sigma,
+            img_shapes=[[(1, 4, 4)]], return_dict=False,
+        )[0]  # fmt: skip
+        unpacked = answer.view(1, 4, 4, 16, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(1, 16, 8, 8)
+    return float((ours - unpacked).norm() / unpacked.norm())
+
+
+def found_by_the_loader(parts: Parts) -> dict[str, Any]:
+    """The layers of a LoRA, and how many of them the host's own loader finds in its file."""
+    with HostModel(*parts, "").borrowed() as base:
+        method = HostLora()
+        method.attach(base, TrainOptions(rank=2))
+        tensors = dict(method.file(base, method.trained(base)).tensors)
+    patched, _ = comfy.sd.load_lora_for_models(parts[0], None, tensors, 1.0, 0.0)
+    return {"layers": list(target_layers(parts[0].model.diffusion_model, "transformer")),
+            "found": len(patched.patches) - len(parts[0].patches)}  # fmt: skip
+
+
+def kinds() -> dict[str, str | None]:
+    """{the host's class of model: why it is not trained}."""
+    every = vars(comfy.model_base).values()
+    return {kind.__name__: unsuitable(kind) for kind in every
+            if isinstance(kind, type) and issubclass(kind, comfy.model_base.BaseModel)}  # fmt: skip
+
+
+def figures() -> dict[str, Any]:
+    """The embedded base, Qwen-Image, and the layers of three kinds."""
+    unet, stable, image = models.toybase(), models.with_words(models.sd3()), models.with_words(models.qwen())
+    return {
+        "kinds": kinds(),
+        "distilled": {name: is_distilled(name) for name in sorted(DISTILLED | PLAIN)},
+        "lora": {name: found_by_the_loader(parts) for name, parts in
+                 {"sd3": stable, "qwen": image, "sd1": unet}.items()},
+        "overfitted": overfitted(image),
+        "diffusers": beside_diffusers(image),
+    }  # fmt: skip

@@ -1,0 +1,109 @@
+"""Trainings of a model that the host moves meanwhile, and the memory of a training beside one copy of its model."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import comfy.ldm.flux.model
+import comfy.model_management
+
+from dreambooth_nodes.nodes.host_model import key
+from dreambooth_nodes.tests.host.in_memory.forwards import branch_gradients
+from dreambooth_nodes.tests.host.in_memory.models import (
+    Parts,
+    loaded,
+    losses,
+    sd3,
+    trained,
+    weights_of,
+    with_words,
+)
+from dreambooth_nodes.tests.host.in_memory.state import state, with_lora
+from dreambooth_nodes.trainer.events import Event, Step
+
+
+def freed(parts: Parts) -> dict[str, Any]:
+    """Losses of a run during which all models are unloaded, as `/free` does, beside those of one left alone."""
+    counted = itertools.count()
+
+    def free(event: Event) -> None:
+        if isinstance(event, Step) and next(counted) in (1, 3):
+            comfy.model_management.unload_all_models()
+
+    return {"alone": losses(trained(parts)), "freed": losses(trained(parts, tell=free))}
+
+
+@contextmanager
+def next_to_no_memory() -> Iterator[None]:
+    """The host loads as on a card without room, by its own --novram: layers stay where they were, unpatched, and are
+    cast and patched as they are used.
+    """
+    management = comfy.model_management
+    state, is_cpu = management.vram_state, management.is_device_cpu
+    management.vram_state, management.is_device_cpu = management.VRAMState.NO_VRAM, lambda device: False
+    management.unload_all_models()
+    try:
+        yield
+    finally:
+        management.vram_state, management.is_device_cpu = state, is_cpu
+        management.unload_all_models()
+
+
+def partly_loaded(parts: Parts) -> dict[str, Any]:
+    """Gradients, losses and key of a model with a LoRA upstream that is not loaded whole, beside the whole
+    one's; and what is left of it.
+    """
+    model = parts[0]
+    comfy.model_management.load_models_gpu([model])
+    whole, same, ours = branch_gradients(parts), key.fingerprint_of(*parts), losses(trained(parts))
+    with next_to_no_memory():
+        comfy.model_management.load_models_gpu([model])
+        waiting = sum(bool(getattr(module, "weight_function", None)) for module in model.model.modules())
+        before = state(model)
+        partly = branch_gradients(parts)
+        found = {"same key": key.fingerprint_of(*parts) == same, "as before": state(model) == before}
+        theirs = losses(trained(parts))
+    return {
+        **found,
+        "patched when used": waiting,
+        "distance": float((whole - partly).norm() / whole.norm()),
+        "losses": max(abs(a - b) / a for a, b in zip(ours, theirs, strict=True)),
+    }
+
+
+def wide_flux() -> Any:
+    """A FLUX.1 of about 100 MB."""
+    sizes = {"in_channels": 16, "out_channels": 16, "vec_in_dim": 768, "context_in_dim": 768, "hidden_size": 512,
+             "mlp_ratio": 4.0, "num_heads": 4, "depth": 2, "depth_single_blocks": 2, "axes_dim": [16, 56, 56],
+             "theta": 10000, "patch_size": 2, "qkv_bias": True, "guidance_embed": False}  # fmt: skip
+    return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes), "Flux", {"num_heads": 4})
+
+
+def resident(name: str) -> int:
+    """A figure of this process's memory in bytes; VmHWM is the highest since `clear_refs` was written."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+
+
+def peak(parts: Parts) -> float:
+    """The most that a training held beside what the process held before, in copies of the model's weights."""
+    comfy.model_management.load_models_gpu([parts[0]])
+    trained(parts, steps=1, seed=1)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    trained(parts, steps=2, seed=2)
+    return (resident("VmHWM") - before) / int(parts[0].model_size())
+
+
+def figures() -> dict[str, Any]:
+    """Of SD3, and the memory of a FLUX."""
+    stable = with_words(sd3())
+    return {
+        "freed": freed(stable),
+        "partly loaded": partly_loaded((with_lora(stable[0]), *stable[1:])),
+        "peak": peak(with_words(wide_flux())),
+    }

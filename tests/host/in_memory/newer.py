@@ -1,0 +1,57 @@
+"""Kinds of models of this year, tiny and random, in a ComfyUI that knows them: FLUX.2, Krea 2 and Z-Image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.ldm.flux.model
+import comfy.ldm.krea2.model  # type: ignore[import-not-found, unused-ignore]
+import comfy.sd
+
+from dreambooth_nodes.tests.host.in_memory.families import found_by_the_loader, overfitted
+from dreambooth_nodes.tests.host.in_memory.forwards import forwards, gradients
+from dreambooth_nodes.tests.host.in_memory.models import Parts, loaded, weights_of, with_words, z_image
+from dreambooth_nodes.tests.host.in_memory.runs import same_samples
+from dreambooth_nodes.tests.host.in_memory.state import left_as_it_was, with_lora
+from dreambooth_nodes.tests.host.tiny_models import WORDS
+
+FLUX2_LATENTS, LATENTS = (128, 4, 4), (16, 8, 8)
+"""Channels, height and width."""
+
+
+def flux2() -> Any:
+    """A FLUX.2 of one double and one single block with one head; the host reads its sizes from its weights."""
+    sizes = {"in_channels": 128, "out_channels": 128, "vec_in_dim": None, "context_in_dim": WORDS, "hidden_size": 128,
+             "mlp_ratio": 3.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [32, 32, 32, 32],
+             "theta": 2000, "patch_size": 1, "qkv_bias": False, "guidance_embed": False, "global_modulation": True,
+             "mlp_silu_act": True, "ops_bias": False, "txt_ids_dims": [3]}  # fmt: skip
+    return comfy.sd.load_diffusion_model_state_dict(weights_of(comfy.ldm.flux.model.Flux, sizes))
+
+
+def krea2() -> Any:
+    """A Krea 2 of one block, told text of 12 layers of 64; the host would not read the heads of its text blocks."""
+    sizes = {"features": 256, "txtdim": WORDS // 12, "heads": 2, "kvheads": 1, "layers": 1, "txtlayers": 12,
+             "txtheads": 2, "txtkvheads": 2}  # fmt: skip
+    return loaded(weights_of(comfy.ldm.krea2.model.SingleStreamDiT, sizes), "Krea2", sizes)
+
+
+def whole_runs(parts: Parts) -> dict[str, Any]:
+    """What needs a VAE as well: what is left of the model, and runs that were stopped, and with samples."""
+    return {"left": left_as_it_was((with_lora(parts[0]), *parts[1:])), "runs": same_samples(parts)}
+
+
+def figures() -> dict[str, dict[str, Any]]:
+    """{kind: its figures}; the small VAE has the latents of Z-Image alone."""
+    kinds = {"flux2": (flux2(), FLUX2_LATENTS), "krea2": (krea2(), LATENTS), "z_image": (z_image(), LATENTS)}
+    found = {}
+    for name, (model, size) in kinds.items():
+        parts = with_words(model)
+        found[name] = {
+            "class": type(model.model).__name__,
+            "forwards": forwards(parts, size),
+            "gradients": gradients(parts, size),
+            "lora": found_by_the_loader(parts),
+            "overfitted": overfitted(parts, size),
+            **(whole_runs(parts) if name == "z_image" else {}),
+        }
+    return found

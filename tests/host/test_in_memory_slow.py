@@ -1,0 +1,85 @@
+"""What takes longer of models in ComfyUI's memory: samples, a host that moves the model, speed, and other kinds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreambooth_nodes.tests.host.in_memory.process import measured
+
+pytestmark = pytest.mark.slow
+ROUNDING = 2e-5
+NEWER = "COMFYUI_NEWER_DIR", "COMFYUI_NEWER_PYTHON"
+"""The folder of a ComfyUI that knows FLUX.2 and Krea 2, and its Python."""
+KINDS = {"flux2": "Flux2", "krea2": "Krea2", "z_image": "Lumina2"}
+
+
+@pytest.fixture(scope="module")
+def slow() -> dict[str, Any]:
+    return measured("samples", "moved", "both_ways", "speed")
+
+
+@pytest.fixture(scope="module")
+def newer() -> dict[str, Any]:
+    folder, python = (os.environ.get(name) for name in NEWER)
+    if not folder or not python:
+        pytest.skip(f"{' and '.join(NEWER)} name a ComfyUI of 0.33 or newer: no package registry has one")
+    return dict(measured("newer", folder=Path(folder), python=Path(python))["newer"])
+
+
+def test_a_sample_is_what_ksampler_draws_with_the_file(slow: dict[str, Any]) -> None:
+    """In float32 and bf16, by euler and an ancestral sampler."""
+    assert len(slow["samples"]) == 4
+    for name, apart in slow["samples"].items():
+        assert apart["sample"] <= 2 < apart["base"], name
+
+
+def test_a_model_that_is_unloaded_meanwhile_is_brought_back(slow: dict[str, Any]) -> None:
+    assert slow["moved"]["freed"]["freed"] == slow["moved"]["freed"]["alone"]
+
+
+def test_a_model_that_does_not_fit_is_trained_as_it_lies(slow: dict[str, Any]) -> None:
+    found = slow["moved"]["partly loaded"]
+    assert found["patched when used"] > 0
+    assert found["distance"] < ROUNDING and found["losses"] < 1e-3
+    assert found["same key"] and found["as before"]
+
+
+def test_a_training_holds_no_second_copy_of_the_model(slow: dict[str, Any]) -> None:
+    assert slow["moved"]["peak"] <= 0.1
+
+
+def test_both_ways_of_training_the_embedded_base_come_to_the_same(slow: dict[str, Any]) -> None:
+    found = slow["both_ways"]
+    assert len(found["adapter"]) == 20
+    assert found["adapter"] == pytest.approx(found["file"], rel=2e-3)
+    assert found["pictures"] <= 2 < found["changed"]
+
+
+def test_a_step_is_not_slower_than_core_s_own(slow: dict[str, Any]) -> None:
+    """CPU time, in turn: the medians of the pairs."""
+    for name, found in slow["speed"]["node"].items():
+        assert found["times"][1] >= 1, name
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds_of_this_year_are_trained(newer: dict[str, Any], name: str) -> None:
+    """Every layer found, texts apart, gradients with recomputation, one picture learnt."""
+    found = newer[name]
+    assert found["class"] == KINDS[name]
+    assert found["forwards"]["lengths"] == 2 and found["forwards"]["distance"] < ROUNDING
+    assert found["gradients"]["norm"] > 0 and found["gradients"]["distance"] <= ROUNDING * found["gradients"]["norm"]
+    assert found["lora"]["found"] == len(found["lora"]["layers"]) > 0
+    assert found["overfitted"]["last"] < 0.2 * found["overfitted"]["first"]
+
+
+def test_a_z_image_is_left_as_it_was(newer: dict[str, Any]) -> None:
+    """However a run ends; and neither samples nor a stop change its losses."""
+    found = newer["z_image"]
+    assert found["left"] and all(found["left"].values()), found["left"]
+    runs = found["runs"]
+    assert runs["with samples"] == runs["resumed"] == runs["anew"] == runs["plain"]
+    assert 0 < len(runs["stopped"]) < len(runs["plain"])
