@@ -35,7 +35,7 @@ class MeasureFidelity(io.ComfyNode):
                 io.ClipVision.Input(
                     "clip_vision",
                     optional=True,
-                    tooltip="Looks at them: CLIP, SigLIP or DINOv2. Without it the embedded base's judge does, which "
+                    tooltip="Looks at them: CLIP, SigLIP or DINOv2. Without it the toy base's judge does, which "
                     "knows that base's pictures alone.",
                 ),
                 io.String.Input(
@@ -43,7 +43,7 @@ class MeasureFidelity(io.ComfyNode):
                     default="",
                     optional=True,
                     tooltip="What the pictures were asked to show, without [V], such as a dog on the beach. Only the "
-                    "embedded judge reads it. Empty: prompt following is not measured.",
+                    "toy base's judge reads it. Empty: prompt following is not measured.",
                 ),
             ],
             outputs=[
@@ -65,9 +65,10 @@ class MeasureFidelity(io.ComfyNode):
         scorer = JudgeScorer() if clip_vision is None else vision_scorer(clip_vision)
         pixels = images[..., :3].movedim(-1, 1).float().cpu()
         pictures = F.interpolate(pixels, (subject.height, subject.width), mode="bicubic", antialias=True).clamp(0, 1)
-        photos = torch.stack([photo.pixels for photo in subject.photos])
         names = [f"image {number}" for number in range(1, len(pictures) + 1)]
-        found = fidelity(scorer, names, pictures, photos, [prompt] * len(names) if prompt.strip() else None)
+        found = fidelity(
+            scorer, names, pictures, subject.at_one_size(), [prompt] * len(names) if prompt.strip() else None
+        )
         plot = torch.from_numpy(np.asarray(fidelity_plot(found), dtype=np.float32) / 255).unsqueeze(0)
         means = (found.mean("likeness"), found.mean("variety"))
         return io.NodeOutput(found.table, plot, *means, ui={"text": (found.table,)})

@@ -29,6 +29,8 @@ LEAK = 2.0
 """The multiple of the first quarter's prior loss from which the last quarter's says that the class changes."""
 TOO_SMALL, TOO_LARGE = 0.75, 1.5
 """Multiples of the base's resolution, outside of which a training's resolution is wrong for it."""
+CLASS_IMAGES = "class images"
+"""The prior whose loss says how the model's idea of the class changes; those of others begin at zero and only grow."""
 NO_MEMORY, DIVERGED = "There is not enough memory", "The loss "
 """How the errors of a run begin that ran out of memory, and of one whose loss exploded."""
 
@@ -131,9 +133,10 @@ class Figures:
         return (median(values[:count]), median(values[-count:])) if count >= 10 else None
 
     @property
-    def teaches_class(self) -> bool:
-        """Whether the prior term was in use."""
-        return bool(self.record.get("priors")) and self.settings["prior_weight"] > 0
+    def prior(self) -> str:
+        """What kept the class: an option's value; "off" for class images of which there were none."""
+        prior = str(self.settings.get("prior", CLASS_IMAGES)) if self.settings["prior_weight"] > 0 else "off"
+        return "off" if prior == CLASS_IMAGES and not self.record.get("priors") else prior
 
 
 def _memory(figures: Figures) -> Iterator[Finding]:
@@ -202,7 +205,7 @@ def _weak(figures: Figures) -> Iterator[Finding]:
 def _class(figures: Figures) -> Iterator[Finding]:
     """The class was forgotten, or is on its way."""
     noun, preset = str(figures.record["class_noun"]), PRESETS[DEFAULT]
-    if not figures.teaches_class:
+    if figures.prior == "off":
         if noun == NO_CLASS or figures.strength < STRONG:
             return
         yield Finding(
@@ -212,10 +215,11 @@ def _class(figures: Figures) -> Iterator[Finding]:
             Wording("Train with {0} class images, and no more than {1} steps.", str(preset.priors),
                     str(figures.usual_steps)),
             {"priors": preset.priors, "prior_weight": 1.0,
+             **({"prior": CLASS_IMAGES} if figures.settings.get("prior", CLASS_IMAGES) != CLASS_IMAGES else {}),
              "steps": min(int(figures.settings["steps"]), figures.usual_steps)},
         )  # fmt: skip
         return
-    prior = figures.quarters("prior")
+    prior = figures.quarters("prior") if figures.prior == CLASS_IMAGES else None
     if prior and prior[1] > LEAK * prior[0]:
         weight = 2 * float(figures.settings["prior_weight"])
         yield Finding(

@@ -146,9 +146,8 @@ class RunScores:
 
     def _scored(self, step: int, drawn: Tensor) -> Scored:
         """The scores of pictures in the order of `_pictures`."""
-        texts, photos = self._texts(SEEDS), self.request.subject.in_training_order
-        pixels = torch.stack([photo.pixels for photo in photos])
-        return scored(step, self.scorer, drawn[: len(texts)], texts, drawn[len(texts) :], pixels)
+        texts, photos = self._texts(SEEDS), self.request.subject.at_one_size()
+        return scored(step, self.scorer, drawn[: len(texts)], texts, drawn[len(texts) :], photos)
 
     def _ends(self) -> bool:
         """Whether the scores no longer rise."""

@@ -7,6 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
 from ..prompts import checked_class_noun
 from .buckets import Size, TrainingSize
 from .photos import Photo
@@ -55,6 +59,12 @@ class Subject:
         """The photos sorted by digest, so that renaming files does not change the order."""
         return tuple(sorted(self.photos, key=lambda photo: photo.digest))
 
+    def at_one_size(self) -> Tensor:
+        """The photos [N, 3, height, width] in 0..1, in training order. One that is trained at another size of the
+        buckets is scaled to cover this one, and its centre is cut out.
+        """
+        return torch.stack([_covering(photo.pixels, self.width, self.height) for photo in self.in_training_order])
+
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 (hex) of pixels, masks, captions, crops, class noun and size; names and order do not
@@ -69,3 +79,14 @@ class Subject:
 def _size(photo: Photo) -> Size:
     """A photo's width and height in pixels."""
     return photo.pixels.shape[2], photo.pixels.shape[1]
+
+
+def _covering(pixels: Tensor, width: int, height: int) -> Tensor:
+    """The centre of an image [3, H, W], scaled to cover width x height; unchanged at that size."""
+    if pixels.shape[1:] == (height, width):
+        return pixels
+    scale = max(height / pixels.shape[1], width / pixels.shape[2])
+    scaled = [max(wanted, round(side * scale)) for wanted, side in zip((height, width), pixels.shape[1:], strict=True)]
+    resized = F.interpolate(pixels.unsqueeze(0), scaled, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    top, left = (scaled[0] - height) // 2, (scaled[1] - width) // 2
+    return resized[:, top : top + height, left : left + width]

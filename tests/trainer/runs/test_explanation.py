@@ -78,6 +78,16 @@ def test_a_class_that_drifts_gets_a_heavier_prior() -> None:
     for number, point in enumerate(record["losses"]):
         point["prior"] = 0.05 + number / 1000
     assert [(one.name, one.changes) for one in explain(record)] == [("class drifts", {"prior_weight": 2.0})]
+    # A prior without class images begins with a loss of zero, so that its growth says nothing.
+    assert explain(settings(record, prior="compare with the base")) == []
+
+
+def test_a_class_is_not_forgotten_where_a_prior_without_class_images_keeps_it() -> None:
+    record = record_of("nopriors")
+    kept = explain(settings(record, prior="stay close to the base", prior_weight=1.0))
+    assert "forgot the class" not in {one.name for one in kept}
+    changes = explain(settings(record, prior="off"))[0].changes
+    assert changes["prior"] == "class images" and changes["priors"] == 100
 
 
 def test_photos_by_heart_are_half_the_steps() -> None:

@@ -80,6 +80,19 @@ def test_photos_keep_their_shapes_and_the_model_is_told_them(tmp_path: Path) -> 
         Subject(subject.photos, "dog", 64, 64)
 
 
+def test_photos_of_several_sizes_are_scored_at_one(tmp_path: Path) -> None:
+    put(tmp_path, a=(400, 300), b=(300, 400), c=(256, 256))
+    subject = Subject(read_folder(tmp_path, 64, 64, buckets=True), "dog", 64, 64, buckets=True)
+    scored = subject.at_one_size()
+    assert scored.shape == (3, 3, 64, 64) and scored.min() >= 0 and scored.max() <= 1
+    names = [photo.name for photo in subject.in_training_order]
+    square = read_folder(tmp_path, 64, 64)
+    cropped = torch.stack([next(photo.pixels for photo in square if photo.name == name) for name in names])
+    # The shapes of buckets are those of the photos up to half a step, so the centre is nearly that of a crop.
+    assert (scored - cropped).abs().mean() < 0.02
+    assert torch.equal(scored[names.index("c.png")], cropped[names.index("c.png")])
+
+
 def test_pictures_of_a_graph_go_into_buckets_with_their_masks() -> None:
     images = [torch.rand(300, 400, 3), torch.rand(1, 256, 256, 3)]
     masks = [torch.ones(300, 400), torch.ones(1, 256, 256)]

@@ -15,6 +15,7 @@ from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.options import MethodName, OptionError, PriorName, TrainOptions
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.session.setup import build_training, encode_request
+from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.loss import SCALE, Examples, Losses, dreambooth_loss, with_change
 from dreambooth_nodes.trainer.training.step import Training
 
@@ -114,6 +115,23 @@ def test_the_base_is_compared_with_as_it_was(method: MethodName, new_base: NewBa
     assert second.prior is not None
     torch.testing.assert_close(second.prior, (now - expected).square().mean(), rtol=1e-3, atol=1e-8)
     assert float(second.prior) > 0
+
+
+def test_the_base_is_compared_with_on_photos_of_several_sizes(new_base: NewBase, asked: Request) -> None:
+    """Each forward has photos of one size, and as prior examples photos of the same size."""
+    base, photos = new_base(), asked.subject.photos
+    wide = [replace(photo, pixels=photo.pixels[:, :56].repeat(1, 1, 2)[..., :72].contiguous()) for photo in photos[:2]]
+    subject = Subject((*wide, *photos[2:]), "dog", 64, 64, buckets=True)
+    request = replace(asked, subject=subject, priors=None)
+    training = begun(base, request, "lora", COMPARE, batch_size=len(photos))
+    forwards = training.batches[0]
+    assert len(forwards) == 2 and sum(len(one.instance) for one in forwards) == len(photos)
+    for one in forwards:
+        assert one.instance.x.shape == one.prior.x.shape and one.instance.share == one.prior.share
+    first = training.losses(0)
+    assert first.prior is not None and float(first.prior) < 1e-9
+    training.step(0)
+    assert float(training.losses(1).prior or 0) > 0
 
 
 @pytest.mark.parametrize(("method", "prior"), [("lora", CLOSE), ("lora", FACTORS), ("full", CLOSE)])
