@@ -35,7 +35,7 @@ class Flow:
         """It has no tables."""
         return self
 
-    def draw_timesteps(self, uniform: Tensor) -> Tensor:
+    def draw_timesteps(self, uniform: Tensor, size: torch.Size | None = None) -> Tensor:
         """Logit-normal timesteps [B] in 0..1000."""
         return TIMES * torch.sigmoid(torch.special.ndtri(uniform.clamp(1e-4, 1 - 1e-4)))
 

@@ -213,7 +213,8 @@ def _shown(base: Base, work: Work) -> tuple[Tensor, Tensor]:
 def _conditioning(base: Base, tokens: Tensor, work: Work) -> dict[str, Tensor]:
     """The conditioning for these token ids in float32, without gradients."""
     with CountedForward(None if base.text_dtype == torch.float32 else base.text_dtype, work.device):
-        return {name: value.float() for name, value in base.encode_tokens(tokens).items()}
+        encoded = base.encode_tokens(tokens)
+        return {name: value.float() if value.is_floating_point() else value for name, value in encoded.items()}
 
 
 def _use(parameter: nn.Parameter) -> None:

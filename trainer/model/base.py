@@ -179,7 +179,7 @@ class Base(Family, Model):
         """The conditioning for prompts in float32, on the device where the model computes."""
         with autocast(None if self.text_dtype == torch.float32 else self.text_dtype, self.device):
             conditioning = self.encode_tokens(self.tokenize(prompts).to(self.device))
-        return {name: value.float() for name, value in conditioning.items()}
+        return {name: value.float() if value.is_floating_point() else value for name, value in conditioning.items()}
 
     @property
     def dtype(self) -> torch.dtype:

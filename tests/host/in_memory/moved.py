@@ -85,7 +85,7 @@ def wide_flux() -> Any:
 
 def resident(name: str) -> int:
     """A figure of this process's memory in bytes; VmHWM is the highest since `clear_refs` was written."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
 
@@ -93,7 +93,7 @@ def peak(parts: Parts) -> float:
     """The most that a training held beside what the process held before, in copies of the model's weights."""
     comfy.model_management.load_models_gpu([parts[0]])
     trained(parts, steps=1, seed=1)
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before = resident("VmRSS")
     trained(parts, steps=2, seed=2)
     return (resident("VmHWM") - before) / int(parts[0].model_size())

@@ -90,7 +90,7 @@ def by_family(parts: Parts) -> Callable[[], object]:
 def cost(train: Callable[[], object]) -> dict[str, float]:
     """CPU seconds to the end of the first step, and MiB of resident memory at the highest above those before."""
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before, begun = resident("VmRSS"), time.process_time()
     with step_ends() as ends:
         train()
@@ -99,7 +99,7 @@ def cost(train: Callable[[], object]) -> dict[str, float]:
 
 def resident(name: str) -> float:
     """A figure of this process's memory in MiB; VmHWM is the highest since `clear_refs` was written."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import comfy.lora
 import comfy.model_detection
 import comfy.model_sampling
 import comfy.sd
