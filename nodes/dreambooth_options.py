@@ -18,8 +18,11 @@ RARE = (
     "alpha", "targets", "snr_gamma", "accumulation",
     "schedule", "warmup_steps", "max_grad_norm", "weight_decay", "optimizer",
     "precision", "checkpointing", "base_in_8_bits", "trained_weights", "fused_backward", "fit_memory", "state_seconds",
+    "vectors", "start_word", "contexts",
 )  # fmt: skip
-"""Folded away by the page: of the adapter and the loss, of the optimizer, of memory."""
+"""Folded away by the page: of the adapter and the loss, of the optimizer, of memory, of a learned word. New ones go to
+the end: saved workflows hold the values in this order.
+"""
 TEMPLATES = PromptTemplates()
 FROM_PRESET = "preset"
 RANKS = (FROM_PRESET, *(str(2**power) for power in range(11)))

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..trainer.events import StoppedEarly, Warned
-from ..trainer.methods.lora.start import kept_settings
+from ..trainer.methods.start import kept_settings
 from ..trainer.model.precision import forward_dtype
 from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
@@ -176,7 +176,7 @@ def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | Non
 
 
 def _warnings(request: Request, clip: Any) -> tuple[str, ...]:
-    found = rare_tokens(clip)
+    found = None if request.options.learns_word else rare_tokens(clip)
     of_the_identifier = () if found is None else warnings_for(request.identifier, *found)
     return (*_missing(request), *of_the_identifier)
 
@@ -186,7 +186,9 @@ def _missing(request: Request) -> Iterator[Wording]:
     subject = request.subject
     if len(subject.photos) == 1:
         yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
-    if request.priors is None and subject.class_noun != NO_CLASS:
+    if request.priors is not None and request.options.learns_word:
+        yield Wording("Class priors are connected and not used: a learned word leaves the class as it is.")
+    if request.priors is None and request.options.uses_priors and subject.class_noun != NO_CLASS:
         yield Wording(
             "No class priors are connected: every {0} will come to look like yours. Connect Generate Class Priors.",
             subject.class_noun,

@@ -27,8 +27,12 @@ def require_levers_that_fit(options: TrainOptions) -> None:
     refused = {
         "base_in_8_bits is True, and method 'full' trains the base itself": options.base_in_8_bits
         and options.method == "full",
-        "trained_weights is 'bf16', and method 'lora' trains few weights": options.trained_weights == "bf16"
-        and options.method == "lora",
+        f"trained_weights is 'bf16', and method {options.method!r} trains few weights": (
+            options.trained_weights == "bf16" and options.method != "full"
+        ),
+        "train_text_encoder is True, and method 'textual_inversion' trains a word and nothing else": (
+            options.train_text_encoder and options.method == "textual_inversion"
+        ),
         "trained_weights is 'bf16', which AdamW would round away: set optimizer to 'adafactor', which rounds "
         "stochastically": options.trained_weights == "bf16" and options.optimizer != "adafactor",
         "fused_backward is True, and AdamW updates all weights at once: set optimizer to 'adafactor'": (
@@ -44,15 +48,20 @@ def require_levers_that_fit(options: TrainOptions) -> None:
             raise OptionError(f"{text}.")
 
 
-MethodName = Literal["full", "lora"]
+MethodName = Literal["full", "lora", "textual_inversion"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
+Contexts = Literal["object", "style", "plain"]
 Targets = Literal["attention", "transformer", "transformer_and_resnet"]
 OptimizerName = Literal["adamw", "adafactor"]
 TrainedWeights = Literal["fp32", "bf16"]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-GROUPS = ("training", "adapter", "optimizer", "memory", "preview")
+GROUPS = ("training", "adapter", "word", "optimizer", "memory", "preview")
 """The groups of settings, in the order in which hosts show them."""
+
+
+WORDS: tuple[MethodName, ...] = ("textual_inversion",)
+"""The methods that learn a new word."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,8 @@ class Setting:
 
     text: unit and range, for users. minimum: the least value, or with `open_minimum` an exclusive bound; None: any.
     maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
-    trained weights depend on it, so that it is part of a run's key.
+    trained weights depend on it, so that it is part of a run's key. greatest: the greatest value allowed; None: any.
+    methods: those that it concerns; empty: all.
     """
 
     text: str
@@ -72,14 +82,20 @@ class Setting:
     maximum: float = 100_000
     step: float = 0.01
     changes_weights: bool = True
+    greatest: float | None = None
+    methods: tuple[MethodName, ...] = ()
 
     @property
     def allowed(self) -> str:
         """The range of a number, in words."""
+        if self.greatest is not None:
+            return f"{self.minimum} to {self.greatest}"
         return f"above {self.minimum}" if self.open_minimum else f"{self.minimum} or more"
 
     def fits(self, value: float) -> bool:
         """Whether a number is within the range."""
+        if self.greatest is not None and value > self.greatest:
+            return False
         return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
 
 
@@ -94,12 +110,16 @@ class TrainOptions:
     of the run's key. Raises OptionError.
     """
 
-    method: MethodName = setting("lora", "training", "lora: a small file. full: a whole checkpoint, as in the paper.")
+    method: MethodName = setting(
+        "lora",
+        "training",
+        "lora: a small file. full: a whole checkpoint, as in the paper. textual_inversion: a new word, a few kB.",
+    )
     steps: int = setting(800, "training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
     learning_rate: float = setting(
         1e-4,
         "optimizer",
-        "Of the denoiser, above 0: about 1e-4 for lora, 5e-6 for full.",
+        "Of what is trained, above 0: about 1e-4 for lora, 5e-6 for full, 2e-3 for textual_inversion.",
         0,
         open_minimum=True,
         maximum=1,
@@ -121,6 +141,24 @@ class TrainOptions:
         "transformer",
         "adapter",
         "Layers that get a LoRA: attention projections; all of the transformer; residual blocks too.",
+    )
+    vectors: int = setting(
+        1,
+        "word",
+        "textual_inversion: token vectors of the new word, 1 to 8; more hold more detail.",
+        1,
+        greatest=8,
+        maximum=8,
+        methods=WORDS,
+    )
+    start_word: str = setting(
+        "", "word", "textual_inversion: the word whose vectors it starts from. Empty: the class noun.", methods=WORDS
+    )
+    contexts: Contexts = setting(
+        "object",
+        "word",
+        "textual_inversion: prompts around the word. object, style: the paper's; plain: 'a [V]' alone.",
+        methods=WORDS,
     )
     train_text_encoder: bool = setting(False, "training", "Train the text encoder as well.")
     text_encoder_learning_rate: float | None = setting(
@@ -205,7 +243,22 @@ class TrainOptions:
     @property
     def weight_settings(self) -> dict[str, Any]:
         """{option: value} of those that the trained weights depend on, ready for JSON."""
-        return {name: value for name, value in self.settings.items() if name in _IN_KEY}
+        return {name: value for name, value in self.settings.items() if name in _IN_KEY and self._concerns(name)}
+
+    @property
+    def uses_priors(self) -> bool:
+        """Whether the prior term is trained: not for a new word, which the class prompt does not hold."""
+        return self.prior_weight > 0 and not self.learns_word
+
+    @property
+    def learns_word(self) -> bool:
+        """Whether the identifier becomes a new word, with vectors of its own."""
+        return self.method in WORDS
+
+    @property
+    def trains_conditioning(self) -> bool:
+        """Whether the text encoders' outputs change during the training, so that they cannot be cached."""
+        return self.train_text_encoder or self.learns_word
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -213,6 +266,11 @@ class TrainOptions:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         templates = self.templates
         return {**values, "templates": {"instance": templates.instance, "class": templates.class_}}
+
+    def _concerns(self, name: str) -> bool:
+        """Whether an option concerns the method."""
+        methods = SETTINGS[name].methods if name in SETTINGS else ()
+        return not methods or self.method in methods
 
 
 SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(TrainOptions) if f.metadata}

@@ -24,6 +24,9 @@ def require_shardable(options: TrainOptions) -> None:
     if not hasattr(fsdp, "fully_shard"):
         raise OptionError(f"FSDP takes torch 2.6 or newer, and this is {torch.__version__}; start without --use_fsdp.")
     refused = {
+        "method is 'textual_inversion', whose few vectors need no sharding; start without --use_fsdp": (
+            options.method == "textual_inversion"
+        ),
         f"optimizer is {options.optimizer!r}; FSDP takes adamw, whose moments it spreads": options.optimizer != "adamw",
         "base_in_8_bits is True; FSDP spreads weights that are floating-point numbers": options.base_in_8_bits,
         "trained_weights is 'bf16', which takes adafactor; FSDP takes fp32": options.trained_weights != "fp32",

@@ -18,7 +18,7 @@ from ..methods.registry import METHODS
 from ..model.families import family_of
 from ..model.precision import forward_dtype
 from ..model.source import Source
-from ..options import TrainOptions
+from ..options import MethodName, TrainOptions
 from .footprint import Footprint, FootprintEstimator, Work
 from .levers import Levers
 
@@ -51,6 +51,10 @@ BYTES_PER_PIXEL_BOUND = 16_000
 """An upper bound of the activations' bytes per pixel: SDXL's in float32. Where both bounds fit on a CPU, no footprint
 is counted.
 """
+
+
+METHOD_NAMES: dict[MethodName, str] = {"lora": "LoRA", "full": "full", "textual_inversion": "Textual Inversion"}
+"""{method: its name in a plan's text}."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def make_plan(
     fused backward. sharded: whether the model is sharded over them.
     """
     work = Work(
-        images=options.batch_size * (2 if with_priors and options.prior_weight else 1),
+        images=options.batch_size * (2 if with_priors and options.uses_priors else 1),
         width=size[0],
         height=size[1],
         device=device.type,
@@ -134,7 +138,7 @@ def needed(footprint: Footprint) -> int:
 def _described(options: TrainOptions, footprint: Footprint, source: Source, work: Work, budget: int) -> Plan:
     """The plan for these options, with its description."""
     name = family_of(source).family.upper()
-    method = "LoRA" if options.method == "lora" else "full"
+    method = METHOD_NAMES[options.method]
     free = "" if options.memory == "auto" else f" that a card of {options.memory} leaves"
     fits = needed(footprint) <= budget
     text = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.lora.folder import lora_sha256
-from ..methods.lora.start import require_continuable
+from ..methods.start import require_continuable
 from ..options import TrainOptions
 from ..prompts import checked_identifier
 from ..sampling.class_priors import ClassPriors
@@ -23,8 +23,8 @@ from .record import FORMAT
 class Request:
     """The inputs and options of a run. They are checked when it is created, before anything is written.
 
-    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA, a
-    file or a folder, to continue training, with its rank and alpha. prediction: the base's prediction type, where the
+    identifier: [V]. priors: None trains without the prior term. name: of the result's file. continue_from: a LoRA or a
+    learned word, a file or a folder, to continue training. prediction: the base's prediction type, where the
     user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
     base is a model in the host's memory.
@@ -65,13 +65,14 @@ class Request:
         subject = self.subject
         if self.priors is not None:
             self.priors.require_match(base_fingerprint, subject.class_noun, subject.width, subject.height)
+        priors = self.priors if self.options.uses_priors else None
         return {
             "format": FORMAT,
             "base": base_fingerprint,
             "prediction": self.prediction,
             "subject": subject.fingerprint,
             "identifier": self.identifier,
-            "priors": None if self.priors is None else [self.priors.recipe.fingerprint, self.priors.count],
+            "priors": None if priors is None else [priors.recipe.fingerprint, priors.count],
             "settings": self.options.weight_settings,
             "continue_from": self._continued_hash,
         }
@@ -87,7 +88,7 @@ class Request:
             "method": self.options.method,
             "base": base_fingerprint,
             "photos": len(self.subject.photos),
-            "priors": 0 if self.priors is None else self.priors.count,
+            "priors": self.priors.count if self.priors is not None and self.options.uses_priors else 0,
             "settings": self.options.settings,
             "asked": self.asked(base_fingerprint),
         }

@@ -78,9 +78,9 @@ class Run:
         write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
 
     def add_file(self, result: Personalized) -> None:
-        """Add a file of this run to its record."""
+        """Add a file of this run to its record, with the trigger that calls it."""
         entry = {"step": result.steps, "file": relative(result.file, self.store)}
-        self.write(files=[*self.record.get("files", []), entry])
+        self.write(files=[*self.record.get("files", []), entry], trigger=result.trigger)
 
     def finish(self, status: str, curve: Sequence[Step], seconds: Mapping[str, float]) -> None:
         """Record the end of the run. curve: its losses, one or more. seconds: {phase: its duration}."""
@@ -117,9 +117,9 @@ class Run:
     def _read(self, entry: Mapping[str, Any]) -> Personalized | None:
         """The result of a record's entry; None where its file does not exist or lies outside the host's folders."""
         file = (self.store.work.parent / entry["file"]).resolve()
-        if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
+        if file.parent not in (folder.resolve() for folder in self.store.folders.values()) or not file.is_file():
             return None
-        return read_personalized(file)
+        return read_personalized(file, self.store.word)
 
 
 def open_run(key: str, store: Store) -> Run:

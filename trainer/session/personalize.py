@@ -54,7 +54,7 @@ def personalize(
             ranks.decided(lambda: stack.enter_context(run.alone()))
             if found := ranks.decided(lambda: find_finished(request, base.fingerprint, store)):
                 return found
-            method = method or method_of(request.options, request.continue_from, base, ranks)
+            method = method or method_of(request, base, ranks)
             told = tell if ranks.first else tell_nobody
             session = Session(base, method, draw or _sampler(base), request, run, told, stop, ranks)
             return session.result(resume), run

@@ -18,7 +18,7 @@ from ..methods.protocol import Method, ModelFile, Trained
 from ..model.base import Base, Model
 from ..model.fingerprint import FIELD
 from ..options import TrainOptions
-from ..runs.personalized import Personalized, read_personalized
+from ..runs.personalized import Personalized, read_personalized, word_name
 from ..runs.request import Request
 from ..runs.run import Run
 
@@ -55,6 +55,7 @@ def save_steps(
     options: those that it was trained with. trained: the weights, where they were gathered already. A file that an
     earlier process wrote before it died is returned instead.
     """
+    name = word_name(name) if method.folder == "embeddings" else name
     with run.store.new_file(method.folder, name) as file:
         if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
             return left
@@ -66,8 +67,10 @@ def save_steps(
             trained_from=base.fingerprint,
             steps=steps,
             seed=options.seed,
+            word=run.store.word,
         )
-        _write(base, method, trained or method.trained(base), result, _run_info(request, options, run, steps), run)
+        info = _run_info(request, options, run, result)
+        _write(base, method, trained or method.trained(base), result, info, run)
     return result
 
 
@@ -77,14 +80,17 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int) -> Personali
     """
     for file in numbered_files(folder, name).values():
         try:
-            if read_metadata(file).get(RUN) == run.key and (found := read_personalized(file)).steps == steps:
+            if (
+                read_metadata(file).get(RUN) == run.key
+                and (found := read_personalized(file, run.store.word)).steps == steps
+            ):
                 return found
         except CheckpointError as error:
             log.warning("%s", error)
     return None
 
 
-def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
+def _run_info(request: Request, options: TrainOptions, run: Run, result: Personalized) -> RunInfo:
     """The facts of the run for the file's metadata. Its picture is the newest sample, else the first photo."""
     newest = run.samples.newest()
     file = request.base_file
@@ -94,8 +100,9 @@ def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> 
         identifier=request.identifier,
         subject=request.subject,
         options=options,
-        steps=steps,
-        priors=0 if request.priors is None else request.priors.count,
+        steps=result.steps,
+        said_as=result.trigger,
+        priors=request.priors.count if request.priors is not None and options.uses_priors else 0,
         base_file=file,
         base_sha256=run.store.hashes.of(file, "sha256", partial(file_sha256, file)) if file and known else "",
         thumbnail=request.subject.photos[0].pixels if newest is None else newest,

@@ -55,6 +55,7 @@ class Session:
         self._plan(resume)
         for text in self._unused():
             self.tell(Warned(text))
+        self.method.add_words(self.base, self.options)
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop, self.ranks)
         self.method.attach(self.base, self.options)

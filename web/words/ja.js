@@ -32,6 +32,7 @@ export default {
   "Loaded": "読み込み済み",
   "More settings": "その他の設定",
   "Nearly the same picture as {0}: it counts twice and shows nothing new. Leave one of them out.": "{0} とほぼ同じ写真です。二重に数えられ、新しい情報がありません。どちらか一方を外してください。",
+  "Class priors are connected and not used: a learned word leaves the class as it is.": "クラス画像が接続されていますが、使いません。学習した単語はクラスを変えません。",
   "No class priors are connected: every {0} will come to look like yours. Connect Generate Class Priors.": "クラス画像が接続されていません。どの {0} もあなたのものに似てしまいます。「クラス画像を生成」を接続してください。",
   "No losses yet": "損失はまだありません",
   "None counted yet.": "まだ数えていません。",

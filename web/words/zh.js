@@ -32,6 +32,7 @@ export default {
   "Loaded": "已加载",
   "More settings": "更多设置",
   "Nearly the same picture as {0}: it counts twice and shows nothing new. Leave one of them out.": "与 {0} 几乎是同一张：它被算了两次，却没有新的内容。请去掉其中一张。",
+  "Class priors are connected and not used: a learned word leaves the class as it is.": "已连接类别先验图，但没有使用：学到的词不会改变这个类别。",
   "No class priors are connected: every {0} will come to look like yours. Connect Generate Class Priors.": "没有连接类别先验图：以后每个 {0} 都会变得像你的那个。请连接“生成类别先验图”。",
   "No losses yet": "还没有损失",
   "None counted yet.": "还没有计数。",

@@ -19,8 +19,8 @@ from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.files.adapter_kinds import adapter_kind
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
-from dreambooth_nodes.trainer.methods.lora.start import kept_settings
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, LoraWeights
+from dreambooth_nodes.trainer.methods.start import kept_settings
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import Layers, Place, layers_in
 from dreambooth_nodes.trainer.model.source import ShapesOnly
@@ -195,7 +195,7 @@ KINDS = {
     "a GLoRA": ("lora_unet_x.a1.weight", "lycoris_x.b2.weight", "x.a2.weight"),
     "an IA3": ("base_model.model.x.ia3_l", "lora_unet_x.on_input", "x.ia3_l.default"),
     "a VeRA or RandLora": ("base_model.model.x.vera_lambda_b", "vera.vera_A", "x.randlora_lambda"),
-    "learned words (textual inversion)": ("emb_params", "clip_l", "clip_g"),
+    "a learned word (Textual Inversion)": ("emb_params", "clip_l", "clip_g", "<olt>"),
 }
 
 
