@@ -45,4 +45,4 @@ if __name__ == "__main__":
     # Before torch is imported, and before the process is started anew.
     os.environ.update(importlib.import_module(f"{PACKAGE}.trainer.openmp").openmp_settings())
     importlib.import_module(f"{PACKAGE}.command_line.allocator").restart_tuned(sys.argv[1:])
-    importlib.import_module(f"{PACKAGE}.command_line.launcher").end(main())
+    importlib.import_module(f"{PACKAGE}.command_line.processes").end(main())

@@ -13,7 +13,7 @@ from ..trainer.model.families import family_of, fingerprint_of, load_base, open_
 from ..trainer.model.precision import forward_dtype
 from ..trainer.model.source import CheckpointFile, Source
 from .answer import say
-from .launcher import launched_on_cpu, own_device
+from .device import chosen_device
 
 
 class BaseModel:
@@ -29,6 +29,8 @@ class BaseModel:
         self.prediction = self.family.prediction_type(self.source, arguments.prediction)
         self.dtype = forward_dtype("auto", self.device) or torch.float32
         """Of the denoiser's layers; a training says its own before the model is first used."""
+        self.text_dtype = torch.float32
+        """Of the text encoders' layers, in the same way."""
         self._loaded: Base | None = None
 
     @cached_property
@@ -43,7 +45,7 @@ class BaseModel:
         """The model on its device, loaded once."""
         if self._loaded is None:
             say(f"loading {self.source.name} on {self.device}")
-            loaded = load_base(self.source, self.prediction, self.dtype, self.fingerprint)
+            loaded = load_base(self.source, self.prediction, self.dtype, self.fingerprint, self.text_dtype)
             self._loaded = loaded.compute_on(self.device)
         return self._loaded
 
@@ -65,21 +67,3 @@ def named_source(arguments: argparse.Namespace) -> Source:
     if not (arguments.base and arguments.text_encoders and arguments.vae):
         raise ValueError("--text-encoders and --vae go together, beside a base that is a denoiser alone")
     return separate_files(arguments.base, arguments.text_encoders, arguments.vae)
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device called `name`, or the best there is. Raises ValueError for one that is not there."""
-    if not name:
-        return own_device(torch.device("cpu" if launched_on_cpu() else _best()))
-    try:
-        device = own_device(torch.device(name))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def _best() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

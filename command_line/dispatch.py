@@ -13,7 +13,7 @@ from pathlib import Path
 from .answer import say
 from .configuration import ConfigurationError, add_config, with_configuration
 from .failures import in_one_line
-from .launcher import EndedElsewhere
+from .processes import EndedElsewhere
 from .stopping import Stopped, StopSignals
 
 COMMANDS = ("train", "priors", "identifier", "export", "apply-check", "toybase")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..trainer.model.families import clip_tokenizer
-from ..trainer.sampling.identifier_probe import AT_ONCE, denoiser_answer
-from ..trainer.subject.identifier import Candidate, rank_by_prior, rare_candidates
+from ..trainer.sampling.identifier_probe import denoiser_answer
+from ..trainer.subject.identifier import PROMPTS_AT_ONCE, Candidate, rank_by_prior, rare_candidates
 from .base_model import BaseModel
 from .flags import COUNT
 from .progress import Bar, terminal_bar
@@ -31,8 +31,8 @@ def ranked(found: Sequence[Candidate], base: BaseModel, noun: str, bar: Bar = te
     def answer_shown(prompts: Sequence[str]) -> Tensor:
         rows = []
         with bar(len(prompts), "identifiers") as done:
-            for start in range(0, len(prompts), AT_ONCE):
-                rows.append(answer(prompts[start : start + AT_ONCE]))
+            for start in range(0, len(prompts), PROMPTS_AT_ONCE):
+                rows.append(answer(prompts[start : start + PROMPTS_AT_ONCE]))
                 done(len(rows[-1]))
         return torch.cat(rows)
 

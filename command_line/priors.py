@@ -8,8 +8,9 @@ from contextlib import redirect_stdout
 
 from .answer import answer
 from .flags import Commands, add_base, add_json, add_output, add_priors, add_size, store
-from .launcher import launched_count, together
+from .launcher import launched_count
 from .option_flags import add_class_prompt
+from .processes import together
 from .stopping import StopSignals
 
 COUNT = 200

@@ -15,7 +15,7 @@ from ..trainer.events import StoppedEarly, Warned
 from ..trainer.files.kept_hashes import KeptHashes
 from ..trainer.methods.registry import METHODS
 from ..trainer.methods.start import kept_settings
-from ..trainer.model.precision import forward_dtype
+from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
@@ -75,6 +75,7 @@ class Teaching:
             priors=self._planned_priors(subject.class_noun),
             continue_from=arguments.continue_from,
             prediction=self.base.prediction,
+            text_dtype=self.base.text_dtype,
             base_file=arguments.base if arguments.base.is_file() else None,
         )
         self._tell_of(folder, photos)
@@ -184,7 +185,9 @@ def run_options(arguments: argparse.Namespace, ranks: Ranks) -> TrainOptions:
 def base_model(arguments: argparse.Namespace, options: TrainOptions, hashes: KeptHashes | None) -> BaseModel:
     """--base, to be loaded as these options train it best."""
     base = BaseModel(arguments, hashes)
-    base.dtype = METHODS[options.method].load_dtype(options, forward_dtype(options.precision, base.device))
+    forward = forward_dtype(options.precision, base.device)
+    base.dtype = METHODS[options.method].load_dtype(options, forward)
+    base.text_dtype = frozen_text_dtype(options, base.device.type, forward)
     return base
 
 

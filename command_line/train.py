@@ -10,8 +10,9 @@ from typing import Any
 
 from .answer import answer
 from .flags import Commands, add_base, add_events, add_json, add_model_folders, add_output, add_priors, add_size
-from .launcher import launched_count, together
+from .launcher import launched_count
 from .option_flags import add_option_flags
+from .processes import together
 from .stopping import StopSignals
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ..trainer import randomness
 from ..trainer.sampling.class_priors import Draw, PriorRecipe
-from ..trainer.subject.identifier import PROBE_TIMES, EpsilonPredictor
+from ..trainer.subject.identifier import PROBE_TIMES, PROMPTS_AT_ONCE, EpsilonPredictor
 from .comfy_host import raise_if_interrupted
+from .host_model.conditioning import Conds, conds_of, encode, groups, together
 from .host_model.images import decoded
 from .host_model.sampling import empty_latents, scheduler_of
 
@@ -58,25 +59,32 @@ def denoiser_answer(model: Any, clip: Any) -> EpsilonPredictor:
     levels = len(model.model.model_config.unet_config.get("channel_mult", (1,)))
     side = max(8, 4 << (levels - 1))
     noise = randomness.normal(0, "probe", range(len(PROBE_TIMES)), (channels, side, side))
-    comfy.model_management.load_models_gpu([model])
     device = model.load_device
     sigma = torch.stack([_sigma(schedule, share) for share in PROBE_TIMES]).to(device)
     noisy = noise.to(device) * sigma.view(-1, 1, 1, 1)
 
     def answer(prompts: Sequence[str]) -> Tensor:
-        rows, bar = [], comfy.utils.ProgressBar(len(prompts))
-        for prompt in prompts:
-            context, pooled = clip.encode_from_tokens(clip.tokenize(prompt), return_pooled=True)
-            told = model.model.extra_conds(
-                cross_attn=context, pooled_output=pooled, noise=noisy, device=device, width=side * 8, height=side * 8
-            )
-            told = {name: cond.process_cond(batch_size=len(sigma), device=device).cond for name, cond in told.items()}
-            denoised = model.model.apply_model(noisy, sigma, **told)
-            rows.append(((noisy - denoised) / sigma.view(-1, 1, 1, 1)).float().cpu())
-            bar.update(1)
-        return torch.stack(rows)
+        conds = [conds_of(model.model, told, noisy[:1]) for told in encode(clip, prompts)]
+        comfy.model_management.load_models_gpu([model])
+        found, bar = torch.empty(len(conds), *noisy.shape), comfy.utils.ProgressBar(len(conds))
+        for group in groups(conds):
+            for part in (group[i : i + PROMPTS_AT_ONCE] for i in range(0, len(group), PROMPTS_AT_ONCE)):
+                raise_if_interrupted()
+                found[part] = _epsilon(model.model, noisy, sigma, [conds[index] for index in part])
+                bar.update(len(part))
+        return found
 
     return answer
+
+
+def _epsilon(model: Any, noisy: Tensor, sigma: Tensor, conds: Sequence[Conds]) -> Tensor:
+    """The ε predictions [P, *noisy.shape] for P prompts whose conditionings go together, in float32 on the CPU.
+
+    ComfyUI's denoiser returns x̂_0 for z = x_0 + σε.
+    """
+    z, levels = noisy.repeat(len(conds), 1, 1, 1), sigma.repeat(len(conds))
+    denoised = model.apply_model(z, levels, **together([one for one in conds for _ in noisy]))
+    return ((z - denoised) / levels.view(-1, 1, 1, 1)).float().cpu().unflatten(0, (len(conds), len(noisy)))
 
 
 def _sigma(schedule: Any, share: float) -> Tensor:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import comfy.model_management
 import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..trainer.events import StoppedEarly, Warned
 from ..trainer.methods.start import kept_settings
-from ..trainer.model.precision import forward_dtype
+from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.runs.live_view import live_of
@@ -161,11 +162,20 @@ class DreamBoothTrain(io.ComfyNode):
         request = Request(
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
+            text_dtype=_text_dtype(base, chosen),
         )  # fmt: skip
         result, run = _found(base, request) or _train(base, request, _warnings(request, clip))
         raise_if_interrupted()
         return io.NodeOutput(result, _samples(run), {"loss": _total(run, chosen.prior_weight)},
                              ui={"text": (f"{result.file.name}: say '{result.trigger}'",)})  # fmt: skip
+
+
+def _text_dtype(base: BaseFile | HostBase, options: TrainOptions) -> torch.dtype:
+    """The dtype of our own frozen text encoders; the host's are as the host loaded them."""
+    if isinstance(base, HostBase):
+        return torch.float32
+    device = comfy.model_management.get_torch_device()
+    return frozen_text_dtype(options, device.type, forward_dtype(options.precision, device))
 
 
 def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | None]:
@@ -232,7 +242,7 @@ def _train_on(
     dtype = METHODS[request.options.method].load_dtype(
         request.options, forward_dtype(request.options.precision, device)
     )
-    live = load_base(base.path, base.prediction, dtype, base.fingerprint).compute_on(device)
+    live = load_base(base.path, base.prediction, dtype, base.fingerprint, request.text_dtype).compute_on(device)
     return personalize(live, request, store(), progress, progress.stop)
 
 

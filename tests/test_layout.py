@@ -104,6 +104,15 @@ def test_the_rules_have_no_circle() -> None:
         below = {part: names for part, names in below.items() if part not in lowest}
 
 
+def test_no_module_imports_itself_by_a_detour() -> None:
+    product = modules("trainer", "nodes", "a1111", "command_line", "demo", "toybase", "bench")
+    below = {file: {found for name in imports(file) if (found := ours(name)) and found != file} for file in product}
+    while below:
+        lowest = {file for file, names in below.items() if not names & below.keys()}
+        assert lowest, f"a circle among {sorted(str(file.relative_to(ROOT)) for file in below)}"
+        below = {file: names for file, names in below.items() if file not in lowest}
+
+
 def test_the_trainer_knows_no_host_and_no_command() -> None:
     names = [(file, name) for file in modules("trainer") for name in imports(file)]
     assert names

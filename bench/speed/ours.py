@@ -15,7 +15,7 @@ from ...trainer.events import Event, Step, Tell
 from ...trainer.methods.registry import METHODS
 from ...trainer.model.base import Base
 from ...trainer.model.families import load_base
-from ...trainer.model.precision import forward_dtype
+from ...trainer.model.precision import forward_dtype, frozen_text_dtype
 from ...trainer.options import TrainOptions
 from ...trainer.prompts import PromptTemplates
 from ...trainer.runs.request import Request
@@ -53,8 +53,10 @@ def open_base(materials: Materials, task: Task) -> Base:
         )
     path = materials.checkpoint if task.layout == "checkpoint" else materials.diffusers_base
     options = options_of(materials, task)
-    dtype = METHODS[options.method].load_dtype(options, forward_dtype(options.precision, device))
-    return load_base(path, None, dtype).compute_on(device)
+    forward = forward_dtype(options.precision, device)
+    dtype = METHODS[options.method].load_dtype(options, forward)
+    text_dtype = frozen_text_dtype(options, device.type, forward)
+    return load_base(path, None, dtype, None, text_dtype).compute_on(device)
 
 
 def options_of(materials: Materials, task: Task) -> TrainOptions:

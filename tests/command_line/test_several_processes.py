@@ -83,7 +83,7 @@ def test_one_of_several_ends_before_python_takes_itself_apart(count: int) -> Non
     program = f"""
 import atexit, runpy
 runpy.run_path({str(ROOT / "__main__.py")!r}, run_name="dreambooth_command_line")["load_package"]()
-from dreambooth_nodes.command_line.launcher import end
+from dreambooth_nodes.command_line.processes import end
 atexit.register(print, "taken apart")
 print("result")
 end(3)

@@ -17,6 +17,7 @@ from torch.autograd import Variable
 from ..methods.registry import METHODS
 from ..model.base import Base
 from ..model.families import family_of
+from ..model.precision import frozen_text_dtype
 from ..model.source import META, ShapesOnly, Source
 from ..options import TrainOptions
 from ..subject.frame import Frame
@@ -24,13 +25,13 @@ from .meta_execution import CountedForward, LiveMemory, nbytes
 from .prepare_weights import prepare_weights
 
 
-def hollow_base(source: Source, dtype: torch.dtype) -> Base:
+def hollow_base(source: Source, dtype: torch.dtype, text_dtype: torch.dtype = torch.float32) -> Base:
     """A base like the one loaded from `source`, with all tensors on the meta device. dtype: of the
-    denoiser's layers.
+    denoiser's layers. text_dtype: of the text encoders'.
     """
     empty = ShapesOnly(source.name, source.shapes, source.hints)
     # The prediction type changes no size, and a family may need the weights' values to determine it.
-    return family_of(source)(empty, "epsilon", dtype).to(META)
+    return family_of(source)(empty, "epsilon", dtype, None, text_dtype).to(META)
 
 
 @contextmanager
@@ -131,7 +132,8 @@ def _attached(source: Source, options: TrainOptions, work: Work) -> tuple[Base, 
     hold trained weights.
     """
     method = METHODS[options.method]()
-    base = hollow_base(source, method.load_dtype(options, work.dtype))
+    text_dtype = frozen_text_dtype(options, work.device, work.dtype)
+    base = hollow_base(source, method.load_dtype(options, work.dtype), text_dtype)
     method.attach(base, options)
     components = [*method.components(base, options).values()]
     prepare_weights(base, options, work.dtype, components)
@@ -168,7 +170,7 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
         for parameter in trained:
             parameter.register_post_accumulate_grad_hook(_use)
     shown, told = _shown(base, work)
-    cached = None if options.trains_conditioning else _conditioning(base, told)
+    cached = None if options.trains_conditioning else _conditioning(base, told, work)
     known = [t for module in base.components().values() for t in (*module.parameters(), *module.buffers())]
     forward = CountedForward(work.dtype, work.device)
     with LiveMemory(known) as memory, forward, checkpoints_on_meta():
@@ -198,9 +200,10 @@ def _shown(base: Base, work: Work) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _conditioning(base: Base, tokens: Tensor) -> dict[str, Tensor]:
-    """The conditioning for these token ids, without gradients."""
-    return base.encode_tokens(tokens)
+def _conditioning(base: Base, tokens: Tensor, work: Work) -> dict[str, Tensor]:
+    """The conditioning for these token ids in float32, without gradients."""
+    with CountedForward(None if base.text_dtype == torch.float32 else base.text_dtype, work.device):
+        return {name: value.float() for name, value in base.encode_tokens(tokens).items()}
 
 
 def _use(parameter: nn.Parameter) -> None:

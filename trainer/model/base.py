@@ -21,7 +21,7 @@ from .family import Family
 from .fingerprint import Sample, fingerprint, weight_sample
 from .keys import Components, KeyTable
 from .noise_process import NoiseProcess
-from .precision import forward_dtype
+from .precision import autocast, cast_frozen, forward_dtype
 from .remainder import Remainder
 from .source import Source
 
@@ -119,12 +119,14 @@ class Base(Family, Model):
         prediction: str | None = None,
         dtype: torch.dtype = torch.float32,
         known_fingerprint: str | None = None,
+        text_dtype: torch.dtype = torch.float32,
     ) -> None:
         """Read the model.
 
         prediction: the denoiser's prediction type, needed where the weights do not tell. dtype: of the denoiser's
         linear layers and convolutions; float32 where they are to be trained in float32. known_fingerprint: the source's
         fingerprint, where it was computed before; computing it reads all weights.
+        text_dtype: of the text encoders' linear layers; float32 where they are to be trained.
         """
         self.source = source
         self.words = {}
@@ -133,6 +135,9 @@ class Base(Family, Model):
         self.fingerprint = known_fingerprint or fingerprint(tensors)
         self._build(tensors, prediction, dtype)
         self.freeze()
+        self.text_dtype = text_dtype
+        for encoder in self.text_encoders.values():
+            cast_frozen(encoder, text_dtype)
 
     @abstractmethod
     def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
@@ -174,8 +179,10 @@ class Base(Family, Model):
         self.denoiser.enable_gradient_checkpointing()
 
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
-        """The conditioning for prompts, on the device where the model computes."""
-        return self.encode_tokens(self.tokenize(prompts).to(self.device))
+        """The conditioning for prompts in float32, on the device where the model computes."""
+        with autocast(None if self.text_dtype == torch.float32 else self.text_dtype, self.device):
+            conditioning = self.encode_tokens(self.tokenize(prompts).to(self.device))
+        return {name: value.float() for name, value in conditioning.items()}
 
     @property
     def dtype(self) -> torch.dtype:

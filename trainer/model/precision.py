@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
-from ..options import OptionError, Precision
+from ..options import OptionError, Precision, TrainOptions
 
 AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """{precision: autocast's dtype}; None: float32 without autocast."""
@@ -27,6 +27,15 @@ def forward_dtype(precision: Precision, device: torch.device) -> torch.dtype | N
     if precision == "fp16" and device.type == "cpu":
         raise OptionError("precision is 'fp16', which a CPU trains slowly and inexactly; use auto, bf16 or fp32.")
     return AUTOCAST[precision]
+
+
+def frozen_text_dtype(options: TrainOptions, device: str, forward: torch.dtype | None) -> torch.dtype:
+    """The dtype of the layers of text encoders: the forward's where they are frozen on a GPU, whose memory they would
+    take twice as much of in float32; float32 elsewhere.
+
+    device: its type. forward: the dtype of the forward, None for float32.
+    """
+    return torch.float32 if device != "cuda" or options.trains_conditioning else forward or torch.float32
 
 
 def require_bf16_forward(dtype: torch.dtype | None) -> None:

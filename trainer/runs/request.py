@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..methods.lora.folder import lora_sha256
 from ..methods.start import require_continuable
 from ..options import TrainOptions
@@ -27,7 +29,7 @@ class Request:
     learned word, a file or a folder, to continue training. prediction: the base's prediction type, where the
     user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
-    base is a model in the host's memory.
+    base is a model in the host's memory. text_dtype: of the base's frozen text encoders.
     """
 
     subject: Subject
@@ -38,6 +40,7 @@ class Request:
     continue_from: Path | None = None
     prediction: str | None = None
     base_file: Path | None = None
+    text_dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -75,6 +78,7 @@ class Request:
             "priors": None if priors is None else [priors.recipe.fingerprint, priors.count],
             "settings": self.options.weight_settings,
             "continue_from": self._continued_hash,
+            **({} if self.text_dtype == torch.float32 else {"text_dtype": str(self.text_dtype)}),
         }
 
     def record(self, base_fingerprint: str) -> dict[str, Any]:

@@ -12,10 +12,7 @@ from ..model.base import Base, Conditioning
 from ..model.offload import on_device
 from ..model.precision import autocast
 from ..subject.frame import Frame
-from ..subject.identifier import PROBE_TIMES, EpsilonPredictor
-
-AT_ONCE = 8
-"""The number of prompts that are shown to the denoiser together."""
+from ..subject.identifier import PROBE_TIMES, PROMPTS_AT_ONCE, EpsilonPredictor
 
 
 def denoiser_answer(base: Base) -> EpsilonPredictor:
@@ -31,7 +28,7 @@ def denoiser_answer(base: Base) -> EpsilonPredictor:
     def answer(prompts: Sequence[str]) -> Tensor:
         dtype = None if base.dtype == torch.float32 else base.dtype
         with on_device(base, ["denoiser", *base.text_encoders]), autocast(dtype, base.device):
-            parts = [prompts[i : i + AT_ONCE] for i in range(0, len(prompts), AT_ONCE)]
+            parts = [prompts[i : i + PROMPTS_AT_ONCE] for i in range(0, len(prompts), PROMPTS_AT_ONCE)]
             return torch.cat([_epsilon(base, noisy, timesteps, base.encode_prompts(part)) for part in parts])
 
     return answer

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROBE_TIMES",
+    "PROMPTS_AT_ONCE",
     "Candidate",
     "EpsilonPredictor",
     "candidate_table",
@@ -34,6 +35,8 @@ timesteps.
 """
 PROBE_TIMES = (0.15, 0.4, 0.6, 0.85)
 """The noise levels of that batch, as fractions of the schedule: 0 is clean, 1 is pure noise."""
+PROMPTS_AT_ONCE = 8
+"""The number of prompts that are shown to the denoiser together."""
 
 _REFUSED_DRAWS_IN_A_ROW = 2_000
 """After so many rejected samples in a row, the vocabulary counts as exhausted."""

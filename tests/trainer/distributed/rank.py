@@ -57,7 +57,7 @@ if __name__ == "__main__":
     except Exception:
         traceback.print_exc()
         status = 1
-    # At once, as the product ends a process among several; see `launcher.end`.
+    # At once, as the product ends a process among several; see `processes.end`.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

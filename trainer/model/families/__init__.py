@@ -68,15 +68,16 @@ def load_base(
     prediction: str | None = None,
     dtype: torch.dtype = torch.float32,
     known_fingerprint: str | None = None,
+    text_dtype: torch.dtype = torch.float32,
 ) -> Base:
     """The pretrained model in a .safetensors file, a diffusers folder or any other source; frozen, on the CPU.
 
     prediction: "epsilon" or "v_prediction", needed where the model does not tell. dtype: of the denoiser's layers; see
-    `Method.load_dtype`. known_fingerprint: see `Base`. Raises CheckpointError, describing the tensors, when no
-    family recognises it.
+    `Method.load_dtype`. known_fingerprint, text_dtype: see `Base`. Raises CheckpointError, describing the tensors, when
+    no family recognises it.
     """
     source = source_of(path)
-    return family_of(source)(source, prediction, dtype, known_fingerprint)
+    return family_of(source)(source, prediction, dtype, known_fingerprint, text_dtype)
 
 
 def fingerprint_of(path: Path | Source) -> str:
