@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..command_line.option_flags import flag, said_default
-from ..trainer.methods.lora.start import kept_settings, require_continuable
+from ..trainer.methods.start import kept_settings, require_continuable
 from ..trainer.model.noise_process import Prediction
 from ..trainer.options import KINDS, OptionError, TrainOptions
 from ..trainer.presets import DEFAULT, preset_named
@@ -95,6 +95,8 @@ class Asked:
             "output": store.work.parent,
             "loras": store.loras,
             "checkpoints": store.checkpoints,
+            "embeddings": store.embeddings,
+            "word": store.word,
             "device": device or None,
             # More at once are no faster there, and a training is stopped and seen to move picture by picture.
             "prior_batch_size": 1 if device == "cpu" else None,

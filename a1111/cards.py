@@ -13,7 +13,9 @@ from ..trainer.files.atomic import write_atomically, write_json
 def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:
     """Write both, where nothing has their name yet. result: as `train --json` says it."""
     file = Path(result["file"])
-    about, preview = file.with_suffix(".json"), file.with_suffix(".png")
+    # A picture among learned words is taken for one of them, unless its name says that it is a preview.
+    ending = ".preview.png" if result["method"] == "textual_inversion" else ".png"
+    about, preview = file.with_suffix(".json"), file.with_suffix(ending)
     if not about.exists():
         write_json(_about(result), about)
     if picture is not None and not preview.exists():

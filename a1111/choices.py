@@ -7,7 +7,7 @@ from typing import Any, get_args
 import gradio as gr
 
 from ..command_line.option_flags import BY_PRESET, NONE
-from ..trainer.methods.lora.start import kept_settings
+from ..trainer.methods.start import kept_settings
 from ..trainer.model.noise_process import Prediction
 from .asked import lora_file
 from .host import models

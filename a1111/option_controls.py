@@ -18,6 +18,7 @@ OFTEN = ("steps", "learning_rate", "rank", "prior_weight", "seed", "train_text_e
 SECTIONS: dict[str, tuple[str, str]] = {
     "training": ("Batches and loss", "How many photos a step sees, and how noise levels are weighted."),
     "adapter": ("LoRA", "Which layers get one, and its scale. The rank is above."),
+    "word": ("Learned word", "Of the method textual_inversion: its vectors, and what it learns them from."),
     "optimizer": ("Optimizer", "How a step is taken, and how the learning rate runs over the training."),
     "memory": ("Memory", "Left at auto, the training is made to fit what is free. Set these to decide yourself."),
     "scores": (

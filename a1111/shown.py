@@ -96,7 +96,7 @@ def parameters(job: Job | None) -> str:
     result, file = job.result, Path(job.result["file"])
     lora = result["method"] == "lora"
     prompt = result["trigger"] + (f" <lora:{file.stem}:1>" if lora else "")
-    drawn_by = models.checkpoint_file(job.asked.base) if lora else file
+    drawn_by = file if result["method"] == "full" else models.checkpoint_file(job.asked.base)
     # Nothing, where the base was removed since.
     model = models.checkpoint_names(drawn_by) if drawn_by else {}
     settings = {"Steps": "20", "Size": f"{result['width']}x{result['height']}", **model}

@@ -1,4 +1,4 @@
-"""`apply-check`: whether a LoRA or a checkpoint fits a base, from the files' headers."""
+"""`apply-check`: whether a LoRA, a learned word or a checkpoint fits a base, from the files' headers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SAME = {
 
 def add_parser(commands: Commands) -> None:
     """The file and the base."""
-    parser = commands.add_parser("apply-check", help="does a LoRA or a checkpoint fit a base? exit status 1: no")
-    parser.add_argument("file", type=Path, metavar="FILE", help="a LoRA of any tool, or a checkpoint")
+    parser = commands.add_parser("apply-check", help="does a result fit a base? exit status 1: no")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a LoRA or a learned word of any tool, or a checkpoint")
     parser.add_argument("base", type=Path, metavar="BASE", help="in any form that train takes as its --base")
     add_separate_files(parser)
     add_json(parser)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..trainer.presets import PRIOR_GUIDANCE
+from ..trainer.runs.personalized import DIFFUSERS_WORD
 
 if TYPE_CHECKING:
     from ..trainer.runs.store import Store
@@ -61,15 +62,17 @@ def add_size(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """--output."""
-    inside = "with loras/, checkpoints/ and dreambooth/ inside, such as ComfyUI's (default: output)"
+    inside = "with loras/, checkpoints/, embeddings/ and dreambooth/ inside, such as ComfyUI's (default: output)"
     parser.add_argument("--output", type=Path, default=Path("output"), metavar="FOLDER", help=inside)
 
 
 def add_model_folders(parser: argparse.ArgumentParser) -> None:
-    """--loras and --checkpoints."""
-    for name in ("loras", "checkpoints"):
+    """--loras, --checkpoints, --embeddings and --word."""
+    for name in ("loras", "checkpoints", "embeddings"):
         text = f"where results go that a host lists (default: {name}/ inside --output)"
         parser.add_argument(f"--{name}", type=Path, metavar="FOLDER", help=text)
+    said = "how prompts say a learned word, such as embedding:{name} of its file (default: %(default)s)"
+    parser.add_argument("--word", default=DIFFUSERS_WORD, metavar="PATTERN", help=said)
 
 
 def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
@@ -83,8 +86,12 @@ def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
     group.add_argument("--prior-batch-size", type=int, default=4, metavar="N", help="drawn at once (default: 4)")
 
 
-def store(output: Path, loras: Path | None = None, checkpoints: Path | None = None) -> Store:
+def store(arguments: argparse.Namespace) -> Store:
     """Where results go: a host's own model folders, else those that the nodes use inside an output folder."""
     from ..trainer.runs.store import Store
 
-    return Store(loras or output / "loras", checkpoints or output / "checkpoints", output / "dreambooth")
+    output, said = arguments.output, vars(arguments)
+    loras, checkpoints, embeddings = (
+        said.get(name) or output / name for name in ("loras", "checkpoints", "embeddings")
+    )
+    return Store(loras, checkpoints, output / "dreambooth", embeddings, said.get("word", DIFFUSERS_WORD))

@@ -24,7 +24,7 @@ def named_run(arguments: argparse.Namespace) -> Run:
     name, path = arguments.run_name, Path(arguments.run_name)
     if name and (path / "run.json").is_file():
         return _in_folder(path.resolve())
-    folders = store(arguments.output, arguments.loras, arguments.checkpoints)
+    folders = store(arguments)
     found = list(runs(folders))
     wanted = [run for run in found if not name or name in _names(run, path, folders)]
     if not wanted:

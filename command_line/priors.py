@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         noun = checked_class_noun(arguments.noun)
         prompt = PromptTemplates(class_=arguments.class_prompt).class_prompt(noun)
-        base = BaseModel(arguments, store(arguments.output).hashes if ranks.first else None)
+        base = BaseModel(arguments, store(arguments).hashes if ranks.first else None)
         count = COUNT if arguments.priors is None else arguments.priors
         sizes = {base.size(arguments): 1}
-        priors = planned(arguments, base, noun, prompt, count, store(arguments.output).work / "priors", sizes)
+        priors = planned(arguments, base, noun, prompt, count, store(arguments).work / "priors", sizes)
         new = missing(priors)
         bar = terminal_bar if ranks.first else Silence().bar
         drawn(priors, base, arguments.prior_batch_size, "auto", ranks, stop, bar)

@@ -13,8 +13,8 @@ from ..trainer.distributed.ranks import Ranks
 from ..trainer.distributed.sharding import require_shardable
 from ..trainer.events import StoppedEarly, Warned
 from ..trainer.files.kept_hashes import KeptHashes
-from ..trainer.methods.lora.start import kept_settings
 from ..trainer.methods.registry import METHODS
+from ..trainer.methods.start import kept_settings
 from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import OptionError, TrainOptions
 from ..trainer.out_of_memory import OutOfMemory
@@ -45,7 +45,8 @@ from .option_flags import chosen_options
 from .progress import Listener
 from .stopping import Stopped, StopSignals
 
-AUTO = "auto"
+AUTO, LEARNED = "auto", "olt"
+"""What --identifier says where it is to be picked, and the name of a learned word then."""
 
 
 class Teaching:
@@ -54,7 +55,7 @@ class Teaching:
     def __init__(self, arguments: argparse.Namespace, stop: StopSignals, listener: Listener, ranks: Ranks) -> None:
         self.arguments, self.stop, self.listener, self.ranks = arguments, stop, listener, ranks
         self.options = run_options(arguments, ranks)
-        self.store = store(arguments.output, arguments.loras, arguments.checkpoints)
+        self.store = store(arguments)
         self.base = base_model(arguments, self.options, self.store.hashes if ranks.first else None)
 
     @cached_property
@@ -110,7 +111,7 @@ class Teaching:
 
     def _train(self) -> tuple[Personalized, Run]:
         request = self.request
-        if self.ranks.first:
+        if self.ranks.first and not self.options.learns_word:
             say_warnings(warnings_for(request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
         if request.priors is not None:
             at_once, precision = self.arguments.prior_batch_size, self.options.precision
@@ -153,6 +154,9 @@ class Teaching:
     def _identifier(self, noun: str) -> str:
         if self.arguments.identifier != AUTO:
             return str(self.arguments.identifier)
+        if self.options.learns_word:
+            # Its vectors are new, so that any name is as good as a rare token.
+            return LEARNED
         chosen = ranked(candidates(self.base), self.base, noun, self.listener.bar)[0].text
         say(f"identifier: {chosen}")
         return chosen

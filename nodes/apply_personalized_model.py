@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from comfy_api.latest import io
@@ -16,10 +17,11 @@ from .comfy_failures import tells_failures
 from .comfy_host import store
 from .comfy_outputs import keep_shown
 from .comfy_patches import with_difference, with_lora
+from .comfy_words import require_word_fits
 
 
 class ApplyPersonalizedModel(io.ComfyNode):
-    """A LoRA, or a full result as the difference from what it was trained from."""
+    """A LoRA, a full result as the difference from what it was trained from, or a word, which only prompts say."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -30,7 +32,7 @@ class ApplyPersonalizedModel(io.ComfyNode):
             category=sockets.CATEGORY,
             **sockets.found_by("lora", "subject", "load lora", "personalize"),
             description="Adds the subject to a model. Strength 0 changes nothing, 1 is as trained. "
-            "Chain two for two subjects.",
+            "Chain two for two subjects. A learned word changes no weights: its trigger alone calls it.",
             inputs=[
                 io.Model.Input("model", tooltip="The model that the subject was trained on, or one of its family."),
                 io.Clip.Input("clip", tooltip="Of the same checkpoint; changed where the text encoder was trained."),
@@ -44,7 +46,8 @@ class ApplyPersonalizedModel(io.ComfyNode):
             outputs=[
                 io.Model.Output(display_name="MODEL"),
                 io.Clip.Output(display_name="CLIP"),
-                io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),
+                io.String.Output(display_name="trigger",
+                                 tooltip="'[V] class', for prompts; of a learned word 'embedding:' and its name."),
                 io.String.Output(display_name="class_noun", tooltip="'class' alone, to compare with."),
             ],
         )  # fmt: skip
@@ -55,15 +58,8 @@ class ApplyPersonalizedModel(io.ComfyNode):
         cls, model: Any, clip: Any, personalized_model: Personalized, strength_model: float, strength_clip: float
     ) -> io.NodeOutput:
         """Clones with the subject applied, and the words that call it."""
-        from ..trainer.export.difference import difference
-
         strengths = strength_model, strength_clip
-        if personalized_model.method == "lora":
-            tensors = read_tensors(personalized_model.file)
-            applied = with_lora(model, clip, tensors, *strengths)
-        else:
-            kept = store().kept_base(personalized_model.trained_from)
-            applied = with_difference(model, clip, difference(personalized_model, kept), *strengths)
+        applied = _APPLIED[personalized_model.method](model, clip, personalized_model, *strengths)
         warning = base_warning(model, personalized_model)
         shown = {**card(personalized_model), "warning": warning and sentence_and_values(warning)}
         return io.NodeOutput(
@@ -72,3 +68,27 @@ class ApplyPersonalizedModel(io.ComfyNode):
             personalized_model.class_noun,
             ui=keep_shown({"dreambooth_card": [shown]}),
         )
+
+
+def _with_lora(model: Any, clip: Any, result: Personalized, on_model: float, on_clip: float) -> tuple[Any, Any]:
+    return with_lora(model, clip, read_tensors(result.file), on_model, on_clip)
+
+
+def _with_difference(model: Any, clip: Any, result: Personalized, on_model: float, on_clip: float) -> tuple[Any, Any]:
+    from ..trainer.export.difference import difference
+
+    kept = store().kept_base(result.trained_from)
+    return with_difference(model, clip, difference(result, kept), on_model, on_clip)
+
+
+def _with_word(model: Any, clip: Any, result: Personalized, on_model: float, on_clip: float) -> tuple[Any, Any]:
+    require_word_fits(clip, result.file)
+    return model, clip
+
+
+_APPLIED: dict[str, Callable[..., tuple[Any, Any]]] = {
+    "lora": _with_lora,
+    "full": _with_difference,
+    "textual_inversion": _with_word,
+}
+"""{method: MODEL and CLIP with a result of it}."""

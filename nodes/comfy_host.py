@@ -17,6 +17,8 @@ from ..trainer.runs.store import Store
 from ..trainer.subject.rare_tokens import Vocabulary
 
 WORK = "dreambooth"
+WORD = "embedding:{name}"
+"""How a prompt of the host says a learned word, by its file's name."""
 
 
 def progress_bar(parts: int) -> Callable[[int], None]:
@@ -37,7 +39,8 @@ def output_folder() -> Path:
 def store() -> Store:
     """Results where the host lists them after a refresh."""
     output = output_folder()
-    return Store(output / "loras", output / "checkpoints", output / WORK)
+    words = Path(folder_paths.get_folder_paths("embeddings")[0])
+    return Store(output / "loras", output / "checkpoints", output / WORK, words, WORD)
 
 
 def checkpoint_file(name: str) -> Path | None:

@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..trainer.events import StoppedEarly, Warned
-from ..trainer.methods.lora.start import kept_settings
+from ..trainer.methods.start import kept_settings
 from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
@@ -218,7 +218,8 @@ def _chosen(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | Non
 
 
 def _warnings(request: Request, model: Any, clip: Any) -> tuple[str, ...]:
-    found, distilled = rare_tokens(clip), distilled_warning(model)
+    found = None if request.options.learns_word else rare_tokens(clip)
+    distilled = distilled_warning(model)
     of_the_identifier = () if found is None else warnings_for(request.identifier, *found)
     of_the_model = () if distilled is None else (distilled,)
     return (*_missing(request), *of_the_model, *of_the_identifier)
@@ -229,7 +230,10 @@ def _missing(request: Request) -> Iterator[Wording]:
     subject = request.subject
     if len(subject.photos) == 1:
         yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
-    if request.priors is None and request.options.prior == "class images" and subject.class_noun != NO_CLASS:
+    if request.priors is not None and request.options.learns_word:
+        yield Wording("Class images are connected and not used: a learned word leaves the class as it is.")
+    no_images = request.priors is None and request.options.prior_in_use == "class images"
+    if no_images and subject.class_noun != NO_CLASS:
         yield Wording(
             "No class images are connected: every {0} will come to look like yours. Connect Generate Class Images.",
             subject.class_noun,

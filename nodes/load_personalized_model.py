@@ -29,7 +29,10 @@ class LoadPersonalizedModel(io.ComfyNode):
             ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
-                io.String.Output(display_name="trigger", tooltip="'[V] class', for prompts."),
+                io.String.Output(
+                    display_name="trigger",
+                    tooltip="'[V] class', for prompts; of a learned word 'embedding:' and its name.",
+                ),
             ],
         )
 

@@ -27,8 +27,12 @@ def require_levers_that_fit(options: TrainOptions) -> None:
     refused = {
         "base_in_8_bits is True, and method 'full' trains the base itself": options.base_in_8_bits
         and options.method == "full",
-        "trained_weights is 'bf16', and method 'lora' trains few weights": options.trained_weights == "bf16"
-        and options.method == "lora",
+        f"trained_weights is 'bf16', and method {options.method!r} trains few weights": (
+            options.trained_weights == "bf16" and options.method != "full"
+        ),
+        "train_text_encoder is True, and method 'textual_inversion' trains a word and nothing else": (
+            options.train_text_encoder and options.method == "textual_inversion"
+        ),
         "trained_weights is 'bf16', which AdamW would round away: set optimizer to 'adafactor', which rounds "
         "stochastically": options.trained_weights == "bf16" and options.optimizer != "adafactor",
         "fused_backward is True, and AdamW updates all weights at once: set optimizer to 'adafactor'": (
@@ -47,9 +51,10 @@ def require_levers_that_fit(options: TrainOptions) -> None:
             raise OptionError(f"{text}.")
 
 
-MethodName = Literal["full", "lora"]
+MethodName = Literal["full", "lora", "textual_inversion"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
+Contexts = Literal["object", "style", "plain"]
 Targets = Literal["attention", "transformer", "transformer_and_resnet"]
 OptimizerName = Literal["adamw", "adafactor"]
 Density = Literal["auto", "uniform", "logit_normal", "shifted", "shifted_by_tokens"]
@@ -58,8 +63,12 @@ PriorName = Literal[
     "class images", "compare with the base", "stay close to the base", "stay close to the base, by factors", "off"
 ]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-GROUPS = ("training", "adapter", "optimizer", "memory", "scores", "preview")
+GROUPS = ("training", "adapter", "word", "optimizer", "memory", "scores", "preview")
 """The groups of settings, in the order in which hosts show them."""
+
+
+WORDS: tuple[MethodName, ...] = ("textual_inversion",)
+"""The methods that learn a new word."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ class Setting:
     text: unit and range, for users. minimum: the least value, or with `open_minimum` an exclusive bound; None: any.
     maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
     trained weights, or which of them are the result, depend on it, so that it is part of a run's key. added_later: part
-    of the key only where it is not at its default, so that runs of earlier versions keep their keys.
+    of the key only where it is not at its default, so that runs of earlier versions keep their keys. greatest: the
+    greatest value allowed; None: any. methods: those that it concerns; empty: all.
     """
 
     text: str
@@ -81,14 +91,20 @@ class Setting:
     step: float = 0.01
     changes_weights: bool = True
     added_later: bool = False
+    greatest: float | None = None
+    methods: tuple[MethodName, ...] = ()
 
     @property
     def allowed(self) -> str:
         """The range of a number, in words."""
+        if self.greatest is not None:
+            return f"{self.minimum} to {self.greatest}"
         return f"above {self.minimum}" if self.open_minimum else f"{self.minimum} or more"
 
     def fits(self, value: float) -> bool:
         """Whether a number is within the range."""
+        if self.greatest is not None and value > self.greatest:
+            return False
         return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
 
 
@@ -103,12 +119,16 @@ class TrainOptions:
     of the run's key. Raises OptionError.
     """
 
-    method: MethodName = setting("lora", "training", "lora: a small file. full: a whole checkpoint, as in the paper.")
+    method: MethodName = setting(
+        "lora",
+        "training",
+        "lora: a small file. full: a whole checkpoint, as in the paper. textual_inversion: a new word, a few kB.",
+    )
     steps: int = setting(800, "training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
     learning_rate: float = setting(
         1e-4,
         "optimizer",
-        "Of the denoiser, above 0: about 1e-4 for lora, 5e-6 for full.",
+        "Of what is trained, above 0: about 1e-4 for lora, 5e-6 for full, 2e-3 for textual_inversion.",
         0,
         open_minimum=True,
         maximum=1,
@@ -137,6 +157,24 @@ class TrainOptions:
         "transformer",
         "adapter",
         "Layers that get a LoRA: attention projections; all of the transformer; residual blocks too.",
+    )
+    vectors: int = setting(
+        1,
+        "word",
+        "textual_inversion: token vectors of the new word, 1 to 8; more hold more detail.",
+        1,
+        greatest=8,
+        maximum=8,
+        methods=WORDS,
+    )
+    start_word: str = setting(
+        "", "word", "textual_inversion: the word whose vectors it starts from. Empty: the class noun.", methods=WORDS
+    )
+    contexts: Contexts = setting(
+        "object",
+        "word",
+        "textual_inversion: prompts around the word. object, style: the paper's; plain: 'a [V]' alone.",
+        methods=WORDS,
     )
     train_text_encoder: bool = setting(False, "training", "Train the text encoder as well.")
     text_encoder_learning_rate: float | None = setting(
@@ -241,8 +279,8 @@ class TrainOptions:
 
     @property
     def prior_in_use(self) -> PriorName:
-        """The prior: "off" where its weight is 0."""
-        return self.prior if self.prior_weight else "off"
+        """The prior: "off" where its weight is 0, and for a new word, which the class prompt does not hold."""
+        return self.prior if self.prior_weight and not self.learns_word else "off"
 
     @property
     def lora_alpha(self) -> float:
@@ -252,11 +290,23 @@ class TrainOptions:
     @property
     def weight_settings(self) -> dict[str, Any]:
         """{option: value} of those that the trained weights depend on, ready for JSON."""
-        return {name: value for name, value in self.settings.items() if name in _IN_KEY and not self._is_left_out(name)}
+        return {name: value for name, value in self.settings.items() if name in _IN_KEY and self._is_in_key(name)}
 
-    def _is_left_out(self, name: str) -> bool:
-        """Whether a field was added later and is at its default."""
-        return name in _ADDED_LATER and getattr(self, name) == DEFAULTS[name]
+    def _is_in_key(self, name: str) -> bool:
+        """Whether a field that the weights may depend on is used: it concerns the method, and if it was added later, it
+        is not at its default.
+        """
+        return self._concerns(name) and (name not in _ADDED_LATER or getattr(self, name) != DEFAULTS[name])
+
+    @property
+    def learns_word(self) -> bool:
+        """Whether the identifier becomes a new word, with vectors of its own."""
+        return self.method in WORDS
+
+    @property
+    def trains_conditioning(self) -> bool:
+        """Whether the text encoders' outputs change during the training, so that they cannot be cached."""
+        return self.train_text_encoder or self.learns_word
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -264,6 +314,11 @@ class TrainOptions:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         templates = self.templates
         return {**values, "templates": {"instance": templates.instance, "class": templates.class_}}
+
+    def _concerns(self, name: str) -> bool:
+        """Whether an option concerns the method."""
+        methods = SETTINGS[name].methods if name in SETTINGS else ()
+        return not methods or self.method in methods
 
 
 SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(TrainOptions) if f.metadata}

@@ -11,8 +11,9 @@ PresetName = Literal["fast", "balanced", "best likeness"]
 DEFAULT: PresetName = "balanced"
 """The preset where the user chooses none."""
 
-LEARNING_RATES: dict[MethodName, float] = {"lora": 1e-4, "full": 5e-6}
-"""{method: learning rate for Stable Diffusion}: the paper's for full fine-tuning, the usual one for a LoRA."""
+LEARNING_RATES: dict[MethodName, float] = {"lora": 1e-4, "full": 5e-6, "textual_inversion": 2e-3}
+"""{method: learning rate for Stable Diffusion}: each paper's for full fine-tuning and textual inversion, the usual one
+for a LoRA."""
 PRIOR_GUIDANCE = 1.0
 """The guidance of class images: 1, none. They are then what the base itself predicts, so the prior term asks for no
 change at all.
@@ -37,9 +38,9 @@ class Preset:
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "fast": Preset({"lora": 400, "full": 200}, rank=16, priors=64),
-    "balanced": Preset({"lora": 800, "full": 400}, rank=16, priors=100),
-    "best likeness": Preset({"lora": 1600, "full": 800}, rank=64, priors=200),
+    "fast": Preset({"lora": 400, "full": 200, "textual_inversion": 400}, rank=16, priors=64),
+    "balanced": Preset({"lora": 800, "full": 400, "textual_inversion": 800}, rank=16, priors=100),
+    "best likeness": Preset({"lora": 1600, "full": 800, "textual_inversion": 1600}, rank=64, priors=200),
 }
 
 

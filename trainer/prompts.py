@@ -10,6 +10,27 @@ IDENTIFIER_MARK = "[V]"
 CLASS_MARK = "{class}"
 """The placeholder of the class noun."""
 
+OBJECT = (
+    "photo of a|rendering of a|cropped photo of the|photo of a clean|photo of a dirty|dark photo of the|photo of my|"
+    "photo of the cool|close-up photo of a|bright photo of the|cropped photo of a|photo of the|good photo of the|"
+    "photo of one|close-up photo of the|rendition of the|photo of the clean|rendition of a|photo of a nice|"
+    "good photo of a|photo of the nice|photo of the small|photo of the weird|photo of the large|photo of a cool|"
+    "photo of a small"
+)
+STYLE = (
+    "painting|rendering|cropped painting|clean painting|dirty painting|dark painting|picture|cool painting|"
+    "close-up painting|bright painting|good painting|rendition|nice painting|small painting|weird painting|"
+    "large painting"
+)
+CONTEXTS: dict[str, tuple[str, ...]] = {
+    "object": tuple(f"a {start} {IDENTIFIER_MARK}" for start in OBJECT.split("|")),
+    "style": tuple(f"a {thing} in the style of {IDENTIFIER_MARK}" for thing in STYLE.split("|")),
+    "plain": (f"a {IDENTIFIER_MARK}",),
+}
+"""{value of `TrainOptions.contexts`: templates around a new word}, as in Gal et al. (ICLR 2023, supplementary), which
+has a few of them twice, with "the" for "a".
+"""
+
 _MAX_CHARACTERS = 100
 """The length of an identifier and of a class noun, at most."""
 
@@ -55,6 +76,22 @@ class PromptTemplates:
     def trigger(self, identifier: str, class_noun: str) -> str:
         """The trigger phrase, identifier and class noun, with which any prompt calls the subject."""
         return filled(f"{IDENTIFIER_MARK} {CLASS_MARK}", identifier, class_noun)
+
+
+def context_prompts(contexts: str, identifier: str, class_noun: str, caption: str | None = None) -> list[str]:
+    """The prompts of an instance image around a new word that stands for the noun: every context, followed by the
+    caption; the caption alone where it holds the word.
+
+    contexts: a key of CONTEXTS. Raises ValueError for a word that the contexts hold already, and as `filled`.
+    """
+    word = checked_identifier(identifier)
+    if clash := next((text for text in CONTEXTS[contexts] if _holds(text.replace(IDENTIFIER_MARK, ""), word)), None):
+        raise ValueError(f"identifier {word!r} exists already: the context {clash!r} holds it. Choose another word")
+    prompts = [filled(text, word, class_noun) for text in CONTEXTS[contexts]]
+    if not caption:
+        return prompts
+    caption = filled(caption, word, class_noun)
+    return [caption] if _holds(caption, word) else [f"{prompt}, {caption}" for prompt in prompts]
 
 
 def filled(text: str, identifier: str, class_noun: str) -> str:

@@ -9,11 +9,14 @@ from typing import Any
 from ...trainer.runs.store import Store
 from .offered import call, offered
 
+WORD = "{name}"
+"""How a prompt of the WebUI says a learned word: by its file's name alone."""
+
 
 def store() -> Store:
     """Results where the WebUI lists them; runs, class images and photos in `outputs/dreambooth`."""
     work = Path(offered("modules.paths:data_path", ".")).resolve() / "outputs" / "dreambooth"
-    return Store(_lora_folders()[0], _checkpoint_folders()[0], work)
+    return Store(_lora_folders()[0], _checkpoint_folders()[0], work, _embedding_folder(), WORD)
 
 
 def device() -> str:
@@ -58,9 +61,10 @@ def loras() -> dict[str, Path]:
 
 
 def refresh_lists() -> None:
-    """Let the WebUI find new LoRAs and checkpoints."""
+    """Let the WebUI find new LoRAs, checkpoints and learned words."""
     call("modules.shared:refresh_checkpoints")
     call("networks:list_available_networks")
+    call("modules.sd_hijack:model_hijack.embedding_db.load_textual_inversion_embeddings", True)
 
 
 def _selected() -> Any:
@@ -83,6 +87,12 @@ def _lora_folders() -> list[Path]:
     """The same of LoRAs."""
     flags = [offered("modules.shared:cmd_opts.lora_dir"), *offered("modules.shared:cmd_opts.lora_dirs", [])]
     return _folders(flags, "Lora")
+
+
+def _embedding_folder() -> Path:
+    """Where the WebUI looks for learned words."""
+    named = offered("modules.shared:cmd_opts.embeddings_dir")
+    return Path(named or Path(offered("modules.paths:data_path", ".")) / "embeddings").resolve()
 
 
 def _folders(named: Iterable[str | None], usual: str) -> list[Path]:

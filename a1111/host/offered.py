@@ -10,6 +10,7 @@ SURFACE: dict[str, str] = {
     "modules.shared:cmd_opts.ckpt_dirs": "",
     "modules.shared:cmd_opts.lora_dir": "",
     "modules.shared:cmd_opts.lora_dirs": "",
+    "modules.shared:cmd_opts.embeddings_dir": "",
     "modules.shared:cmd_opts.api": "",
     "modules.shared:cmd_opts.nowebui": "",
     "modules.shared:cmd_opts.api_auth": "",
@@ -27,6 +28,8 @@ SURFACE: dict[str, str] = {
     "own Refresh after a training of the whole model.",
     "networks:list_available_networks": "This WebUI's list of LoRAs cannot be refreshed from here: press its own "
     "Refresh after a training.",
+    # Forge has no such list: it looks into the folder at every prompt.
+    "modules.sd_hijack:model_hijack.embedding_db.load_textual_inversion_embeddings": "",
     "modules.call_queue:queue_lock": "This WebUI's queue cannot be joined: generate no pictures during a training.",
     "modules.progress:add_task_to_queue": "",
     "modules.progress:start_task": "This WebUI's own progress bar does not show a training.",

@@ -61,11 +61,15 @@ def steps_trained(comfyui: ComfyUI, prompt: Prompt) -> int:
     return sum(message.kind == "dreambooth.step" for message in messages)
 
 
-def drawn(comfyui: ComfyUI, prompt: Prompt, names: list[str], vae: list[Any]) -> dict[str, np.ndarray]:
-    """One picture of the same text and seed from each node that puts out MODEL and CLIP: int16 [H, W, 3]."""
+def drawn(
+    comfyui: ComfyUI, prompt: Prompt, names: list[str], vae: list[Any], said: Any = PROMPT
+) -> dict[str, np.ndarray]:
+    """One picture of the same text and seed from each node that puts out MODEL and CLIP: int16 [H, W, 3]. said: the
+    text, or where it comes from.
+    """
     graph = {**prompt, "latent": node("EmptyLatentImage", width=SIDE, height=SIDE, batch_size=1)}
     for name in names:
-        graph[f"{name}: text"] = node("CLIPTextEncode", clip=[name, 1], text=PROMPT)
+        graph[f"{name}: text"] = node("CLIPTextEncode", clip=[name, 1], text=said)
         text = [f"{name}: text", 0]
         graph[f"{name}: latent"] = node(
             "KSampler", model=[name, 0], positive=text, negative=text, latent_image=["latent", 0],

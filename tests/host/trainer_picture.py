@@ -12,10 +12,10 @@ SEED, LAST_TIMESTEP = 3, 999
 
 
 @torch.no_grad()
-def trainer_picture(base: Base) -> np.ndarray:
+def trainer_picture(base: Base, prompt: str = PROMPT) -> np.ndarray:
     """Euler's method over two steps, t = 999 and 0, of dx/dσ = ε(x / √(1 + σ²), t); int16 [H, W, 3]."""
     assert base.prediction == "epsilon"
-    told = base.encode_prompts([PROMPT])
+    told = base.encode_prompts([prompt])
     timesteps = torch.tensor([LAST_TIMESTEP, 0])
     sigmas = [*base.noise_process.signal_to_noise(timesteps).rsqrt(), torch.tensor(0.0)]
     side = SIDE // base.pixels_per_latent

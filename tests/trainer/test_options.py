@@ -61,7 +61,9 @@ def test_previews_are_outside_the_key_and_the_rest_is_in_it() -> None:
     assert TrainOptions(**outside).weight_settings == plain
     assert TrainOptions(templates=PromptTemplates("photo of [V] {class}")).weight_settings != plain
     later = {name for name, one in SETTINGS.items() if one.added_later}
-    assert len(TrainOptions().settings) == len(plain) + len(outside) + len(later)
+    of_words = {"vectors", "start_word", "contexts"}
+    assert TrainOptions().settings.keys() == plain.keys() | outside.keys() | later | of_words
+    assert TrainOptions(method="textual_inversion").weight_settings.keys() == plain.keys() | of_words
 
 
 def test_an_option_of_a_later_version_changes_the_key_only_where_it_is_used() -> None:
@@ -73,6 +75,12 @@ def test_an_option_of_a_later_version_changes_the_key_only_where_it_is_used() ->
 def test_early_stop_needs_scores() -> None:
     with pytest.raises(OptionError, match=r"early_stop is 3.*score_every"):
         TrainOptions(early_stop=3)
+
+
+def test_a_learned_word_has_no_prior() -> None:
+    assert TrainOptions().prior_in_use == "class images"
+    assert TrainOptions(prior_weight=0.0).prior_in_use == "off"
+    assert TrainOptions(method="textual_inversion", prior="compare with the base").prior_in_use == "off"
 
 
 @pytest.mark.parametrize("name", ["my dog", "Rex-2", "hund_ä", "a.b", "x" * 100])

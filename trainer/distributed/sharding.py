@@ -27,6 +27,9 @@ def require_shardable(options: TrainOptions) -> None:
     if not hasattr(fsdp, "fully_shard"):
         raise OptionError(f"FSDP takes torch 2.6 or newer, and this is {torch.__version__}; start without --use_fsdp.")
     refused = {
+        "method is 'textual_inversion', whose few vectors need no sharding; start without --use_fsdp": (
+            options.method == "textual_inversion"
+        ),
         "base_in_8_bits is True; FSDP spreads weights that are floating-point numbers": options.base_in_8_bits,
         f"prior is {options.prior!r}, which needs the base's weights whole; FSDP takes class images": (
             options.prior_in_use not in ("class images", "off")

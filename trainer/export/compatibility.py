@@ -11,10 +11,15 @@ from ..files.safetensors import read_metadata, read_shapes
 from ..methods.lora.file import sorted_keys
 from ..methods.lora.folder import adapter_files
 from ..methods.lora.keys import LoraKeys
+from ..methods.textual_inversion.file import comfyui_name
+from ..methods.textual_inversion.start import is_embedding
 from ..model.families import fingerprint_of, source_of
 from ..model.layers import layers_in
 from ..model.source import CheckpointFile, Source
 from ..runs.personalized import PREFIX
+
+TOKEN_EMBEDDING = "embeddings.token_embedding.weight"
+"""Our name of a text encoder's table of token embeddings."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Compatibility:
     that are no part of a LoRA's layer, and that reading it leaves out.
     """
 
-    kind: Literal["lora", "checkpoint"]
+    kind: Literal["lora", "checkpoint", "embedding"]
     matched: int
     unmatched: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -45,10 +50,12 @@ class Compatibility:
 
 
 def check_applies(file: Path, base: Path | Source) -> Compatibility:
-    """The compatibility of `file`, a LoRA or a checkpoint, with `base`.
+    """The compatibility of `file`, a LoRA, a checkpoint or a learned word, with `base`.
 
-    Raises CheckpointError for a file that is neither, and for adapters other than plain LoRAs.
+    Raises CheckpointError for a file that is none of these, and for adapters other than plain LoRAs.
     """
+    if is_embedding(file):
+        return _of_embedding(file, base)
     layers, adapters = layers_in(base), adapter_files(file)
     same = same_base(adapters[0].file if adapters else file, base)
     if adapters:
@@ -59,6 +66,25 @@ def check_applies(file: Path, base: Path | Source) -> Compatibility:
     misshapen = sorted(key for key in common if wanted[key] != shapes[key])
     unmatched, missing = sorted(shapes.keys() - wanted.keys()), sorted(wanted.keys() - shapes.keys())
     return Compatibility("checkpoint", len(common) - len(misshapen), unmatched, missing, misshapen, same)
+
+
+def _of_embedding(file: Path, base: Path | Source) -> Compatibility:
+    """The compatibility of a learned word: the widths of its vectors beside those of the base's token embeddings."""
+    layers, found = layers_in(base), {key: shape[-1] for key, shape in read_shapes(file).items()}
+    keys = {
+        comfyui_name(layers.family, component): layers.shapes[component][TOKEN_EMBEDDING][1]
+        for component in layers.family.comfyui
+        if component != "denoiser"
+    }
+    if len(keys) == len(found) == 1:
+        # Of one text encoder, under any key.
+        keys = dict.fromkeys(found, *keys.values())
+    common = keys.keys() & found.keys()
+    misshapen = sorted(key for key in common if found[key] != keys[key])
+    unmatched, missing = sorted(found.keys() - keys.keys()), sorted(keys.keys() - found.keys())
+    return Compatibility(
+        "embedding", len(common) - len(misshapen), unmatched, missing, misshapen, same_base(file, base)
+    )
 
 
 def _of_lora(files: list[LoraKeys], same: bool | None) -> Compatibility:

@@ -13,6 +13,7 @@ from ..methods.lora.file import read_lora
 from ..methods.lora.folder import adapter_files
 from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
 from ..methods.lora.weights import LoraWeights
+from ..methods.textual_inversion.start import is_embedding
 from ..model.base import Base
 from ..model.families import load_base
 from ..model.layers import Layers, layers_in
@@ -68,6 +69,11 @@ def convert(wanted: Conversion) -> Converted:
 
     Raises ConversionError where something is missing, CheckpointError for files that do not match each other.
     """
+    if is_embedding(wanted.source):
+        raise ConversionError(
+            f"{wanted.source.name!r} is a learned word: ComfyUI, the WebUIs and diffusers read it as it is, and there "
+            "is nothing to convert."
+        )
     if adapter_files(wanted.source):
         return _from_lora(wanted)
     return _from_checkpoint(wanted)

@@ -36,11 +36,11 @@ def _training(said: RunInfo, base: Model) -> dict[str, str]:
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
     """The fields on the options, without their prefix."""
-    rate = options.text_encoder_learning_rate or options.learning_rate
+    word, rate = options.learns_word, options.text_encoder_learning_rate or options.learning_rate
     return {
         "learning_rate": options.learning_rate,
-        "unet_lr": options.learning_rate,
-        "text_encoder_lr": rate if options.train_text_encoder else None,
+        "unet_lr": None if word else options.learning_rate,
+        "text_encoder_lr": rate if options.train_text_encoder else options.learning_rate if word else None,
         "max_train_steps": options.steps,
         "seed": options.seed,
         "mixed_precision": options.precision,

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 Layout = Literal["kohya", "diffusers", "checkpoint", "diffusers folder", "difference"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
+EMBEDDING = "embedding"
+"""The layout of a learned word, which no conversion makes."""
 LORA_LAYOUTS = ("kohya", "diffusers", "difference")
 """The layouts that are LoRA files."""
 Dtype = Literal["fp16", "bf16", "fp32"]

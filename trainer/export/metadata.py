@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Literal
 
 from ..model.base import Model
 from ..model.family import Family
 from ..runs.personalized import PREFIX
 from .kohya_fields import kohya_fields
-from .layouts import LORA_LAYOUTS, Layout
+from .layouts import EMBEDDING, LORA_LAYOUTS, Layout
 from .modelspec import SPEC, modelspec_fields
 from .run_info import RunInfo
 
@@ -23,6 +24,8 @@ RUN = f"{PREFIX}run"
 """The metadata field with the key of the run that wrote the file."""
 CHOICE = f"{PREFIX}choice"
 """The metadata field that says why this step of its run is the result, where scores chose it."""
+WORD_ARCHITECTURE = "/textual-inversion"
+"""What the modelspec puts behind the architecture of a learned word's base."""
 COMFYUI = "ComfyUI"
 """The modelspec implementation of a LoRA with ComfyUI's own names of the layers."""
 ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)
@@ -40,8 +43,12 @@ def run_metadata(said: RunInfo, base: Model) -> dict[str, str]:
     return {**modelspec_fields(said, base.prediction), **kohya_fields(said, base), **own}
 
 
-def layout_metadata(family: type[Family], layout: Layout, architecture: str = "") -> dict[str, str]:
+def layout_metadata(
+    family: type[Family], layout: Layout | Literal["embedding"], architecture: str = ""
+) -> dict[str, str]:
     """The metadata that depend on the file's layout. architecture: the base's; no field for it where it is ""."""
+    if layout == EMBEDDING:
+        return {f"{SPEC}architecture": f"{architecture}{WORD_ARCHITECTURE}"} if architecture else {}
     adapter = layout in LORA_LAYOUTS
     theirs = family.kohya_by_original if adapter else True
     named = {f"{SPEC}implementation": STABILITY if theirs and not layout.startswith("diffusers") else "diffusers"}

@@ -14,7 +14,8 @@ from ..subject.subject import Subject
 @dataclass(frozen=True)
 class RunInfo:
     """The facts of a run for its result's metadata. steps: trained. priors: number of class images. base_file: the
-    user's own file, where there is one, and base_sha256 its hash. thumbnail: an image [3, H, W] in 0..1.
+    user's own file, where there is one, and base_sha256 its hash. thumbnail: an image [3, H, W] in 0..1. said_as: the
+    trigger of a learned word; "" for another result.
     """
 
     name: str
@@ -26,8 +27,9 @@ class RunInfo:
     base_file: Path | None = None
     thumbnail: Tensor | None = None
     base_sha256: str = ""
+    said_as: str = ""
 
     @property
     def trigger(self) -> str:
-        """The trigger phrase, "[V] class"."""
-        return f"{self.identifier} {self.subject.class_noun}"
+        """The phrase with which a prompt calls the subject: "[V] class", or a learned word."""
+        return self.said_as or f"{self.identifier} {self.subject.class_noun}"

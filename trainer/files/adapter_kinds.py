@@ -25,8 +25,10 @@ PLAIN = "a LoRA"
 """The kind that can be read."""
 LORA = re.compile(r"[._](?:lora_(?:down|up|A|B)|lora(?:_linear_layer)?\.(?:down|up))(?:\.|$)")
 """Marks the names of a plain LoRA's matrices, of any tool."""
-WORDS = frozenset({"emb_params", "clip_l", "clip_g", "string_to_param", "t5"})
-"""The names of tensors in files of learned words (textual inversion)."""
+WORD = "a learned word (Textual Inversion)"
+"""The kind of a file of a new word's vectors."""
+WORDS = frozenset({"emb_params", "clip_l", "clip_g", "clip_h", "string_to_param", "t5"})
+"""The names of tensors in files of learned words; diffusers names a single tensor by its token, such as `<olt>`."""
 
 
 def other_kind(key: str) -> str | None:
@@ -44,7 +46,8 @@ def adapter_kind(keys: Collection[str]) -> str | None:
         return next(kind for kind in OTHER_KINDS if kind in found)
     if any(LORA.search(key) for key in keys):
         return PLAIN
-    return "learned words (textual inversion)" if keys and WORDS.issuperset(keys) else None
+    alone = len(keys) == 1 and not any("." in key for key in keys)
+    return WORD if keys and (alone or WORDS.issuperset(keys)) else None
 
 
 def is_adapter(keys: Iterable[str]) -> bool:

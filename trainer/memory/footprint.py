@@ -180,7 +180,7 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
         for parameter in trained:
             parameter.register_post_accumulate_grad_hook(_use)
     shown, told = _shown(base, work)
-    cached = None if options.train_text_encoder else _conditioning(base, told, work)
+    cached = None if options.trains_conditioning else _conditioning(base, told, work)
     known = [t for module in base.components().values() for t in (*module.parameters(), *module.buffers())]
     forward = CountedForward(work.dtype, work.device)
     with LiveMemory(known) as memory, forward, checkpoints_on_meta():

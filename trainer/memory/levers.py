@@ -90,7 +90,7 @@ def memory_advice(options: TrainOptions, width: int, height: int) -> str:
         ways.append(f"set batch_size to {smaller_batch}{_and_accumulate(options)}")
     if options.memory == "off":
         ways.append("set memory to auto")
-    if options.method == "lora" and not options.base_in_8_bits:
+    if options.method != "full" and not options.base_in_8_bits:
         ways.append("keep the base in 8 bits (base_in_8_bits)")
     if options.method == "full" and not options.fused_backward:
         ways.append("set memory to '12 GB': Adafactor on weights in bf16, in a fused backward")
@@ -98,7 +98,7 @@ def memory_advice(options: TrainOptions, width: int, height: int) -> str:
         ways.append("leave the text encoder as it is")
     if options.method == "full":
         ways.append("choose the method lora, which needs about a quarter")
-    elif options.rank > 4:
+    elif options.method == "lora" and options.rank > 4:
         ways.append(f"lower the rank from {options.rank}")
     if min(width, height) >= 128:
         ways.append(f"load the photos smaller than {width}x{height}")

@@ -18,7 +18,7 @@ from ..methods.registry import METHODS
 from ..model.base import Base
 from ..model.precision import forward_dtype
 from ..model.source import Source
-from ..options import TrainOptions
+from ..options import MethodName, TrainOptions
 from .footprint import Footprint, FootprintEstimator, Work
 from .levers import Levers
 
@@ -51,6 +51,10 @@ BYTES_PER_PIXEL_BOUND = 16_000
 """An upper bound of the activations' bytes per pixel: SDXL's in float32. Where both bounds fit on a CPU, no footprint
 is counted.
 """
+
+
+METHOD_NAMES: dict[MethodName, str] = {"lora": "LoRA", "full": "full", "textual_inversion": "Textual Inversion"}
+"""{method: its name in a plan's text}."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ def needed(footprint: Footprint) -> int:
 def _described(options: TrainOptions, footprint: Footprint, family: type[Base], work: Work, budget: int) -> Plan:
     """The plan for these options, with its description."""
     name = family.family.upper()
-    method = "LoRA" if options.method == "lora" else "full"
+    method = METHOD_NAMES[options.method]
     free = "" if options.memory == "auto" else f" that a card of {options.memory} leaves"
     fits = needed(footprint) <= budget
     text = (

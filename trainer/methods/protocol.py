@@ -6,18 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..files.checked_file import Check
-from ..model.base import Model
-from ..options import MethodName, TrainOptions
+from ..model.base import Base, Model
+from ..options import MethodName, OptionError, TrainOptions
 
 Trained = Mapping[str, Mapping[str, Tensor]]
 """{component: {our name: trained tensor}}; our names are diffusers' and transformers' (see `model.keys`)."""
-Folder = Literal["loras", "checkpoints"]
+Folder = Literal["loras", "checkpoints", "embeddings"]
 """The store's folders for results (see `runs.store`)."""
 Trains = TypeVar("Trains", bound=Model)
 """The kind of model that a method trains."""
@@ -26,11 +27,12 @@ Trains = TypeVar("Trains", bound=Model)
 @dataclass(frozen=True)
 class ModelFile:
     """The contents of a result's file. layout: its name in `export.layouts`; "comfyui": a LoRA by ComfyUI's own names.
+    "embedding": the vectors of a new word.
     metadata: those that follow from the weights. check: verifies the tensors that were written.
     """
 
     tensors: Mapping[str, Tensor]
-    layout: Literal["kohya", "checkpoint", "comfyui"]
+    layout: Literal["kohya", "checkpoint", "comfyui", "embedding"]
     check: Check
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,6 +50,18 @@ class Method(ABC, Generic[Trains]):
     warnings: tuple[str, ...] = ()
     """What is said of the weights that the method starts from, each one sentence."""
 
+    @classmethod
+    def begin(cls, identifier: str, class_noun: str, start: Any = None) -> Method[Any]:
+        """The method for a subject. start: what `read_start` returned; None begins anew."""
+        return cls()
+
+    @staticmethod
+    def read_start(file: Path, base: Base, options: TrainOptions) -> Any:
+        """The weights to continue from, in a file or folder. Raises OptionError where they do not fit the options,
+        CheckpointError where they do not fit the base.
+        """
+        raise OptionError(f"The method {options.method!r} continues no file: leave continue_from out.")
+
     @staticmethod
     @abstractmethod
     def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
@@ -59,6 +73,9 @@ class Method(ABC, Generic[Trains]):
         """Options of this method that need less memory than checkpointing alone, those that change the weights least
         first. dtype: of the forward, None for float32.
         """
+
+    def add_words(self, base: Trains, options: TrainOptions) -> None:
+        """Add the words that the method trains to `base`, before prompts are encoded; most methods have none."""
 
     @abstractmethod
     def attach(self, base: Trains, options: TrainOptions) -> None:
@@ -87,8 +104,8 @@ class Method(ABC, Generic[Trains]):
         """
 
     def components(self, base: Trains, options: TrainOptions) -> dict[str, nn.Module]:
-        """{component name: module} of those that hold trained weights: the denoiser and, when requested, the text
-        encoders.
+        """{component name: module} of those that compute in every step: the denoiser and, when they are trained, the
+        text encoders.
         """
         encoders = base.text_encoders if options.train_text_encoder else {}
         return {"denoiser": base.denoiser, **encoders}

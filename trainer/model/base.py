@@ -108,6 +108,8 @@ class Base(Family, Model):
     tokenizer: Any
     tables: dict[str, KeyTable]
     source: Source
+    words: dict[str, tuple[int, ...]]
+    """{new word in lower case: its token ids}, in the order in which they were added (see `word_embedding`)."""
     computes_on: torch.device | None = None
     """The device that components are moved to while they compute; None: the device of the denoiser's weights."""
 
@@ -127,6 +129,7 @@ class Base(Family, Model):
         text_dtype: of the text encoders' linear layers; float32 where they are to be trained.
         """
         self.source = source
+        self.words = {}
         self.tables = self.key_tables(source.shapes)
         tensors = Components(source, self.tables)
         self.fingerprint = known_fingerprint or fingerprint(tensors)

@@ -82,6 +82,8 @@ class Family(ExternalNames, ABC):
     family: ClassVar[str]
     sampler: ClassVar[str] = "euler_ancestral"
     """The default sampler; ancestral, like the one that the paper samples its class images with."""
+    takes_words: ClassVar[bool] = False
+    """Whether the text encoders take new words (see `word_embedding`)."""
     vocabulary: ClassVar[type[Vocabulary] | None] = None
     """The vocabulary for the rare-token lookup; None: the user has to choose the identifier."""
     latent_channels: ClassVar[int] = 4

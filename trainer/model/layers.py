@@ -162,7 +162,7 @@ def layers_of(base: Base) -> Layers:
         component: {
             text_encoder_name(name).replace(".base_layer.", "."): tuple(tensor.shape)
             for name, tensor in module.state_dict().items()
-            if ".lora_" not in name
+            if ".lora_" not in name and ".added." not in name
         }
         for component, module in base.components().items()
     }

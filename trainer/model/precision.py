@@ -35,7 +35,7 @@ def frozen_text_dtype(options: TrainOptions, device: str, forward: torch.dtype |
 
     device: its type. forward: the dtype of the forward, None for float32.
     """
-    return torch.float32 if device != "cuda" or options.train_text_encoder else forward or torch.float32
+    return torch.float32 if device != "cuda" or options.trains_conditioning else forward or torch.float32
 
 
 def require_bf16_forward(dtype: torch.dtype | None) -> None:

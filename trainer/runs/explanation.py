@@ -14,6 +14,7 @@ from math import sqrt
 from statistics import median
 from typing import Any
 
+from ..options import WORDS
 from ..presets import DEFAULT, LEARNING_RATES, PRESETS
 from ..wording import Wording, sentence_and_values
 
@@ -205,6 +206,9 @@ def _weak(figures: Figures) -> Iterator[Finding]:
 def _class(figures: Figures) -> Iterator[Finding]:
     """The class was forgotten, or is on its way."""
     noun, preset = str(figures.record["class_noun"]), PRESETS[DEFAULT]
+    if figures.settings["method"] in WORDS:
+        # A learned word leaves the class as it is.
+        return
     if figures.prior == "off":
         if noun == NO_CLASS or figures.strength < STRONG:
             return

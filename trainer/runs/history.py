@@ -59,7 +59,7 @@ def _card(result: Personalized, said: Mapping[str, str]) -> dict[str, Any]:
         "file": result.file.name,
         "name": said.get("modelspec.title", result.file.stem),
         **{name: getattr(result, name) for name in fields},
-        "base": f"{said.get('modelspec.architecture', '').removesuffix('/lora')} {result.trained_from[:8]}".strip(),
+        "base": f"{said.get('modelspec.architecture', '').partition('/')[0]} {result.trained_from[:8]}".strip(),
         "resolution": said.get("modelspec.resolution", ""),
         "photos": int(said.get(f"{PREFIX}photos", 0)),
         "priors": int(said.get(f"{PREFIX}priors", 0)),

@@ -14,6 +14,8 @@ PREFIX = "dreambooth."
 """The prefix of this package's metadata fields."""
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 """Characters that a file name must not have on some system."""
+DIFFUSERS_WORD = "<{identifier}>"
+"""How a prompt of diffusers says a learned word."""
 LONGEST_NAME = 100
 """Bytes of a result's name, without number and ending."""
 
@@ -24,9 +26,10 @@ class FileNameError(ValueError):
 
 @dataclass(frozen=True)
 class Personalized:
-    """A result: a model personalized to a subject. file: a LoRA (kohya's keys) or a whole checkpoint.
+    """A result: a model personalized to a subject. file: a LoRA (kohya's keys), a whole checkpoint, or a learned word.
 
-    trained_from: the fingerprint of the base that it was trained from. steps: optimizer steps trained.
+    trained_from: the fingerprint of the base that it was trained from. steps: optimizer steps trained. word: how
+    prompts say a learned word (see `Store`).
     """
 
     file: Path
@@ -36,10 +39,13 @@ class Personalized:
     trained_from: str
     steps: int
     seed: int
+    word: str = DIFFUSERS_WORD
 
     @property
     def trigger(self) -> str:
-        """The trigger phrase "[V] class", with which a prompt calls the subject."""
+        """The phrase with which a prompt calls the subject: "[V] class", or a learned word, which stands for both."""
+        if self.method == "textual_inversion":
+            return self.word.format(name=self.file.stem, identifier=self.identifier)
         return f"{self.identifier} {self.class_noun}"
 
     def metadata(self) -> dict[str, str]:
@@ -49,8 +55,10 @@ class Personalized:
         return {**own, f"{PREFIX}trigger": self.trigger}
 
 
-def read_personalized(file: Path) -> Personalized:
-    """The result in a file, from its metadata. Raises CheckpointError for a file that this package did not write."""
+def read_personalized(file: Path, word: str = DIFFUSERS_WORD) -> Personalized:
+    """The result in a file, from its metadata. word: see `Store`. Raises CheckpointError for a file that this package
+    did not write.
+    """
     own = {key.removeprefix(PREFIX): value for key, value in read_metadata(file).items() if key.startswith(PREFIX)}
     try:
         return Personalized(
@@ -61,6 +69,7 @@ def read_personalized(file: Path) -> Personalized:
             trained_from=own["trained_from"],
             steps=int(own["steps"]),
             seed=int(own["seed"]),
+            word=word,
         )
     except (KeyError, ValueError) as error:
         raise CheckpointError(
@@ -83,6 +92,11 @@ def checked_name(name: str) -> str:
     if reason:
         raise FileNameError(f"The name {name[:60]!r} cannot be used: {reason}.")
     return name
+
+
+def word_name(name: str) -> str:
+    """The name of a learned word's file: prompts say it, so it has no spaces, brackets or commas."""
+    return re.sub(r"[^\w.-]+", "_", name)
 
 
 def fitted_name(name: str, otherwise: str = "subject") -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..methods.lora.folder import lora_sha256
-from ..methods.lora.start import require_continuable
+from ..methods.start import require_continuable
 from ..options import TrainOptions
 from ..prompts import checked_identifier
 from ..sampling.class_priors import ClassPriors
@@ -26,8 +26,8 @@ class Request:
     """The inputs and options of a run. They are checked when it is created, before anything is written.
 
     identifier: [V]. priors: class images; None where there are none, or where the options take another prior. name: of
-    the result's file. continue_from: a LoRA, a file or a folder, to continue training, with its rank and alpha.
-    prediction: the base's prediction type, where the user gave it.
+    the result's file. continue_from: a LoRA or a learned word, a file or a folder, to continue training. prediction:
+    the base's prediction type, where the user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
     base is a model in the host's memory. text_dtype: of the base's frozen text encoders.
     """
@@ -50,6 +50,11 @@ class Request:
         if self.continue_from is not None:
             require_continuable(self.continue_from, self.options)
 
+    @property
+    def class_images(self) -> ClassPriors | None:
+        """The class images that the prior term is trained on; None where the options have another prior, or none."""
+        return self.priors if self.options.prior_in_use == "class images" else None
+
     @cached_property
     def _continued_hash(self) -> str | None:
         """The SHA-256 (hex) of the LoRA to continue from, read once."""
@@ -70,13 +75,14 @@ class Request:
         subject = self.subject
         if self.priors is not None:
             self.priors.require_match(base_fingerprint, subject.class_noun, subject.sizes)
+        priors = self.class_images
         return {
             "format": FORMAT,
             "base": base_fingerprint,
             "prediction": self.prediction,
             "subject": subject.fingerprint,
             "identifier": self.identifier,
-            "priors": None if self.priors is None else self.priors.contents,
+            "priors": None if priors is None else priors.contents,
             "settings": self.options.weight_settings,
             "continue_from": self._continued_hash,
             **({} if self.text_dtype == torch.float32 else {"text_dtype": str(self.text_dtype)}),
@@ -94,7 +100,7 @@ class Request:
             "base": base_fingerprint,
             "photos": len(self.subject.photos),
             "size": [self.subject.width, self.subject.height],
-            "priors": 0 if self.priors is None else self.priors.total,
+            "priors": 0 if self.class_images is None else self.class_images.total,
             "settings": self.options.settings,
             "asked": self.asked(base_fingerprint),
         }

@@ -85,9 +85,12 @@ class Run:
         write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
 
     def add_file(self, result: Personalized, candidate: bool = False) -> None:
-        """Add a file of this run to its record. candidate: kept only as long as the scores may choose its step."""
+        """Add a file of this run to its record, with the trigger that calls it. candidate: kept only as long as the
+        scores may choose its step.
+        """
         entry = {"step": result.steps, "file": relative(result.file, self.store)}
-        self.write(files=[*self.record.get("files", []), {**entry, **({"candidate": True} if candidate else {})}])
+        files = [*self.record.get("files", []), {**entry, **({"candidate": True} if candidate else {})}]
+        self.write(files=files, trigger=result.trigger)
 
     def drop_candidates(self, keep: Collection[int]) -> None:
         """Delete the files of candidates other than those of the steps in `keep`, and their entries."""
@@ -164,9 +167,9 @@ class Run:
     def _read(self, entry: Mapping[str, Any]) -> Personalized | None:
         """The result of a record's entry; None where its file does not exist or lies outside the host's folders."""
         file = (self.store.work.parent / entry["file"]).resolve()
-        if file.parent not in (self.store.loras.resolve(), self.store.checkpoints.resolve()) or not file.is_file():
+        if file.parent not in (folder.resolve() for folder in self.store.folders.values()) or not file.is_file():
             return None
-        return read_personalized(file)
+        return read_personalized(file, self.store.word)
 
 
 def open_run(key: str, store: Store) -> Run:

@@ -17,6 +17,7 @@ from ..files.atomic import next_numbered_path, remove_temporary_files, write_jso
 from ..files.kept_hashes import KeptHashes
 from ..files.safetensors import write_tensors
 from ..operating_system import replace_path
+from .personalized import DIFFUSERS_WORD
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
@@ -30,13 +31,28 @@ NUMBERED = r".+_\d{5}\.safetensors"
 
 @dataclass(frozen=True)
 class Store:
-    """The folders for results. loras, checkpoints: the host's folders; work: this package's own folder, for runs and
-    bases.
+    """The folders for results. loras, checkpoints, learned_words: the host's folders; work: this package's own folder,
+    for runs and bases.
+
+    word: how the host's prompts say a learned word, where {name} is its file's name without the ending and {identifier}
+    the word as it was trained; by default as diffusers' do.
     """
 
     loras: Path
     checkpoints: Path
     work: Path
+    learned_words: Path | None = None
+    word: str = DIFFUSERS_WORD
+
+    @property
+    def embeddings(self) -> Path:
+        """The folder for learned words: the host's, else `embeddings` beside the work folder."""
+        return self.learned_words or self.work.parent / "embeddings"
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """{kind of result: the folder for it}."""
+        return {"loras": self.loras, "checkpoints": self.checkpoints, "embeddings": self.embeddings}
 
     @property
     def hashes(self) -> KeptHashes:
@@ -44,13 +60,13 @@ class Store:
         return KeptHashes(self.work / "hashes.json")
 
     @contextmanager
-    def new_file(self, kind: Literal["loras", "checkpoints"], name: str) -> Iterator[Path]:
+    def new_file(self, kind: Literal["loras", "checkpoints", "embeddings"], name: str) -> Iterator[Path]:
         """A context with a path for a new result, in the host's folder for its kind, under a name that is not in use.
 
         Within the context no other process of this package gets the same path. Temporary files of processes that died
         are removed.
         """
-        folder = self.loras if kind == "loras" else self.checkpoints
+        folder = self.folders[kind]
         for place in (self.work, folder):
             place.mkdir(parents=True, exist_ok=True)
         # Two hosts may share the folder of results and not the work folder, or the other way round.

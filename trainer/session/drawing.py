@@ -11,7 +11,7 @@ from ..distributed.ranks import Ranks
 from ..model.base import Base
 from ..model.precision import autocast, forward_dtype
 from ..options import Precision
-from ..prompts import filled
+from ..prompts import CONTEXTS, filled
 from ..runs.request import Request
 from ..sampling.class_priors import PriorRecipe
 from ..sampling.sampler import SamplerSettings, TellShare, draw, prior_drawer, tell_nobody
@@ -58,7 +58,14 @@ def picture_drawer(base: Base, precision: Precision) -> DrawPictures:
     return draw_pictures
 
 
+def subject_prompt(request: Request) -> str:
+    """The prompt of the subject: the instance prompt; a learned word stands for the noun too."""
+    options = request.options
+    prompt = CONTEXTS["plain"][0] if options.learns_word else options.templates.instance
+    return filled(prompt, request.identifier, request.subject.class_noun)
+
+
 def sample_prompt(request: Request) -> str:
-    """The prompt of a run's sample images."""
-    options, subject = request.options, request.subject
-    return filled(options.sample_prompt or options.templates.instance, request.identifier, subject.class_noun)
+    """The prompt of a run's sample images: the user's own, else the subject's."""
+    prompt = request.options.sample_prompt
+    return filled(prompt, request.identifier, request.subject.class_noun) if prompt else subject_prompt(request)

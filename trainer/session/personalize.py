@@ -55,7 +55,7 @@ def personalize(
             ranks.decided(lambda: stack.enter_context(run.alone()))
             if found := ranks.decided(lambda: find_finished(request, base.fingerprint, store)):
                 return found
-            method = method or method_of(request.options, request.continue_from, base, ranks)
+            method = method or method_of(request, base, ranks)
             told = run.log.listening(tell) if ranks.first else tell_nobody
             draw = draw or _drawer(base, request)
             session = Session(base, method, draw, request, run, told, stop, ranks, scorer)

@@ -20,7 +20,7 @@ from ..model.base import Base, Model
 from ..model.fingerprint import FIELD
 from ..model.source import CheckpointFile, lazy_tensors_of
 from ..options import TrainOptions
-from ..runs.personalized import Personalized, read_personalized
+from ..runs.personalized import Personalized, read_personalized, word_name
 from ..runs.request import Request
 from ..runs.run import Run
 
@@ -57,6 +57,7 @@ def save_steps(
     options: those that it was trained with. trained: the weights, where they were gathered already. A file that an
     earlier process wrote before it died is returned instead.
     """
+    name = word_name(name) if method.folder == "embeddings" else name
     with run.store.new_file(method.folder, name) as file:
         if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
             return left
@@ -68,22 +69,28 @@ def save_steps(
             trained_from=base.fingerprint,
             steps=steps,
             seed=options.seed,
+            word=run.store.word,
         )
-        _write(base, method, trained or method.trained(base), result, _run_info(request, options, run, steps), run)
+        info = _run_info(request, options, run, result)
+        _write(base, method, trained or method.trained(base), result, info, run)
     return result
 
 
-def save_chosen(candidate: Personalized, run: Run, name: str, choice: str) -> Personalized:
-    """Write a candidate's weights as a result of this name, which says in its metadata why its step was chosen."""
-    kind: Folder = "loras" if candidate.file.parent.resolve() == run.store.loras.resolve() else "checkpoints"
-    with run.store.new_file(kind, name) as file:
+def save_chosen(candidate: Personalized, folder: Folder, run: Run, name: str, choice: str) -> Personalized:
+    """Write a candidate's weights as a result of this name, which says in its metadata why its step was chosen.
+    folder: of the method's results.
+    """
+    name = word_name(name) if folder == "embeddings" else name
+    with run.store.new_file(folder, name) as file:
         if (left := _left_by_a_death(file.parent, name, run, candidate.steps, choice)) is not None:
             return left
-        source = CheckpointFile(candidate.file)
-        shapes = read_shapes(candidate.file)
-        metadata = {**read_metadata(candidate.file), CHOICE: choice}
-        write_checked(lazy_tensors_of(source), file, metadata, partial(_require_shapes, shapes))
-        return replace(candidate, file=file)
+        result, shapes = replace(candidate, file=file), read_shapes(candidate.file)
+        # Some hosts call a learned word by its file's name.
+        said = read_metadata(candidate.file).items()
+        metadata = {field: text.replace(candidate.trigger, result.trigger) for field, text in said}
+        tensors = lazy_tensors_of(CheckpointFile(candidate.file))
+        write_checked(tensors, file, {**metadata, CHOICE: choice}, partial(_require_shapes, shapes))
+        return result
 
 
 def _require_shapes(wanted: Shapes, found: Shapes, name: str) -> None:
@@ -99,14 +106,14 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int, choice: str 
         try:
             said = read_metadata(file)
             same = said.get(RUN) == run.key and said.get(CHOICE, "") == choice
-            if same and (found := read_personalized(file)).steps == steps:
+            if same and (found := read_personalized(file, run.store.word)).steps == steps:
                 return found
         except CheckpointError as error:
             log.warning("%s", error)
     return None
 
 
-def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> RunInfo:
+def _run_info(request: Request, options: TrainOptions, run: Run, result: Personalized) -> RunInfo:
     """The facts of the run for the file's metadata. Its picture is the newest sample, else the first photo."""
     newest = run.samples.newest()
     file = request.base_file
@@ -116,8 +123,9 @@ def _run_info(request: Request, options: TrainOptions, run: Run, steps: int) -> 
         identifier=request.identifier,
         subject=request.subject,
         options=options,
-        steps=steps,
-        priors=0 if request.priors is None else request.priors.total,
+        steps=result.steps,
+        said_as=result.trigger,
+        priors=0 if request.class_images is None else request.class_images.total,
         base_file=file,
         base_sha256=run.store.hashes.of(file, "sha256", partial(file_sha256, file)) if file and known else "",
         thumbnail=request.subject.photos[0].pixels if newest is None else newest,

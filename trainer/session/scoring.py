@@ -19,7 +19,7 @@ from ..runs.run import Run
 from ..scores.measure import CLASS_SEEDS, REFERENCE_SEEDS, SEEDS, at_places, scored
 from ..scores.rule import Rule
 from ..scores.scorer import Scorer
-from .drawing import DrawPictures
+from .drawing import DrawPictures, subject_prompt
 
 
 class Verdict(NamedTuple):
@@ -63,7 +63,7 @@ class RunScores:
 
     def measure(self, step: int) -> Verdict:
         """Score the model after `step` steps."""
-        drawn = self._together(lambda: self._pictures(self._instance_prompt))
+        drawn = self._together(lambda: self._pictures(subject_prompt(self.request)))
         return self.ranks.decided(partial(self._add, step, drawn))
 
     def _together(self, draw: Callable[[], Tensor]) -> Tensor | None:
@@ -130,11 +130,6 @@ class RunScores:
     def reason(self) -> str:
         """Why which step is the result; empty before the first score."""
         return f"{self.rule.reason(self.points)} (by {self.scorer.name})" if self.points else ""
-
-    @property
-    def _instance_prompt(self) -> str:
-        """The prompt of the subject, to which the places are added."""
-        return self.request.options.templates.instance_prompt(self.request.identifier, self.request.subject.class_noun)
 
     @property
     def _class_prompt(self) -> str:

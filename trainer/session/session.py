@@ -77,6 +77,7 @@ class Session:
         self._plan(resume)
         for text in self._unused():
             self.tell(Warned(text))
+        self.method.add_words(self.base, self.options)
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop, self.ranks)
         self.method.attach(self.base, self.options)
@@ -292,7 +293,7 @@ class Session:
             gone = Wording("The file of the chosen step {0} is gone: the last step is the result.", str(step))
             self.tell(Warned(gone))
             return None
-        result = save_chosen(candidate, self.run, self.request.name, self.scores.reason)
+        result = save_chosen(candidate, self.method.folder, self.run, self.request.name, self.scores.reason)
         self.run.add_file(result)
         return result
 

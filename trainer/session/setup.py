@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
 import torch
@@ -11,14 +11,15 @@ import torch
 from ..distributed.ranks import SINGLE_PROCESS, Ranks
 from ..events import Stop
 from ..memory.prepare_weights import prepare_weights
-from ..methods.lora.start import starting_weights
-from ..methods.registry import METHODS, Lora, Method
+from ..methods.registry import METHODS, Method
 from ..model.base import Base, Model
 from ..model.cpu_kernels import use_cpu_kernels
 from ..model.noise_process import with_density
 from ..model.offload import offload_to_file
 from ..options import TrainOptions
+from ..prompts import context_prompts
 from ..runs.request import Request
+from ..subject.photos import Photo
 from ..training.batches import Batches
 from ..training.encoded import Encoded, encode_images, encode_prompts, moved
 from ..training.objective import DreamBoothObjective
@@ -27,18 +28,16 @@ from ..training.step import Training
 CPU = torch.device("cpu")
 
 
-def method_of(
-    options: TrainOptions, continue_from: Path | None, base: Model, ranks: Ranks = SINGLE_PROCESS
-) -> Method[Any]:
-    """The training method that the options choose for a `Base`. With continue_from it starts from that LoRA's weights,
-    which the first process reads for all.
+def method_of(request: Request, base: Model, ranks: Ranks = SINGLE_PROCESS) -> Method[Any]:
+    """The training method that a request's options choose for a `Base`. What it continues from is read by the first
+    process for all.
 
-    Raises OptionError where the LoRA does not fit the options, CheckpointError where its file cannot be read.
+    Raises OptionError where that does not fit the options, CheckpointError where its file cannot be read.
     """
     assert isinstance(base, Base)
-    if continue_from is None:
-        return METHODS[options.method]()
-    return Lora(ranks.decided(lambda: starting_weights(continue_from, base, options)))
+    kind, file, options = METHODS[request.options.method], request.continue_from, request.options
+    start = None if file is None else ranks.decided(lambda: kind.read_start(file, base, options))
+    return kind.begin(request.identifier, request.subject.class_noun, start)
 
 
 def own_options(options: TrainOptions, ranks: Ranks) -> TrainOptions:
@@ -82,19 +81,35 @@ def encode_request(base: Model, request: Request, stop: Stop, ranks: Ranks = SIN
 
 def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     """The request's prompts and images, encoded."""
-    subject, options, noun = request.subject, request.options, request.subject.class_noun
-    photos = subject.in_training_order
-    priors = request.priors if options.prior_in_use == "class images" else None
-    texts = [options.templates.instance_prompt(request.identifier, noun, photo.caption) for photo in photos]
-    compared = options.prior_in_use == "compare with the base"
-    # Class images get the prompt that they were sampled with: the prior term preserves the class as it is.
-    class_texts = [priors.recipe.prompt] if priors else [options.templates.class_prompt(noun)] if compared else []
-    distinct = list(dict.fromkeys([*texts, *class_texts]))
-    prompts = encode_prompts(base, distinct, options.train_text_encoder)
-    instance = encode_images(base, photos, [distinct.index(text) for text in texts], stop)
+    options, photos = request.options, request.subject.in_training_order
+    texts = [_instance_prompts(request, photo) for photo in photos]
+    class_texts, priors = _class_prompt(request), request.class_images
+    distinct = list(dict.fromkeys([*chain(*texts), *class_texts]))
+    prompts = encode_prompts(base, distinct, options.trains_conditioning)
+    rows = [[distinct.index(text) for text in own] for own in texts]
+    instance = encode_images(base, photos, [first for first, *_ in rows], stop).with_prompts(rows)
     if not class_texts:
         return prompts, instance, None
     class_row = distinct.index(class_texts[0])
     if priors is None:
         return prompts, instance, replace(instance, masks=None, prompts=(class_row,) * len(instance))
     return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.total, stop)
+
+
+def _class_prompt(request: Request) -> list[str]:
+    """The prompt of the prior examples; empty where there are none. Class images get the one that they were sampled
+    with: the prior term preserves the class as it is.
+    """
+    if request.class_images is not None:
+        return [request.class_images.recipe.prompt]
+    options = request.options
+    compared = options.prior_in_use == "compare with the base"
+    return [options.templates.class_prompt(request.subject.class_noun)] if compared else []
+
+
+def _instance_prompts(request: Request, photo: Photo) -> list[str]:
+    """The prompts of a photo: around a new word every context, else the instance prompt."""
+    options, noun = request.options, request.subject.class_noun
+    if options.learns_word:
+        return context_prompts(options.contexts, request.identifier, noun, photo.caption)
+    return [options.templates.instance_prompt(request.identifier, noun, photo.caption)]

@@ -48,6 +48,18 @@ class EncodedImages:
         """The rows of the images whose latents [C, h, w] have this size, in order."""
         return self._rows.get(shape, [])
 
+    def with_prompts(self, prompts: Sequence[Sequence[int]]) -> EncodedImages:
+        """Each image once with each of its prompts, whose rows `prompts` holds by image; the images are not copied."""
+        pairs = [(image, row) for image, rows in enumerate(prompts) for row in rows]
+        images = [image for image, _ in pairs]
+        return EncodedImages(
+            [self.mean[image] for image in images],
+            [self.std[image] for image in images],
+            None if self.masks is None else [self.masks[image] for image in images],
+            tuple(row for _, row in pairs),
+            {name: take_rows(told, images) for name, told in self.frames.items()},
+        )
+
     def to(self, device: torch.device) -> EncodedImages:
         """These encoded images with their tensors on `device`."""
         mean, std = ([tensor.to(device) for tensor in tensors] for tensors in (self.mean, self.std))

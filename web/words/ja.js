@@ -13,6 +13,7 @@ export default {
   "Cancelled, saved as {0}. Run goes on from there.": "中止し、{0} に保存しました。もう一度実行すると続きから学習します。",
   "Candidates": "候補",
   "Class images": "クラス画像",
+  "Class images are connected and not used: a learned word leaves the class as it is.": "クラス画像が接続されていますが、使いません。学習した単語はクラスを変えません。",
   "Class leak": "クラスへの漏れ",
   "Class: {0}": "クラス：{0}",
   "Close": "閉じる",

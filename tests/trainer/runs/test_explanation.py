@@ -86,6 +86,8 @@ def test_a_class_is_not_forgotten_where_a_prior_without_class_images_keeps_it() 
     record = record_of("nopriors")
     kept = explain(settings(record, prior="stay close to the base", prior_weight=1.0))
     assert "forgot the class" not in {one.name for one in kept}
+    word = explain(settings(record, method="textual_inversion", learning_rate=2e-3))
+    assert "forgot the class" not in {one.name for one in word}
     changes = explain(settings(record, prior="off"))[0].changes
     assert changes["prior"] == "class images" and changes["priors"] == 100
 

@@ -75,6 +75,18 @@ def test_the_chosen_step_is_the_result_and_a_stopped_run_goes_on_exactly(
     assert live_of(again, finished).state()["scores"] == json.loads(json.dumps([asdict(point) for point in points]))
 
 
+def test_the_chosen_word_is_called_by_its_own_file(new_base: NewBase, scored: Request, store: Store) -> None:
+    store = replace(store, word="embedding:{name}")
+    scored = with_options(scored, method="textual_inversion", steps=2, save_every=0, early_stop=1)
+    result, run = taught(new_base(), scored, store)
+    chosen = run.scores()[-1].chosen
+    assert chosen is not None and result.steps == chosen
+    assert list(store.embeddings.glob("*.safetensors")) == [result.file]
+    said = read_metadata(result.file)
+    assert result.trigger == f"embedding:{result.file.stem}" == said["modelspec.trigger_phrase"]
+    assert run.record["trigger"] == result.trigger and said["dreambooth.choice"] == run.record["choice"]
+
+
 def test_only_files_that_may_be_chosen_are_kept_and_none_beside_the_result(
     new_base: NewBase, scored: Request, store: Store
 ) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,7 @@ from ..protocol import Folder, Method, ModelFile, Trained
 from .change import squared_factors, squared_product
 from .file import ReadLora
 from .layouts import kohya_tensors, network_metadata, require_lora_of
+from .start import starting_weights
 from .weights import LoraLayer, LoraWeights, all_layers, from_peft
 
 
@@ -41,6 +43,16 @@ class Lora(Method[Base]):
         self._components: tuple[str, ...] = ()
         self._start = start or {}
         self.warnings: tuple[str, ...] = start.warnings if isinstance(start, ReadLora) else ()
+
+    @classmethod
+    def begin(cls, identifier: str, class_noun: str, start: Any = None) -> Lora:
+        """The method; `start` as in the constructor."""
+        return cls(start)
+
+    @staticmethod
+    def read_start(file: Path, base: Base, options: TrainOptions) -> ReadLora:
+        """The LoRA to continue from (see `starting_weights`)."""
+        return starting_weights(file, base, options)
 
     @staticmethod
     def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:

@@ -21,24 +21,12 @@ if TYPE_CHECKING:
     from .file import ReadLora
 
 
-def require_continuable(file: Path, options: TrainOptions) -> None:
-    """Check that training can continue from the LoRA in a file or folder. Raises OptionError where there is none, or
-    where the options choose another method than "lora".
-    """
-    if not file.exists():
-        raise OptionError(f"There is no LoRA {file.name!r} to continue from.")
-    if options.method != "lora":
-        raise OptionError(f"method is {options.method!r}, and {file.name!r} is a LoRA: only 'lora' can continue it.")
-
-
-def kept_settings(file: Path | None) -> dict[str, Any]:
+def kept_settings(file: Path) -> dict[str, Any]:
     """The settings that a run takes over from the LoRA that it continues, unless the user chooses others:
-    {"rank": its highest rank}. Empty without a file.
+    {"rank": its highest rank}.
 
     Raises CheckpointError for a file that is no LoRA.
     """
-    if file is None:
-        return {}
     found = [weight_shapes(own.file) for own in adapter_files(file)]
     if kind := next((kind for shapes in found if (kind := adapter_kind(shapes)) != PLAIN), None):
         raise CheckpointError(f"{file.name!r} is {kind}. Only plain LoRAs can be continued.")

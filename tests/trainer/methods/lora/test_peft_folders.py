@@ -23,8 +23,9 @@ from dreambooth_nodes.trainer.files.safetensors import CheckpointError
 from dreambooth_nodes.trainer.methods.lora.adapter import Lora
 from dreambooth_nodes.trainer.methods.lora.file import read_lora
 from dreambooth_nodes.trainer.methods.lora.folder import lora_sha256
-from dreambooth_nodes.trainer.methods.lora.start import kept_settings, starting_weights
+from dreambooth_nodes.trainer.methods.lora.start import starting_weights
 from dreambooth_nodes.trainer.methods.lora.weights import LoraWeights, all_layers
+from dreambooth_nodes.trainer.methods.start import kept_settings
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.keys import text_encoder_name
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in

@@ -15,9 +15,10 @@ from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.export.layouts import Layout
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors
-from dreambooth_nodes.trainer.methods.lora.start import kept_settings, require_continuable, starting_weights
+from dreambooth_nodes.trainer.methods.lora.start import starting_weights
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer, LoraWeights, all_layers
 from dreambooth_nodes.trainer.methods.registry import Lora
+from dreambooth_nodes.trainer.methods.start import kept_settings, require_continuable
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import layers_of
@@ -118,14 +119,17 @@ def test_a_run_that_says_no_rank_takes_the_files(layout: Layout, base_file: Path
 def test_without_a_file_nothing_is_kept_and_a_file_without_a_lora_is_named(tmp_path: Path) -> None:
     assert kept_settings(None) == {}
     with pytest.raises(CheckpointError, match=r"a\.safetensors.*no LoRA"):
-        kept_settings(write_tensors({"weight": torch.ones(1)}, tmp_path / "a.safetensors", {}))
+        kept_settings(write_tensors({"weight": torch.ones(1), "bias": torch.ones(1)}, tmp_path / "a.safetensors", {}))
+
+
+def lora_file(path: Path, value: float) -> Path:
+    return write_tensors({"lora_unet_a.lora_down.weight": torch.full((1, 2), value)}, path, {})
 
 
 def test_only_a_lora_continues_a_lora(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="There is no LoRA"):
         require_continuable(tmp_path / "gone.safetensors", options())
-    file = tmp_path / "a.safetensors"
-    file.write_bytes(b"")
+    file = lora_file(tmp_path / "a.safetensors", 1.0)
     with pytest.raises(OptionError, match="method is 'full'"):
         require_continuable(file, options(method="full"))
 
@@ -137,7 +141,7 @@ def test_the_files_content_is_in_the_runs_key(subject: Subject, tmp_path: Path) 
         ).key("base")  # fmt: skip
 
     first, copy, other = (tmp_path / name for name in ("first", "copy", "other"))
-    for file, content in ((first, b"a"), (copy, b"a"), (other, b"b")):
-        file.write_bytes(content)
+    for file, content in ((first, 1.0), (copy, 1.0), (other, 2.0)):
+        lora_file(file, content)
     assert key(first) == key(copy)
     assert len({key(None), key(first), key(other)}) == 3

@@ -18,7 +18,8 @@ from dreambooth_nodes.trainer.export.difference import difference
 from dreambooth_nodes.trainer.export.diffusers_folder import write_diffusers_folder
 from dreambooth_nodes.trainer.export.layouts import Layout
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_metadata, read_shapes, read_tensors
-from dreambooth_nodes.trainer.methods.lora.start import kept_settings, starting_weights
+from dreambooth_nodes.trainer.methods.lora.start import starting_weights
+from dreambooth_nodes.trainer.methods.start import kept_settings
 from dreambooth_nodes.trainer.model import families
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base, open_source, separate_files

@@ -53,7 +53,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Token ids int64 [B, 77·k]: k rows of 75 tokens each, for the longest prompt; see `token_rows`."""
-        return token_rows(self.tokenizer, prompts)
+        return token_rows(self.tokenizer, prompts, self.words)
 
     def _encoded(self, name: str, token_ids: Tensor) -> Any:
         """The output of a transformers text encoder for ids [B, 77·k], computed as [B·k, 77], with all

@@ -36,6 +36,7 @@ TEXT_TARGETS = r"[qkv]_proj|out_proj|fc1|fc2"
 class LatentDiffusionFamily(Family):
     """The class-level facts of Stable Diffusion models, which need no weights in memory."""
 
+    takes_words: ClassVar[bool] = True
     vocabulary: ClassVar[type[Vocabulary] | None] = ClipVocabulary
     embeddings: ClassVar[tuple[str, ...]] = ("token_embedding", "position_embedding")
     comfyui_sampling: ClassVar[dict[tuple[str, str], str]] = {
