@@ -7,14 +7,16 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..trainer.runs.explanation import Finding, changes_of, explain
-from ..trainer.runs.run import Run
 from .answer import answer, say
 from .flags import Commands, add_json
 from .option_flags import flag
 from .past_run import add_run, named_run
+
+if TYPE_CHECKING:
+    from ..trainer.runs.explanation import Finding
+    from ..trainer.runs.run import Run
 
 NOTHING = "Nothing in the figures of this run says that something went wrong."
 
@@ -30,6 +32,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what went wrong, the likeliest first."""
+    from ..trainer.runs.explanation import changes_of, explain
+
     chosen = named_run(arguments)
     found = explain(chosen.record)
     changes = changes_of(found)

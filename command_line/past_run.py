@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..trainer.runs.past_runs import runs
-from ..trainer.runs.run import Run, open_run, relative
-from ..trainer.runs.store import Store
 from .flags import add_model_folders, add_output, store
+
+if TYPE_CHECKING:
+    from ..trainer.runs.run import Run
+    from ..trainer.runs.store import Store
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +23,8 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def named_run(arguments: argparse.Namespace) -> Run:
     """The run. Raises ValueError where there is none, naming what there is."""
+    from ..trainer.runs.past_runs import runs
+
     name, path = arguments.run_name, Path(arguments.run_name)
     if name and (path / "run.json").is_file():
         return _in_folder(path.resolve())
@@ -35,6 +39,9 @@ def named_run(arguments: argparse.Namespace) -> Run:
 
 def _in_folder(folder: Path) -> Run:
     """The run in `<output>/dreambooth/runs/<key>`."""
+    from ..trainer.runs.run import open_run
+    from ..trainer.runs.store import Store
+
     work = folder.parent.parent
     loras, checkpoints = work.parent / "loras", work.parent / "checkpoints"
     key = folder.name
@@ -45,6 +52,8 @@ def _in_folder(folder: Path) -> Run:
 
 def _names(run: Run, path: Path, folders: Store) -> set[str]:
     """What a run is called by: its name, its key, its files' names and paths."""
+    from ..trainer.runs.run import relative
+
     files = [Path(entry["file"]) for entry in run.record.get("files", [])]
     own = {run.record["name"], run.key, run.folder.name, *(file.name for file in files), *(file.stem for file in files)}
     if path.is_file() and relative(path, folders) in {file.as_posix() for file in files}:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..trainer.runs.report import report_files, write_report
 from .answer import answer
 from .flags import Commands, add_json
 from .past_run import add_run, named_run
@@ -23,6 +22,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the zip and say what is in it."""
+    from ..trainer.runs.report import report_files, write_report
+
     chosen = named_run(arguments)
     file = write_report(chosen, arguments.zip or Path(f"dreambooth-report-{chosen.key[:8]}.zip"))
     names = list(report_files(chosen))
