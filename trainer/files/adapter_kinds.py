@@ -30,6 +30,20 @@ WORD = "a learned word (Textual Inversion)"
 WORDS = frozenset({"emb_params", "clip_l", "clip_g", "clip_h", "string_to_param", "t5"})
 """The names of tensors in files of learned words; diffusers names a single tensor by its token, such as `<olt>`."""
 
+OTHER_FILES = {
+    "a ControlNet": r"^(?:control_model|controlnet\w*|input_hint_block|zero_convs)\.|\.controlnet_\w+\.",
+    "an IP-Adapter": r"^(?:ip_adapter|image_proj)\.",
+    "a T2I-Adapter": r"^(?:adapter\.)?body\.\d+\.(?:in_conv|resnets|block1)\.",
+    "a whole model": r"^model\.diffusion_model\.",
+    "a VAE": r"^(?:first_stage_model\.|vae\.)?(?:encoder|decoder)\.(?:conv_in|down|up|mid)",
+    "a text encoder": r"^(?:cond_stage_model|conditioner|transformer|text_model|encoder\.block)\.",
+    "a denoiser": r"^(?:down_blocks|input_blocks|double_blocks|transformer_blocks|joint_blocks|blocks|layers)\.\d+\.",
+    "an upscaler": r"^(?:model\.\d+\.(?:sub|weight|bias)|body\.\d+\.(?:rdb|weight)|conv_first|RRDB_trunk)",
+}
+"""{kind of file that is no adapter, with its article: a pattern that names of its tensors match}, the first that
+matches any.
+"""
+
 
 def other_kind(key: str) -> str | None:
     """The kind of adapter, no plain LoRA, that a tensor of this name belongs to; None where it is none."""
@@ -48,6 +62,14 @@ def adapter_kind(keys: Collection[str]) -> str | None:
         return PLAIN
     alone = len(keys) == 1 and not any("." in key for key in keys)
     return WORD if keys and (alone or WORDS.issuperset(keys)) else None
+
+
+def other_file(keys: Collection[str]) -> str | None:
+    """The kind of a file that is no adapter, with its article; None where it is an adapter or not known."""
+    if adapter_kind(keys) is not None:
+        return None
+    found = (kind for kind, pattern in OTHER_FILES.items() if any(re.search(pattern, key) for key in keys))
+    return next(found, None)
 
 
 def is_adapter(keys: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from ...files.quantized import read_weights
 from ...files.safetensors import CheckpointError, listed
 from ...files.weight_names import weight_shapes
 from ...model.layers import Layers, Place
-from .folder import AdapterFile, adapter_files
+from .folder import AdapterFile, adapter_files, no_lora
 from .keys import LoraKeys, sort_keys
 from .peft_settings import CONFIG, PeftSettings, settings_in_header
 from .weights import ALPHA, DOWN, UP, LoraLayer
@@ -40,13 +40,13 @@ def read_lora(path: Path, layers: Layers) -> ReadLora:
     """
     files = adapter_files(path)
     if not files:
-        raise CheckpointError(f"{path.name!r} holds no LoRA.")
+        raise no_lora(path)
     lora = ReadLora(files[0].file)
     for own in files:
         keys = sorted_keys(own, layers)
         keys.require_good(own.file.name)
         if not keys.parts:
-            raise CheckpointError(f"{own.file.name!r} holds no LoRA.")
+            raise no_lora(own.file)
         _read_into(lora, own, keys, layers)
     return lora
 

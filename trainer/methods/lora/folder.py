@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...files.adapter_kinds import is_adapter
+from ...files.adapter_kinds import is_adapter, other_file
 from ...files.hashes import file_sha256
 from ...files.safetensors import CheckpointError, listed, read_shapes
 from .peft_settings import CONFIG, PeftSettings, settings_beside
@@ -39,6 +39,12 @@ def adapter_files(path: Path) -> tuple[AdapterFile, ...]:
     if not is_adapter(read_shapes(path)):
         return ()
     return (AdapterFile(path, settings_beside(path)),)
+
+
+def no_lora(path: Path) -> CheckpointError:
+    """The error for a path at which there is no LoRA; it names what the file is, where that is known."""
+    kind = None if path.is_dir() else other_file(read_shapes(path))
+    return CheckpointError(f"{path.name!r} {'holds' if kind is None else f'is {kind}, and holds'} no LoRA.")
 
 
 def lora_sha256(path: Path) -> str:

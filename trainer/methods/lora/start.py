@@ -10,7 +10,7 @@ from ...files.adapter_kinds import PLAIN, adapter_kind
 from ...files.safetensors import CheckpointError, listed
 from ...files.weight_names import weight_shapes
 from ...options import CHOICES, OptionError, TrainOptions
-from .folder import adapter_files
+from .folder import adapter_files, no_lora
 from .keys import any_style
 from .weights import DOWN, LoraWeights, all_layers, ranks
 
@@ -32,7 +32,7 @@ def kept_settings(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"{file.name!r} is {kind}. Only plain LoRAs can be continued.")
     halves = [shape for shapes in found for key, shape in shapes.items() if any_style(key)[1] == DOWN and shape]
     if not halves:
-        raise CheckpointError(f"{file.name!r} holds no LoRA to continue from.")
+        raise no_lora(file)
     return {"rank": max(shape[0] for shape in halves)}
 
 
