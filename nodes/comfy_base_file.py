@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,19 @@ from .comfy_host import WORK
 
 @dataclass(frozen=True)
 class BaseFile:
-    """A graph's model, CLIP and VAE as one file, patches applied. prediction: what the graph's denoiser answers."""
+    """A graph's model, CLIP and VAE as one file, patches applied. prediction: what the graph's denoiser answers. known:
+    what is known of the model besides, which the host does not write into the file.
+    """
 
     path: Path
     fingerprint: str
     prediction: str
+    known: Mapping[str, str]
+
+    @property
+    def source(self) -> CheckpointFile:
+        """The file as the trainer reads it."""
+        return CheckpointFile(self.path, known=self.known)
 
 
 _written: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], BaseFile]] = weakref.WeakKeyDictionary()
@@ -56,11 +65,15 @@ def base_file(model: Any, clip: Any, vae: Any) -> BaseFile:
 
 
 def _described(path: Path, sampling: tuple[str, ...]) -> BaseFile:
+    from ..toybase.judge_scorer import is_embedded_base
+    from ..toybase.writer import RESOLUTION
     from ..trainer.model.families import family_of, fingerprint_of
+    from ..trainer.model.fingerprint import weight_sample
 
     source = CheckpointFile(path, "the connected model")
     prediction = family_of(source).comfyui_prediction_type(sampling)
-    return BaseFile(path, fingerprint_of(source), prediction)
+    known = {"resolution": RESOLUTION} if is_embedded_base(weight_sample(source)) else {}
+    return BaseFile(path, fingerprint_of(source), prediction, known)
 
 
 def _sampling(model: Any) -> tuple[str, ...]:

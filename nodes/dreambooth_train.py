@@ -279,7 +279,7 @@ def _train_on(
     dtype = METHODS[request.options.method].load_dtype(
         request.options, forward_dtype(request.options.precision, device)
     )
-    live = load_base(base.path, base.prediction, dtype, base.fingerprint, request.text_dtype).compute_on(device)
+    live = load_base(base.source, base.prediction, dtype, base.fingerprint, request.text_dtype).compute_on(device)
     scorer = scorer_of(clip_vision, live.weight_sample()) if request.options.score_every else None
     return personalize(live, request, store(), progress, progress.stop, scorer=scorer)
 

@@ -22,6 +22,8 @@ from .text_encoder import LENGTH, text_encoder_tensors
 DENOISER = denoiser_table("model.diffusion_model.", Blocks.even(BLOCKS, ATTENTION))
 VAE = vae_table("first_stage_model.", 2, 4)
 TEXT_PREFIX = "cond_stage_model.transformer.text_model."
+RESOLUTION = "64x64"
+"""Of its pretraining, in pixels."""
 METADATA = {
     "format": "pt",
     "modelspec.sai_model_spec": "1.0.0",
@@ -29,7 +31,7 @@ METADATA = {
     "modelspec.title": "dreambooth-nodes toybase",
     "modelspec.description": "A tiny base model, trained on emoji at places. Made for 64 x 64 pixels.",
     "modelspec.license": "Apache-2.0; drawings: see NOTICE",
-    "modelspec.resolution": "64x64",
+    "modelspec.resolution": RESOLUTION,
     "modelspec.prediction_type": "epsilon",
 }
 

@@ -50,11 +50,15 @@ class Source(Protocol):
 
 
 class CheckpointFile:
-    """A model in one .safetensors file in the original layout. Raises CheckpointError for a damaged file."""
+    """A model in one .safetensors file in the original layout. Raises CheckpointError for a damaged file.
 
-    def __init__(self, path: Path, name: str | None = None) -> None:
+    known: hints that are known without the file, which may say otherwise.
+    """
+
+    def __init__(self, path: Path, name: str | None = None, known: Mapping[str, str] | None = None) -> None:
         self.path = path
         self.name = name or path.name
+        self._known = dict(known or {})
 
     @cached_property
     def shapes(self) -> Shapes:
@@ -68,7 +72,7 @@ class CheckpointFile:
         """
         found = read_metadata(self.path)
         said = {key.removeprefix("modelspec."): value for key, value in found.items() if key.startswith("modelspec.")}
-        return {**_said_beside(self.path), **said}
+        return {**_said_beside(self.path), **self._known, **said}
 
     def tensors(self, prefix: str = "") -> dict[str, Tensor]:
         """The tensors whose name starts with `prefix`; scales are multiplied in, see `quantized`."""
