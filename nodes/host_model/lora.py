@@ -40,11 +40,6 @@ class HostLora(Method[HostModel]):
         self._start = continue_from
 
     @staticmethod
-    def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
-        """The forward's dtype; the host has loaded the model already."""
-        return forward or torch.float32
-
-    @staticmethod
     def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
         """None: the host manages the model's memory."""
         return iter(())

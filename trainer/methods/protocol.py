@@ -63,16 +63,18 @@ class Method(ABC, Generic[Trains]):
         raise OptionError(f"The method {options.method!r} continues no file: leave continue_from out.")
 
     @staticmethod
-    @abstractmethod
     def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
-        """The dtype to load the denoiser's layers in. forward: the dtype of the forward, None for float32."""
+        """The dtype to load the denoiser's layers in: the forward's, where they stay frozen. forward: the dtype of the
+        forward, None for float32.
+        """
+        return forward or torch.float32
 
     @staticmethod
-    @abstractmethod
     def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
         """Options of this method that need less memory than checkpointing alone, those that change the weights least
-        first. dtype: of the forward, None for float32.
+        first: 8 bits for a denoiser that stays frozen. dtype: of the forward, None for float32.
         """
+        yield {"base_in_8_bits": True}
 
     def add_words(self, base: Trains, options: TrainOptions) -> None:
         """Add the words that the method trains to `base`, before prompts are encoded; most methods have none."""

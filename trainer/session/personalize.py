@@ -67,11 +67,16 @@ def personalize(
             raise
         said = str(error).partition("\n")[0]
     # Outside the handler: the error's traceback refers to the tensors that filled the memory.
-    subject, options = request.subject, own_options(request.options, ranks)
-    lack = OutOfMemory(f"{memory_advice(options, *subject.largest_size)} ({said})")
+    raise _out_of_memory(request, run, ranks, said)
+
+
+def _out_of_memory(request: Request, run: Run, ranks: Ranks, said: str) -> OutOfMemory:
+    """The error that says what would fit, written into the run's record. said: the device's own message."""
+    advice = memory_advice(own_options(request.options, ranks), *request.subject.largest_size)
+    lack = OutOfMemory(f"{advice} ({said})")
     if ranks.first:
         run.write(status="failed", error=str(lack))
-    raise lack
+    return lack
 
 
 def _drawer(base: Model, request: Request) -> DrawPictures:

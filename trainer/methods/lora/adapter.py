@@ -54,16 +54,6 @@ class Lora(Method[Base]):
         """The LoRA to continue from (see `starting_weights`)."""
         return starting_weights(file, base, options)
 
-    @staticmethod
-    def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
-        """The forward's dtype: the base is frozen."""
-        return forward or torch.float32
-
-    @staticmethod
-    def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
-        """The frozen base in 8 bits."""
-        yield {"base_in_8_bits": True}
-
     def attach(self, base: Base, options: TrainOptions) -> None:
         """Add the adapters to the base. A is initialised from the run's seed and B with zeros, so only `start` changes
         outputs.

@@ -48,16 +48,6 @@ class TextualInversion(Method[Base]):
         """The vectors to continue from (see `starting_vectors`)."""
         return starting_vectors(file, base, options)
 
-    @staticmethod
-    def load_dtype(options: TrainOptions, forward: torch.dtype | None) -> torch.dtype:
-        """The forward's dtype: the denoiser is frozen."""
-        return forward or torch.float32
-
-    @staticmethod
-    def memory_levers(dtype: torch.dtype | None) -> Iterator[dict[str, Any]]:
-        """The frozen base in 8 bits."""
-        yield {"base_in_8_bits": True}
-
     def add_words(self, base: Base, options: TrainOptions) -> None:
         """Add the word, with the vectors that it starts from. Raises OptionError where that is not possible."""
         try:
