@@ -16,7 +16,8 @@ from ..trainer.files.kept_hashes import KeptHashes
 from ..trainer.methods.registry import METHODS
 from ..trainer.methods.start import kept_settings
 from ..trainer.model.precision import forward_dtype, frozen_text_dtype
-from ..trainer.options import OptionError, TrainOptions
+from ..trainer.options import TrainOptions
+from ..trainer.options.setting import OptionError
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
 from ..trainer.runs.explanation import changes_of, explain, is_explainable

@@ -14,7 +14,8 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from ..trainer.events import StoppedEarly, Warned
 from ..trainer.methods.start import kept_settings
 from ..trainer.model.precision import forward_dtype, frozen_text_dtype
-from ..trainer.options import CHOICES, TEXTS, MethodName, TrainOptions
+from ..trainer.options import CHOICES, TEXTS, TrainOptions
+from ..trainer.options.choices import MethodName
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.runs.explanation import explain, is_explainable
 from ..trainer.runs.live_view import live_of

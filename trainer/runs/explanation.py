@@ -14,7 +14,7 @@ from math import sqrt
 from statistics import median
 from typing import Any
 
-from ..options import WORDS
+from ..options.choices import WORDS
 from ..presets import DEFAULT, LEARNING_RATES, PRESETS
 from ..wording import Wording, sentence_and_values
 

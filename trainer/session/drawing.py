@@ -10,7 +10,7 @@ from torch import Tensor
 from ..distributed.ranks import Ranks
 from ..model.base import Base
 from ..model.precision import autocast, forward_dtype
-from ..options import Precision
+from ..options.choices import Precision
 from ..prompts import CONTEXTS, filled
 from ..runs.request import Request
 from ..sampling.class_priors import PriorRecipe

@@ -23,7 +23,8 @@ from dreambooth_nodes.trainer.methods.start import kept_settings
 from dreambooth_nodes.trainer.model import families
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base, open_source, separate_files
-from dreambooth_nodes.trainer.options import MethodName, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.choices import MethodName
 from dreambooth_nodes.trainer.runs.personalized import Personalized
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.store import Store
