@@ -25,7 +25,8 @@ from ..trainer.runs.past_runs import ResumeError, find_finished, require_resumab
 from ..trainer.runs.personalized import Personalized, checked_name, fitted_name
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, RunInUse, open_run
-from ..trainer.sampling.class_priors import ClassPriors, PriorsError
+from ..trainer.sampling.class_priors import ClassPriors
+from ..trainer.sampling.prior_recipe import PriorsError
 from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.buckets import TrainingSize

@@ -13,7 +13,7 @@ from ..model.precision import autocast, forward_dtype
 from ..options.choices import Precision
 from ..prompts import CONTEXTS, filled
 from ..runs.request import Request
-from ..sampling.class_priors import PriorRecipe
+from ..sampling.prior_recipe import PriorRecipe
 from ..sampling.sampler import SamplerSettings, TellShare, draw, prior_drawer, tell_nobody
 
 DrawPictures = Callable[[Sequence[str], Sequence[int], tuple[int, int]], Tensor]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..files.safetensors import listed
 from .captions import captions_of, folded, is_caption_file, require_inside
-from .decoding import PhotoError
+from .raster import PhotoError
 from .raw_files import RAW_SUFFIXES
 from .several_pictures import holds_several_pictures
 

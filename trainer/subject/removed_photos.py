@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from .decoding import PhotoError
 from .photo_folder import caption_files, is_photo
+from .raster import PhotoError
 
 REMOVED = "removed"
 """The name of the subfolder."""
