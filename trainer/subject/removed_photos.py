@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from .photo_folder import caption_files, is_photo
+from .file_kinds import is_photo
+from .photo_folder import caption_files
 from .raster import PhotoError
 
 REMOVED = "removed"
