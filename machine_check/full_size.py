@@ -89,7 +89,7 @@ def new_text_encoder(width: int, layers: int, projected: bool = False) -> Any:
     return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
 
 
-def original(module: Any, table: KeyTable) -> dict[str, Tensor]:
+def with_original_keys(module: Any, table: KeyTable) -> dict[str, Tensor]:
     return table.to_original({text_encoder_name(name): tensor for name, tensor in module.state_dict().items()})
 
 
@@ -98,18 +98,18 @@ def denoiser(family: str, small: bool = False) -> dict[str, Tensor]:
     if small:
         config, blocks = config | SMALL | SMALL_UNETS[family], Blocks.even(1, SMALL_DEPTHS[family])
     with torch.device("meta"):
-        return original(UNet2DConditionModel(**config), denoiser_table(DENOISER, blocks))
+        return with_original_keys(UNet2DConditionModel(**config), denoiser_table(DENOISER, blocks))
 
 
 def open_clip(prefix: str, width: int, layers: int) -> dict[str, Tensor]:
     with torch.device("meta"):
         module = new_text_encoder(width, layers, projected=True)
-    return original(module, open_clip_table(prefix, layers))
+    return with_original_keys(module, open_clip_table(prefix, layers))
 
 
 def clip_l(prefix: str, layers: int) -> dict[str, Tensor]:
     with torch.device("meta"):
-        return original(new_text_encoder(768, layers), clip_table(prefix))
+        return with_original_keys(new_text_encoder(768, layers), clip_table(prefix))
 
 
 def text_encoders(family: str, small: bool = False) -> dict[str, Tensor]:
@@ -125,7 +125,7 @@ def vae(small: bool = False) -> dict[str, Tensor]:
     """The same in all three."""
     with torch.device("meta"):
         module = AutoencoderKL(**(VAE_CONFIG | (SMALL_VAE if small else {})))
-    return original(module, vae_table(VAE, 1 if small else 2, 4))
+    return with_original_keys(module, vae_table(VAE, 1 if small else 2, 4))
 
 
 def tensors_of(family: str, small: bool = False) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ class Outcome:
     sample_seconds: float | None = None
     seconds: float = 0.0
 
-    def after(self, seconds: float) -> Outcome:
+    def with_seconds(self, seconds: float) -> Outcome:
         """The same with the seconds that it took."""
         return replace(self, seconds=round(seconds, 2))
 

@@ -30,8 +30,8 @@ class PeakMemory:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
-        self._before = held(self.device)
-        self._looks = threading.Thread(target=self._look, daemon=True)
+        self._before = bytes_in_use(self.device)
+        self._looks = threading.Thread(target=self._poll, daemon=True)
         if self.device.type != "cuda":
             self._looks.start()
         return self
@@ -44,12 +44,12 @@ class PeakMemory:
             self._over.set()
             self._looks.join()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while not self._over.wait(SECONDS_BETWEEN_LOOKS):
-            self.peak = max(self.peak, held(self.device) - self._before)
+            self.peak = max(self.peak, bytes_in_use(self.device) - self._before)
 
 
-def held(device: torch.device) -> int:
+def bytes_in_use(device: torch.device) -> int:
     """The bytes that this process holds on a device."""
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))

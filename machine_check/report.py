@@ -77,7 +77,8 @@ class Report:
         yield from self._footnotes()
 
     def _footnotes(self) -> Iterator[str]:
-        yield f"GB: the most memory of {_of(self.machine)}; planned: what the memory plan counts. Random weights."
+        kind = _memory_kind(self.machine)
+        yield f"GB: the most memory of {kind}; planned: what the memory plan counts. Random weights."
         yield f"picture: seconds of one of four steps. The check took {self.seconds:.0f} s."
         if self.machine["device_type"] == "mps":
             yield from (f"On Apple's GPUs, {what}: {instead}." for what, instead in LIMITS.items())
@@ -87,7 +88,7 @@ class Report:
             yield f"Measured memory is more than {WITHIN:.0%} from the plan's count: {names}."
 
 
-def _of(machine: dict[str, Any]) -> str:
+def _memory_kind(machine: dict[str, Any]) -> str:
     if machine["device_type"] == "cuda":
         return "the GPU in tensors"
     return "this process, which on a CPU also holds what waits" if machine["device_type"] == "cpu" else "the GPU"

@@ -65,17 +65,17 @@ def try_out(trial: Trial, device: torch.device, seconds: float) -> Outcome:
     """Train for about so many seconds; whatever goes wrong is in the outcome."""
     began = time.perf_counter()
     try:
-        outcome = _tried(trial, device, seconds)
+        outcome = _outcome(trial, device, seconds)
     except OptionError as error:
         outcome = Outcome(trial.name, NOT_OFFERED, str(error))
     except Exception as error:
         lack = is_out_of_memory(error)
         text = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         outcome = Outcome(trial.name, DOES_NOT_FIT if lack else FAILED, text)
-    return outcome.after(time.perf_counter() - began)
+    return outcome.with_seconds(time.perf_counter() - began)
 
 
-def _tried(trial: Trial, device: torch.device, seconds: float) -> Outcome:
+def _outcome(trial: Trial, device: torch.device, seconds: float) -> Outcome:
     """The outcome of a trial that raises nothing."""
     options, source = trial.options(), trial.model.source(device)
     side, family = trial.model.side, trial.model.family()
@@ -87,7 +87,7 @@ def _tried(trial: Trial, device: torch.device, seconds: float) -> Outcome:
     counted = FootprintEstimator(source, family=family).footprint(plan.options, work)
     assert counted is not None
     with PeakMemory(device) as memory:
-        base, training = begin(trial, plan.options, source, device)
+        base, training = prepare(trial, plan.options, source, device)
         first, before = training.losses(0), _watched(training)
         speed = steps_per_second(training, seconds)
         last = training.losses(0)
@@ -99,13 +99,13 @@ def _tried(trial: Trial, device: torch.device, seconds: float) -> Outcome:
         steps_per_second=speed,
         peak=memory.peak,
         reserved=memory.reserved,
-        counted=_counted(counted),
+        counted=_planned_peak(counted),
         first_loss=float(first.total),
         sample_seconds=None if fault else _sample_seconds(base, trial),
     )
 
 
-def begin(trial: Trial, options: TrainOptions, source: RandomSource, device: torch.device) -> tuple[Base, Training]:
+def prepare(trial: Trial, options: TrainOptions, source: RandomSource, device: torch.device) -> tuple[Base, Training]:
     """The model, and its training before its first step."""
     method = METHODS[options.method]()
     forward = forward_dtype(options.precision, device)
@@ -175,7 +175,7 @@ def _fault(loss: float, before: list[Tensor], after: list[Tensor]) -> str:
     return ""
 
 
-def _counted(footprint: Footprint) -> int:
+def _planned_peak(footprint: Footprint) -> int:
     """The plan's count of what a trial does: it encodes and trains; its sample is drawn afterwards."""
     return max(footprint.weights + footprint.states + footprint.step, footprint.encoding)
 

@@ -26,11 +26,11 @@ def failures() -> list[dict[str, str]]:
     return [one for one in _latest.values() if newest.get(one["workflow"], one["prompt"]) == one["prompt"]]
 
 
-def tells_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
+def recording_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
     """A node's `execute` whose error is kept and sent to the page, and raised as before."""
 
     @wraps(execute)
-    def telling(*given: Any, **named: Any) -> Any:
+    def recorded(*given: Any, **named: Any) -> Any:
         node, prompt, workflow = executing()
         _latest.pop(key := f"{workflow}/{node}", None)
         try:
@@ -43,7 +43,7 @@ def tells_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
                 _keep(key, {"node": node, "prompt": prompt, "workflow": workflow, "error": said})
             raise
 
-    return telling
+    return recorded
 
 
 def _keep(key: str, failure: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..prompts import PromptTemplates
 from .choices import (
-    WORDS,
+    WORD_METHODS,
     Contexts,
     Density,
     Memory,
@@ -21,7 +21,7 @@ from .choices import (
     Targets,
     TrainedWeights,
 )
-from .conflicts import require_together
+from .conflicts import require_compatible
 from .setting import OptionError as OptionError
 from .setting import Setting, require, setting
 
@@ -78,16 +78,19 @@ class TrainOptions:
         1,
         greatest=8,
         maximum=8,
-        methods=WORDS,
+        methods=WORD_METHODS,
     )
     start_word: str = setting(
-        "", "word", "textual_inversion: the word whose vectors it starts from. Empty: the class noun.", methods=WORDS
+        "",
+        "word",
+        "textual_inversion: the word whose vectors it starts from. Empty: the class noun.",
+        methods=WORD_METHODS,
     )
     contexts: Contexts = setting(
         "object",
         "word",
         "textual_inversion: prompts around the word. object, style: the paper's; plain: 'a [V]' alone.",
-        methods=WORDS,
+        methods=WORD_METHODS,
     )
     train_text_encoder: bool = setting(False, "training", "Train the text encoder as well.")
     text_encoder_learning_rate: float | None = setting(
@@ -184,7 +187,7 @@ class TrainOptions:
         for name in SETTINGS:
             _check(name, getattr(self, name))
         require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
-        require_together(self)
+        require_compatible(self)
 
     @property
     def prior_in_use(self) -> PriorName:
@@ -210,7 +213,7 @@ class TrainOptions:
     @property
     def learns_word(self) -> bool:
         """Whether the identifier becomes a new word, with vectors of its own."""
-        return self.method in WORDS
+        return self.method in WORD_METHODS
 
     @property
     def trains_conditioning(self) -> bool:

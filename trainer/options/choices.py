@@ -16,5 +16,5 @@ PriorName = Literal[
     "class images", "compare with the base", "stay close to the base", "stay close to the base, by factors", "off"
 ]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-WORDS: tuple[MethodName, ...] = ("textual_inversion",)
+WORD_METHODS: tuple[MethodName, ...] = ("textual_inversion",)
 """The methods that learn a new word."""

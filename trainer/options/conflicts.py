@@ -7,7 +7,7 @@ from typing import Any
 from .setting import OptionError
 
 
-def require_together(options: Any) -> None:
+def require_compatible(options: Any) -> None:
     """Raises OptionError, saying what to change, where two of these `TrainOptions` do not go together."""
     refused = {
         "base_in_8_bits is True, and method 'full' trains the base itself": options.base_in_8_bits

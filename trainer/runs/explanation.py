@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
-from ..options.choices import WORDS
+from ..options.choices import WORD_METHODS
 from ..presets import DEFAULT, PRESETS
 from ..wording import Wording, sentence_and_values
 from .figures import CLASS_IMAGES, Figures
 
 NO_CLASS = "style"
 """The class noun of a look, which has no class to keep."""
-UNCHANGED, LITTLE, BY_HEART = 0.02, 0.15, 0.75
+UNCHANGED, LITTLE, MEMORISED = 0.02, 0.15, 0.75
 """Shares of the photos' loss that a training took away: nothing learned, little learned, photos learned by heart."""
 GROWN = 1.2
 """The multiple of the photos' loss before the training above which the training has destroyed the model."""
@@ -60,8 +60,9 @@ def explain(record: Mapping[str, Any]) -> list[Finding]:
     if record.get("status") == "running" and not record.get("error"):
         raise ValueError("This run is still training, or its process died; its figures are written when it ends.")
     figures = Figures(record)
-    broken = [*_memory(figures), *_burnt(figures)]
-    return broken or [*_size(figures), *_weak(figures), *_class(figures), *_by_heart(figures), *_photos(figures)]
+    broken = [*_memory(figures), *_diverged(figures)]
+    causes = (_resolution, _undertrained, _class, _memorised, _photos)
+    return broken or [finding for cause in causes for finding in cause(figures)]
 
 
 def changes_of(found: Sequence[Finding]) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def _memory(figures: Figures) -> Iterator[Finding]:
     )
 
 
-def _burnt(figures: Figures) -> Iterator[Finding]:
+def _diverged(figures: Figures) -> Iterator[Finding]:
     """The learning rate destroyed the model."""
     if not figures.error.startswith(DIVERGED) and (figures.ratio is None or figures.ratio < GROWN):
         return
@@ -104,7 +105,7 @@ def _burnt(figures: Figures) -> Iterator[Finding]:
     )
 
 
-def _size(figures: Figures) -> Iterator[Finding]:
+def _resolution(figures: Figures) -> Iterator[Finding]:
     """The training's resolution is not the base's."""
     native, (width, height) = figures.record.get("native_resolution"), figures.record["size"]
     if not native or TOO_SMALL <= sqrt(width * height) / native <= TOO_LARGE:
@@ -117,7 +118,7 @@ def _size(figures: Figures) -> Iterator[Finding]:
     )
 
 
-def _weak(figures: Figures) -> Iterator[Finding]:
+def _undertrained(figures: Figures) -> Iterator[Finding]:
     """Hardly anything was learned."""
     learned = None if figures.ratio is None else 1 - figures.ratio
     if learned is None:
@@ -140,7 +141,7 @@ def _weak(figures: Figures) -> Iterator[Finding]:
 def _class(figures: Figures) -> Iterator[Finding]:
     """The class was forgotten, or is on its way."""
     noun, preset = str(figures.record["class_noun"]), PRESETS[DEFAULT]
-    if figures.settings["method"] in WORDS:
+    if figures.settings["method"] in WORD_METHODS:
         # A learned word leaves the class as it is.
         return
     if figures.prior == "off":
@@ -168,9 +169,9 @@ def _class(figures: Figures) -> Iterator[Finding]:
         )
 
 
-def _by_heart(figures: Figures) -> Iterator[Finding]:
+def _memorised(figures: Figures) -> Iterator[Finding]:
     """The photos themselves were learned."""
-    if figures.ratio is None or 1 - figures.ratio < BY_HEART or figures.steps < 2:
+    if figures.ratio is None or 1 - figures.ratio < MEMORISED or figures.steps < 2:
         return
     half = figures.steps // 2
     yield Finding(

@@ -32,9 +32,9 @@ class EmbeddingScorer:
 
     def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
         """Mean cosine of embeddings to the photos', -1 to 1."""
-        return self.closeness(pictures, photos).mean(1)
+        return self.pairwise_similarity(pictures, photos).mean(1)
 
-    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+    def pairwise_similarity(self, pictures: Tensor, photos: Tensor) -> Tensor:
         """Cosines of embeddings."""
         return self.embed(pictures) @ self.embed(photos).T
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .scorer import Scorer, between_photos, returns_photo
+from .scorer import Scorer, likeness_between_photos, returns_photo
 
 COLUMNS = ("picture", "likeness", "prompt following", "variety", "returns the photo")
 
@@ -72,7 +72,7 @@ def fidelity(
         )
         for index, name in enumerate(names)
     )
-    return Fidelity(found, float(between_photos(scorer, photos).mean()), scorer.name)
+    return Fidelity(found, float(likeness_between_photos(scorer, photos).mean()), scorer.name)
 
 
 def _shown(value: float | bool | None) -> str:

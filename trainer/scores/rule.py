@@ -20,11 +20,11 @@ class Rule:
     """The rule for one training. base: the scores of the base. prompt_following: its δ (`Scorer.margin`)."""
 
     base: Scored
-    prompt_following: float
+    prompt_following_margin: float
 
     def keeps_the_base(self, point: Scored) -> bool:
         """Whether a step's prompt following and variety are within δ of the base's."""
-        follows = point.prompt_following >= self.base.prompt_following - self.prompt_following
+        follows = point.prompt_following >= self.base.prompt_following - self.prompt_following_margin
         return follows and point.variety >= self.base.variety - VARIETY
 
     def candidates(self, points: Sequence[Scored]) -> list[Scored]:
@@ -55,12 +55,12 @@ class Rule:
         if found is None:
             return (
                 f"the last step: none of {len(points)} scored steps kept prompt following within "
-                f"{self.prompt_following:g} and variety within {VARIETY:g} of the base's"
+                f"{self.prompt_following_margin:g} and variety within {VARIETY:g} of the base's"
             )
         return (
             f"step {found.step} of {len(points)} scored steps: the earliest within {LIKENESS:g} of the best likeness "
-            f"(its own is {found.likeness:.3f}) that keeps prompt following within {self.prompt_following:g} and "
-            f"variety within {VARIETY:g} of the base's"
+            f"(its own is {found.likeness:.3f}) that keeps prompt following within {self.prompt_following_margin:g} "
+            f"and variety within {VARIETY:g} of the base's"
         )
 
 

@@ -33,7 +33,7 @@ class Scorer(Protocol):
     def variety(self, pictures: Tensor) -> Tensor:
         """Mean distance of each picture to the others (the paper's DIV)."""
 
-    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
+    def pairwise_similarity(self, pictures: Tensor, photos: Tensor) -> Tensor:
         """[B, N]: how near each picture as a whole is to each photo; higher is nearer."""
 
     def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> Scorer:
@@ -47,7 +47,7 @@ class ClassScorer(Scorer, Protocol):
         """1 where a picture is taken for a `class_noun`, else 0."""
 
 
-def between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
+def likeness_between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
     """[N]: mean likeness of each photo to the others, the paper's "real images"; 1 for a single photo."""
     if len(photos) < 2:
         return torch.ones(len(photos))
@@ -61,5 +61,5 @@ def returns_photo(scorer: Scorer, pictures: Tensor, photos: Tensor) -> Tensor | 
     """
     if len(photos) < 2:
         return None
-    others = scorer.closeness(photos, photos).fill_diagonal_(-torch.inf)
-    return scorer.closeness(pictures, photos).amax(1) > others.max()
+    others = scorer.pairwise_similarity(photos, photos).fill_diagonal_(-torch.inf)
+    return scorer.pairwise_similarity(pictures, photos).amax(1) > others.max()

@@ -23,7 +23,7 @@ STEEPEST = 2
 """The most that a bucket's side is longer or shorter than the square's of as many pixels."""
 
 
-def check_size(width: int, height: int) -> None:
+def require_size(width: int, height: int) -> None:
     """Raises ValueError unless both sides are multiples of 8 (the VAE's downsampling factor) and at least 32 pixels."""
     for side, value in (("width", width), ("height", height)):
         if value < SMALLEST_SIDE or value % SIDE_STEP:
@@ -42,7 +42,7 @@ class TrainingSize:
     buckets: bool = False
 
     def __post_init__(self) -> None:
-        check_size(self.width, self.height)
+        require_size(self.width, self.height)
         if self.buckets and min(map(min, self.sizes)) < SMALLEST_SIDE:
             raise ValueError(
                 f"{self.width} x {self.height} pixels are too few for buckets: their narrowest would have a side of "
@@ -54,14 +54,14 @@ class TrainingSize:
     def sizes(self) -> tuple[Size, ...]:
         """All sizes that a photo may get, of which the first one is width x height."""
         own = (self.width, self.height)
-        return (own, *(size for size in self._around() if size != own)) if self.buckets else (own,)
+        return (own, *(size for size in self._bucket_sizes() if size != own)) if self.buckets else (own,)
 
-    def of(self, width: int, height: int) -> Size:
+    def nearest(self, width: int, height: int) -> Size:
         """The size for a photo of `width` x `height` pixels: the nearest in aspect ratio, by its logarithm."""
         wanted = math.log(width / height)
         return min(self.sizes, key=lambda size: abs(math.log(size[0] / size[1]) - wanted))
 
-    def _around(self) -> list[Size]:
+    def _bucket_sizes(self) -> list[Size]:
         """Both orientations of the largest size of at most width x height pixels for each shorter side, a multiple of
         the step.
         """
