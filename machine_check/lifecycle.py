@@ -33,7 +33,10 @@ CLOSE = 1e-3
 
 
 def whole_run(model: RandomModel, device: torch.device) -> list[Outcome]:
-    """One outcome each for training to a file, resume, a sample picture and offloading."""
+    """One outcome each for training to a file, a sample picture, offloading and resume.
+
+    A single failed outcome where anything raises.
+    """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="dreambooth-check-", ignore_cleanup_errors=True) as folder:
         try:
@@ -57,7 +60,7 @@ class _Runs:
     def train(
         self, base: Base, subfolder: str, tell: Callable[[Event], None], stop: Callable[[], bool] = lambda: False
     ) -> dict[str, Tensor]:
-        """The tensors of the file that a run in this store has written."""
+        """Train in this subfolder, or resume there; returns the tensors of the resulting file."""
         output = self.folder / subfolder
         folders = Store(output / "loras", output / "checkpoints", output / "dreambooth")
         result, _ = personalize(base, self._request(base), folders, tell, stop)

@@ -1,4 +1,4 @@
-"""What the machine is: for people who read a report, and for the check to choose by."""
+"""What the machine is, for people who read a report, and which dtypes it computes correctly."""
 
 from __future__ import annotations
 
@@ -46,11 +46,12 @@ def _device_name(device: torch.device) -> str:
 
 
 def _device_memory(device: torch.device) -> int | None:
+    """The bytes of a CUDA device's memory; None for any other."""
     return int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else None
 
 
 def _product_outcome(name: str, dtype: torch.dtype, device: torch.device) -> Outcome:
-    """A product's gradient, which is the same in every dtype for whole numbers."""
+    """Whether a product's gradient is right; of whole numbers it is the same in every dtype."""
     name = f"{name} products"
     try:
         a = torch.full((64, 64), 2.0, device=device, dtype=dtype, requires_grad=True)
@@ -62,7 +63,7 @@ def _product_outcome(name: str, dtype: torch.dtype, device: torch.device) -> Out
 
 
 def _fp8_outcome(device: torch.device) -> Outcome:
-    """fp8 is a form in which weights are stored: what has to work is to read them."""
+    """Whether stored fp8 weights are read correctly; nothing is computed in fp8."""
     name = "fp8 storage"
     try:
         read = torch.full((64,), 0.5).to(FP8).to(device).to(torch.float32)

@@ -15,8 +15,9 @@ SECONDS_BETWEEN_LOOKS = 0.01
 class PeakMemory:
     """A context; after it `peak` is the most bytes that were held beyond those held before it.
 
-    CUDA counts every allocation of tensors; `reserved` is what its allocator then held of the card. On other devices
-    the memory is looked at a hundred times a second (a CPU: the process's resident memory), and reserved is None.
+    CUDA counts every allocation of tensors; `reserved` is the most that its allocator reserved, including what was held
+    before. On other devices the memory is read a hundred times a second (a CPU: the process's resident memory), and
+    reserved is None.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -50,7 +51,7 @@ class PeakMemory:
 
 
 def bytes_in_use(device: torch.device) -> int:
-    """The bytes that this process holds on a device."""
+    """The bytes of this process's tensors on a GPU, or of its resident memory on a CPU."""
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
     if device.type == "mps":

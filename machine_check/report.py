@@ -31,7 +31,7 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether a part failed: not one that does not fit, is not offered, or was not run."""
+        """Whether a part failed; one that does not fit, is not offered or was not run has not."""
         return any(one.status == FAILED for one in self.all)
 
     @property
@@ -43,7 +43,7 @@ class Report:
         first = works[0]
         minutes = STEPS_OF_A_RUN / (first.steps_per_second or 1) / 60
         if self.small:
-            speed = f"{first.steps_per_second:.1f} steps/s on a small model; real models were not tried, as on a GPU"
+            speed = f"{first.steps_per_second:.1f} steps/s on a small model; real models were not tried"
         else:
             speed = f"{first.name}: {STEPS_OF_A_RUN} steps take about {minutes:.0f} min"
         wrong = f" {sum(one.status == FAILED for one in self.all)} parts failed." if self.failed else ""
@@ -89,6 +89,7 @@ class Report:
 
 
 def _memory_kind(machine: dict[str, Any]) -> str:
+    """Whose memory the report's figures are of, for people."""
     if machine["device_type"] == "cuda":
         return "the GPU in tensors"
     return "this process, which on a CPU also holds what waits" if machine["device_type"] == "cpu" else "the GPU"

@@ -76,7 +76,7 @@ def try_out(trial: Trial, device: torch.device, seconds: float) -> Outcome:
 
 
 def _outcome(trial: Trial, device: torch.device, seconds: float) -> Outcome:
-    """The outcome of a trial that raises nothing."""
+    """The outcome of a training that raises no error; errors are left to `try_out`."""
     options, source = trial.options(), trial.model.source(device)
     side, family = trial.model.side, trial.model.family()
     plan = make_plan(source, options, (side, side), True, device, family=family)
@@ -117,7 +117,7 @@ def prepare(trial: Trial, options: TrainOptions, source: RandomSource, device: t
 
 
 def steps_per_second(training: Training, seconds: float) -> float:
-    """The speed over about so many seconds, five steps or more, after three that warm up."""
+    """Train for about `seconds`, at least five steps after three of warm-up; returns steps per second."""
     device, done = training.device, iter(range(10**9))
     for _ in range(WARM_UP - 1):
         training.step(next(done))
@@ -160,7 +160,7 @@ def random_photos(count: int, side: int) -> tuple[Photo, ...]:
 
 
 def _watched(training: Training) -> list[Tensor]:
-    """Copies of the last trained tensors; a LoRA's B, which a first step changes, is among them."""
+    """Copies of the last WATCHED trained tensors; with a LoRA these include B, which the first step changes."""
     return [parameter.detach().to("cpu", torch.float32, copy=True) for parameter in training.parameters[-WATCHED:]]
 
 
@@ -176,7 +176,7 @@ def _fault(loss: float, before: list[Tensor], after: list[Tensor]) -> str:
 
 
 def _planned_peak(footprint: Footprint) -> int:
-    """The plan's count of what a trial does: it encodes and trains; its sample is drawn afterwards."""
+    """The planned peak of encoding and training; sampling comes afterwards and is left out."""
     return max(footprint.weights + footprint.states + footprint.step, footprint.encoding)
 
 

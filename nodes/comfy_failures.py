@@ -1,4 +1,4 @@
-"""What nodes failed with, for their panels: the page reads it in full where it happened."""
+"""The latest failure of each node, for its panel: sent to the page when it happens, and listed by `failures`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def failures() -> list[dict[str, str]]:
 
 
 def recording_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """A node's `execute` whose error is kept and sent to the page, and raised as before."""
+    """A node's `execute`; a failure is kept, sent to the page and raised again, and the node's next run forgets it.
+
+    An interruption by the user is no failure.
+    """
 
     @wraps(execute)
     def recorded(*given: Any, **named: Any) -> Any:

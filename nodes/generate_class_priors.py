@@ -1,4 +1,4 @@
-"""GenerateClassPriors: what the frozen model already knows of the class."""
+"""GenerateClassPriors: class images drawn by the frozen base, for prior preservation."""
 
 from __future__ import annotations
 

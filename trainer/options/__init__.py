@@ -191,7 +191,7 @@ class TrainOptions:
 
     @property
     def prior_in_use(self) -> PriorName:
-        """The prior: "off" where its weight is 0, and for a new word, which the class prompt does not hold."""
+        """The prior; "off" where its weight is 0 or the method learns a word, which the class prompt lacks."""
         return self.prior if self.prior_weight and not self.learns_word else "off"
 
     @property
@@ -201,13 +201,11 @@ class TrainOptions:
 
     @property
     def weight_settings(self) -> dict[str, Any]:
-        """{option: value} of those that the trained weights depend on, ready for JSON."""
+        """{option: value} that determine the result, as part of the run's key; ready for JSON."""
         return {name: value for name, value in self.settings.items() if name in _IN_KEY and self._is_in_key(name)}
 
     def _is_in_key(self, name: str) -> bool:
-        """Whether a field that the weights may depend on is used: it concerns the method, and if it was added later, it
-        is not at its default.
-        """
+        """Whether an option is in the run's key: it concerns the method and, if added later, is not at its default."""
         return self._concerns(name) and (name not in _ADDED_LATER or getattr(self, name) != DEFAULTS[name])
 
     @property

@@ -1,4 +1,4 @@
-"""The words that the options which are choices take."""
+"""The allowed values of the options that are choices."""
 
 from __future__ import annotations
 

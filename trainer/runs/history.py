@@ -82,8 +82,9 @@ def delete_result(file: str, store: Store) -> None:
 
 
 def _delete(run: Run, result: Personalized, recorded_path: str) -> None:
-    """Delete the file and the run's state, and remove the file from the record. Raises NotOurs for a run in
-    progress.
+    """Delete the result's file and the run's resumable state; the record loses the file and says "stopped".
+
+    recorded_path: of the file, as the record has it. Raises NotOurs for a run in progress.
     """
     try:
         with run.alone():

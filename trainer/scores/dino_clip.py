@@ -19,11 +19,12 @@ CROP = 224
 
 
 class DinoClipScorer:
-    """likeness by DINO's CLS token (the paper: ViT-S/16) or by CLIP (CLIP-I; usual: ViT-B/32); the rest by CLIP.
+    """likeness, pairwise similarity and variety by DINO's CLS token (the paper: ViT-S/16) or by CLIP (CLIP-I; usual:
+    ViT-B/32); prompt following and class by CLIP.
 
-    dino, clip: folders with config.json and model.safetensors; without dino likeness is by CLIP. other_nouns: among
-    which a class noun is told. variety is 1 - the cosine of likeness: LPIPS, the paper's measure, needs weights that no
-    folder here brings. Raises FileNotFoundError naming what is missing.
+    dino, clip: folders with config.json and model.safetensors; without dino likeness is by CLIP. other_nouns: the nouns
+    that `shows` compares the class noun with. variety is 1 - the cosine of likeness: LPIPS, the paper's measure, needs
+    weights that no folder here brings. Raises FileNotFoundError naming what is missing.
     """
 
     meaning = "CLIP's cosine of picture and prompt, the identifier left out"
@@ -55,7 +56,7 @@ class DinoClipScorer:
         return (self._embed_pictures(pictures) * self._embed_texts(texts)).sum(1)
 
     def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
-        """Whether CLIP finds `a photo of a <noun>` nearest among the noun and the other nouns."""
+        """1 where CLIP finds `a photo of a <noun>` nearest among the noun and the other nouns, else 0."""
         nouns = [class_noun, *(noun for noun in self._nouns if noun != class_noun)]
         answer = self._embed_pictures(pictures) @ self._embed_texts([f"a photo of a {noun}" for noun in nouns]).T
         return (answer.argmax(1) == 0).float()
@@ -66,7 +67,7 @@ class DinoClipScorer:
         return (1 - tokens @ tokens.T).sum(1) / max(1, len(pictures) - 1)
 
     def pairwise_similarity(self, pictures: Tensor, photos: Tensor) -> Tensor:
-        """Cosines of the embeddings of likeness."""
+        """Cosines of the embeddings that `likeness` averages."""
         return self._embed_for_likeness(pictures) @ self._embed_for_likeness(photos).T
 
     def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> DinoClipScorer:
@@ -75,6 +76,7 @@ class DinoClipScorer:
 
     @torch.no_grad()
     def _embed_pictures(self, pictures: Tensor) -> Tensor:
+        """CLIP's embeddings of pictures [B, D], of unit length."""
         parts = [
             _pooled(self._clip.get_image_features(pixel_values=p))
             for p in _preprocessed(pictures, CROP, *CLIP).split(16)
@@ -83,6 +85,7 @@ class DinoClipScorer:
 
     @torch.no_grad()
     def _embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """CLIP's embeddings of texts [B, D], of unit length."""
         tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
         return F.normalize(_pooled(self._clip.get_text_features(**tokens)), dim=1)
 
@@ -97,7 +100,7 @@ def dino_scorer(folder: Path) -> EmbeddingScorer:
 
 
 def _cls_embedder(folder: Path) -> Embed:
-    """DINO's CLS tokens, of unit length."""
+    """A function that embeds pictures as DINO's CLS token, of unit length."""
     dino = _model(folder)
 
     @torch.no_grad()
@@ -136,6 +139,6 @@ def _preprocessed(pictures: Tensor, resized_to: int, mean: tuple[float, ...], st
 
 
 def _pooled(features: Any) -> Tensor:
-    """transformers 5 wraps what transformers 4 gives plain."""
+    """The features: transformers 5 wraps the tensor that transformers 4 returns."""
     found: Tensor = features if isinstance(features, Tensor) else features.pooler_output
     return found

@@ -25,7 +25,7 @@ class PictureFidelity:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """All pictures. real: the photos' mean likeness to each other, which no picture need exceed. scorer: its name."""
+    """All pictures. real: the photos' mean likeness to each other, the level of a real photo. scorer: its name."""
 
     pictures: tuple[PictureFidelity, ...]
     real: float

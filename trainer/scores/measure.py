@@ -20,7 +20,7 @@ REFERENCE_SEEDS = (3001, 3002)
 
 
 def prompts_at_places(prompt: str) -> list[str]:
-    """The prompt at every place."""
+    """The prompt followed by each of PLACES."""
     return [f"{prompt} {place}" for place in PLACES]
 
 

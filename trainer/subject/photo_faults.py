@@ -1,8 +1,8 @@
 """Faults of training photos: too small, blurred, near-duplicate, all on the same background.
 
 They are advice and never stop a training, but for photos that nothing can be learned from (`cannot_teach`). The
-thresholds were set on this package's 12 subjects and on nine of the
-paper's dataset, at 512 pixels; the measured values stand beside each threshold.
+thresholds were set on this package's 12 subjects and on nine of the paper's dataset, at 512 pixels; the measured values
+stand beside each threshold.
 """
 
 from __future__ import annotations
