@@ -2,9 +2,10 @@
 
 import { app } from "../../scripts/app.js";
 import { foldAdvanced } from "./advanced.js";
+import { after } from "./callbacks.js";
 import { markOpened, refresh, watchHost } from "./live.js";
 import { lookUp, watchOutputs } from "./outputs.js";
-import { after, loadStyle, showAllDigits } from "./panel.js";
+import { loadStyle, showAllDigits } from "./panel.js";
 import { addCard } from "./panels/card.js";
 import { addExport } from "./panels/export.js";
 import { addHistory } from "./panels/history.js";
