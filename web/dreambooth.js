@@ -8,6 +8,7 @@ import { lookUp, watchOutputs } from "./outputs.js";
 import { loadStyle, showAllDigits } from "./panel.js";
 import { addCard } from "./panels/card.js";
 import { addExport } from "./panels/export.js";
+import { addFidelity } from "./panels/fidelity.js";
 import { addHistory } from "./panels/history.js";
 import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
@@ -25,6 +26,7 @@ const PANELS = {
   GenerateClassPriors: addPriors,
   LoadInstanceImages: addPhotos,
   LoadPersonalizedModel: addHistory,
+  MeasureFidelity: addFidelity,
   PickRareToken: addTokens,
 };
 
