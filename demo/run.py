@@ -33,7 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     try:
-        Demo(output, arguments.subject, arguments.method).run()
+        if arguments.pictures:
+            from .pictures import make_pictures
+
+            make_pictures(output)
+        else:
+            Demo(output, arguments.subject, arguments.method).run()
     except (ComfyUIError, SetUpError, ValueError) as error:
         print(f"\nThe demo stopped: {error}\nComfyUI's log: {output / 'comfyui.log'}")
         return 1
