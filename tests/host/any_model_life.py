@@ -64,7 +64,7 @@ def check_file(kind: Kind, file: object) -> None:
     """A result's names of layers and its metadata."""
     with safe_open(file, "pt") as opened:
         metadata = opened.metadata()
-        layers = {key.removesuffix(".alpha") for key in opened.keys() if key.endswith(".alpha")}
+        layers = {key.removesuffix(".alpha") for key in list(opened.keys()) if key.endswith(".alpha")}
     assert layers == {f"diffusion_model.{layer}" for layer in kind.layers}
     assert metadata["modelspec.architecture"] == f"{kind.architecture}/lora"
     assert IDENTIFIER in metadata["modelspec.trigger_phrase"]
