@@ -96,8 +96,8 @@ def _diverged(figures: Figures) -> Iterator[Finding]:
     yield Finding(
         "burnt",
         Wording(
-            "The training has burnt the model: it now predicts the photos worse than before. The learning rate {0} is "
-            "too high.",
+            "The training has damaged the model: it now predicts the photos worse than before. The learning rate {0} "
+            "is too high.",
             f"{figures.rate:g}",
         ),
         Wording("Train again with a learning rate of {0}.", f"{lower:g}"),
