@@ -11,7 +11,7 @@ export function addReport(node) {
   element.replaceChildren(make("p", { class: "db-hint" }, t("Run to check this machine: 5 minutes at most.")));
   onOutput(node, "dreambooth_report", ([text]) => {
     const copy = make("button", { type: "button", onclick: () => copied(text) }, t("Copy the report"));
-    element.replaceChildren(copy, make("pre", { class: "db-report", tabindex: "0" }, text));
+    element.replaceChildren(copy, make("pre", { class: "db-report-text", tabindex: "0" }, text));
   });
 }
 
