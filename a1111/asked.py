@@ -11,7 +11,8 @@ from typing import Any, get_args
 from ..command_line.option_flags import flag, said_default
 from ..trainer.methods.start import kept_settings, require_continuable
 from ..trainer.model.noise_process import Prediction
-from ..trainer.options import KINDS, OptionError, TrainOptions
+from ..trainer.options import KINDS, TrainOptions
+from ..trainer.options.setting import OptionError
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates, checked_class_noun, checked_identifier, filled
 from ..trainer.runs.personalized import checked_name

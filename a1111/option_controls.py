@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from ..command_line.option_flags import BY_PRESET, said_default
-from ..trainer.options import CHOICES, GROUPS, KINDS, SETTINGS, TEXTS
+from ..trainer.options import CHOICES, KINDS, SETTINGS, TEXTS
+from ..trainer.options.setting import GROUPS
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from ..trainer.distributed.ranks import Ranks
 from ..trainer.events import Stop
 from ..trainer.operating_system import STOP
-from ..trainer.options import Precision
-from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing, picture_path, recipes_of
+from ..trainer.options.choices import Precision
+from ..trainer.sampling.class_priors import ClassPriors, draw_missing, picture_path
+from ..trainer.sampling.prior_recipe import PriorRecipe, recipes_of
 from ..trainer.session.drawing import draw_together
 from ..trainer.subject.buckets import Size
 from .base_model import BaseModel

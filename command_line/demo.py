@@ -21,6 +21,6 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it; the exit status."""
-    from ..demo.run import run as run_demo
+    from ..demo.command import run as run_demo
 
     return run_demo(arguments)

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from ..trainer.options import CHOICES, DEFAULTS, GROUPS, KINDS, SETTINGS, TEXTS, MethodName, TrainOptions
+from ..trainer.options import CHOICES, DEFAULTS, KINDS, SETTINGS, TEXTS, TrainOptions
+from ..trainer.options.choices import MethodName
+from ..trainer.options.setting import GROUPS
 from ..trainer.presets import DEFAULT, PRESETS, preset_named
 from ..trainer.prompts import PromptTemplates
 from .launcher import launched_precision

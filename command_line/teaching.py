@@ -4,45 +4,36 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from ..trainer.distributed.ranks import Ranks
-from ..trainer.distributed.sharding import require_shardable
 from ..trainer.events import StoppedEarly, Warned
-from ..trainer.files.kept_hashes import KeptHashes
-from ..trainer.methods.registry import METHODS
-from ..trainer.methods.start import kept_settings
-from ..trainer.model.precision import forward_dtype, frozen_text_dtype
-from ..trainer.options import OptionError, TrainOptions
+from ..trainer.options.setting import OptionError
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
-from ..trainer.runs.explanation import changes_of, explain, is_explainable
 from ..trainer.runs.past_runs import ResumeError, find_finished, require_resumable
 from ..trainer.runs.personalized import Personalized, checked_name, fitted_name
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, RunInUse, open_run
-from ..trainer.sampling.class_priors import ClassPriors, PriorsError
+from ..trainer.sampling.class_priors import ClassPriors
+from ..trainer.sampling.prior_recipe import PriorsError
 from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.identifier import warnings_for
-from ..trainer.subject.photo_faults import cannot_teach, faults
 from ..trainer.subject.photo_folder import PhotoFolder, sorted_folder
-from ..trainer.subject.photo_report import SHOWN
-from ..trainer.subject.photos import Photo, PhotoError, read_photos
 from ..trainer.subject.subject import Subject
 from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
-from .base_model import BaseModel
 from .class_images import drawn, planned
 from .encoders import scorer_of
 from .flags import REQUIRED, store
 from .lookup import candidates, ranked
-from .option_flags import chosen_options
+from .photos import faults_in_words, sizes_in_words, usable_photos
 from .progress import Listener
+from .result import described
+from .run_options import base_model, run_options
 from .stopping import Stopped, StopSignals
 
 AUTO, LEARNED = "auto", "olt"
@@ -92,9 +83,9 @@ class Teaching:
 
     def _tell_of(self, folder: PhotoFolder, subject: Subject) -> None:
         """Tell what the folder holds, the buckets of its photos, and what speaks against them."""
-        for text in (folder.captioned, *folder.notes, *_buckets(subject)):
+        for text in (folder.captioned, *folder.notes, *sizes_in_words(subject)):
             say(text)
-        for text in (*folder.warnings, *_faults(subject.photos)):
+        for text in (*folder.warnings, *faults_in_words(subject.photos)):
             self.listener(Warned(text))
 
     def result(self) -> dict[str, Any]:
@@ -107,7 +98,7 @@ class Teaching:
         if found and first:
             say(f"the same run is finished, nothing is trained: {found[0].file}")
         result, run = found or self._train()
-        return self._described(result, run, found is not None, time.perf_counter() - began) if first else {}
+        return described(request, result, run, found is not None, time.perf_counter() - began) if first else {}
 
     def _train(self) -> tuple[Personalized, Run]:
         request = self.request
@@ -171,80 +162,3 @@ class Teaching:
         noun = subject.class_noun
         prompt = self.options.templates.class_prompt(noun)
         return planned(arguments, self.base, noun, prompt, count, self.store.work / "priors", subject.sizes)
-
-    def _described(self, result: Personalized, run: Run, found: bool, seconds: float) -> dict[str, Any]:
-        record = run.record
-        last = record["losses"][-1]
-        return {
-            "status": record["status"],
-            "found": found,
-            "file": str(result.file.resolve()),
-            "trigger": result.trigger,
-            "identifier": result.identifier,
-            "class_noun": result.class_noun,
-            "method": result.method,
-            "steps": result.steps,
-            "seconds": round(seconds, 3),
-            "seconds_of_training": record["seconds"]["training"],
-            "steps_per_second": record["steps_per_second"],
-            "choice": record.get("choice", ""),
-            "loss": last["instance"],
-            "prior_loss": last["prior"],
-            "priors": record["priors"],
-            "width": self.request.subject.width,
-            "height": self.request.subject.height,
-            "sizes": [[*size, count] for size, count in self.request.subject.sizes.items()],
-            "base": record["base"],
-            "run": str(run.folder.resolve()),
-            "settings": record["settings"],
-            **_explained(record),
-        }
-
-
-def _explained(record: dict[str, Any]) -> dict[str, Any]:
-    """What probably went wrong, in sentences, and the settings of a next run; empty for a run of an earlier release."""
-    found = explain(record) if is_explainable(record) else []
-    return {"findings": [f"{one.what} {one.advice}" for one in found], "changes": changes_of(found)}
-
-
-def run_options(arguments: argparse.Namespace, ranks: Ranks) -> TrainOptions:
-    """The options of a run; --batch-size is of each process, and the run's that of all together. Raises OptionError."""
-    options = chosen_options(arguments, kept_settings(arguments.continue_from))
-    if ranks.sharded:
-        require_shardable(options)
-    if ranks.several and options.fused_backward:
-        raise OptionError("fused_backward uses a gradient before processes have averaged it; one process can do it.")
-    return replace(options, batch_size=options.batch_size * ranks.count)
-
-
-def base_model(arguments: argparse.Namespace, options: TrainOptions, hashes: KeptHashes | None) -> BaseModel:
-    """--base, to be loaded as these options train it best."""
-    base = BaseModel(arguments, hashes)
-    forward = forward_dtype(options.precision, base.device)
-    base.dtype = METHODS[options.method].load_dtype(options, forward)
-    base.text_dtype = frozen_text_dtype(options, base.device.type, forward)
-    return base
-
-
-def usable_photos(folder: PhotoFolder, size: TrainingSize) -> tuple[Photo, ...]:
-    """The photos of a folder. Raises PhotoError, also for those that cannot teach."""
-    photos = read_photos(folder, size.width, size.height, size.buckets)
-    if bad := [f"{photo.name}: {why}" for photo in photos if (why := cannot_teach(photo))]:
-        raise PhotoError(f"{len(bad)} of {len(photos)} photos cannot be used. {' '.join(bad)}")
-    return photos
-
-
-def _buckets(subject: Subject) -> Iterator[str]:
-    """One line that says how many photos are trained at which size, where buckets were asked for."""
-    if subject.buckets:
-        sizes = (f"{count} of {width} x {height}" for (width, height), count in subject.sizes.items())
-        yield f"photos by size: {', '.join(sizes)} pixels"
-
-
-def _faults(photos: Sequence[Photo]) -> Iterator[str]:
-    """What speaks against some photos, one line for each fault, as ComfyUI's panel and the WebUI's tab tell it."""
-    found: dict[str, list[str]] = {}
-    for photo, own in zip(photos[:SHOWN], faults(photos[:SHOWN]), strict=True):
-        for fault in own:
-            found.setdefault(fault.why, []).append(photo.name)
-    yield from (f"{', '.join(names)}: {why}" for why, names in found.items())

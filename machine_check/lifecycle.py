@@ -18,7 +18,8 @@ from ..trainer.model.precision import forward_dtype
 from ..trainer.options import TrainOptions
 from ..trainer.runs.request import Request
 from ..trainer.runs.store import Store
-from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, picture_path
+from ..trainer.sampling.class_priors import ClassPriors, picture_path
+from ..trainer.sampling.prior_recipe import PriorRecipe
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.subject import Subject
 from .outcome import FAILED, WORKS, Outcome

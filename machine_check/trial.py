@@ -16,7 +16,9 @@ from ..trainer.memory.plan import make_plan
 from ..trainer.methods.registry import METHODS
 from ..trainer.model.base import Base
 from ..trainer.model.precision import autocast, forward_dtype, frozen_text_dtype
-from ..trainer.options import MethodName, OptionError, Precision, TrainOptions
+from ..trainer.options import TrainOptions
+from ..trainer.options.choices import MethodName, Precision
+from ..trainer.options.setting import OptionError
 from ..trainer.out_of_memory import is_out_of_memory
 from ..trainer.presets import LEARNING_RATES
 from ..trainer.sampling.sampler import SamplerSettings, draw

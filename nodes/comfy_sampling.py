@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..trainer import randomness
-from ..trainer.sampling.class_priors import Draw, PriorRecipe
+from ..trainer.sampling.class_priors import Draw
+from ..trainer.sampling.prior_recipe import PriorRecipe
 from ..trainer.subject.identifier import PROBE_TIMES, PROMPTS_AT_ONCE, EpsilonPredictor
 from .comfy_host import raise_if_interrupted
 from .host_model.conditioning import Conds, conds_of, encode, groups, together

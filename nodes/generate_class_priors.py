@@ -9,7 +9,8 @@ from comfy_api.latest import io
 
 from ..trainer.presets import PRIOR_GUIDANCE
 from ..trainer.prompts import PromptTemplates
-from ..trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing, recipes_of
+from ..trainer.sampling.class_priors import ClassPriors, draw_missing
+from ..trainer.sampling.prior_recipe import PriorRecipe, recipes_of
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_failures import tells_failures

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from .options import MethodName, OptionError
+from .options.choices import MethodName
+from .options.setting import OptionError
 
 PresetName = Literal["fast", "balanced", "best likeness"]
 DEFAULT: PresetName = "balanced"

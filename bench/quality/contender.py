@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...trainer.model.base import Base
-from ...trainer.options import MethodName, Precision, PriorName
+from ...trainer.options.choices import MethodName, Precision, PriorName
 
 
 @dataclass(frozen=True, kw_only=True)

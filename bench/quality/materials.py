@@ -16,7 +16,8 @@ from ...toybase.evaluate import stored_models
 from ...trainer.files.pictures import write_picture
 from ...trainer.model.base import Base
 from ...trainer.model.families import fingerprint_of, load_base
-from ...trainer.sampling.class_priors import PriorRecipe, draw_missing, picture_path
+from ...trainer.sampling.class_priors import draw_missing, picture_path
+from ...trainer.sampling.prior_recipe import PriorRecipe
 from ...trainer.sampling.sampler import SamplerSettings, draw
 from ...trainer.subject.photos import Photo, read_folder
 from .sources import photo_digest

@@ -16,7 +16,8 @@ from ...trainer.prompts import PromptTemplates
 from ...trainer.runs.personalized import Personalized
 from ...trainer.runs.request import Request
 from ...trainer.runs.store import Store
-from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe
+from ...trainer.sampling.class_priors import ClassPriors
+from ...trainer.sampling.prior_recipe import PriorRecipe
 from ...trainer.session.personalize import personalize
 from ...trainer.subject.photos import read_folder
 from ...trainer.subject.subject import Subject

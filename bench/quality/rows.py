@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...toybase.palette import NOUNS
-from ...trainer.options import MethodName, PriorName
+from ...trainer.options.choices import MethodName, PriorName
 from ...trainer.presets import PRIOR_GUIDANCE
 
 TrainerName = Literal["ours", "diffusers", "TrainLoraNode"]

@@ -20,7 +20,8 @@ from ...trainer.options import TrainOptions
 from ...trainer.prompts import PromptTemplates
 from ...trainer.runs.request import Request
 from ...trainer.runs.store import Store
-from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, picture_path
+from ...trainer.sampling.class_priors import ClassPriors, picture_path
+from ...trainer.sampling.prior_recipe import PriorRecipe
 from ...trainer.sampling.sampler import SamplerSettings
 from ...trainer.session.personalize import personalize
 from ...trainer.subject.photos import read_folder

@@ -16,7 +16,7 @@ from ...trainer.files.pictures import write_picture
 from ...trainer.model.families import load_base
 from ...trainer.model.families.latent_diffusion.build import write_clip_tokenizer
 from ...trainer.model.precision import AUTOCAST, forward_dtype
-from ...trainer.options import Precision
+from ...trainer.options.choices import Precision
 from ...trainer.sampling.class_priors import picture_path
 from ...trainer.subject.photos import read_folder
 from ..machine import machine

@@ -7,7 +7,8 @@ from typing import Any
 
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-from ...trainer.options import OptionError, TrainOptions
+from ...trainer.options import TrainOptions
+from ...trainer.options.setting import OptionError
 
 VIDEO = re.compile(r"video|wan\d|mochi|ltx|svd|sv3d|cosmos(?!predict2)|kandinsky5$|seedvr|minimaxh|cogvideo", re.I)
 SOUND = re.compile(r"audio|ace_?step|music", re.IGNORECASE)

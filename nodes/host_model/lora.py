@@ -17,7 +17,9 @@ from ...trainer.files.lazy_tensors import finite
 from ...trainer.files.safetensors import CheckpointError, read_tensors
 from ...trainer.methods.lora.change import squared_factors, squared_product
 from ...trainer.methods.protocol import Folder, Method, ModelFile, Trained
-from ...trainer.options import MethodName, OptionError, TrainOptions
+from ...trainer.options import TrainOptions
+from ...trainer.options.choices import MethodName
+from ...trainer.options.setting import OptionError
 from .branch import Branch, LowRank, new_update
 from .kinds import require_supported
 from .model import HostModel

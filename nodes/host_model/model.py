@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ...trainer.model.base import Conditioning, Model, Posterior
 from ...trainer.model.fingerprint import Sample
-from ...trainer.options import Precision
+from ...trainer.options.choices import Precision
 from . import key
 from .branch import Branch
 from .conditioning import conds_of, encode, groups, together

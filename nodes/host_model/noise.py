@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...trainer.options import Density, OptionError
+from ...trainer.options.choices import Density
+from ...trainer.options.setting import OptionError
 
 PREDICTIONS = ("EPS", "V_PREDICTION", "V_PREDICTION_DDPM", "EDM", "X0", "CONST", "COSMOS_RFLOW")
 """The host's classes of answers that can be trained. IMG_TO_IMG answers from an image, and is not among them."""

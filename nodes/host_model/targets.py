@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from ...trainer.options import Targets
+from ...trainer.options.choices import Targets
 
 BESIDE = re.compile(r"norm|mod\b|_mod|modulation|ada_?ln|emb|time|final|refiner|scale_shift", re.IGNORECASE)
 """Parts of names of layers that are neither attention nor feed-forward."""

@@ -10,7 +10,7 @@ from typing import Any
 import comfy.model_management
 
 from ...trainer.events import Planned, Stop, Tell
-from ...trainer.options import Density
+from ...trainer.options.choices import Density
 from ...trainer.runs.personalized import Personalized
 from ...trainer.runs.request import Request
 from ...trainer.runs.run import Run

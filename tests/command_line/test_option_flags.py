@@ -8,7 +8,8 @@ from dataclasses import fields
 import pytest
 
 from dreambooth_nodes.command_line.option_flags import add_option_flags, chosen_options
-from dreambooth_nodes.trainer.options import TEXTS, OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import TEXTS, TrainOptions
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.presets import PRESETS
 
 

@@ -19,7 +19,8 @@ from ...trainer.model.families import load_base
 from ...trainer.options import TrainOptions
 from ...trainer.runs.request import Request
 from ...trainer.runs.store import Store
-from ...trainer.sampling.class_priors import ClassPriors, PriorRecipe, draw_missing
+from ...trainer.sampling.class_priors import ClassPriors, draw_missing
+from ...trainer.sampling.prior_recipe import PriorRecipe
 from ...trainer.sampling.sampler import prior_drawer
 from ...trainer.session import drawing, resume_state
 from ...trainer.session.personalize import personalize

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreambooth_nodes.trainer.options import GROUPS, KINDS, SETTINGS, OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import KINDS, SETTINGS, TrainOptions
+from dreambooth_nodes.trainer.options.setting import GROUPS, OptionError
 from dreambooth_nodes.trainer.prompts import PromptTemplates
 from dreambooth_nodes.trainer.runs.personalized import FileNameError, checked_name
 

@@ -7,7 +7,9 @@ from typing import get_args
 
 import pytest
 
-from dreambooth_nodes.trainer.options import MethodName, OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.choices import MethodName
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.presets import DEFAULT, PRESETS, preset_named
 
 

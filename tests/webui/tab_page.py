@@ -8,7 +8,7 @@ from typing import Any
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Served
-from dreambooth_nodes.trainer.options import GROUPS
+from dreambooth_nodes.trainer.options.setting import GROUPS
 
 PATIENCE = 1000 * HANG_SECONDS
 """Milliseconds, as Playwright has them."""

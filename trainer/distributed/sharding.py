@@ -10,7 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..options import OptionError, TrainOptions
+from ..options import TrainOptions
+from ..options.setting import OptionError
 
 SMALLEST_BLOCK = 1 << 18
 """The number of weights from which a block is sharded by itself; a smaller one is sharded with the block around it."""

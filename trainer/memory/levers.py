@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from ..options import OptimizerName, TrainedWeights, TrainOptions
+from ..options import TrainOptions
+from ..options.choices import OptimizerName, TrainedWeights
 
 CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
 """The levers that change the trained weights."""

@@ -18,7 +18,8 @@ from ..methods.registry import METHODS
 from ..model.base import Base
 from ..model.precision import forward_dtype
 from ..model.source import Source
-from ..options import MethodName, TrainOptions
+from ..options import TrainOptions
+from ..options.choices import MethodName
 from .footprint import Footprint, FootprintEstimator, Work
 from .levers import Levers
 

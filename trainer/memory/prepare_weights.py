@@ -9,7 +9,8 @@ from torch import nn
 
 from ..model.base import Base
 from ..model.precision import cast_frozen, cast_trained, require_bf16_forward
-from ..options import OptionError, TrainOptions
+from ..options import TrainOptions
+from ..options.setting import OptionError
 from .eight_bit import quantise
 
 

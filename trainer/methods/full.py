@@ -14,7 +14,8 @@ from ..files.checked_file import require_same
 from ..model.base import Base
 from ..model.keys import text_encoder_name
 from ..model.original_layout import original_tensors, without_copies
-from ..options import MethodName, TrainOptions
+from ..options import TrainOptions
+from ..options.choices import MethodName
 from .protocol import Folder, Method, ModelFile, Trained
 
 REFERS_TO_THE_BASE = ("compare with the base", "stay close to the base")

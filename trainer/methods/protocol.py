@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from ..files.checked_file import Check
 from ..model.base import Base, Model
-from ..options import MethodName, OptionError, TrainOptions
+from ..options import TrainOptions
+from ..options.choices import MethodName
+from ..options.setting import OptionError
 
 Trained = Mapping[str, Mapping[str, Tensor]]
 """{component: {our name: trained tensor}}; our names are diffusers' and transformers' (see `model.keys`)."""

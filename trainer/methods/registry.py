@@ -1,6 +1,6 @@
 """The training methods by name."""
 
-from ..options import MethodName
+from ..options.choices import MethodName
 from .full import Full
 from .lora.adapter import Lora
 from .protocol import Method

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..options import OptionError, TrainOptions
+from ..options import TrainOptions
+from ..options.setting import OptionError
 from .lora import start as lora
 from .textual_inversion import start as word
 

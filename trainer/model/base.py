@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..options import Precision
+from ..options.choices import Precision
 from ..subject.frame import Frame
 from .family import Family
 from .fingerprint import Sample, fingerprint, weight_sample

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from ..options import Density, OptionError
+from ..options.choices import Density
+from ..options.setting import OptionError
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.

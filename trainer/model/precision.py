@@ -11,7 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
-from ..options import OptionError, Precision, TrainOptions
+from ..options import TrainOptions
+from ..options.choices import Precision
+from ..options.setting import OptionError
 
 AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """{precision: autocast's dtype}; None: float32 without autocast."""

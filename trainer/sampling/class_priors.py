@@ -8,8 +8,7 @@ share a folder.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..files.pictures import write_picture
 from ..out_of_memory import is_out_of_memory
 from ..subject.buckets import Size
 from ..subject.photos import Photo, read_photo
+from .prior_recipe import PriorRecipe, PriorsError
 
 Draw = Callable[[Sequence[int]], Tensor]
 """A function from seeds to images [len(seeds), 3, H, W] in 0..1, sampled from the frozen base with the class prompt."""
@@ -40,36 +40,6 @@ STALE = 3600.0
 """The age in seconds from which a temporary image file is deleted: a younger one may be written by another process that
 completes the same set.
 """
-
-
-class PriorsError(ValueError):
-    """Class priors that do not fit the run; the message says what differs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PriorRecipe:
-    """Everything that determines the images of a set, except their number. Sizes in pixels."""
-
-    base_fingerprint: str
-    class_noun: str
-    prompt: str
-    sampler: str
-    steps: int
-    guidance: float
-    width: int
-    height: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise PriorsError(f"steps is {self.steps}; sampling takes 1 or more.")
-        if min(self.width, self.height) < 32 or self.width % 8 or self.height % 8:
-            raise PriorsError(f"{self.width}x{self.height} pixels: sizes are multiples of 8 from 32 up.")
-
-    @property
-    def fingerprint(self) -> str:
-        """The SHA-256 (hex) of the recipe."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -124,26 +94,6 @@ class ClassPriors:
             _require_equal("class noun", each.recipe.class_noun, class_noun)
         found = sorted((each.recipe.width, each.recipe.height) for each in self.sets)
         _require_equal("size", _in_words(found), _in_words(sorted(sizes)))
-
-
-def shared_out(count: int, sizes: Mapping[Size, int]) -> dict[Size, int]:
-    """{size: its number of class images}, in proportion to the photos of each size, rounded by largest remainders; at
-    least one of each, even where these are more than `count`.
-    """
-    photos = sum(sizes.values())
-    shares = {size: max(1, count * of_size // photos) for size, of_size in sizes.items()}
-    by_remainder = sorted(sizes, key=lambda size: -(count * sizes[size] % photos))
-    for size in by_remainder[: max(0, count - sum(shares.values()))]:
-        shares[size] += 1
-    return shares
-
-
-def recipes_of(recipe: PriorRecipe, count: int, sizes: Mapping[Size, int]) -> list[tuple[PriorRecipe, int]]:
-    """(recipe, number of images) for each of the photos' sizes. Raises PriorsError for a count below 1."""
-    if count < 1:
-        raise PriorsError(f"count is {count}; it must be 1 or more.")
-    shares = shared_out(count, sizes)
-    return [(replace(recipe, width=width, height=height), own) for (width, height), own in shares.items()]
 
 
 def _require_equal(name: str, found: str, wanted: str) -> None:

@@ -15,7 +15,8 @@ from .. import randomness
 from ..model.base import Base, Conditioning
 from ..model.offload import on_device
 from ..subject.frame import Frame
-from .class_priors import Draw, PriorRecipe
+from .class_priors import Draw
+from .prior_recipe import PriorRecipe
 
 TellShare = Callable[[float], object]
 """A function that is told the share of the denoising steps that are done, above 0 and at most 1."""

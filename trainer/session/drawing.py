@@ -10,10 +10,10 @@ from torch import Tensor
 from ..distributed.ranks import Ranks
 from ..model.base import Base
 from ..model.precision import autocast, forward_dtype
-from ..options import Precision
+from ..options.choices import Precision
 from ..prompts import CONTEXTS, filled
 from ..runs.request import Request
-from ..sampling.class_priors import PriorRecipe
+from ..sampling.prior_recipe import PriorRecipe
 from ..sampling.sampler import SamplerSettings, TellShare, draw, prior_drawer, tell_nobody
 
 DrawPictures = Callable[[Sequence[str], Sequence[int], tuple[int, int]], Tensor]

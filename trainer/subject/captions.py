@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.text import read_text
-from .decoding import PhotoError
+from .raster import PhotoError
 
 CAPTIONS = (".txt", ".caption")
 """The ends of text files with a caption, the one that is read first; lower case."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .decoding import Band, Raster
 from .frame import Frame
+from .raster import Band, Raster
 
 Floats = NDArray[np.float32]
 Size = tuple[int, int]

@@ -6,20 +6,17 @@ Pillow decodes. Its global settings are neither relied on (other extensions of a
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .colour import CODED, grey_in_srgb, in_srgb, is_hdr
+from .grey_values import grey_values
+from .orientation import upright
 from .png_chunks import SIGNATURE, coding_points, png_without_texts
+from .raster import PhotoError, Raster
 from .raw_files import START, TIFF, is_raw, seek_full_picture
-
-Band = NDArray[Any]
-"""One channel of an image, [H, W]."""
 
 MAX_PIXELS = 120_000_000
 """The most pixels of an image that is decoded: more than 108-megapixel phone cameras have, and less than fills a
@@ -33,36 +30,7 @@ _FORMATS = (
 )
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 """The brands in a HEIC file's first box, by which it is recognised."""
-_ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 274, 258, 262, 339
-"""TIFF's and Exif's tags: how to turn the picture; bits of a value; what 0 means; unsigned, signed or floating."""
-_LARGEST = (281, 341)
-"""The tags of the largest value in use."""
-_WHITE_IS_ZERO = 0
-_PEAKS = (255.0, 65535.0, 2.0**31 - 1, 2.0**32 - 1)
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""{orientation: what turns the picture upright}."""
 _ALPHA_MODES = {"RGBA", "LA", "PA", "La", "RGBa"}
-
-
-class PhotoError(ValueError):
-    """A photo, mask or caption that cannot be used; the message names it and says what to do."""
-
-
-@dataclass(frozen=True, eq=False)
-class Raster:
-    """A decoded image. bands: red, green and blue, each [H, W] in 0..peak. alpha: [H, W] in 0..peak; None: opaque."""
-
-    bands: tuple[Band, Band, Band]
-    alpha: Band | None
-    peak: float
 
 
 class _PhotoFile(io.BufferedReader):
@@ -114,10 +82,10 @@ def _read(file: _PhotoFile, path: Path) -> Raster:
     image = _opened(file, path)
     _check_pixel_count(image.size, path)
     file.ran_out = False
-    upright = _upright(image)
+    turned = upright(image)
     if file.ran_out:
         raise EOFError("the file ends in the middle of the picture")
-    return _raster(upright, image, path)
+    return _raster(turned, image, path)
 
 
 def _opened(file: _PhotoFile, path: Path) -> Image.Image:
@@ -156,44 +124,6 @@ def _raw(path: Path) -> PhotoError:
         f"photo '{path}' is a camera's RAW file, holds only previews or is a TIFF of a rare kind, and is not read: "
         "develop it to JPEG, PNG or TIFF (by the camera's own program, Lightroom, darktable or RawTherapee)"
     )
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """The decoded image, turned by its orientation tag alone: nothing else of Exif has to be whole."""
-    image.load()
-    # Pillow turns a TIFF itself when it is loaded.
-    turn = None if image.format == "TIFF" else _TURNS.get(_orientation(image))
-    if turn is None:
-        return image
-    turned = image.transpose(turn)
-    turned.info = image.info
-    return turned
-
-
-def _orientation(image: Image.Image) -> int:
-    """The value of the orientation tag, 1 to 8; 1 where there is none, or another."""
-    try:
-        value = image.getexif().get(_ORIENTATION)
-    # Exif is a by-product: its damage is none of the picture's.
-    except Exception:
-        value = None
-    if value is None:
-        # Pillow passes over all that follows a damaged tag.
-        value = _exif_orientation(image.info.get("exif") or b"")
-    value = value[0] if isinstance(value, tuple) and value else value
-    return int(value) if isinstance(value, int | float) and value in _TURNS else 1
-
-
-def _exif_orientation(exif: bytes) -> int:
-    """The orientation tag in IFD0 of Exif data; 1, upright, where there is none."""
-    data = exif.removeprefix(b"Exif\0\0")
-    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
-    place = int.from_bytes(data[4:8], order)
-    for index in range(int.from_bytes(data[place : place + 2], order)):
-        entry = data[place + 2 + 12 * index :][:12]
-        if int.from_bytes(entry[:2], order) == _ORIENTATION:
-            return int.from_bytes(entry[8:10], order)
-    return 1
 
 
 def _opened_heic(file: _PhotoFile, path: Path) -> Image.Image:
@@ -235,7 +165,7 @@ def _raster(image: Image.Image, opened: Image.Image, path: Path) -> Raster:
     Raises PhotoError for values of an integer or float mode that are out of range.
     """
     if image.mode[0] in "IF":
-        grey = grey_in_srgb(_grey(image, opened, path), image, f"photo '{path}'")
+        grey = grey_in_srgb(grey_values(image, opened, path), image, f"photo '{path}'")
         return Raster((grey, grey, grey), None, 1.0)
     alpha = None
     if _has_alpha(image):
@@ -244,35 +174,6 @@ def _raster(image: Image.Image, opened: Image.Image, path: Path) -> Raster:
         raise PhotoError(f"photo '{path}' is in HDR (PQ or HLG), which is not read: save it as an ordinary JPEG or PNG")
     red, green, blue = (np.asarray(band) for band in in_srgb(image, f"photo '{path}'").split())
     return Raster((red, green, blue), alpha, 255.0)
-
-
-def _grey(image: Image.Image, opened: Image.Image, path: Path) -> NDArray[np.float32]:
-    """The values of an integer or float mode in 0..1, by the bits that the file says, or that they need."""
-    grey = np.asarray(image)
-    tags: Any = getattr(opened, "tag_v2", {}) if opened.format == "TIFF" else {}
-    if image.mode == "I" and tags.get(_SAMPLE_FORMAT, (1,))[0] == 1:
-        # Pillow reads unsigned numbers of 32 bits as signed ones.
-        grey = grey.view(np.uint32)
-    peak = _peak(image.mode, tags, grey)
-    if not np.isfinite(grey).all() or grey.min() < 0 or grey.max() > peak:
-        raise PhotoError(f"photo '{path}' holds {grey.dtype} values outside 0..{peak:g}: save it with 8 or 16 bits")
-    values = (grey.astype(np.float64) / peak).astype(np.float32)
-    return 1 - values if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else values
-
-
-def _peak(mode: str, tags: Any, grey: Band) -> float:
-    """The value of white: the largest that the file's bits can hold, or says, or of numbers of 32 bits the one of the
-    fewest bits that they need, 8, 16, 31 or 32. 1 for floating point.
-    """
-    if mode == "F":
-        return 1.0
-    bits = int(tags.get(_BITS, (16,))[0])
-    if bits <= 16:
-        return float(2 ** (bits - (tags.get(_SAMPLE_FORMAT, (1,))[0] == 2)) - 1)
-    largest = float(grey.max())
-    said = next((tags[tag] for tag in _LARGEST if tag in tags), 0)
-    said = said[0] if isinstance(said, tuple) else said
-    return next((peak for peak in (float(said), *_PEAKS) if peak and largest <= peak), _PEAKS[-1])
 
 
 def _has_alpha(image: Image.Image) -> bool:

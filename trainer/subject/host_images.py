@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from .decoding import Band, PhotoError, Raster
+from .raster import Band, PhotoError, Raster
 
 _SLACK = 0.1
 """How far outside 0..1 a value may be; it is then clipped."""

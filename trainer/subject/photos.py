@@ -14,9 +14,10 @@ import numpy as np
 
 from .buckets import TrainingSize
 from .cropping import cropped_mask, cropped_pixels, frame_of
-from .decoding import Band, PhotoError, Raster, decode
+from .decoding import decode
 from .frame import Frame
 from .photo_folder import PhotoFolder, caption_of, sorted_folder
+from .raster import Band, PhotoError, Raster
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from .decoding import PhotoError
-from .photo_folder import caption_files, is_photo
+from .file_kinds import is_photo
+from .photo_folder import caption_files
+from .raster import PhotoError
 
 REMOVED = "removed"
 """The name of the subfolder."""

@@ -16,7 +16,8 @@ from dreambooth_nodes.tests.trainer.trainings import training_on
 from dreambooth_nodes.trainer.events import Step
 from dreambooth_nodes.trainer.memory.eight_bit import EightBitConv2d, EightBitLinear, quantise, restored
 from dreambooth_nodes.trainer.model.base import Base
-from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.session.resume_state import restore, write_state
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.adafactor import Adafactor, random_bits, stochastically_rounded

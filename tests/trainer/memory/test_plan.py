@@ -17,7 +17,8 @@ from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory, nbytes
 from dreambooth_nodes.trainer.memory.plan import make_plan
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.source import ShapesOnly
-from dreambooth_nodes.trainer.options import MethodName, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.choices import MethodName
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
 from dreambooth_nodes.trainer.training.step import Training

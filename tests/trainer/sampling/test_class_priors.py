@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 from dreambooth_nodes.trainer.events import never
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.runs.request import Request
-from dreambooth_nodes.trainer.sampling.class_priors import (
-    ClassPriors,
-    PriorsError,
-    draw_missing,
-    picture_path,
-    recipes_of,
-    shared_out,
-)
+from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors, draw_missing, picture_path
+from dreambooth_nodes.trainer.sampling.prior_recipe import PriorsError, recipes_of, shared_out
 from dreambooth_nodes.trainer.session.setup import encode_request
 
 from ..conftest import SIDE, drawer, recipe

@@ -22,7 +22,8 @@ from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.registry import METHODS, TextualInversion
 from dreambooth_nodes.trainer.methods.start import kept_settings
-from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.prompts import CONTEXTS, context_prompts
 from dreambooth_nodes.trainer.runs.history import history
 from dreambooth_nodes.trainer.runs.request import Request

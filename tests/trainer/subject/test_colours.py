@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from dreambooth_nodes.tests.trainer.subject import icc
-from dreambooth_nodes.trainer.subject.decoding import Raster, decode
+from dreambooth_nodes.trainer.subject.decoding import decode
 from dreambooth_nodes.trainer.subject.photos import PhotoError, read_photo
+from dreambooth_nodes.trainer.subject.raster import Raster
 
 SIDE = 64
 Pixels = NDArray[np.uint8]

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from dreambooth_nodes.trainer.subject.photo_folder import OF_A_SYSTEM, sorted_folder
+from dreambooth_nodes.trainer.subject.file_kinds import OF_A_SYSTEM
+from dreambooth_nodes.trainer.subject.photo_folder import sorted_folder
 from dreambooth_nodes.trainer.subject.photos import PhotoError, read_folder, read_photo
 from dreambooth_nodes.trainer.subject.removed_photos import put_aside
 

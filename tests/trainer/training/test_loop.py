@@ -14,7 +14,8 @@ from dreambooth_nodes.tests.trainer.trainings import training_on
 from dreambooth_nodes.trainer.model import cpu_kernels
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.precision import forward_dtype
-from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.subject.subject import Subject
 from dreambooth_nodes.trainer.training.encoded import encode_images, encode_prompts
 from dreambooth_nodes.trainer.training.step import Training

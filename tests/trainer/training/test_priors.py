@@ -12,7 +12,9 @@ from dreambooth_nodes.tests.trainer.short_runs import NewBase, with_options
 from dreambooth_nodes.trainer.methods.lora.change import squared_factors, squared_product
 from dreambooth_nodes.trainer.methods.registry import METHODS
 from dreambooth_nodes.trainer.model.base import Base
-from dreambooth_nodes.trainer.options import MethodName, OptionError, PriorName, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.choices import MethodName, PriorName
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.session.setup import build_training, encode_request
 from dreambooth_nodes.trainer.subject.subject import Subject

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ...model.base import Base
 from ...model.keys import text_encoder_name
 from ...model.layers import layers_of
-from ...options import MethodName, TrainOptions
+from ...options import TrainOptions
+from ...options.choices import MethodName
 from ...randomness import generator, scoped_seed
 from ..protocol import Folder, Method, ModelFile, Trained
 from .change import squared_factors, squared_product

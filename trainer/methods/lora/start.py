@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ...files.adapter_kinds import PLAIN, adapter_kind
 from ...files.safetensors import CheckpointError, listed
 from ...files.weight_names import weight_shapes
-from ...options import CHOICES, OptionError, TrainOptions
+from ...options import CHOICES, TrainOptions
+from ...options.setting import OptionError
 from .folder import adapter_files, no_lora
 from .keys import any_style
 from .weights import DOWN, LoraWeights, all_layers, ranks

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...files.adapter_kinds import WORD, adapter_kind
 from ...files.safetensors import CheckpointError, read_shapes
-from ...options import OptionError, TrainOptions
+from ...options import TrainOptions
+from ...options.setting import OptionError
 
 if TYPE_CHECKING:
     # A host that trains in another process may lack the libraries for training.

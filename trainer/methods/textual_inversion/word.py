@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from ...files.checked_file import require_same
 from ...model.base import Base
 from ...model.word_embedding import WordError, add_word, token_vectors, word_parameters
-from ...options import MethodName, OptionError, TrainOptions
+from ...options import TrainOptions
+from ...options.choices import MethodName
+from ...options.setting import OptionError
 from ..protocol import Folder, Method, ModelFile, Trained
 from .file import embedding_tensors
 from .start import starting_vectors

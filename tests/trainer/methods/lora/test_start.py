@@ -22,7 +22,8 @@ from dreambooth_nodes.trainer.methods.start import kept_settings, require_contin
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import layers_of
-from dreambooth_nodes.trainer.options import OptionError, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.presets import preset_named
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.subject.subject import Subject

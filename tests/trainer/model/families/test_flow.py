@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from dreambooth_nodes.machine_check.dit import TIMES
 from dreambooth_nodes.tests.command_line.conftest import train_words
 from dreambooth_nodes.tests.interruption import main
-from dreambooth_nodes.tests.trainer.model.families.flow import TIMES, UNTOLD, TinyFlow, write_flow
+from dreambooth_nodes.tests.trainer.model.families.flow import UNTOLD, TinyFlow, write_flow
 from dreambooth_nodes.trainer.export.compatibility import check_applies
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
@@ -23,7 +24,8 @@ from dreambooth_nodes.trainer.methods.start import kept_settings
 from dreambooth_nodes.trainer.model import families
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base, open_source, separate_files
-from dreambooth_nodes.trainer.options import MethodName, TrainOptions
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.choices import MethodName
 from dreambooth_nodes.trainer.runs.personalized import Personalized
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.store import Store

@@ -7,110 +7,23 @@ from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from .prompts import PromptTemplates
-
-
-class OptionError(ValueError):
-    """An option that is out of range or does not go with others; the message names the value and what is allowed."""
-
-
-def require(holds: bool, name: str, value: Any, allowed: str) -> None:
-    """Raises OptionError unless the condition `holds`."""
-    if not holds:
-        raise OptionError(f"{name} is {value!r}; it must be {allowed}.")
-
-
-def require_levers_that_fit(options: TrainOptions) -> None:
-    """Raises OptionError, saying what to change, for memory options that do not go with the method, optimizer or
-    precision.
-    """
-    refused = {
-        "base_in_8_bits is True, and method 'full' trains the base itself": options.base_in_8_bits
-        and options.method == "full",
-        f"trained_weights is 'bf16', and method {options.method!r} trains few weights": (
-            options.trained_weights == "bf16" and options.method != "full"
-        ),
-        "train_text_encoder is True, and method 'textual_inversion' trains a word and nothing else": (
-            options.train_text_encoder and options.method == "textual_inversion"
-        ),
-        "trained_weights is 'bf16', which AdamW would round away: set optimizer to 'adafactor', which rounds "
-        "stochastically": options.trained_weights == "bf16" and options.optimizer != "adafactor",
-        "fused_backward is True, and AdamW updates all weights at once: set optimizer to 'adafactor'": (
-            options.fused_backward and options.optimizer != "adafactor"
-        ),
-        "prior is 'stay close to the base, by factors', which are a LoRA's: set prior to 'stay close to the base'": (
-            options.prior == "stay close to the base, by factors" and options.method == "full"
-        ),
-        f"fused_backward is True, and accumulation is {options.accumulation}: a gradient that is used and freed at "
-        "once cannot be added to; set accumulation to 1": options.fused_backward and options.accumulation > 1,
-        "fused_backward is True, and precision 'fp16' has to see all gradients before it uses one: set precision to "
-        "'bf16'": options.fused_backward and options.precision == "fp16",
-    }
-    for text, is_so in refused.items():
-        if is_so:
-            raise OptionError(f"{text}.")
-
-
-MethodName = Literal["full", "lora", "textual_inversion"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
-Contexts = Literal["object", "style", "plain"]
-Targets = Literal["attention", "transformer", "transformer_and_resnet"]
-OptimizerName = Literal["adamw", "adafactor"]
-Density = Literal["auto", "uniform", "logit_normal", "shifted", "shifted_by_tokens"]
-TrainedWeights = Literal["fp32", "bf16"]
-PriorName = Literal[
-    "class images", "compare with the base", "stay close to the base", "stay close to the base, by factors", "off"
-]
-Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-GROUPS = ("training", "adapter", "word", "optimizer", "memory", "scores", "preview")
-"""The groups of settings, in the order in which hosts show them."""
-
-
-WORDS: tuple[MethodName, ...] = ("textual_inversion",)
-"""The methods that learn a new word."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The properties of a field from which its validation, command-line flag and widget are made, besides type and
-    default.
-
-    text: unit and range, for users. minimum: the least value, or with `open_minimum` an exclusive bound; None: any.
-    maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
-    trained weights, or which of them are the result, depend on it, so that it is part of a run's key. added_later: part
-    of the key only where it is not at its default, so that runs of earlier versions keep their keys. greatest: the
-    greatest value allowed; None: any. methods: those that it concerns; empty: all.
-    """
-
-    text: str
-    group: str
-    minimum: float | None = None
-    open_minimum: bool = False
-    maximum: float = 100_000
-    step: float = 0.01
-    changes_weights: bool = True
-    added_later: bool = False
-    greatest: float | None = None
-    methods: tuple[MethodName, ...] = ()
-
-    @property
-    def allowed(self) -> str:
-        """The range of a number, in words."""
-        if self.greatest is not None:
-            return f"{self.minimum} to {self.greatest}"
-        return f"above {self.minimum}" if self.open_minimum else f"{self.minimum} or more"
-
-    def fits(self, value: float) -> bool:
-        """Whether a number is within the range."""
-        if self.greatest is not None and value > self.greatest:
-            return False
-        return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
-
-
-def setting(default: Any, group: str, text: str, minimum: float | None = None, **more: Any) -> Any:
-    """A field of TrainOptions with its default and its Setting, of which `more` are further fields."""
-    return field(default=default, metadata={"setting": Setting(text, group, minimum, **more)})
+from ..prompts import PromptTemplates
+from .choices import (
+    WORDS,
+    Contexts,
+    Density,
+    Memory,
+    MethodName,
+    OptimizerName,
+    Precision,
+    PriorName,
+    Schedule,
+    Targets,
+    TrainedWeights,
+)
+from .conflicts import require_together
+from .setting import OptionError as OptionError
+from .setting import Setting, require, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,11 +184,7 @@ class TrainOptions:
         for name in SETTINGS:
             _check(name, getattr(self, name))
         require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
-        require_levers_that_fit(self)
-        if self.early_stop and not self.score_every:
-            raise OptionError(
-                f"early_stop is {self.early_stop}, and score_every is 0: set score_every, such as to 100."
-            )
+        require_together(self)
 
     @property
     def prior_in_use(self) -> PriorName:

@@ -1,0 +1,129 @@
+"""The training behind DreamBoothTrain: its options, warnings, result and what is shown of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from ..trainer.events import StoppedEarly, Warned
+from ..trainer.methods.start import kept_settings
+from ..trainer.model.precision import forward_dtype, frozen_text_dtype
+from ..trainer.options import TrainOptions
+from ..trainer.presets import preset_named
+from ..trainer.runs.explanation import NO_CLASS, explain, is_explainable
+from ..trainer.runs.live_view import live_of
+from ..trainer.runs.past_runs import find_finished
+from ..trainer.runs.personalized import Personalized
+from ..trainer.runs.request import Request
+from ..trainer.runs.run import Run, open_run
+from ..trainer.subject.identifier import warnings_for
+from ..trainer.wording import Wording
+from .comfy_base_file import BaseFile
+from .comfy_cards import write_card
+from .comfy_distilled import distilled_warning
+from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
+from .comfy_progress import NodeProgress, show
+from .comfy_scores import scorer_of
+from .host_model.training import HostBase, train_in_host
+
+
+def text_dtype(base: BaseFile | HostBase, options: TrainOptions) -> torch.dtype:
+    """The dtype of our own frozen text encoders; the host's are as the host loaded them."""
+    if isinstance(base, HostBase):
+        return torch.float32
+    device = comfy.model_management.get_torch_device()
+    return frozen_text_dtype(options, device.type, forward_dtype(options.precision, device))
+
+
+def chosen_options(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | None]:
+    """What is said, over what a LoRA to go on from brings, over the preset; and that LoRA's file."""
+    begin = said.pop("continue_from", "")
+    file = lora_file(begin) if begin else None
+    return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
+
+
+def warnings_of(request: Request, model: Any, clip: Any) -> tuple[str, ...]:
+    found = None if request.options.learns_word else rare_tokens(clip)
+    distilled = distilled_warning(model)
+    of_the_identifier = () if found is None else warnings_for(request.identifier, *found)
+    of_the_model = () if distilled is None else (distilled,)
+    return (*_missing(request), *of_the_model, *of_the_identifier)
+
+
+def _missing(request: Request) -> Iterator[Wording]:
+    """What a training does without and should not."""
+    subject = request.subject
+    if len(subject.photos) == 1:
+        yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
+    if request.priors is not None and request.options.learns_word:
+        yield Wording("Class images are connected and not used: a learned word leaves the class as it is.")
+    no_images = request.priors is None and request.options.prior_in_use == "class images"
+    if no_images and subject.class_noun != NO_CLASS:
+        yield Wording(
+            "No class images are connected: every {0} will come to look like yours. Connect Generate Class Images.",
+            subject.class_noun,
+        )
+
+
+def found_result(base: BaseFile | HostBase, request: Request) -> tuple[Personalized, Run] | None:
+    found = find_finished(request, base.fingerprint, store())
+    if found is not None:
+        show(live_of(found[1], found[0]), found[1])
+    return found
+
+
+def trained(
+    base: BaseFile | HostBase, request: Request, warnings: tuple[str, ...], clip_vision: Any
+) -> tuple[Personalized, Run]:
+    progress = NodeProgress(request.options.steps, open_run(request.key(base.fingerprint), store()))
+    for warning in warnings:
+        progress(Warned(warning))
+    try:
+        if isinstance(base, HostBase):
+            result, run = train_in_host(base, request, store(), progress, progress.stop, clip_vision)
+        else:
+            with training_memory() as device:
+                result, run = _train_on(device, base, request, progress, clip_vision)
+    except StoppedEarly:
+        raise_if_interrupted()
+        raise
+    if progress.keeps:
+        run.keep()
+    write_card(result, run)
+    return result, run
+
+
+def _train_on(
+    device: torch.device, base: BaseFile, request: Request, progress: NodeProgress, clip_vision: Any
+) -> tuple[Personalized, Run]:
+    """Apart from `trained`, so that the trained model is gone before the memory is given back."""
+    from ..trainer.methods.registry import METHODS
+    from ..trainer.model.families import load_base
+    from ..trainer.session.personalize import personalize
+
+    dtype = METHODS[request.options.method].load_dtype(
+        request.options, forward_dtype(request.options.precision, device)
+    )
+    live = load_base(base.source, base.prediction, dtype, base.fingerprint, request.text_dtype).compute_on(device)
+    scorer = scorer_of(clip_vision, live.weight_sample()) if request.options.score_every else None
+    return personalize(live, request, store(), progress, progress.stop, scorer=scorer)
+
+
+def findings(run: Run) -> list[dict[str, Any]]:
+    """What the page says of the run; nothing of one that an earlier release made, which recorded too little."""
+    return [one.record() for one in explain(run.record)] if is_explainable(run.record) else []
+
+
+def sample_images(run: Run) -> torch.Tensor | ExecutionBlocker:
+    """The sample pictures; where there are none, what is connected to the output does not run, and says nothing."""
+    samples = run.samples.all()
+    return samples.movedim(1, -1) if len(samples) else ExecutionBlocker(None)
+
+
+def total_losses(run: Run, prior_weight: float) -> list[float]:
+    return [point.instance + prior_weight * (point.prior or 0.0) for point in run.losses()]

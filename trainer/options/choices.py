@@ -1,0 +1,20 @@
+"""The words that the options which are choices take."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+MethodName = Literal["full", "lora", "textual_inversion"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
+Contexts = Literal["object", "style", "plain"]
+Targets = Literal["attention", "transformer", "transformer_and_resnet"]
+OptimizerName = Literal["adamw", "adafactor"]
+Density = Literal["auto", "uniform", "logit_normal", "shifted", "shifted_by_tokens"]
+TrainedWeights = Literal["fp32", "bf16"]
+PriorName = Literal[
+    "class images", "compare with the base", "stay close to the base", "stay close to the base, by factors", "off"
+]
+Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
+WORDS: tuple[MethodName, ...] = ("textual_inversion",)
+"""The methods that learn a new word."""

@@ -1,0 +1,39 @@
+"""Options that do not go together, each with what to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .setting import OptionError
+
+
+def require_together(options: Any) -> None:
+    """Raises OptionError, saying what to change, where two of these `TrainOptions` do not go together."""
+    refused = {
+        "base_in_8_bits is True, and method 'full' trains the base itself": options.base_in_8_bits
+        and options.method == "full",
+        f"trained_weights is 'bf16', and method {options.method!r} trains few weights": (
+            options.trained_weights == "bf16" and options.method != "full"
+        ),
+        "train_text_encoder is True, and method 'textual_inversion' trains a word and nothing else": (
+            options.train_text_encoder and options.method == "textual_inversion"
+        ),
+        "trained_weights is 'bf16', which AdamW would round away: set optimizer to 'adafactor', which rounds "
+        "stochastically": options.trained_weights == "bf16" and options.optimizer != "adafactor",
+        "fused_backward is True, and AdamW updates all weights at once: set optimizer to 'adafactor'": (
+            options.fused_backward and options.optimizer != "adafactor"
+        ),
+        "prior is 'stay close to the base, by factors', which are a LoRA's: set prior to 'stay close to the base'": (
+            options.prior == "stay close to the base, by factors" and options.method == "full"
+        ),
+        f"fused_backward is True, and accumulation is {options.accumulation}: a gradient that is used and freed at "
+        "once cannot be added to; set accumulation to 1": options.fused_backward and options.accumulation > 1,
+        "fused_backward is True, and precision 'fp16' has to see all gradients before it uses one: set precision to "
+        "'bf16'": options.fused_backward and options.precision == "fp16",
+        f"early_stop is {options.early_stop}, and score_every is 0: set score_every, such as to 100": (
+            options.early_stop and not options.score_every
+        ),
+    }
+    for text, is_so in refused.items():
+        if is_so:
+            raise OptionError(f"{text}.")
