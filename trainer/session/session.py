@@ -24,6 +24,7 @@ from .drawing import sample_prompt
 from .run_in_progress import RunInProgress, is_due
 from .scoring import RunScores
 from .setup import build_training, encode_request, own_options
+from .shown_prompts import ShownPrompts
 
 NO_SCORER = Wording(
     "Scores were asked for, and nothing here can look at pictures: the last step is the result. Connect a CLIP Vision "
@@ -58,10 +59,12 @@ class Session(RunInProgress):
         return self.save_result()
 
     def _unused(self) -> tuple[str, ...]:
-        """What of the base and of the LoRA to continue from is not used or only assumed, each one sentence."""
+        """What of the base, of the LoRA to continue from and of the captions is not used or only assumed, each one
+        sentence.
+        """
         rest = self.base.unused()
         copies = rest.without_copies if self.method.keeps_base else ()
-        return (*rest.warnings, *copies, *self.method.warnings)
+        return (*rest.warnings, *copies, *self.method.warnings, *ShownPrompts(self.request).warnings())
 
     def _plan(self, resume: bool) -> None:
         """Choose the memory levers, or keep those that a resumed run began with, and write the run's record."""

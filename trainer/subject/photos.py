@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +59,11 @@ class Photo:
     def crop_frame(self) -> Frame:
         """The crop that the photo was made by; without a `frame`, that of an uncropped image."""
         return self.frame or Frame.whole(self.pixels.shape[2], self.pixels.shape[1])
+
+    def mirrored(self) -> Photo:
+        """The photo with left and right exchanged. A centre crop of the mirrored picture has the same frame."""
+        mask = None if self.mask is None else self.mask.flip(1)
+        return replace(self, pixels=self.pixels.flip(2), mask=mask)
 
 
 def read_photo(path: Path, width: int, height: int, buckets: bool = False) -> Photo:
