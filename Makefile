@@ -16,7 +16,7 @@ export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench bench-quality faults lock lint format test test-all test-matrix clean
+.PHONY: help setup demo pictures bench bench-quality faults lock lint format test test-all test-matrix clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ setup: ## make .venv and fetch a ComfyUI (3 GB, once); PYTHON= chooses the inter
 
 demo: setup ## train on an example subject in a real ComfyUI, into demo_output/ (SUBJECT=, METHOD=lora or full)
 	@$(VENV_PYTHON) . demo $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(METHOD),--method $(METHOD))
+
+pictures: setup ## run every template in a real ComfyUI, and make the pictures of gallery, registry and README anew
+	@$(VENV_PYTHON) . demo --pictures
 
 bench: setup ## speed, memory and the distance to the limit (DIFFUSERS=, COMFYUI=1 and KOHYA= add rivals)
 	@$(VENV_PYTHON) . bench-speed $(if $(DIFFUSERS),--diffusers "$(DIFFUSERS)") $(if $(COMFYUI),--comfyui) $(if $(KOHYA),--kohya "$(KOHYA)")

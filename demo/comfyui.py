@@ -70,6 +70,12 @@ class ComfyUI:
         self._stop()
         self._start()
 
+    def kill(self) -> None:
+        """End it without asking, as a crash does; `restart` starts it again."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -120,5 +120,9 @@ class HostProcess:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            end_group(self._process, at_once=True)
-            self._process.wait()
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process and all it started without asking."""
+        end_group(self._process, at_once=True)
+        self._process.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import shutil
@@ -13,10 +12,8 @@ from typing import Any
 from PIL import Image
 
 from ..toybase.palette import PLACES
-from ..trainer.operating_system import exit_on_stop
 from . import example
 from .comfyui import ComfyUI, Outputs
-from .environment import SetUpError
 from .host_process import ComfyUIError
 from .progress import Progress
 from .sheet import Row, contact_sheet
@@ -25,22 +22,6 @@ from .workflow import Prompt, change, find
 SHEET_PLACES = 5
 SEEDS = 3
 RESULTS = ("Base pictures", "Personalized pictures")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the demo and return the exit status; what went wrong is printed, with the log's place."""
-    exit_on_stop()
-    output: Path = arguments.output
-    output.mkdir(parents=True, exist_ok=True)
-    try:
-        Demo(output, arguments.subject, arguments.method).run()
-    except (ComfyUIError, SetUpError, ValueError) as error:
-        print(f"\nThe demo stopped: {error}\nComfyUI's log: {output / 'comfyui.log'}")
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped")
-        return 130
-    return 0
 
 
 class Demo:

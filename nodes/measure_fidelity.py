@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..trainer.scores.fidelity_plot import fidelity_plot
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_failures import tells_failures
+from .comfy_outputs import keep_shown
 from .comfy_scores import vision_scorer
 
 
@@ -29,6 +31,7 @@ class MeasureFidelity(io.ComfyNode):
             category=sockets.CATEGORY,
             **sockets.found_by("likeness", "score", "compare", "which is best"),
             description="Measures how like your subject pictures are, how varied, and whether they return a photo.",
+            is_output_node=True,
             inputs=[
                 io.Image.Input("images", tooltip="Pictures of the subject, one or more."),
                 sockets.Subject.Input("subject", tooltip="The photos, from Load Instance Images."),
@@ -71,4 +74,4 @@ class MeasureFidelity(io.ComfyNode):
         )
         plot = torch.from_numpy(np.asarray(fidelity_plot(found), dtype=np.float32) / 255).unsqueeze(0)
         means = (found.mean("likeness"), found.mean("variety"))
-        return io.NodeOutput(found.table, plot, *means, ui={"text": (found.table,)})
+        return io.NodeOutput(found.table, plot, *means, ui=keep_shown({"dreambooth_fidelity": [asdict(found)]}))

@@ -138,7 +138,7 @@ def checked_identifier(identifier: str) -> str:
     """The identifier without surrounding spaces. Raises ValueError; see `filled`."""
     word = identifier.strip()
     if not word:
-        raise ValueError("no identifier: give a rare word, or let the rare-token lookup draw one")
+        raise ValueError("no identifier: give a rare word, or have one picked")
     return _one_line(word, "identifier")
 
 

@@ -1,7 +1,7 @@
 /* Inputs that are rarely changed, folded away where the host does not fold them: only a later Nodes 2.0 does by itself. */
 
 import { app } from "../../scripts/app.js";
-import { after } from "./panel.js";
+import { after } from "./callbacks.js";
 import { t } from "./words.js";
 
 /** Fold the inputs that the server calls advanced, and add the button that shows them; none where there are none. */

@@ -2,11 +2,13 @@
 
 import { app } from "../../scripts/app.js";
 import { foldAdvanced } from "./advanced.js";
+import { after } from "./callbacks.js";
 import { markOpened, refresh, watchHost } from "./live.js";
 import { lookUp, watchOutputs } from "./outputs.js";
-import { after, loadStyle, showAllDigits } from "./panel.js";
+import { loadStyle, showAllDigits } from "./panel.js";
 import { addCard } from "./panels/card.js";
 import { addExport } from "./panels/export.js";
+import { addFidelity } from "./panels/fidelity.js";
 import { addHistory } from "./panels/history.js";
 import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
@@ -24,6 +26,7 @@ const PANELS = {
   GenerateClassPriors: addPriors,
   LoadInstanceImages: addPhotos,
   LoadPersonalizedModel: addHistory,
+  MeasureFidelity: addFidelity,
   PickRareToken: addTokens,
 };
 

@@ -2,7 +2,8 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { after, ask, onceAFrame } from "./panel.js";
+import { after, onceAFrame } from "./callbacks.js";
+import { ask } from "./routes.js";
 
 const KINDS = ["began", "step", "sample", "scored", "phase", "saved", "planned", "warned", "priors", "resumed"];
 const MARK = "dreambooth";

@@ -1,8 +1,9 @@
 /* What nodes have put out, and what they failed with: asked for when something ended, also where the host answered from its cache. */
 
 import { api } from "../../scripts/api.js";
+import { after, onceAFrame } from "./callbacks.js";
 import { answers, belongs } from "./live.js";
-import { after, ask, onceAFrame } from "./panel.js";
+import { ask } from "./routes.js";
 
 const readers = new Set();
 const alerts = new Set();

@@ -1,6 +1,5 @@
 /* What every panel is made of: an element in a node, and small parts. */
 
-import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { onFailure } from "./outputs.js";
 
@@ -66,30 +65,6 @@ function zoomInstead(event, panel) {
   app.canvas.processMouseWheel(event);
 }
 
-/** Call `then` after a node's own callback: on this instance alone. */
-export function after(target, name, then) {
-  const own = target[name];
-  target[name] = function (...given) {
-    const answer = own?.apply(this, given);
-    then(...given);
-    return answer;
-  };
-}
-
-/** Call `then` once after many calls in one frame. */
-export function onceAFrame(then) {
-  let waits = false;
-  return () => {
-    if (waits) return;
-    waits = true;
-    // Not an animation frame: those stop in a hidden tab.
-    setTimeout(() => {
-      waits = false;
-      then();
-    }, 30);
-  };
-}
-
 export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
 
 /** The node that an input is linked to; none for a node that was removed. */
@@ -103,15 +78,6 @@ export function setWidget(node, name, value) {
   widget.value = value;
   widget.callback?.(value);
   node.setDirtyCanvas?.(true, true);
-}
-
-/** The pack's own routes. Throws an Error with the server's reason. */
-export async function ask(path, body = undefined) {
-  const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await api.fetchApi(`/dreambooth/${path}`, body === undefined ? {} : post);
-  const found = await answer.json().catch(() => ({ error: answer.statusText }));
-  if (!answer.ok) throw new Error(found.error);
-  return found;
 }
 
 /** Show what an output hands on in the widgets that it is linked to: their own text counts for nothing then. */

@@ -23,6 +23,10 @@ PHOTOS, ERROR = ".db-photos", ".db-photos .db-error"
 QUICK = WORKFLOW.stem
 SHOWN = "n => (n.imgs?.[0] ?? document.querySelector(`[data-node-id='${n.id}'] img`))?.naturalWidth"
 """The width of the picture that a node shows: on the canvas, or in Nodes 2.0 as an element of the page."""
+WIDER = """[...document.querySelectorAll('[data-node-id] .db-panel')].filter((panel) =>
+  panel.getBoundingClientRect().right > panel.closest('[data-node-id]').getBoundingClientRect().right + 1
+).map((panel) => panel.className)"""
+"""The panels that reach out of their nodes, in Nodes 2.0."""
 PICTURES = ("Your subject", "The base model, same words and seed")
 
 
@@ -69,7 +73,7 @@ def test_the_first_run_writes_the_base_trains_and_shows_both_pictures_large(
     workspace.comfyui.free()
     try:
         workspace.open_template(QUICK)
-        workspace.set_small(DreamBoothTrain={"steps": 20, "sample_every": 10, "seed": int(renderer), "name": "first"})
+        workspace.set_small(DreamBoothTrain={"steps": 20, "sample_every": 4, "seed": int(renderer), "name": "first"})
         before = settled(workspace)
         workspace.run()
         workspace.wait_for_status("finished")
@@ -80,7 +84,8 @@ def test_the_first_run_writes_the_base_trains_and_shows_both_pictures_large(
             workspace.page.wait(f"({SHOWN})(app.graph.nodes.find(n => n.title === '{title}')) === {ENLARGED}")
         # Pictures and samples have come, and every node is where it was.
         assert flat(settled(workspace)) == pytest.approx(flat(before), abs=1)
-        assert workspace.page.value(f"document.querySelectorAll('{PANEL} .db-thumb').length") == 2
+        assert workspace.page.value(f"document.querySelectorAll('{PANEL} .db-thumb').length") == 5
+        assert workspace.page.value(WIDER) == [], "a panel is wider than its node"
         workspace.screenshot(name_of(workspace, "first run", renderer))
     finally:
         install_base(workspace.comfyui)
@@ -98,6 +103,14 @@ def test_a_template_lies_open_and_apart(workspace: Workspace, renderer: bool, fi
         left, top, right, bottom = workspace.page.value("[...app.canvas.visible_area]")
         assert all(left <= box[0] and top <= box[1] for box in boxes.values())
         assert all(box[2] <= left + right and box[3] <= top + bottom for box in boxes.values())
+
+
+def test_a_subgraphs_widgets_are_those_of_its_names(workspace: Workspace, renderer: bool) -> None:
+    """Links inside a subgraph end at a slot's number, which a new input on a node moves."""
+    workspace.open_template(workflow_files()[-1].stem)
+    for title, name in (("3 · Teach the first", "first_subject"), ("4 · Teach the second", "second_subject")):
+        assert workspace.widget(title, "name") == name
+        assert workspace.widget(title, "preset") == "balanced"
 
 
 def test_the_gallery_lists_the_templates_in_their_order(workspace: Workspace) -> None:

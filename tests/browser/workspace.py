@@ -91,6 +91,7 @@ class Workspace:
         )
 
     def widget(self, kind: str, name: str) -> Any:
+        """Of the first node of a kind or a title."""
         return self.page.value(f"{node(kind)}.widgets.find(w => w.name === '{name}').value")
 
     def look_at(self, kind: str) -> None:
@@ -128,8 +129,8 @@ class Workspace:
 
 
 def node(kind: str) -> str:
-    """The first node of a kind, in JavaScript."""
-    return f"app.graph.nodes.find(n => n.type === '{kind}')"
+    """The first node of a kind or a title, in JavaScript."""
+    return f"app.graph.nodes.find(n => n.type === '{kind}' || n.title === '{kind}')"
 
 
 BOXES = """(() => {

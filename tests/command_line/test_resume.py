@@ -34,7 +34,7 @@ def test_a_killed_run_is_resumed_to_the_same_weights(
     assert process.returncode == -signal.SIGKILL and not list(killed.glob("loras/*.safetensors")), err
 
     assert main(train_words(toybase_file, killed, *WORDS, "--resume", "--rank", 4, "--seed", 1)) == 1
-    assert re.search(r"asked for otherwise: .*seed was 0, now 1.*rank was 2, now 4", capsys.readouterr().err)
+    assert re.search(r"has other settings: .*seed was 0, now 1.*rank was 2, now 4", capsys.readouterr().err)
 
     result = command(*train_words(toybase_file, killed, *WORDS, "--resume"))
     straight = command(*train_words(toybase_file, whole, *WORDS))

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
 from dreambooth_nodes.demo.example import install_base
 
+TINY_SIZES = Path(__file__).with_name("tiny_sizes.py")
+"""A custom node by which it loads tiny models."""
+
 
 @pytest.fixture(scope="package")
 def comfyui() -> Iterator[ComfyUI]:
-    with ComfyUI() as running:
-        install_base(running)
-        yield running
+    base_directory = Path(tempfile.mkdtemp(prefix="dreambooth-comfyui-"))
+    try:
+        (base_directory / "custom_nodes").mkdir()
+        shutil.copy(TINY_SIZES, base_directory / "custom_nodes")
+        with ComfyUI(base_directory) as running:
+            install_base(running)
+            yield running
+    finally:
+        shutil.rmtree(base_directory, ignore_errors=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
+from dreambooth_nodes.demo.environment import ROOT
 from dreambooth_nodes.demo.example import workflow_files
-from dreambooth_nodes.demo.workflow import Prompt, inputs_of, load_prompt
+from dreambooth_nodes.demo.workflow import WIDGET_TYPES, NodeInfo, Prompt, inputs_of, load_prompt
 from dreambooth_nodes.tests.host.graphs import STEPS
 
 FILES = workflow_files()
+BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
 OURS = "dreambooth-nodes"
 SMALL: dict[str, dict[str, Any]] = {
     "GenerateClassPriors": {"count": 2, "steps": 2, "batch_size": 2},
@@ -49,9 +52,28 @@ def test_every_value_is_one_that_its_input_takes(comfyui: ComfyUI, prompt: Promp
 
 
 def test_all_nodes_are_of_the_core_or_of_this_pack(comfyui: ComfyUI, prompt: Prompt) -> None:
-    modules = {comfyui.object_info()[node["class_type"]]["python_module"] for node in prompt.values()}
+    known = comfyui.object_info()
+    modules = {known[node["class_type"]]["python_module"] for node in prompt.values()}
     assert {module for module in modules if module.startswith("custom_nodes.")} == {f"custom_nodes.{OURS}"}
     assert not any("api_nodes" in module for module in modules)
+
+
+def slots(info: NodeInfo) -> list[str]:
+    """The inputs of a node in the order in which the page puts them: sockets, then widgets."""
+    return [name for name, _, _ in sorted(inputs_of(info), key=lambda found: is_widget(*found[1:]))]
+
+
+def is_widget(kind: str, options: dict[str, Any]) -> bool:
+    return kind in WIDGET_TYPES and not options.get("forceInput")
+
+
+@pytest.mark.parametrize("file", [*FILES, *BLUEPRINTS], ids=lambda file: file.stem)
+def test_every_node_has_the_inputs_of_this_release(comfyui: ComfyUI, file: Path) -> None:
+    """Links inside a subgraph end at a slot's number: one input less than the host has, and they end at another."""
+    known, graph = comfyui.object_info(), json.loads(file.read_text(encoding="utf-8"))
+    for level in (graph, *graph.get("definitions", {}).get("subgraphs", [])):
+        for node in (node for node in level["nodes"] if node["type"] in known):
+            assert [one["name"] for one in node["inputs"]] == slots(known[node["type"]]), node["type"]
 
 
 @pytest.mark.slow

@@ -89,34 +89,8 @@ SD3_LAYERS = [
 ]
 """The layers of that denoiser that a LoRA of targets "transformer" has."""
 
-
-def taesd_shapes() -> dict[str, dict[str, tuple[int, ...]]]:
-    """{"encoder", "decoder": {name: shape}} of the tiny VAE of 16 channels, as `vae_approx/` holds it."""
-
-    def convolution(place: int, inputs: int, outputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
-        weight = {f"{place}.weight": (outputs, inputs, 3, 3)}
-        return {**weight, **({f"{place}.bias": (outputs,)} if bias else {})}
-
-    def block(place: int) -> dict[str, tuple[int, ...]]:
-        layers = {i: {f"{place}.conv.{k}": s for k, s in convolution(i, 64, 64).items()} for i in (0, 2, 4)}
-        return {name: shape for layer in layers.values() for name, shape in layer.items()}
-
-    encoder = {**convolution(0, 3, 64), **block(1)}
-    for start in (2, 6, 10):
-        encoder |= {
-            **convolution(start, 64, 64, bias=False),
-            **block(start + 1),
-            **block(start + 2),
-            **block(start + 3),
-        }
-    encoder |= convolution(14, 64, CHANNELS)
-    decoder = convolution(1, CHANNELS, 64)
-    for start in (3, 8, 13):
-        decoder |= {
-            **block(start),
-            **block(start + 1),
-            **block(start + 2),
-            **convolution(start + 4, 64, 64, bias=False),
-        }
-    decoder |= {**block(18), **convolution(19, 64, 3)}
-    return {"encoder": encoder, "decoder": decoder}
+QWEN_LAYERS = [
+    *(f"transformer_blocks.0.attn.{name}" for name in ATTENTION),
+    *(f"transformer_blocks.0.{half}_mlp.net.{layer}" for half in ("img", "txt") for layer in ("0.proj", "2")),
+]
+"""Those of Qwen-Image's."""

@@ -23,7 +23,7 @@ def difference(result: Personalized, base: Path) -> dict[str, dict[str, Tensor]]
     if not base.is_file():
         raise CheckpointError(
             f"The weights that {result.file.name!r} was trained from are no longer kept, so it cannot be applied to "
-            "another model. Load it with CheckpointLoaderSimple, or train it anew."
+            "another model. Load it with Load Checkpoint, or train it anew."
         )
     before, after = CheckpointFile(base), CheckpointFile(result.file)
     family = family_of(before)

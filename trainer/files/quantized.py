@@ -137,7 +137,7 @@ def _parsed(file: str, key: str, text: bytes) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise CheckpointError(f"{file!r} is torn: {key} is no JSON ({error}).") from error
+        raise CheckpointError(f"{file!r} is damaged: {key} is no JSON ({error}).") from error
 
 
 def _format(said: Any) -> str:

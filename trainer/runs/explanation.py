@@ -95,8 +95,8 @@ def _burnt(figures: Figures) -> Iterator[Finding]:
     yield Finding(
         "burnt",
         Wording(
-            "The training has burnt the model: it now predicts the photos worse than before. The learning rate {0} is "
-            "too high.",
+            "The training has damaged the model: it now predicts the photos worse than before. The learning rate {0} "
+            "is too high.",
             f"{figures.rate:g}",
         ),
         Wording("Train again with a learning rate of {0}.", f"{lower:g}"),

@@ -84,7 +84,7 @@ def require_resumable(request: Request, base_fingerprint: str, store: Store) -> 
     if not unfinished:
         raise ResumeError(f"There is no unfinished run of {request.name!r} in {store.work}.")
     differing = "; ".join(differences(unfinished[0].record["asked"], request.asked(base_fingerprint)))
-    raise ResumeError(f"The unfinished run of {request.name!r} was asked for otherwise: {differing}.")
+    raise ResumeError(f"The unfinished run of {request.name!r} has other settings: {differing}.")
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -24,7 +24,7 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        raise CheckpointError(f"{path} is torn ({error}); move its folder away to train anew.") from error
+        raise CheckpointError(f"{path} is damaged ({error}); move its folder away to train anew.") from error
     if not isinstance(record, dict) or record.pop("format", None) != FORMAT or "key" not in record:
         raise CheckpointError(f"{path} was written by another version; move its folder away to train anew.")
     wrong = sorted(name for name, fits in FITS.items() if name in record and not fits(record[name]))

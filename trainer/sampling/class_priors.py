@@ -100,8 +100,8 @@ def _require_equal(name: str, found: str, wanted: str) -> None:
     """Raises PriorsError where the priors' value differs from the training's."""
     if found != wanted:
         raise PriorsError(
-            f"The class priors' {name} is {_short(found)}, this training's is {_short(wanted)}. "
-            "Connect GenerateClassPriors to the same model and subject, and leave its own values empty."
+            f"The class images' {name} is {_short(found)}, this training's is {_short(wanted)}. "
+            "Connect Generate Class Images to the same model and subject, and leave its own values empty."
         )
 
 

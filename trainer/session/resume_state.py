@@ -97,7 +97,7 @@ def _header(path: Path, key: str) -> dict[str, str]:
     try:
         said = read_metadata(path)
     except CheckpointError as error:
-        raise StateError(f"The state {path} is torn; delete it to train anew. {error}") from error
+        raise StateError(f"The state {path} is damaged; delete it to train anew. {error}") from error
     if MARK not in said:
         raise StateError(f"{path} is no state of a run of ours; move it away to train anew.")
     if said[MARK] != FORMAT:

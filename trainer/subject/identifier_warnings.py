@@ -19,7 +19,7 @@ _WEAPONS = {
     "smg": "SMG is short for submachine gun, and weapons turn up in the pictures",
 }
 """{identifier in common use: the reason against it}."""
-_WAY_OUT = "the rare-token lookup draws one that means nothing"
+_WAY_OUT = "one that is picked for you means nothing"
 
 
 def warnings_for(

@@ -1,7 +1,9 @@
 /* ApplyPersonalizedModel: who is being applied, and whether the model is the one it was trained on. */
 
+import { after } from "../callbacks.js";
 import { onOutput } from "../outputs.js";
-import { addPanel, after, ask, inputNode, make, showLinked, widgetOf } from "../panel.js";
+import { addPanel, inputNode, make, showLinked, widgetOf } from "../panel.js";
+import { ask } from "../routes.js";
 import { t } from "../words.js";
 import { facts, thumbnail } from "./subject.js";
 

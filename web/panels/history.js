@@ -2,7 +2,9 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
+import { after, onceAFrame } from "../callbacks.js";
+import { addPanel, make, setWidget, toast, widgetOf } from "../panel.js";
+import { ask } from "../routes.js";
 import { t } from "../words.js";
 import { facts, settings, thumbnail } from "./subject.js";
 

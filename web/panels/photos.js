@@ -1,8 +1,10 @@
 /* LoadInstanceImages: drop photos, see them as they will be cropped, and what hurts. */
 
 import { api } from "../../../scripts/api.js";
+import { after, onceAFrame } from "../callbacks.js";
 import { droppedPhotos, newFolder, upload } from "../dropped_photos.js";
-import { addPanel, after, ask, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
+import { addPanel, make, setWidget, toast, widgetOf } from "../panel.js";
+import { ask } from "../routes.js";
 import { photos as photosOf, t } from "../words.js";
 
 const HEIGHT = 280;

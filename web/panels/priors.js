@@ -1,7 +1,8 @@
 /* GenerateClassPriors: how many of how many, and which were there before. */
 
+import { onceAFrame } from "../callbacks.js";
 import { watch } from "../live.js";
-import { addPanel, make, onceAFrame } from "../panel.js";
+import { addPanel, make } from "../panel.js";
 import { t } from "../words.js";
 
 const HEIGHT = 64;

@@ -1,7 +1,8 @@
 /* PickRareToken: the candidates as chips, the weakest prior first; a click chooses one for the next run. */
 
+import { after } from "../callbacks.js";
 import { onOutput } from "../outputs.js";
-import { addPanel, after, make, setWidget, showLinked, widgetOf } from "../panel.js";
+import { addPanel, make, setWidget, showLinked, widgetOf } from "../panel.js";
 import { short, t } from "../words.js";
 
 const HEIGHT = 150;

@@ -1,10 +1,12 @@
 /* DreamBoothTrain: phase, losses, speed, samples, and Stop and keep. */
 
+import { after, onceAFrame } from "../callbacks.js";
 import { Findings } from "../findings.js";
 import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
 import { onOutput } from "../outputs.js";
-import { addPanel, after, ask, inputNode, make, onceAFrame, setWidget, toast, widgetOf } from "../panel.js";
+import { addPanel, inputNode, make, setWidget, toast, widgetOf } from "../panel.js";
+import { ask } from "../routes.js";
 import { SampleStrip } from "../sample_strip.js";
 import { ScoreChart } from "../score_chart.js";
 import { duration, t } from "../words.js";

@@ -10,17 +10,17 @@ from typing import Any
 
 import comfy.ldm.flux.model
 import comfy.ldm.lumina.model
-import comfy.model_detection
 import comfy.ops
 import comfy.sd
-import comfy.supported_models
 import torch
 from torch import Tensor
 
 from dreambooth_nodes.demo.example import cached_toybase
 from dreambooth_nodes.nodes.host_model import sampling
 from dreambooth_nodes.nodes.host_model.training import host_base, train_in_host
-from dreambooth_nodes.tests.host.tiny_models import WORDS, qwen_shapes, random_weights, sd3_shapes, taesd_shapes
+from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights, sd3_shapes
+from dreambooth_nodes.tests.host.tiny_sizes import WORDS, Z_IMAGE
+from dreambooth_nodes.tests.host.tiny_vaes import taesd_shapes, wan_vae_shapes
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.run import Run
@@ -37,30 +37,26 @@ Parts = tuple[Any, Any, Any]
 
 def sd3() -> Any:
     """The tiny Stable Diffusion 3, as a stock loader leaves it."""
-    return comfy.sd.load_diffusion_model_state_dict(random_weights(sd3_shapes()))
+    return loaded(random_weights(sd3_shapes()))
 
 
 def qwen() -> Any:
-    """A tiny Qwen-Image, whose sizes the host would not read from its file."""
-    sizes = {"num_attention_heads": 1, "joint_attention_dim": WORDS}
-    return loaded(random_weights(qwen_shapes()), "QwenImage", sizes)
+    """A tiny Qwen-Image."""
+    return loaded(random_weights(qwen_shapes()))
 
 
-def flux() -> Any:
-    """A tiny FLUX.1, whose blocks add to their inputs in place; the host would not read its heads from its file."""
-    sizes = {"in_channels": 16, "out_channels": 16, "vec_in_dim": 768, "context_in_dim": 768, "hidden_size": 128,
-             "mlp_ratio": 4.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [16, 56, 56],
-             "theta": 10000, "patch_size": 2, "qkv_bias": True, "guidance_embed": False}  # fmt: skip
-    return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes), "Flux", {"num_heads": 1})
+def flux(width: int = 128, blocks: int = 1) -> Any:
+    """A FLUX.1 of so many double and single blocks, which add to their inputs in place; heads of 128."""
+    sizes = {"in_channels": 16, "out_channels": 16, "vec_in_dim": WORDS, "context_in_dim": WORDS, "hidden_size": width,
+             "mlp_ratio": 4.0, "num_heads": width // 128, "depth": blocks, "depth_single_blocks": blocks,
+             "axes_dim": [16, 56, 56], "theta": 10000, "patch_size": 2, "qkv_bias": True,
+             "guidance_embed": False}  # fmt: skip
+    return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes))
 
 
 def z_image() -> Any:
-    """A Z-Image of one layer and eight heads of 32, whose sizes the host would not read from its weights."""
-    sizes = {"patch_size": 2, "in_channels": 16, "dim": 256, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 8,
-             "n_kv_heads": 8, "axes_dims": [8, 12, 12], "axes_lens": [1536, 512, 512], "rope_theta": 256.0,
-             "ffn_dim_multiplier": 8 / 3, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 32,
-             "qk_norm": True, "cap_feat_dim": WORDS}  # fmt: skip
-    return loaded(weights_of(comfy.ldm.lumina.model.NextDiT, sizes), "ZImage", sizes)
+    """A tiny Z-Image."""
+    return loaded(weights_of(comfy.ldm.lumina.model.NextDiT, Z_IMAGE))
 
 
 def weights_of(kind: Callable[..., torch.nn.Module], sizes: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -69,14 +65,9 @@ def weights_of(kind: Callable[..., torch.nn.Module], sizes: Mapping[str, Any]) -
     return random_weights({name: tuple(weight.shape) for name, weight in network.state_dict().items()})
 
 
-def loaded(weights: dict[str, Tensor], configuration: str, sizes: Mapping[str, Any]) -> Any:
-    """The model of these weights, whose configuration the host is told."""
-    find, kind = comfy.model_detection.model_config_from_unet_config, getattr(comfy.supported_models, configuration)
-    comfy.model_detection.model_config_from_unet_config = lambda config, *_, **__: kind({**config, **sizes})
-    try:
-        return comfy.sd.load_diffusion_model_state_dict(weights)
-    finally:
-        comfy.model_detection.model_config_from_unet_config = find
+def loaded(weights: dict[str, Tensor]) -> Any:
+    """The MODEL of these weights, as a stock loader leaves it."""
+    return comfy.sd.load_diffusion_model_state_dict(weights)
 
 
 def small_vae() -> Any:
@@ -88,6 +79,11 @@ def small_vae() -> Any:
         for name, weight in random_weights(shapes).items()
     }
     return comfy.sd.VAE(sd={**weights, "vae_scale": torch.tensor(1.5), "vae_shift": torch.tensor(0.1)})
+
+
+def wan_vae() -> Any:
+    """Qwen-Image's kind of VAE, whose latents have an axis of frames."""
+    return comfy.sd.VAE(sd=random_weights(wan_vae_shapes()))
 
 
 def subject() -> Subject:
@@ -134,8 +130,9 @@ def toybase() -> Parts:
 
 
 def with_words(model: Any) -> Parts:
-    """A MODEL of latents of 16 channels, with the embedded base's text encoder and a small VAE."""
-    return model, toybase()[1], small_vae()
+    """A MODEL of latents of 16 channels, with the embedded base's text encoder and a VAE of its kind."""
+    frames = model.get_model_object("latent_format").latent_dimensions == 3
+    return model, toybase()[1], wan_vae() if frames else small_vae()
 
 
 def new_store() -> Store:

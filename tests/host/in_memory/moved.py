@@ -8,18 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import comfy.ldm.flux.model
 import comfy.model_management
 
 from dreambooth_nodes.nodes.host_model import key
 from dreambooth_nodes.tests.host.in_memory.forwards import branch_gradients
 from dreambooth_nodes.tests.host.in_memory.models import (
     Parts,
-    loaded,
+    flux,
     losses,
     sd3,
     trained,
-    weights_of,
     with_words,
 )
 from dreambooth_nodes.tests.host.in_memory.state import state, with_lora
@@ -75,14 +73,6 @@ def partly_loaded(parts: Parts) -> dict[str, Any]:
     }
 
 
-def wide_flux() -> Any:
-    """A FLUX.1 of about 100 MB."""
-    sizes = {"in_channels": 16, "out_channels": 16, "vec_in_dim": 768, "context_in_dim": 768, "hidden_size": 512,
-             "mlp_ratio": 4.0, "num_heads": 4, "depth": 2, "depth_single_blocks": 2, "axes_dim": [16, 56, 56],
-             "theta": 10000, "patch_size": 2, "qkv_bias": True, "guidance_embed": False}  # fmt: skip
-    return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes), "Flux", {"num_heads": 4})
-
-
 def resident(name: str) -> int:
     """A figure of this process's memory in bytes; VmHWM is the highest since `clear_refs` was written."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -100,10 +90,10 @@ def peak(parts: Parts) -> float:
 
 
 def figures() -> dict[str, Any]:
-    """Of SD3, and the memory of a FLUX."""
+    """Of SD3, and the memory of a FLUX.1 of about 100 MB."""
     stable = with_words(sd3())
     return {
         "freed": freed(stable),
         "partly loaded": partly_loaded((with_lora(stable[0]), *stable[1:])),
-        "peak": peak(with_words(wide_flux())),
+        "peak": peak(with_words(flux(512, 2))),
     }

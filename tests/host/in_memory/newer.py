@@ -6,14 +6,13 @@ from typing import Any
 
 import comfy.ldm.flux.model
 import comfy.ldm.krea2.model  # type: ignore[import-not-found, unused-ignore]
-import comfy.sd
 
 from dreambooth_nodes.tests.host.in_memory.families import found_by_the_loader, overfitted
 from dreambooth_nodes.tests.host.in_memory.forwards import forwards, gradients
 from dreambooth_nodes.tests.host.in_memory.models import Parts, loaded, weights_of, with_words, z_image
 from dreambooth_nodes.tests.host.in_memory.runs import same_samples
 from dreambooth_nodes.tests.host.in_memory.state import left_as_it_was, with_lora
-from dreambooth_nodes.tests.host.tiny_models import WORDS
+from dreambooth_nodes.tests.host.tiny_sizes import KREA_2, WORDS
 
 FLUX2_LATENTS, LATENTS = (128, 4, 4), (16, 8, 8)
 """Channels, height and width."""
@@ -25,14 +24,12 @@ def flux2() -> Any:
              "mlp_ratio": 3.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [32, 32, 32, 32],
              "theta": 2000, "patch_size": 1, "qkv_bias": False, "guidance_embed": False, "global_modulation": True,
              "mlp_silu_act": True, "ops_bias": False, "txt_ids_dims": [3]}  # fmt: skip
-    return comfy.sd.load_diffusion_model_state_dict(weights_of(comfy.ldm.flux.model.Flux, sizes))
+    return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes))
 
 
 def krea2() -> Any:
-    """A Krea 2 of one block, told text of 12 layers of 64; the host would not read the heads of its text blocks."""
-    sizes = {"features": 256, "txtdim": WORDS // 12, "heads": 2, "kvheads": 1, "layers": 1, "txtlayers": 12,
-             "txtheads": 2, "txtkvheads": 2}  # fmt: skip
-    return loaded(weights_of(comfy.ldm.krea2.model.SingleStreamDiT, sizes), "Krea2", sizes)
+    """A tiny Krea 2."""
+    return loaded(weights_of(comfy.ldm.krea2.model.SingleStreamDiT, KREA_2))
 
 
 def whole_runs(parts: Parts) -> dict[str, Any]:

@@ -78,8 +78,8 @@ def told(**said: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("{", "torn"),
-        ("[" * 100_000, "torn"),
+        ("{", "damaged"),
+        ("[" * 100_000, "damaged"),
         ("[]", "version"),
         (json.dumps({"format": FORMAT + 1}), "version"),
         (told(key=1), "key"),

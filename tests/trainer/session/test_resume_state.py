@@ -57,7 +57,7 @@ def _flipped_in_the_rate(state: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (_torn, "torn"),
+        (_torn, "damaged"),
         (_foreign, "no state of a run of ours"),
         (_of_another_version, "another version"),
         (_of_another_run, "another run"),

@@ -115,7 +115,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
         settings = json.loads(text)
     except ValueError as error:
-        raise CheckpointError(f"{where} is torn: it is no JSON.") from error
+        raise CheckpointError(f"{where} is damaged: it is no JSON.") from error
     if not isinstance(settings, dict):
-        raise CheckpointError(f"{where} is torn: it is {text[:60]!r}.")
+        raise CheckpointError(f"{where} is damaged: it is {text[:60]!r}.")
     return settings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, PixArtTransformer2DModel
 from torch import Tensor
 from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
 
+from dreambooth_nodes.machine_check.dit import Flow
 from dreambooth_nodes.tests.trainer.model.families.small import new_vae
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, Shapes, write_tensors
 from dreambooth_nodes.trainer.model.base import Base, Conditioning, Posterior
@@ -20,35 +20,9 @@ from dreambooth_nodes.trainer.model.keys import Components, KeyTable
 from dreambooth_nodes.trainer.model.source import Part, PartFiles, file_shapes
 
 PREFIXES = {"denoiser": "model.diffusion_model.", "text_encoder": "text_encoders.t5.", "vae": "vae."}
-TIMES = 1000
 SCALE, SHIFT = 1.5, 0.1
 PADDING, LONGEST = 0, 48
 UNTOLD = {"resolution": None, "aspect_ratio": None}
-
-
-@dataclass(frozen=True)
-class Flow:
-    """z_t = (1 − t)·x + t·ε for t in 0..1, told to the denoiser as 0..1000; it answers ε − x."""
-
-    def to(self, device: torch.device) -> Flow:
-        return self
-
-    def draw_timesteps(self, uniform: Tensor, size: torch.Size | None = None) -> Tensor:
-        return TIMES * torch.sigmoid(torch.logit(uniform.clamp(1e-4, 1 - 1e-4)))
-
-    def add_noise(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        t = (timesteps / TIMES).view(-1, 1, 1, 1)
-        return (1 - t) * x + t * noise
-
-    def target(self, x: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        return noise - x
-
-    def signal_to_noise(self, timesteps: Tensor) -> Tensor:
-        t = timesteps / TIMES
-        return ((1 - t) / t) ** 2
-
-    def image_error(self, timesteps: Tensor) -> Tensor:
-        return (timesteps / TIMES) ** 2
 
 
 class TinyFlow(Base):

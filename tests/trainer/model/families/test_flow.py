@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from dreambooth_nodes.machine_check.dit import TIMES
 from dreambooth_nodes.tests.command_line.conftest import train_words
 from dreambooth_nodes.tests.interruption import main
-from dreambooth_nodes.tests.trainer.model.families.flow import TIMES, UNTOLD, TinyFlow, write_flow
+from dreambooth_nodes.tests.trainer.model.families.flow import UNTOLD, TinyFlow, write_flow
 from dreambooth_nodes.trainer.export.compatibility import check_applies
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert

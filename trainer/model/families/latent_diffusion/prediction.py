@@ -27,7 +27,7 @@ def prediction_of(source: Source, asked: str | None) -> Prediction:
     found = declared_prediction(source)
     said = found if found == EDM else asked or found or "epsilon"
     if said not in NAMES:
-        raise CheckpointError(f"{source.name!r} answers with {said!r}; only {_choices()} can be trained.")
+        raise CheckpointError(f"{source.name!r} predicts {said!r}; only {_choices()} can be trained.")
     return NAMES[said]  # type: ignore[return-value]
 
 

@@ -1,0 +1,50 @@
+"""Sizes of tiny models that ComfyUI would not read from their files, told to its detection as soon as this is imported.
+
+A ComfyUI that has this file among its custom nodes loads such models by its own loader nodes. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_detection
+import comfy.supported_models
+
+NODE_CLASS_MAPPINGS: dict[str, Any] = {}
+"""None: ComfyUI asks every custom node for its classes."""
+WORDS = 768
+"""The width of the embedded base's text encoder, which stands in for the models' own."""
+
+SIZES: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "qwen_image": ("QwenImage", lambda config: {"num_attention_heads": 1, "joint_attention_dim": WORDS}),
+    "flux": ("Flux", lambda config: {"num_heads": config["hidden_size"] // 128}),
+    "lumina2": ("ZImage", lambda config: Z_IMAGE),
+    "krea2": ("Krea2", lambda config: KREA_2),
+}
+"""{the host's name of an architecture: its configuration, and the sizes for what the host has detected}."""
+Z_IMAGE: dict[str, Any] = {
+    "patch_size": 2, "in_channels": 16, "dim": 256, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 8,
+    "n_kv_heads": 8, "axes_dims": [8, 12, 12], "axes_lens": [1536, 512, 512], "rope_theta": 256.0,
+    "ffn_dim_multiplier": 8 / 3, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 32,
+    "qk_norm": True, "cap_feat_dim": WORDS,
+}  # fmt: skip
+"""One layer and eight heads of 32."""
+KREA_2: dict[str, Any] = {
+    "features": 256, "txtdim": WORDS // 12, "heads": 2, "kvheads": 1, "layers": 1, "txtlayers": 12, "txtheads": 2,
+    "txtkvheads": 2,
+}  # fmt: skip
+"""One block, told text of 12 layers of 64."""
+
+_detected = comfy.model_detection.model_config_from_unet_config
+
+
+def tiny_configuration(config: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """The host's configuration of a model, of the sizes above where it is one of these architectures."""
+    if config.get("image_model") not in SIZES:
+        return _detected(config, *args, **kwargs)
+    kind, sizes = SIZES[config["image_model"]]
+    return getattr(comfy.supported_models, kind)({**config, **sizes(config)})
+
+
+comfy.model_detection.model_config_from_unet_config = tiny_configuration
