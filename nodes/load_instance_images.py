@@ -55,6 +55,12 @@ class LoadInstanceImages(io.ComfyNode):
                 ),
                 io.Image.Input("images", optional=True, tooltip="Photos from the graph, for '(use images)'."),
                 io.Mask.Input("masks", optional=True, tooltip="White counts, black does not; one for each photo."),
+                io.String.Input(
+                    "captions",
+                    optional=True,
+                    force_input=True,
+                    tooltip="What each photo shows, such as from a captioner: a list of texts, one for each photo.",
+                ),
                 io.Boolean.Input(
                     "buckets",
                     default=False,
@@ -94,13 +100,16 @@ class LoadInstanceImages(io.ComfyNode):
         resolution: list[int],
         images: list[Tensor] | None = None,
         masks: list[Tensor] | None = None,
+        captions: list[str] | None = None,
         buckets: Sequence[bool] = (False,),
     ) -> io.NodeOutput:
         """The subject, and its photos as they will be trained on."""
-        side = resolution[0]
-        path = photo_folder(folder[0])
-        own = buckets[0]
-        photos = read_folder(path, side, side, own) if path else _from_graph(images, masks, side, own)
+        path = _checked_choice(folder[0], images)
+        side, own = resolution[0], buckets[0]
+        if path is None:
+            photos = photos_from_tensors(_singles(images) or [], _singles(masks), side, side, own, captions)
+        else:
+            photos = read_folder(path, side, side, own, _singles(masks), captions)
         subject = Subject(photos, class_noun[0], side, side, own)
         return io.NodeOutput(subject, _by_size(photos))
 
@@ -133,14 +142,23 @@ def own_folder(choice: str) -> Path:
     return folder
 
 
-def _from_graph(images: list[Tensor] | None, masks: list[Tensor] | None, side: int, buckets: bool) -> tuple[Photo, ...]:
-    if not images:
+def _checked_choice(folder: str, images: list[Tensor] | None) -> Path | None:
+    """The folder of the photos; None: they come from the graph. Raises ValueError where both or none are given."""
+    path = photo_folder(folder)
+    if path is None and not images:
         raise ValueError(
             f"folder is '{FROM_INPUT}' and nothing is connected to images. Connect them or choose a folder."
         )
-    single = [image for batch in images for image in batch]
-    single_masks = None if not masks else [mask for batch in masks for mask in batch]
-    return photos_from_tensors(single, single_masks, side, side, buckets)
+    if path is not None and images:
+        raise ValueError(
+            f"images are connected, and folder is {folder[:100]!r}: choose '{FROM_INPUT}' there, or disconnect them."
+        )
+    return path
+
+
+def _singles(batches: list[Tensor] | None) -> list[Tensor] | None:
+    """The images or masks of a list of batches; None without any."""
+    return [one for batch in batches for one in batch] if batches else None
 
 
 def _by_size(photos: Sequence[Photo]) -> list[Tensor]:
