@@ -10,9 +10,11 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photos import Photo, photos_from_tensors, read_folder
 from ..trainer.subject.subject import Subject
+from ..trainer.subject.subject_folders import subject_folders
 from . import sockets
 from .comfy_failures import tells_failures
 from .comfy_host import input_folder
@@ -88,7 +90,8 @@ class LoadInstanceImages(io.ComfyNode):
             path = None
         if path is None:
             return folder[0]
-        stats = sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in path.iterdir() if f.is_file())
+        files = (f for f in (*path.iterdir(), *path.glob("*/*")) if f.is_file())
+        stats = sorted((f.relative_to(path).as_posix(), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
         return f"{folder[0]}{stats}"
 
     @classmethod
@@ -108,10 +111,10 @@ class LoadInstanceImages(io.ComfyNode):
         side, own = resolution[0], buckets[0]
         if path is None:
             photos = photos_from_tensors(_singles(images) or [], _singles(masks), side, side, own, captions)
+            subject = Subject(photos, class_noun[0], side, side, own)
         else:
-            photos = read_folder(path, side, side, own, _singles(masks), captions)
-        subject = Subject(photos, class_noun[0], side, side, own)
-        return io.NodeOutput(subject, _by_size(photos))
+            subject = _of_folder(path, class_noun[0], TrainingSize(side, side, own), masks, captions)
+        return io.NodeOutput(subject, _by_size(subject.all_photos))
 
 
 def subfolders(root: Path) -> list[str]:
@@ -154,6 +157,24 @@ def _checked_choice(folder: str, images: list[Tensor] | None) -> Path | None:
             f"images are connected, and folder is {folder[:100]!r}: choose '{FROM_INPUT}' there, or disconnect them."
         )
     return path
+
+
+def _of_folder(
+    path: Path, noun: str, size: TrainingSize, masks: list[Tensor] | None, captions: list[str] | None
+) -> Subject:
+    """The subject of a folder, or the subjects of the folders in it. Raises ValueError where masks or captions of the
+    graph are for several.
+    """
+    folders = subject_folders(path, noun)
+    if len(folders) > 1 and (masks or captions):
+        raise ValueError(
+            f"folder is {path.name!r}, which holds {len(folders)} subjects, and masks or captions are connected: put "
+            "them beside the photos instead."
+        )
+    read = [
+        read_folder(one.folder, size.width, size.height, size.buckets, _singles(masks), captions) for one in folders
+    ]
+    return Subject.of_folders(folders, read, size)
 
 
 def _singles(batches: list[Tensor] | None) -> list[Tensor] | None:

@@ -85,14 +85,16 @@ def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     prompts = encode_prompts(base, shown.distinct, request.options.trains_conditioning)
     rows, photos = shown.first_rows, request.subject.in_training_order
     firsts = [first for first, *_ in rows]
-    instance = encode_images(base, photos, firsts, stop)
+    instance = replace(encode_images(base, photos, firsts, stop), classes=tuple(shown.class_of_photos))
     if flipped := shown.flipped:
         twins = [photo.mirrored() if photo in flipped else photo for photo in photos]
         instance = replace(instance, mirrored=encode_images(base, twins, firsts, stop))
     instance = replace(instance.with_prompts(rows), variants=shown.variants)
     if not shown.of_class:
         return prompts, instance, None
-    class_row = shown.row(shown.of_class[0])
+    class_rows = [shown.row(shown.of_class[noun]) for noun in shown.classes]
     if priors is None:
-        return prompts, instance, instance.under(class_row)
-    return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.total, stop)
+        return prompts, instance, instance.under(class_rows)
+    classes = [shown.classes.index(one.recipe.class_noun) for one in priors.sets for _ in range(one.count)]
+    images = encode_images(base, priors.photos(), [class_rows[number] for number in classes], stop)
+    return prompts, instance, replace(images, classes=tuple(classes))

@@ -15,6 +15,7 @@ from ..prompts import context_prompts
 from ..runs.request import Request
 from ..subject.photos import Photo
 from ..subject.sides import side_named
+from ..subject.subject import Subject
 from ..training.prompt_variants import PromptVariants
 from ..wording import Wording
 
@@ -31,27 +32,40 @@ class ShownPrompts:
     @cached_property
     def of_photos(self) -> list[list[list[str]]]:
         """For each photo in training order its prompts, and for each of these its variants, one or more texts. Around a
-        new word a photo has a prompt for every context, else one.
+        new word a photo has a prompt for every context, else one; a photo that is to be shown more often than others
+        has it as many times.
         """
-        return [self._of_photo(number, photo) for number, photo in enumerate(self.request.subject.in_training_order)]
+        each = self.request.subject.each
+        owners = [(one, photo) for one in each for photo in one.in_training_order]
+        return [self._of_photo(number, *owner) * owner[0].repeats for number, owner in enumerate(owners)]
 
     @cached_property
-    def of_class(self) -> list[str]:
-        """The prompt of the prior examples; empty where there are none. Class images get the one that they were sampled
-        with: the prior term preserves the class as it is.
+    def of_class(self) -> dict[str, str]:
+        """{class noun: the prompt of its prior examples}; empty where there are none. Class images get the one that
+        they were sampled with: the prior term preserves the class as it is.
         """
         request, options = self.request, self.request.options
         if request.class_images is not None:
-            return [request.class_images.recipe.prompt]
+            return {one.recipe.class_noun: one.recipe.prompt for one in request.class_images.sets}
         compared = options.prior_in_use == "compare with the base"
-        return [options.templates.class_prompt(request.subject.class_noun)] if compared else []
+        return {noun: options.templates.class_prompt(noun) for noun in self.classes} if compared else {}
+
+    @property
+    def classes(self) -> list[str]:
+        """The class nouns of the subjects, each once."""
+        return list(self.request.subject.sizes_by_class)
+
+    @property
+    def class_of_photos(self) -> list[int]:
+        """The number of each photo's class among `classes`, in training order."""
+        return [self.classes.index(one.class_noun) for one in self.request.subject.each for _ in one.photos]
 
     @cached_property
     def distinct(self) -> list[str]:
         """All prompts, each once, in the order of their rows."""
         variants = chain.from_iterable(chain.from_iterable(self.of_photos))
         empty = [""] if self.request.options.caption_dropout else []
-        return list(dict.fromkeys([*variants, *self.of_class, *empty]))
+        return list(dict.fromkeys([*variants, *self.of_class.values(), *empty]))
 
     def row(self, text: str) -> int:
         """The row of a prompt."""
@@ -100,9 +114,9 @@ class ShownPrompts:
         if self.request.options.flip and named:
             yield Wording("Not mirrored, because a prompt names a side or a text: {0}.", listed(named))
 
-    def _of_photo(self, number: int, photo: Photo) -> list[list[str]]:
-        """The prompts of one photo, each as the list of its variants."""
-        options, noun, word = self.request.options, self.request.subject.class_noun, self.request.identifier
+    def _of_photo(self, number: int, one: Subject, photo: Photo) -> list[list[str]]:
+        """The prompts of one photo of a subject, each as the list of its variants. number: of the photo."""
+        options, noun, word = self.request.options, one.class_noun, self.request.identifier_of(one)
         captions = self._captions(number, photo.caption)
         if options.learns_word:
             prompts = [context_prompts(options.contexts, word, noun, caption) for caption in captions]

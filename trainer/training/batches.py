@@ -72,10 +72,11 @@ class Batches:
         return randomness.order(self.seed, "instance.order", len(self.instance), sample)
 
     def _prior_row(self, sample: int, prior: EncodedImages, instance_row: int) -> int:
-        """The row of the prior image of this sample: of the instance image's size where there are such, so that both
-        go through one forward.
+        """The row of the prior image of this sample: of the instance image's class, and of its size where there are
+        such, so that both go through one forward.
         """
-        rows = prior.rows_of(self.instance.mean[instance_row].shape) or range(len(prior))
+        own = self.instance.class_of(instance_row)
+        rows = prior.rows_of(own, self.instance.mean[instance_row].shape) or prior.rows_of(own)
         return rows[randomness.order(self.seed, "prior.order", len(rows), sample)]
 
     def _by_size(

@@ -28,7 +28,8 @@ class EncodedImages:
     [1, h, w] in 0..1, or None. prompts: the row of each image's prompt in the `EncodedPrompts`. frames: the
     conditioning on image sizes and crops, N rows; empty in most families. variants: the prompts that the images are
     shown under in turn, where these are several; None: `prompts`. mirrored: the images as they are shown half of the
-    time, mirrored where that is allowed, in the same rows; None: they are never mirrored.
+    time, mirrored where that is allowed, in the same rows; None: they are never mirrored. classes: the number of each
+    image's class; empty: all are of one.
     """
 
     mean: Sequence[Tensor]
@@ -38,21 +39,27 @@ class EncodedImages:
     frames: Conditioning = field(default_factory=dict)
     variants: PromptVariants | None = None
     mirrored: EncodedImages | None = None
+    classes: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     @cached_property
-    def _rows(self) -> dict[torch.Size, list[int]]:
-        """{latents' size: the rows of the images of that size}."""
-        rows: dict[torch.Size, list[int]] = {}
+    def _rows(self) -> dict[tuple[int, torch.Size | None], list[int]]:
+        """{(class, latents' size or None for any): the rows of these images}."""
+        rows: dict[tuple[int, torch.Size | None], list[int]] = {}
         for row, mean in enumerate(self.mean):
-            rows.setdefault(mean.shape, []).append(row)
+            for shape in (mean.shape, None):
+                rows.setdefault((self.class_of(row), shape), []).append(row)
         return rows
 
-    def rows_of(self, shape: torch.Size) -> Sequence[int]:
-        """The rows of the images whose latents [C, h, w] have this size, in order."""
-        return self._rows.get(shape, [])
+    def class_of(self, row: int) -> int:
+        """The number of an image's class."""
+        return self.classes[row] if self.classes else 0
+
+    def rows_of(self, number: int, shape: torch.Size | None = None) -> Sequence[int]:
+        """The rows of the images of a class whose latents [C, h, w] have this size, or any, in order."""
+        return self._rows.get((number, shape), [])
 
     def prompts_of(self, rows: Sequence[int], seed: int, samples: Sequence[int]) -> tuple[int, ...]:
         """The prompt of each of these images; where they have several, drawn by the samples' indices."""
@@ -86,6 +93,7 @@ class EncodedImages:
             tuple(of.prompts[row] for of, row in taken),
             {name: torch.stack([of.frames[name][row] for of, row in taken]) for name in self.frames},
             None if self.variants is None else self.variants.of(rows),
+            classes=tuple(self.class_of(row) for row in rows) if self.classes else (),
         )
 
     def to(self, device: torch.device) -> EncodedImages:
@@ -95,9 +103,10 @@ class EncodedImages:
         mirrored = None if self.mirrored is None else self.mirrored.to(device)
         return replace(self, mean=mean, std=std, masks=masks, frames=_moved(self.frames, device), mirrored=mirrored)
 
-    def under(self, prompt: int) -> EncodedImages:
-        """These images under one prompt, without masks, and never mirrored."""
-        return replace(self, masks=None, prompts=(prompt,) * len(self), variants=None, mirrored=None)
+    def under(self, prompts: Sequence[int]) -> EncodedImages:
+        """These images under the prompt of their class, without masks, and never mirrored. prompts: a row by class."""
+        own = tuple(prompts[self.class_of(row)] for row in range(len(self)))
+        return replace(self, masks=None, prompts=own, variants=None, mirrored=None)
 
 
 @dataclass(frozen=True)

@@ -80,5 +80,5 @@ def test_an_encoding_keeps_its_variants_and_its_mirrored_images() -> None:
     pairs = whole.with_prompts([[0, 1], [2]])
     assert pairs.prompts == (0, 1, 2) and pairs.mirrored is not None
     assert [float(mean[0, 0, 0]) for mean in pairs.mirrored.mean] == [-1, -1, -2]
-    compared = whole.under(7)
+    compared = whole.under([7])
     assert compared.prompts == (7, 7) and compared.variants is None and compared.mirrored is None
