@@ -19,9 +19,9 @@ from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
-from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
+from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL, WATCH_AGAIN
 from .pick import pick
-from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
+from .shown import beat_html, curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
 from .subjects import subjects
 from .this_machine import check_report
 from .uploads import keep_files
@@ -109,14 +109,19 @@ def _connect_training(blocks: Any, c: Controls) -> None:
 
     form, lora = [c.photos, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
     watch = _answering(_views)
-    for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
-        begun = event(handler, inputs, [c.mistakes["training"]], **quietly())
-        over = begun.then(watch, None, c.shown, **quietly())
+    begun = [
+        event(handler, inputs, [c.mistakes["training"]], **quietly()).then
+        for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None))
+    ]
+    # The page presses this one itself, see WATCH_AGAIN.
+    for look in (*begun, c.watch.click):
+        over = look(watch, None, c.shown, **quietly())
         # Not one after the other: in 4.40 nothing follows what only the browser does.
         over.then(inputs=[c.parameters], outputs=None, **with_js(REFRESH_LISTS))
         over.then(loras, None, [lora], **quietly())
     loaded = blocks.load(watch, None, c.shown, **quietly())
     loaded.then(inputs=[c.parameters], outputs=None, **with_js(ALREADY_LISTED))
+    blocks.load(inputs=None, outputs=None, **with_js(WATCH_AGAIN))
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
@@ -146,7 +151,7 @@ def _views() -> Iterator[View]:
         pictures = gr.update() if len(samples) == shown else list(samples)
         shown = len(samples)
         history = subjects_html(subjects()) if over else gr.update()
-        yield status_html(job), curve_html(job), pictures, parameters(job), history
+        yield status_html(job), curve_html(job), pictures, parameters(job), history, beat_html(job)
         if over:
             return
         time.sleep(SECONDS_BETWEEN_VIEWS)
