@@ -63,7 +63,7 @@ UPLOAD_APART = """() => {
 # is on the page and no view has come for SILENCE, another is asked for as soon as the WebUI answers, and where it does
 # not, or none comes all the same, the page says so. (Without Gradio's queue every view is asked for like this.)
 WATCH_AGAIN = """() => {
-    const SILENCE = 6000;
+    const SILENCE = 8000;
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
     const lost = root.querySelector('#dreambooth_lost p');
     let seen = '', since = Date.now(), asked = 0;
