@@ -57,7 +57,9 @@ def described(thing: Any) -> dict[str, Any]:
 
 def is_the_hosts(value: Any) -> bool:
     """Whether it is not another library's, as far as functions and classes say it."""
-    return not is_called(value) or (getattr(value, "__module__", None) or "").partition(".")[0] in HOSTS
+    if not is_called(value):
+        return type(value).__module__ != "typing"
+    return (getattr(value, "__module__", None) or "").partition(".")[0] in HOSTS
 
 
 def is_called(value: Any) -> bool:
