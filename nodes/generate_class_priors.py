@@ -1,4 +1,4 @@
-"""GenerateClassPriors: what the frozen model already knows of the class."""
+"""GenerateClassPriors: class images drawn by the frozen base, for prior preservation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..trainer.sampling.class_priors import ClassPriors, draw_missing
 from ..trainer.sampling.prior_recipe import PriorRecipe, recipes_of
 from ..trainer.subject.subject import Subject
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import store
 from .comfy_progress import NodeProgress
-from .comfy_sampling import ANCESTRAL, prior_drawer
+from .comfy_sampling import ANCESTRAL, host_prior_drawer
 
 SHOWN = 8
 
@@ -128,7 +128,7 @@ class GenerateClassPriors(io.ComfyNode):
         )
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls,
         model: Any,
@@ -162,7 +162,7 @@ class GenerateClassPriors(io.ComfyNode):
         sizes = {(recipe.width, recipe.height): 1} if width or height else subject.sizes
         sets, root = [], store().work / "priors"
         for one, own in recipes_of(recipe, count, sizes):
-            draw = prior_drawer(model, clip, vae, one, own)
+            draw = host_prior_drawer(model, clip, vae, one, own)
             sets.append(draw_missing(one, own, root, draw, batch_size, NodeProgress(0)))
         priors = ClassPriors.joined(sets)
         shown = torch.stack([photo.pixels for photo in priors.sets[0].photos(SHOWN)])

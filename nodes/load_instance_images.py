@@ -14,7 +14,7 @@ from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photos import Photo, photos_from_tensors, read_folder
 from ..trainer.subject.subject import Subject
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import input_folder
 
 EXAMPLE = "example: "
@@ -86,7 +86,7 @@ class LoadInstanceImages(io.ComfyNode):
         return f"{folder[0]}{stats}"
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls,
         folder: list[str],

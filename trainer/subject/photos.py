@@ -155,7 +155,7 @@ def _photo(
     import torch
 
     height, width = raster.bands[0].shape
-    size = training.of(width, height)
+    size = training.nearest(width, height)
     pixels, weight = cropped_pixels(raster, size), cropped_mask(raster, mask, size)
     if weight is not None and not weight.any():
         raise PhotoError(
