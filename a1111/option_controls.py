@@ -18,6 +18,7 @@ OFTEN = ("steps", "learning_rate", "rank", "prior_weight", "seed", "train_text_e
 """What stands open when the advanced settings are opened; all else is folded by group."""
 SECTIONS: dict[str, tuple[str, str]] = {
     "training": ("Batches and loss", "How many photos a step sees, and how noise levels are weighted."),
+    "photos": ("Photos and captions", "How the photos and their captions are shown. Captions stand beside the photos."),
     "adapter": ("LoRA", "Which layers get one, and its scale. The rank is above."),
     "word": ("Learned word", "Of the method textual_inversion: its vectors, and what it learns them from."),
     "optimizer": ("Optimizer", "How a step is taken, and how the learning rate runs over the training."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -18,7 +19,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def say_warnings(warnings: tuple[str, ...]) -> None:
+def say_warnings(warnings: Sequence[str]) -> None:
     """What speaks against a choice that is followed all the same."""
     for warning in warnings:
         say(f"warning: {warning}")

@@ -78,7 +78,9 @@ def add_model_folders(parser: argparse.ArgumentParser) -> None:
 def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
     """Add --priors and how they are drawn. default: for the help text, how many are drawn without the flag."""
     group = parser.add_argument_group("class images", "Drawn by the base as it is, kept in the output folder, reused.")
-    group.add_argument("--priors", type=int, default=None, metavar="N", help=f"how many (default: {default})")
+    group.add_argument(
+        "--priors", type=int, default=None, metavar="N", help=f"how many of each class (default: {default})"
+    )
     group.add_argument("--prior-steps", type=int, default=25, metavar="N", help="sampling steps (default: 25)")
     guidance = f"more narrows the class (default: {PRIOR_GUIDANCE:g}, none)"
     group.add_argument("--prior-guidance", type=float, default=PRIOR_GUIDANCE, metavar="SCALE", help=guidance)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -22,19 +24,19 @@ from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.identifier import warnings_for
-from ..trainer.subject.photo_folder import PhotoFolder, sorted_folder
 from ..trainer.subject.subject import Subject
+from ..trainer.subject.subject_folders import SubjectFolder, subject_folders
 from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
 from .class_images import drawn, planned
 from .encoders import scorer_of
 from .flags import REQUIRED, store
 from .lookup import candidates, ranked
-from .photos import faults_in_words, sizes_in_words, usable_photos
 from .progress import Listener
 from .result import described
 from .run_options import base_model, run_options
 from .stopping import Stopped, StopSignals
+from .usable_photos import faults_in_words, sizes_in_words, usable_photos
 
 AUTO, LEARNED = "auto", "olt"
 """What --identifier says where it is to be picked, and the name of a learned word then."""
@@ -57,9 +59,9 @@ class Teaching:
     def _request(self) -> Request:
         arguments = self.arguments
         size = TrainingSize(*self.base.size(arguments), arguments.buckets)
-        folder = sorted_folder(arguments.photos)
-        photos = usable_photos(folder, size)
-        subject = Subject(photos, arguments.noun, size.width, size.height, size.buckets)
+        folders = self._folders()
+        photos = [usable_photos(one.files, size) for one in folders]
+        subject = Subject.of_folders(folders, photos, size)
         if self.ranks.sharded and len(subject.sizes) > 1:
             raise OptionError(
                 f"The photos have {len(subject.sizes)} sizes, and processes under FSDP compute one size at a time all "
@@ -69,7 +71,7 @@ class Teaching:
         name = checked_name(arguments.name or fitted_name(arguments.photos.resolve().name, subject.class_noun))
         request = Request(
             subject=subject,
-            identifier=self._identifier(subject.class_noun),
+            identifier=self._identifier(subject),
             options=self.options,
             name=name,
             priors=self._planned_priors(subject),
@@ -78,15 +80,34 @@ class Teaching:
             text_dtype=self.base.text_dtype,
             base_file=arguments.base if arguments.base.is_file() else None,
         )
-        self._tell_of(folder, subject)
+        self._tell_of(folders, subject)
         return request
 
-    def _tell_of(self, folder: PhotoFolder, subject: Subject) -> None:
-        """Tell what the folder holds, the buckets of its photos, and what speaks against them."""
-        for text in (folder.captioned, *folder.notes, *sizes_in_words(subject)):
+    def _folders(self) -> tuple[SubjectFolder, ...]:
+        """The subjects' folders. Flags go before the name of a single one. Raises PhotoError, OptionError."""
+        arguments = self.arguments
+        folders = subject_folders(arguments.photos, arguments.noun)
+        if len(folders) > 1 and arguments.identifier != AUTO:
+            raise OptionError(
+                f"--identifier is {arguments.identifier!r}, and the {len(folders)} folders of subjects name their own: "
+                "leave it out."
+            )
+        if len(folders) > 1:
+            return folders
+        named = folders[0].identifier if arguments.identifier == AUTO else ""
+        return (replace(folders[0], class_noun=arguments.noun or folders[0].class_noun, identifier=named),)
+
+    def _tell_of(self, folders: Sequence[SubjectFolder], subject: Subject) -> None:
+        """Tell what the folders hold, the buckets of their photos, and what speaks against them."""
+        for one, part in zip(folders, subject.each, strict=True):
+            if subject.others:
+                say(f"{one.folder.name}: '{one.identifier} {one.class_noun}', each photo {part.repeats} times")
+            for text in (one.files.captioned, *one.files.notes):
+                say(text)
+            for text in (*one.files.warnings, *faults_in_words(part.photos)):
+                self.listener(Warned(text))
+        for text in sizes_in_words(subject):
             say(text)
-        for text in (*folder.warnings, *faults_in_words(subject.photos)):
-            self.listener(Warned(text))
 
     def result(self) -> dict[str, Any]:
         """Train, or find the same run on disk; what is known of it, ready for JSON; empty in all processes but the
@@ -103,7 +124,9 @@ class Teaching:
     def _train(self) -> tuple[Personalized, Run]:
         request = self.request
         if self.ranks.first and not self.options.learns_word:
-            say_warnings(warnings_for(request.identifier, self.base.live.tokenizer, self.base.family.vocabulary))
+            known = self.base.live.tokenizer, self.base.family.vocabulary
+            words = dict.fromkeys(request.identifier_of(one) for one in request.subject.each)
+            say_warnings([text for word in words for text in warnings_for(word, *known)])
         if request.priors is not None:
             at_once, precision = self.arguments.prior_batch_size, self.options.precision
             drawn(request.priors, self.base, at_once, precision, self.ranks, self.stop, self.listener.bar)
@@ -142,13 +165,15 @@ class Teaching:
             self.listener(Warned(f"{error} So it begins with its first step."))
         return True
 
-    def _identifier(self, noun: str) -> str:
+    def _identifier(self, subject: Subject) -> str:
+        if subject.identifier:
+            return subject.identifier
         if self.arguments.identifier != AUTO:
             return str(self.arguments.identifier)
         if self.options.learns_word:
             # Its vectors are new, so that any name is as good as a rare token.
             return LEARNED
-        chosen = ranked(candidates(self.base), self.base, noun, self.listener.bar)[0].text
+        chosen = ranked(candidates(self.base), self.base, subject.class_noun, self.listener.bar)[0].text
         say(f"identifier: {chosen}")
         return chosen
 
@@ -159,6 +184,10 @@ class Teaching:
             raise PriorsError(f"priors is {count}; it must be 0 or more.")
         if not count or self.options.prior_in_use != "class images":
             return None
-        noun = subject.class_noun
-        prompt = self.options.templates.class_prompt(noun)
-        return planned(arguments, self.base, noun, prompt, count, self.store.work / "priors", subject.sizes)
+        prompt_of, root = self.options.templates.class_prompt, self.store.work / "priors"
+        return ClassPriors.joined(
+            [
+                planned(arguments, self.base, noun, prompt_of(noun), count, root, sizes)
+                for noun, sizes in subject.sizes_by_class.items()
+            ]
+        )

@@ -32,9 +32,11 @@ def add_parser(commands: Commands) -> None:
     """Base, subject, `TrainOptions`, class images, output."""
     parser = commands.add_parser("train", help="teach a base your subject, and save a LoRA or a checkpoint")
     add_base(parser)
-    parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER", help="3 to 5 photos of the subject")
-    parser.add_argument("--noun", required=True, help="what the subject is, such as dog")
-    word = "[V], the subject's name (default: auto, the rare token that means least to this base)"
+    photos = "3 to 5 photos of the subject; or folders of several subjects, such as '10_sks dog': each photo 10 times"
+    parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER", help=photos)
+    parser.add_argument("--noun", default="", help="what the subject is, such as dog (default: as its folder is named)")
+    word = "[V], the subject's name (default: auto: as its folder is named, else the rare token that means least to "
+    word += "this base)"
     parser.add_argument("--identifier", default="auto", help=word)
     add_size(parser)
     whole = "train each photo in its own shape, at about WIDTH x HEIGHT pixels, rather than cropped to that size"

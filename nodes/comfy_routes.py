@@ -17,6 +17,7 @@ from aiohttp import web
 from server import PromptServer
 
 from ..trainer.runs.history import delete_result, history
+from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photo_report import photo_report
 from ..trainer.subject.removed_photos import put_aside
@@ -75,7 +76,7 @@ def photos(fields: Fields) -> dict[str, Any]:
     if folder is None or not side.isdecimal():
         raise ValueError(f"folder names no folder, or resolution {side[:20]!r} is no whole number of pixels.")
     require_inside(folder, folder.parent)
-    return photo_report(folder, int(side), fields.get("buckets") == "true")
+    return photo_report(folder, TrainingSize(int(side), int(side), fields.get("buckets") == "true"))
 
 
 def remove_photo(fields: Fields) -> dict[str, Any]:

@@ -47,18 +47,30 @@ def chosen_options(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Pat
     return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
 
 
-def warnings_of(request: Request, model: Any, clip: Any) -> tuple[str, ...]:
+def warnings_of(request: Request, model: Any, clip: Any, identifier: str) -> tuple[str, ...]:
+    """What speaks against a request. identifier: as the node has it."""
     found = None if request.options.learns_word else rare_tokens(clip)
     distilled = distilled_warning(model)
-    of_the_identifier = () if found is None else warnings_for(request.identifier, *found)
+    words = dict.fromkeys(request.identifier_of(one) for one in request.subject.each)
+    of_the_identifier = () if found is None else [text for word in words for text in warnings_for(word, *found)]
     of_the_model = () if distilled is None else (distilled,)
-    return (*_missing(request), *of_the_model, *of_the_identifier)
+    return (*_missing(request), *_unused(request, identifier), *of_the_model, *of_the_identifier)
+
+
+def _unused(request: Request, identifier: str) -> Iterator[Wording]:
+    """What of the node a training does not use."""
+    if request.subject.identifier and request.subject.identifier != identifier.strip():
+        yield Wording(
+            "The photos' folders name what is learned: {0}. The node's identifier {1} is not used.",
+            ", ".join(request.triggers),
+            identifier,
+        )
 
 
 def _missing(request: Request) -> Iterator[Wording]:
     """What a training does without and should not."""
     subject = request.subject
-    if len(subject.photos) == 1:
+    if len(subject.all_photos) == 1:
         yield Wording("There is 1 photo: the model learns that picture, not your subject. Add 2 to 4 others.")
     if request.priors is not None and request.options.learns_word:
         yield Wording("Class images are connected and not used: a learned word leaves the class as it is.")

@@ -188,7 +188,7 @@ class DreamBoothTrain(io.ComfyNode):
             text_dtype=text_dtype(base, chosen),
         )  # fmt: skip
         result, run = found_result(base, request) or trained(
-            base, request, warnings_of(request, model, clip), clip_vision
+            base, request, warnings_of(request, model, clip, identifier), clip_vision
         )
         raise_if_interrupted()
         shown_below = {"text": (f"{result.file.name}: say '{result.trigger}'",), "dreambooth_findings": [findings(run)]}

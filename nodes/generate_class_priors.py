@@ -147,23 +147,24 @@ class GenerateClassPriors(io.ComfyNode):
         class_prompt: str = PromptTemplates().class_,
     ) -> io.NodeOutput:
         """The set on disk, and its first few pictures."""
-        noun = class_noun.strip() or subject.class_noun
-        recipe = PriorRecipe(
-            base_fingerprint=graph_base(model, clip, vae).fingerprint,
-            class_noun=noun,
-            prompt=PromptTemplates(class_=class_prompt).class_prompt(noun),
-            sampler=sampler_name,
-            steps=steps,
-            guidance=cfg,
-            width=width or subject.width,
-            height=height or subject.height,
-            seed=seed,
-        )
-        sizes = {(recipe.width, recipe.height): 1} if width or height else subject.sizes
+        fingerprint, noun = graph_base(model, clip, vae).fingerprint, class_noun.strip()
         sets, root = [], store().work / "priors"
-        for one, own in recipes_of(recipe, count, sizes):
-            draw = host_prior_drawer(model, clip, vae, one, own)
-            sets.append(draw_missing(one, own, root, draw, batch_size, NodeProgress(0)))
+        for own_noun, own_sizes in ({noun: subject.sizes} if noun else subject.sizes_by_class).items():
+            recipe = PriorRecipe(
+                base_fingerprint=fingerprint,
+                class_noun=own_noun,
+                prompt=PromptTemplates(class_=class_prompt).class_prompt(own_noun),
+                sampler=sampler_name,
+                steps=steps,
+                guidance=cfg,
+                width=width or subject.width,
+                height=height or subject.height,
+                seed=seed,
+            )
+            sizes = {(recipe.width, recipe.height): 1} if width or height else own_sizes
+            for one, own in recipes_of(recipe, count, sizes):
+                draw = host_prior_drawer(model, clip, vae, one, own)
+                sets.append(draw_missing(one, own, root, draw, batch_size, NodeProgress(0)))
         priors = ClassPriors.joined(sets)
         shown = torch.stack([photo.pixels for photo in priors.sets[0].photos(SHOWN)])
         return io.NodeOutput(priors, shown.movedim(1, -1))

@@ -10,9 +10,11 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photos import Photo, photos_from_tensors, read_folder
 from ..trainer.subject.subject import Subject
+from ..trainer.subject.subject_folders import subject_folders
 from . import sockets
 from .comfy_failures import recording_failures
 from .comfy_host import input_folder
@@ -55,6 +57,12 @@ class LoadInstanceImages(io.ComfyNode):
                 ),
                 io.Image.Input("images", optional=True, tooltip="Photos from the graph, for '(use images)'."),
                 io.Mask.Input("masks", optional=True, tooltip="White counts, black does not; one for each photo."),
+                io.String.Input(
+                    "captions",
+                    optional=True,
+                    force_input=True,
+                    tooltip="What each photo shows, such as from a captioner: a list of texts, one for each photo.",
+                ),
                 io.Boolean.Input(
                     "buckets",
                     default=False,
@@ -82,7 +90,8 @@ class LoadInstanceImages(io.ComfyNode):
             path = None
         if path is None:
             return folder[0]
-        stats = sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in path.iterdir() if f.is_file())
+        files = (f for f in (*path.iterdir(), *path.glob("*/*")) if f.is_file())
+        stats = sorted((f.relative_to(path).as_posix(), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
         return f"{folder[0]}{stats}"
 
     @classmethod
@@ -94,15 +103,18 @@ class LoadInstanceImages(io.ComfyNode):
         resolution: list[int],
         images: list[Tensor] | None = None,
         masks: list[Tensor] | None = None,
+        captions: list[str] | None = None,
         buckets: Sequence[bool] = (False,),
     ) -> io.NodeOutput:
         """The subject, and its photos as they will be trained on."""
-        side = resolution[0]
-        path = photo_folder(folder[0])
-        own = buckets[0]
-        photos = read_folder(path, side, side, own) if path else _from_graph(images, masks, side, own)
-        subject = Subject(photos, class_noun[0], side, side, own)
-        return io.NodeOutput(subject, _by_size(photos))
+        path = _checked_choice(folder[0], images)
+        side, own = resolution[0], buckets[0]
+        if path is None:
+            photos = photos_from_tensors(_singles(images) or [], _singles(masks), side, side, own, captions)
+            subject = Subject(photos, class_noun[0], side, side, own)
+        else:
+            subject = _of_folder(path, class_noun[0], TrainingSize(side, side, own), masks, captions)
+        return io.NodeOutput(subject, _by_size(subject.all_photos))
 
 
 def subfolders(root: Path) -> list[str]:
@@ -133,14 +145,41 @@ def own_folder(choice: str) -> Path:
     return folder
 
 
-def _from_graph(images: list[Tensor] | None, masks: list[Tensor] | None, side: int, buckets: bool) -> tuple[Photo, ...]:
-    if not images:
+def _checked_choice(folder: str, images: list[Tensor] | None) -> Path | None:
+    """The folder of the photos; None: they come from the graph. Raises ValueError where both or none are given."""
+    path = photo_folder(folder)
+    if path is None and not images:
         raise ValueError(
             f"folder is '{FROM_INPUT}' and nothing is connected to images. Connect them or choose a folder."
         )
-    single = [image for batch in images for image in batch]
-    single_masks = None if not masks else [mask for batch in masks for mask in batch]
-    return photos_from_tensors(single, single_masks, side, side, buckets)
+    if path is not None and images:
+        raise ValueError(
+            f"images are connected, and folder is {folder[:100]!r}: choose '{FROM_INPUT}' there, or disconnect them."
+        )
+    return path
+
+
+def _of_folder(
+    path: Path, noun: str, size: TrainingSize, masks: list[Tensor] | None, captions: list[str] | None
+) -> Subject:
+    """The subject of a folder, or the subjects of the folders in it. Raises ValueError where masks or captions of the
+    graph are for several.
+    """
+    folders = subject_folders(path, noun)
+    if len(folders) > 1 and (masks or captions):
+        raise ValueError(
+            f"folder is {path.name!r}, which holds {len(folders)} subjects, and masks or captions are connected: put "
+            "them beside the photos instead."
+        )
+    read = [
+        read_folder(one.folder, size.width, size.height, size.buckets, _singles(masks), captions) for one in folders
+    ]
+    return Subject.of_folders(folders, read, size)
+
+
+def _singles(batches: list[Tensor] | None) -> list[Tensor] | None:
+    """The images or masks of a list of batches; None without any."""
+    return [one for batch in batches for one in batch] if batches else None
 
 
 def _by_size(photos: Sequence[Photo]) -> list[Tensor]:

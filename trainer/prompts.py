@@ -58,16 +58,27 @@ class PromptTemplates:
                     "it belongs into the instance prompt, and into no other"
                 )
 
-    def instance_prompt(self, identifier: str, class_noun: str, caption: str | None = None) -> str:
-        """The prompt of an instance image: the filled template followed by the caption; the caption alone where it
-        holds the template's phrase or the trigger. Raises ValueError where a template cannot be filled (`filled`).
+    def instance_prompt(
+        self, identifier: str, class_noun: str, caption: str | None = None, trigger: str = "before the caption"
+    ) -> str:
+        """The prompt of an instance image: the filled template, with the caption if there is one; the caption alone
+        where it holds the template's phrase or the trigger.
+
+        trigger: a value of `TrainOptions.caption_trigger`; where the caption lacks the class noun, "for the class noun"
+        is "before the caption". Raises ValueError where a template cannot be filled (`filled`).
         """
         prompt = filled(self.instance, identifier, class_noun)
         if not caption:
             return prompt
         caption = filled(caption, identifier, class_noun)
-        named = prompt, self.trigger(identifier, class_noun)
-        return caption if any(_holds(caption, name) for name in named) else f"{prompt}, {caption}"
+        name = self.trigger(identifier, class_noun)
+        if trigger == "not at all" or _holds(caption, prompt) or _holds(caption, name):
+            return caption
+        if trigger == "as the first tag":
+            return f"{name}, {caption}"
+        if trigger == "for the class noun" and _holds(caption, class_noun):
+            return _whole(class_noun).sub(lambda _: name, caption, count=1)
+        return f"{prompt}, {caption}"
 
     def class_prompt(self, class_noun: str) -> str:
         """The prompt of class images, without the identifier. Raises ValueError for a bad class noun."""
@@ -142,4 +153,9 @@ def _one_line(text: str, what: str) -> str:
 
 def _holds(text: str, words: str) -> bool:
     """Whether `text` contains `words` as whole words, ignoring case."""
-    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) is not None
+    return _whole(words).search(text) is not None
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    """The pattern of these as whole words, in any case."""
+    return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE)

@@ -8,6 +8,7 @@ from typing import Any
 from ..files.hashes import file_sha256, short_hash
 from ..model.base import Model
 from ..options import TrainOptions
+from ..subject.subject import Subject
 from .run_info import RunInfo
 
 OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW", "adafactor": "Adafactor"}
@@ -68,8 +69,10 @@ def _base_file(said: RunInfo) -> dict[str, str]:
 
 def _dataset(said: RunInfo) -> dict[str, str]:
     """The fields on photos and class images."""
-    subject, photos = said.subject, len(said.subject.photos)
-    folder = {subject.class_noun: {"n_repeats": 1, "img_count": photos}}
+    subject, photos = said.subject, len(said.subject.all_photos)
+    folders = {_folder(one): {"n_repeats": one.repeats, "img_count": len(one.photos)} for one in subject.each}
+    triggers = zip(subject.each, [said.trigger] if not subject.others else said.triggers, strict=True)
+    tags = {_folder(one): {trigger: len(one.photos)} for one, trigger in triggers}
     buckets = {
         str(number): {"resolution": [*size], "count": count}
         for number, (size, count) in enumerate(subject.sizes.items())
@@ -80,7 +83,12 @@ def _dataset(said: RunInfo) -> dict[str, str]:
         "ss_batch_size_per_device": str(said.options.batch_size),
         "ss_resolution": f"({subject.width}, {subject.height})",
         "ss_enable_bucket": str(subject.buckets),
-        "ss_dataset_dirs": json.dumps(folder, ensure_ascii=False),
+        "ss_dataset_dirs": json.dumps(folders, ensure_ascii=False),
         "ss_bucket_info": json.dumps({"buckets": buckets}),
-        "ss_tag_frequency": json.dumps({subject.class_noun: {said.trigger: photos}}, ensure_ascii=False),
+        "ss_tag_frequency": json.dumps(tags, ensure_ascii=False),
     }
+
+
+def _folder(one: Subject) -> str:
+    """What kohya's fields call the folder of a subject."""
+    return f"{one.identifier} {one.class_noun}" if one.identifier else one.class_noun

@@ -36,7 +36,7 @@ def run_metadata(said: RunInfo, base: Model) -> dict[str, str]:
     """The metadata of a result that do not depend on the file's layout."""
     ours = {
         "settings": json.dumps(said.options.settings, ensure_ascii=False),
-        "photos": str(len(said.subject.photos)),
+        "photos": str(len(said.subject.all_photos)),
         "priors": str(said.priors),
     }
     own = {f"{PREFIX}{name}": value for name, value in ours.items()}

@@ -15,15 +15,16 @@ VERSION = "1.0.0"
 def modelspec_fields(said: RunInfo, prediction: str | None) -> dict[str, str]:
     """The specification's fields that do not depend on the file's layout."""
     subject = said.subject
+    nouns = [one.class_noun for one in subject.each]
     fields = {
         "sai_model_spec": VERSION,
         "title": said.name,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "resolution": f"{subject.width}x{subject.height}",
-        "description": f"DreamBooth of one {subject.class_noun}, from {len(subject.photos)} photos.",
+        "description": f"DreamBooth of one {' and one '.join(nouns)}, from {len(subject.all_photos)} photos.",
         "trigger_phrase": said.trigger,
         "usage_hint": f"Say {said.trigger!r} in the prompt.",
-        "tags": f"dreambooth, {subject.class_noun}",
+        "tags": ", ".join(dict.fromkeys(["dreambooth", *nouns])),
     }
     if prediction:
         fields["prediction_type"] = "v" if prediction == "v_prediction" else prediction

@@ -15,7 +15,7 @@ from ..subject.subject import Subject
 class RunInfo:
     """The facts of a run for its result's metadata. steps: trained. priors: number of class images. base_file: the
     user's own file, where there is one, and base_sha256 its hash. thumbnail: an image [3, H, W] in 0..1. said_as: the
-    trigger of a learned word; "" for another result.
+    result's own trigger; "" for "[V] class".
     """
 
     name: str
@@ -31,5 +31,12 @@ class RunInfo:
 
     @property
     def trigger(self) -> str:
-        """The phrase with which a prompt calls the subject: "[V] class", or a learned word."""
-        return self.said_as or f"{self.identifier} {self.subject.class_noun}"
+        """The phrase with which a prompt calls the subject: "[V] class", or a learned word; of several subjects all
+        phrases.
+        """
+        return self.said_as or ", ".join(self.triggers)
+
+    @property
+    def triggers(self) -> list[str]:
+        """The phrase of each subject, "[V] class"."""
+        return [f"{one.identifier or self.identifier} {one.class_noun}" for one in self.subject.each]

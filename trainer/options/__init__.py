@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from ..prompts import PromptTemplates
 from .choices import (
     WORD_METHODS,
+    CaptionTrigger,
     Contexts,
     Density,
     Memory,
@@ -147,6 +148,72 @@ class TrainOptions:
         changes_weights=False,
     )
     templates: PromptTemplates = field(default_factory=PromptTemplates)
+    caption_trigger: CaptionTrigger = setting(
+        "before the caption",
+        "photos",
+        "Where the subject's name goes in a caption that lacks it. before the caption: the instance prompt, then the "
+        "caption; as the first tag: [V] and the class noun, then the caption; for the class noun: in the place of the "
+        "first one in the caption; not at all: the caption is used as it is.",
+        added_later=True,
+    )
+    shuffle_tags: bool = setting(
+        False,
+        "photos",
+        "Show each caption with its tags, the parts between commas, in 16 random orders. Not for whole sentences.",
+        added_later=True,
+    )
+    keep_tags: int = setting(
+        0,
+        "photos",
+        "Tags at a caption's start that shuffle_tags leaves in place, 0 or more.",
+        0,
+        maximum=75,
+        added_later=True,
+    )
+    caption_dropout: float = setting(
+        0.0,
+        "photos",
+        "How often, 0 to 1, a photo is shown under an empty prompt, often 0.05 to 0.1; above that the subject comes "
+        "unasked.",
+        0,
+        greatest=1,
+        maximum=1,
+        added_later=True,
+    )
+    flip: bool = setting(
+        False,
+        "photos",
+        "Show each photo mirrored half of the time, except where its caption or the prompt names a side or a text. Not "
+        "for a subject with writing on it, a parting or anything else of one side: it would be learned both ways.",
+        added_later=True,
+    )
+    noise_offset: float = setting(
+        0.0,
+        "training",
+        "Strength of one more random value for each picture and channel, 0 or more, often 0.05 to 0.1: for pictures "
+        "that are dark or bright all over. Flow models need none.",
+        0,
+        maximum=1,
+        added_later=True,
+    )
+    multires_noise_levels: int = setting(
+        0,
+        "training",
+        "Sizes at which noise is drawn, 0 to 10, often 6: for large shapes and for brightness. 0: white noise.",
+        0,
+        greatest=10,
+        maximum=10,
+        added_later=True,
+    )
+    multires_noise_discount: float = setting(
+        0.3,
+        "training",
+        "Strength of each of these sizes beside the next larger one, 0 to 1.",
+        0,
+        greatest=1,
+        maximum=1,
+        added_later=True,
+    )
     score_every: int = setting(
         0,
         "scores",

@@ -15,6 +15,7 @@ TrainedWeights = Literal["fp32", "bf16"]
 PriorName = Literal[
     "class images", "compare with the base", "stay close to the base", "stay close to the base, by factors", "off"
 ]
+CaptionTrigger = Literal["before the caption", "as the first tag", "for the class noun", "not at all"]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
 WORD_METHODS: tuple[MethodName, ...] = ("textual_inversion",)
 """The methods that learn a new word."""

@@ -31,6 +31,15 @@ def require_compatible(options: Any) -> None:
         "once cannot be added to; set accumulation to 1": options.fused_backward and options.accumulation > 1,
         "fused_backward is True, and precision 'fp16' has to see all gradients before it uses one: set precision to "
         "'bf16'": options.fused_backward and options.precision == "fp16",
+        f"caption_trigger is {options.caption_trigger!r}, and method 'textual_inversion' puts its word into prompts of "
+        "its own (contexts): set caption_trigger to 'before the caption'": (
+            options.learns_word and options.caption_trigger != "before the caption"
+        ),
+        f"caption_dropout is {options.caption_dropout}, and method 'textual_inversion' learns nothing from a prompt "
+        "without its word: set caption_dropout to 0": options.learns_word and options.caption_dropout > 0,
+        f"keep_tags is {options.keep_tags}, and shuffle_tags is False: set shuffle_tags, or keep_tags to 0": (
+            options.keep_tags and not options.shuffle_tags
+        ),
         f"early_stop is {options.early_stop}, and score_every is 0: set score_every, such as to 100": (
             options.early_stop and not options.score_every
         ),

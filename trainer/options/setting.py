@@ -7,7 +7,7 @@ from typing import Any
 
 from .choices import MethodName
 
-GROUPS = ("training", "adapter", "word", "optimizer", "memory", "scores", "preview")
+GROUPS = ("training", "photos", "adapter", "word", "optimizer", "memory", "scores", "preview")
 """The groups of settings, in the order in which hosts show them."""
 
 

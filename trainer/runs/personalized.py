@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from ..operating_system import RESERVED
 
 PREFIX = "dreambooth."
 """The prefix of this package's metadata fields."""
+OTHERS = "other_triggers"
+"""The metadata field of the triggers of further subjects, a JSON list."""
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 """Characters that a file name must not have on some system."""
 DIFFUSERS_WORD = "<{identifier}>"
@@ -29,7 +32,7 @@ class Personalized:
     """A result: a model personalized to a subject. file: a LoRA (kohya's keys), a whole checkpoint, or a learned word.
 
     trained_from: the fingerprint of the base that it was trained from. steps: optimizer steps trained. word: how
-    prompts say a learned word (see `Store`).
+    prompts say a learned word (see `Store`). others: the triggers of further subjects in the same file.
     """
 
     file: Path
@@ -40,19 +43,23 @@ class Personalized:
     steps: int
     seed: int
     word: str = DIFFUSERS_WORD
+    others: tuple[str, ...] = ()
 
     @property
     def trigger(self) -> str:
-        """The phrase with which a prompt calls the subject: "[V] class", or a learned word, which stands for both."""
+        """The phrase with which a prompt calls the subject: "[V] class", or a learned word, which stands for both. Of
+        several subjects all phrases, with commas between them.
+        """
         if self.method == "textual_inversion":
             return self.word.format(name=self.file.stem, identifier=self.identifier)
-        return f"{self.identifier} {self.class_noun}"
+        return ", ".join((f"{self.identifier} {self.class_noun}", *self.others))
 
     def metadata(self) -> dict[str, str]:
         """The fields and the trigger phrase as metadata for the file's header."""
         fields = ("method", "identifier", "class_noun", "trained_from", "steps", "seed")
         own = {f"{PREFIX}{name}": str(getattr(self, name)) for name in fields}
-        return {**own, f"{PREFIX}trigger": self.trigger}
+        others = {f"{PREFIX}{OTHERS}": json.dumps(self.others, ensure_ascii=False)} if self.others else {}
+        return {**own, **others, f"{PREFIX}trigger": self.trigger}
 
 
 def read_personalized(file: Path, word: str = DIFFUSERS_WORD) -> Personalized:
@@ -70,11 +77,20 @@ def read_personalized(file: Path, word: str = DIFFUSERS_WORD) -> Personalized:
             steps=int(own["steps"]),
             seed=int(own["seed"]),
             word=word,
+            others=_texts(own.get(OTHERS, "[]")),
         )
     except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"{file.name!r} was not made by DreamBooth Train: its header does not name a subject ({error})."
         ) from error
+
+
+def _texts(listed: str) -> tuple[str, ...]:
+    """The texts of a JSON list. Raises ValueError for anything else."""
+    found = json.loads(listed)
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise ValueError(f"{OTHERS} is no list of texts")
+    return tuple(found)
 
 
 def checked_name(name: str) -> str:

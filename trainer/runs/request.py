@@ -14,6 +14,7 @@ import torch
 from ..methods.lora.folder import lora_sha256
 from ..methods.start import require_continuable
 from ..options import TrainOptions
+from ..options.setting import OptionError
 from ..prompts import checked_identifier
 from ..sampling.class_priors import ClassPriors
 from ..subject.subject import Subject
@@ -25,9 +26,9 @@ from .record import FORMAT
 class Request:
     """The inputs and options of a run. They are checked when it is created, before anything is written.
 
-    identifier: [V]. priors: class images; None where there are none, or where the options take another prior. name: of
-    the result's file. continue_from: a LoRA or a learned word, a file or a folder, to continue training. prediction:
-    the base's prediction type, where the user gave it.
+    identifier: [V], where the subject has none of its own. priors: class images; None where there are none, or where
+    the options take another prior. name: of the result's file. continue_from: a LoRA or a learned word, a file or a
+    folder, to continue training. prediction: the base's prediction type, where the user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
     base is a model in the host's memory. text_dtype: of the base's frozen text encoders.
     """
@@ -44,7 +45,9 @@ class Request:
 
     def __post_init__(self) -> None:
         checked_name(self.name)
-        object.__setattr__(self, "identifier", checked_identifier(self.identifier))
+        object.__setattr__(self, "identifier", checked_identifier(self.subject.identifier or self.identifier))
+        if self.subject.others:
+            _require_one_file_for_several(self.options)
         if self.options.prior != "class images":
             object.__setattr__(self, "priors", None)
         if self.continue_from is not None:
@@ -54,6 +57,15 @@ class Request:
     def class_images(self) -> ClassPriors | None:
         """The class images that the prior term is trained on; None where the options have another prior, or none."""
         return self.priors if self.options.prior_in_use == "class images" else None
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The phrase that calls each subject: identifier and class noun."""
+        return tuple(f"{self.identifier_of(one)} {one.class_noun}" for one in self.subject.each)
+
+    def identifier_of(self, one: Subject) -> str:
+        """The identifier of one of the subjects."""
+        return one.identifier or self.identifier
 
     @cached_property
     def _continued_hash(self) -> str | None:
@@ -74,7 +86,7 @@ class Request:
         """
         subject = self.subject
         if self.priors is not None:
-            self.priors.require_match(base_fingerprint, subject.class_noun, subject.sizes)
+            self.priors.require_match(base_fingerprint, subject.sizes_by_class)
         priors = self.class_images
         return {
             "format": FORMAT,
@@ -93,14 +105,28 @@ class Request:
         noun = self.subject.class_noun
         return {
             "name": self.name,
-            "trigger": f"{self.identifier} {noun}",
+            "trigger": ", ".join(self.triggers),
             "identifier": self.identifier,
             "class_noun": noun,
             "method": self.options.method,
             "base": base_fingerprint,
-            "photos": len(self.subject.photos),
+            "photos": len(self.subject.all_photos),
             "size": [self.subject.width, self.subject.height],
             "priors": 0 if self.class_images is None else self.class_images.total,
             "settings": self.options.settings,
             "asked": self.asked(base_fingerprint),
         }
+
+
+def _require_one_file_for_several(options: TrainOptions) -> None:
+    """Raises OptionError for options that do not go with several subjects."""
+    if options.learns_word:
+        raise OptionError(
+            f"method is {options.method!r}, which learns one word, and there are several subjects: train each by "
+            "itself, or set method to 'lora'."
+        )
+    if options.score_every:
+        raise OptionError(
+            f"score_every is {options.score_every}, and scores compare with the photos of one subject: set score_every "
+            "to 0 for several."
+        )

@@ -8,7 +8,7 @@ share a folder.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -46,8 +46,7 @@ completes the same set.
 class ClassPriors:
     """A set of `count` class images on disk, from 00000.png on, with their recipe.
 
-    others: the sets of further sizes, of the same recipe otherwise; a subject whose photos have several sizes has one
-    for each.
+    others: the sets of further sizes and classes; a subject whose photos have several sizes has one for each.
     """
 
     recipe: PriorRecipe
@@ -57,8 +56,8 @@ class ClassPriors:
 
     @classmethod
     def joined(cls, sets: Sequence[ClassPriors]) -> ClassPriors:
-        """Sets of several sizes as one; at least one."""
-        first, *others = sets
+        """Sets of several sizes and classes as one; at least one."""
+        first, *others = (one for several in sets for one in several.sets)
         return replace(first, others=tuple(others))
 
     @property
@@ -85,15 +84,17 @@ class ClassPriors:
             for index in range(min(each.count, at_most or each.count)):
                 yield read_photo(picture_path(each.folder, index), each.recipe.width, each.recipe.height)
 
-    def require_match(self, base_fingerprint: str, class_noun: str, sizes: Collection[Size]) -> None:
+    def require_match(self, base_fingerprint: str, sizes: Mapping[str, Collection[Size]]) -> None:
         """Raises PriorsError when the images were sampled from another base or for another class, and when there are
-        none of a size, or some of another one. sizes: the photos', width and height.
+        none of a class or size, or some of another one. sizes: {class noun: the photos' widths and heights}.
         """
+        found: dict[str, list[Size]] = {}
         for each in self.sets:
             _require_equal("base model", each.recipe.base_fingerprint, base_fingerprint)
-            _require_equal("class noun", each.recipe.class_noun, class_noun)
-        found = sorted((each.recipe.width, each.recipe.height) for each in self.sets)
-        _require_equal("size", _in_words(found), _in_words(sorted(sizes)))
+            found.setdefault(each.recipe.class_noun, []).append((each.recipe.width, each.recipe.height))
+        _require_equal("class noun", ", ".join(sorted(found)), ", ".join(sorted(sizes)))
+        for noun, own in found.items():
+            _require_equal("size", _in_words(sorted(own)), _in_words(sorted(sizes[noun])))
 
 
 def _require_equal(name: str, found: str, wanted: str) -> None:

@@ -65,7 +65,11 @@ def subject_prompt(request: Request) -> str:
     return filled(prompt, request.identifier, request.subject.class_noun)
 
 
-def sample_prompt(request: Request) -> str:
-    """The prompt of a run's sample images: the user's own, else the subject's."""
-    prompt = request.options.sample_prompt
-    return filled(prompt, request.identifier, request.subject.class_noun) if prompt else subject_prompt(request)
+def sample_prompts(request: Request) -> list[str]:
+    """The prompts of a run's sample images: the user's own, else each subject's; those of several subjects in turn."""
+    options, each = request.options, request.subject.each
+    if not options.sample_prompt and not request.subject.others:
+        return [subject_prompt(request)] * options.sample_count
+    prompt = options.sample_prompt or options.templates.instance
+    prompts = [filled(prompt, request.identifier_of(one), one.class_noun) for one in each]
+    return [prompts[number % len(prompts)] for number in range(options.sample_count)]

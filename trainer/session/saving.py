@@ -70,6 +70,7 @@ def save_steps(
             steps=steps,
             seed=options.seed,
             word=run.store.word,
+            others=request.triggers[1:],
         )
         info = _run_info(request, options, run, result)
         _write(base, method, trained or method.trained(base), result, info, run)

@@ -20,10 +20,11 @@ from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..wording import Wording
-from .drawing import sample_prompt
+from .drawing import sample_prompts
 from .run_in_progress import RunInProgress, is_due
 from .scoring import RunScores
 from .setup import build_training, encode_request, own_options
+from .shown_prompts import ShownPrompts
 
 NO_SCORER = Wording(
     "Scores were asked for, and nothing here can look at pictures: the last step is the result. Connect a CLIP Vision "
@@ -58,10 +59,12 @@ class Session(RunInProgress):
         return self.save_result()
 
     def _unused(self) -> tuple[str, ...]:
-        """What of the base and of the LoRA to continue from is not used or only assumed, each one sentence."""
+        """What of the base, of the LoRA to continue from and of the captions is not used or only assumed, each one
+        sentence.
+        """
         rest = self.base.unused()
         copies = rest.without_copies if self.method.keeps_base else ()
-        return (*rest.warnings, *copies, *self.method.warnings)
+        return (*rest.warnings, *copies, *self.method.warnings, *ShownPrompts(self.request).warnings())
 
     def _plan(self, resume: bool) -> None:
         """Choose the memory levers, or keep those that a resumed run began with, and write the run's record."""
@@ -91,7 +94,7 @@ class Session(RunInProgress):
         native = type(base).stated_resolution(base.source, base.prediction) if isinstance(base, Base) else None
         return {
             "native_resolution": native,
-            "photo_faults": fault_counts(self.request.subject.photos),
+            "photo_faults": fault_counts(self.request.subject.all_photos),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "versions": versions(),
         }
@@ -168,9 +171,10 @@ class Session(RunInProgress):
         if not self.options.sample_count or not (self.ranks.first or self.ranks.sharded):
             return
         with self.phases.during("sampling"):
-            count, prompt = self.options.sample_count, sample_prompt(self.request)
+            prompts = sample_prompts(replace(self.request, options=self.options))
             size = (self.request.subject.width, self.request.subject.height)
-            sample = Sample(step, prompt, self.draw([prompt] * count, range(count), size))
+            drawn = self.draw(prompts, range(len(prompts)), size)
+            sample = Sample(step, "; ".join(dict.fromkeys(prompts)), drawn)
         if not self.ranks.first:
             return
         try:

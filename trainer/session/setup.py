@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import torch
@@ -17,13 +16,13 @@ from ..model.cpu_kernels import use_cpu_kernels
 from ..model.noise_process import with_density
 from ..model.offload import offload_to_file
 from ..options import TrainOptions
-from ..prompts import context_prompts
 from ..runs.request import Request
-from ..subject.photos import Photo
 from ..training.batches import Batches
 from ..training.encoded import Encoded, encode_images, encode_prompts, moved
+from ..training.noise import Noise
 from ..training.objective import DreamBoothObjective
 from ..training.step import Training
+from .shown_prompts import ShownPrompts
 
 CPU = torch.device("cpu")
 
@@ -62,7 +61,8 @@ def build_training(
             use_cpu_kernels(base.denoiser, instance.mean[0].unsqueeze(0))
     place = (own.batch_size, own.accumulation, ranks.rank, ranks.count)
     noise_process = with_density(base.noise_process, own.timestep_density)
-    batches = Batches(instance, prior, noise_process, own.seed, *place)
+    noise = Noise(own.noise_offset, own.multires_noise_levels, own.multires_noise_discount)
+    batches = Batches(instance, prior, noise_process, own.seed, *place, noise)
     objective = DreamBoothObjective(base, method, components, prompts, own, dtype)
     return Training(objective, method.parameter_groups(base, own), batches, own, base.device, ranks)
 
@@ -81,35 +81,20 @@ def encode_request(base: Model, request: Request, stop: Stop, ranks: Ranks = SIN
 
 def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     """The request's prompts and images, encoded."""
-    options, photos = request.options, request.subject.in_training_order
-    texts = [_instance_prompts(request, photo) for photo in photos]
-    class_texts, priors = _class_prompt(request), request.class_images
-    distinct = list(dict.fromkeys([*chain(*texts), *class_texts]))
-    prompts = encode_prompts(base, distinct, options.trains_conditioning)
-    rows = [[distinct.index(text) for text in own] for own in texts]
-    instance = encode_images(base, photos, [first for first, *_ in rows], stop).with_prompts(rows)
-    if not class_texts:
+    shown, priors = ShownPrompts(request), request.class_images
+    prompts = encode_prompts(base, shown.distinct, request.options.trains_conditioning)
+    rows, photos = shown.first_rows, request.subject.in_training_order
+    firsts = [first for first, *_ in rows]
+    instance = replace(encode_images(base, photos, firsts, stop), classes=tuple(shown.class_of_photos))
+    if flipped := shown.flipped:
+        twins = [photo.mirrored() if photo in flipped else photo for photo in photos]
+        instance = replace(instance, mirrored=encode_images(base, twins, firsts, stop))
+    instance = replace(instance.with_prompts(rows), variants=shown.variants)
+    if not shown.of_class:
         return prompts, instance, None
-    class_row = distinct.index(class_texts[0])
+    class_rows = [shown.row(shown.of_class[noun]) for noun in shown.classes]
     if priors is None:
-        return prompts, instance, replace(instance, masks=None, prompts=(class_row,) * len(instance))
-    return prompts, instance, encode_images(base, priors.photos(), [class_row] * priors.total, stop)
-
-
-def _class_prompt(request: Request) -> list[str]:
-    """The prompt of the prior examples; empty where there are none. Class images get the one that they were sampled
-    with: the prior term preserves the class as it is.
-    """
-    if request.class_images is not None:
-        return [request.class_images.recipe.prompt]
-    options = request.options
-    compared = options.prior_in_use == "compare with the base"
-    return [options.templates.class_prompt(request.subject.class_noun)] if compared else []
-
-
-def _instance_prompts(request: Request, photo: Photo) -> list[str]:
-    """The prompts of a photo: around a new word every context, else the instance prompt."""
-    options, noun = request.options, request.subject.class_noun
-    if options.learns_word:
-        return context_prompts(options.contexts, request.identifier, noun, photo.caption)
-    return [options.templates.instance_prompt(request.identifier, noun, photo.caption)]
+        return prompts, instance, instance.under(class_rows)
+    classes = [shown.classes.index(one.recipe.class_noun) for one in priors.sets for _ in range(one.count)]
+    images = encode_images(base, priors.photos(), [class_rows[number] for number in classes], stop)
+    return prompts, instance, replace(images, classes=tuple(classes))

@@ -25,7 +25,7 @@ STEEPEST = 2
 """The largest ratio of a bucket's long side to the side of a square with as many pixels."""
 
 
-def require_size(width: int, height: int) -> None:
+def require_trainable_size(width: int, height: int) -> None:
     """Raises ValueError unless both sides are multiples of 8 (the VAE's downsampling factor) and at least 32 pixels."""
     for side, value in (("width", width), ("height", height)):
         if value < SMALLEST_SIDE or value % SIDE_STEP:
@@ -44,7 +44,7 @@ class TrainingSize:
     buckets: bool = False
 
     def __post_init__(self) -> None:
-        require_size(self.width, self.height)
+        require_trainable_size(self.width, self.height)
         if self.buckets and min(map(min, self.sizes)) < SMALLEST_SIDE:
             raise ValueError(
                 f"{self.width} x {self.height} pixels are too few for buckets: their narrowest would have a side of "

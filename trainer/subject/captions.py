@@ -55,7 +55,10 @@ def captions_of(photos: Sequence[Path], files: Iterable[Path]) -> Captions:
             for photo in meant:
                 if found.texts.setdefault(photo, text) != text:
                     several.append(f"{path.name} for {photo.name}")
+    empty = [photo.name for photo, text in found.texts.items() if not text]
     found.texts = {photo: text for photo, text in found.texts.items() if text}
+    if empty:
+        found.notes.append(f"photos whose caption is empty, as if they had none: {_listed(empty)}")
     if orphans:
         found.notes.append(f"captions without a photo of their name: {_listed(orphans)}")
     if several:

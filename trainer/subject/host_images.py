@@ -1,4 +1,4 @@
-"""A host's image and mask tensors, checked and split into single images."""
+"""A host's image and mask tensors, checked and split into single images, and its captions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from .captions import MAX_BYTES
 from .raster import Band, PhotoError, Raster
 
 _SLACK = 0.1
@@ -23,12 +24,12 @@ def rasters(images: Sequence[Tensor] | Tensor) -> list[Raster]:
     return found
 
 
-def weights(masks: Sequence[Tensor] | Tensor | None, images: Sequence[Raster]) -> list[Band | None]:
-    """One mask [H, W] for each image, from [B, H, W] or [H, W] in 0..1, or a list of such. None for each image where
-    `masks` is None. Raises PhotoError.
+def weights(masks: Sequence[Tensor] | Tensor | None, count: int) -> list[Band | None]:
+    """One mask [H, W] for each of `count` images, from [B, H, W] or [H, W] in 0..1, or a list of such. None for each
+    image where `masks` is None. Raises PhotoError.
     """
     if masks is None:
-        return [None] * len(images)
+        return [None] * count
     singles = enumerate(_singles(masks, 2, "mask"), start=1)
     found = [_checked(mask, f"mask {number}") for number, mask in singles]
     for number, mask in enumerate(found, start=1):
@@ -37,13 +38,38 @@ def weights(masks: Sequence[Tensor] | Tensor | None, images: Sequence[Raster]) -
                 f"mask {number} is zero everywhere, so nothing would be trained (ComfyUI's Load "
                 "Image gives such a mask for a picture without transparency): leave masks out"
             )
-    if len(found) != len(images):
-        raise PhotoError(f"{len(found)} masks for {len(images)} images: give one for each, or none")
-    for number, (mask, image) in enumerate(zip(found, images, strict=True), start=1):
-        if mask.shape != image.bands[0].shape:
+    if len(found) != count:
+        raise PhotoError(f"{len(found)} masks for {count} images: give one for each, or none")
+    return list(found)
+
+
+def require_size(mask: Band | None, image: Raster, number: int) -> None:
+    """Raises PhotoError where a mask has another size than its image. number: of both, from 1."""
+    shape = image.bands[0].shape
+    if mask is not None and mask.shape != shape:
+        raise PhotoError(
+            f"mask {number} is {mask.shape[1]} x {mask.shape[0]}, its image {shape[1]} x {shape[0]}: give them one size"
+        )
+
+
+def texts(captions: Sequence[str] | None, count: int) -> list[str | None]:
+    """One caption on one line for each of `count` images; None for each where `captions` is None. Raises PhotoError."""
+    if captions is None:
+        return [None] * count
+    if len(captions) != count:
+        raise PhotoError(
+            f"{len(captions)} captions for {count} images: give one for each, in their order, or disconnect captions"
+        )
+    found = [" ".join(caption.split()) for caption in captions]
+    for number, caption in enumerate(found, start=1):
+        if not caption:
             raise PhotoError(
-                f"mask {number} is {mask.shape[1]} x {mask.shape[0]}, its image "
-                f"{image.bands[0].shape[1]} x {image.bands[0].shape[0]}: give them one size"
+                f"caption {number} is empty: let what writes the captions say something of every image, or disconnect "
+                "captions, and all are shown under the instance prompt"
+            )
+        if len(caption.encode()) > MAX_BYTES:
+            raise PhotoError(
+                f"caption {number} is {len(caption.encode()):,} bytes long, at most {MAX_BYTES:,} are read"
             )
     return list(found)
 

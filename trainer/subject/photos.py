@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +60,11 @@ class Photo:
         """The crop that the photo was made by; without a `frame`, that of an uncropped image."""
         return self.frame or Frame.whole(self.pixels.shape[2], self.pixels.shape[1])
 
+    def mirrored(self) -> Photo:
+        """The photo with left and right exchanged. A centre crop of the mirrored picture has the same frame."""
+        mask = None if self.mask is None else self.mask.flip(1)
+        return replace(self, pixels=self.pixels.flip(2), mask=mask)
+
 
 def read_photo(path: Path, width: int, height: int, buckets: bool = False) -> Photo:
     """One photo with its caption, turned upright, centre-cropped and resized to `width` x `height` pixels, or to the
@@ -73,23 +78,47 @@ def read_photo(path: Path, width: int, height: int, buckets: bool = False) -> Ph
     return _photo(path.name, f"photo '{path}'", raster, None, caption, size)
 
 
-def read_folder(folder: Path, width: int, height: int, buckets: bool = False) -> tuple[Photo, ...]:
-    """All photos of a folder, sorted by name; see `sorted_folder`. Captions that are not used are logged."""
+def read_folder(
+    folder: Path,
+    width: int,
+    height: int,
+    buckets: bool = False,
+    masks: Sequence[Tensor] | Tensor | None = None,
+    captions: Sequence[str] | None = None,
+) -> tuple[Photo, ...]:
+    """All photos of a folder, sorted by name; see `sorted_folder`. Captions that are not used are logged.
+
+    masks, captions: of a host, one for each photo, in the place of those beside the photos; see `photos_from_tensors`.
+    """
     found = sorted_folder(folder)
+    if captions is not None:
+        from .host_images import texts
+
+        own = zip(found.photos, texts(captions, len(found.photos)), strict=True)
+        found = replace(found, captions={photo: text for photo, text in own if text})
     log.info("%s: %s", folder.name, found.captioned)
     for warning in found.warnings:
         log.warning("%s: %s", folder.name, warning)
-    return read_photos(found, width, height, buckets)
+    return read_photos(found, width, height, buckets, masks)
 
 
-def read_photos(folder: PhotoFolder, width: int, height: int, buckets: bool = False) -> tuple[Photo, ...]:
-    """All photos of a sorted folder. Raises PhotoError, naming all that cannot be used, ValueError for a size."""
+def read_photos(
+    folder: PhotoFolder,
+    width: int,
+    height: int,
+    buckets: bool = False,
+    masks: Sequence[Tensor] | Tensor | None = None,
+) -> tuple[Photo, ...]:
+    """All photos of a sorted folder. masks: see `read_folder`. Raises PhotoError, naming all that cannot be used,
+    ValueError for a size.
+    """
     size = TrainingSize(width, height, buckets)
+    given = _given_masks(masks, len(folder.photos))
     found, faults = [], []
-    for path in folder.photos:
+    for number, path in enumerate(folder.photos, start=1):
         try:
             raster, caption = decode(path), folder.captions.get(path)
-            mask = _mask(folder.masks.get(path), raster)
+            mask = _mask(folder.masks.get(path), raster) if given is None else _sized(given[number - 1], raster, number)
             found.append(_photo(path.name, f"photo '{path}'", raster, mask, caption, size))
         except PhotoError as error:
             faults.append(error)
@@ -103,6 +132,23 @@ def read_photos(folder: PhotoFolder, width: int, height: int, buckets: bool = Fa
 def photo_files(folder: Path) -> list[Path]:
     """The paths that `read_folder` reads, sorted by name. Raises PhotoError; see `sorted_folder`."""
     return list(sorted_folder(folder).photos)
+
+
+def _given_masks(masks: Sequence[Tensor] | Tensor | None, count: int) -> list[Band | None] | None:
+    """A host's masks, one for each of `count` photos; None without them."""
+    if masks is None:
+        return None
+    from .host_images import weights
+
+    return weights(masks, count)
+
+
+def _sized(mask: Band | None, raster: Raster, number: int) -> Band | None:
+    """A host's mask. Raises PhotoError where it has another size than its photo."""
+    from .host_images import require_size
+
+    require_size(mask, raster, number)
+    return mask
 
 
 def _mask(path: Path | None, photo: Raster) -> Band | None:
@@ -124,20 +170,22 @@ def photos_from_tensors(
     width: int,
     height: int,
     buckets: bool = False,
+    captions: Sequence[str] | None = None,
 ) -> tuple[Photo, ...]:
     """Photos from a host's image tensors: [B, H, W, C] or [H, W, C], C 3 or 4, in 0..1, or a list of such.
 
     masks: [B, H, W] or [H, W] in 0..1, or a list of such, one per image and of its size; 1 counts in the loss, 0 does
-    not. A fourth channel is alpha, as in a file, and multiplies the mask. No memory is shared with the tensors.
-    Raises PhotoError, ValueError.
+    not. A fourth channel is alpha, as in a file, and multiplies the mask. captions: one per image, none empty. No
+    memory is shared with the tensors. Raises PhotoError, ValueError.
     """
-    from .host_images import rasters, weights
+    from .host_images import rasters, texts, weights
 
     size = TrainingSize(width, height, buckets)
     found = rasters(images)
+    own = zip(found, weights(masks, len(found)), texts(captions, len(found)), strict=True)
     return tuple(
-        _photo(f"image {number}", f"image {number}", raster, mask, None, size)
-        for number, (raster, mask) in enumerate(zip(found, weights(masks, found), strict=True), start=1)
+        _photo(f"image {number}", f"image {number}", raster, _sized(mask, raster, number), caption, size)
+        for number, (raster, mask, caption) in enumerate(own, start=1)
     )
 
 

@@ -1,10 +1,12 @@
-"""The subject: its instance photos and its class noun."""
+"""The subject: its instance photos and its class noun; or several subjects, which are learned together."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -14,15 +16,17 @@ from torch import Tensor
 from ..prompts import checked_class_noun
 from .buckets import Size, TrainingSize
 from .photos import Photo
+from .subject_folders import SubjectFolder
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A few photos of one subject and its class noun ("dog", "backpack").
 
-    width, height: the size of every photo in pixels, or with `buckets` the size whose buckets theirs are. Raises
-    ValueError for no photo, photos of another size, or a class noun that is empty, above 100 characters, or not one
-    line.
+    width, height: the size of every photo in pixels, or with `buckets` the size whose buckets theirs are. identifier:
+    [V], where the photos' folder names it; else "". repeats: how often each photo is shown while another subject's with
+    1 is shown once. others: further subjects, learned in the same run. Raises ValueError for no photo, photos of
+    another size, or a class noun that is empty, above 100 characters, or not one line.
     """
 
     photos: tuple[Photo, ...]
@@ -30,6 +34,44 @@ class Subject:
     width: int
     height: int
     buckets: bool = False
+    identifier: str = ""
+    repeats: int = 1
+    others: tuple[Subject, ...] = ()
+
+    @classmethod
+    def joined(cls, subjects: Sequence[Subject]) -> Subject:
+        """Subjects of one size as one that is all of them; at least one. Only the ratios of their repeats count.
+
+        Raises ValueError for one without an identifier among several, and for two with the same trigger.
+        """
+        if len(subjects) > 1:
+            _require_own_triggers(subjects)
+        shared = math.gcd(*(one.repeats for one in subjects))
+        first, *others = (replace(one, repeats=one.repeats // shared) for one in subjects)
+        return replace(first, others=tuple(others))
+
+    @classmethod
+    def of_folders(
+        cls, folders: Sequence[SubjectFolder], photos: Sequence[tuple[Photo, ...]], size: TrainingSize
+    ) -> Subject:
+        """The subjects of folders whose photos were read at this size. Raises ValueError; see `joined`."""
+        pairs = zip(folders, photos, strict=True)
+        return cls.joined(
+            [
+                cls(own, one.class_noun, size.width, size.height, size.buckets, one.identifier, one.repeats)
+                for one, own in pairs
+            ]
+        )
+
+    @property
+    def each(self) -> tuple[Subject, ...]:
+        """The subjects one by one, this one first."""
+        return (replace(self, others=()), *self.others)
+
+    @property
+    def all_photos(self) -> tuple[Photo, ...]:
+        """The photos of all subjects."""
+        return tuple(photo for one in (self, *self.others) for photo in one.photos)
 
     def __post_init__(self) -> None:
         allowed = TrainingSize(self.width, self.height, self.buckets).sizes
@@ -45,9 +87,16 @@ class Subject:
 
     @cached_property
     def sizes(self) -> dict[Size, int]:
-        """{width and height: how many photos have this size}, the most frequent first."""
-        counted = Counter(_size(photo) for photo in self.photos)
-        return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+        """{width and height: how many photos of all subjects have this size}, the most frequent first."""
+        return _counted(self.all_photos)
+
+    @cached_property
+    def sizes_by_class(self) -> dict[str, dict[Size, int]]:
+        """{class noun: the `sizes` of the photos of its subjects}."""
+        photos: dict[str, list[Photo]] = {}
+        for one in (self, *self.others):
+            photos.setdefault(one.class_noun, []).extend(one.photos)
+        return {noun: _counted(own) for noun, own in photos.items()}
 
     @property
     def largest_size(self) -> Size:
@@ -56,8 +105,11 @@ class Subject:
 
     @cached_property
     def in_training_order(self) -> tuple[Photo, ...]:
-        """The photos sorted by digest, so that renaming files does not change the order."""
-        return tuple(sorted(self.photos, key=lambda photo: photo.digest))
+        """The photos sorted by digest, so that renaming files does not change the order; those of one subject after
+        the other's.
+        """
+        own = (sorted(one.photos, key=lambda photo: photo.digest) for one in (self, *self.others))
+        return tuple(photo for photos in own for photo in photos)
 
     def at_one_size(self) -> Tensor:
         """The photos [N, 3, height, width] in 0..1, in training order. One that is trained at another size of the
@@ -67,13 +119,35 @@ class Subject:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 (hex) of pixels, masks, captions, crops, class noun and size; names and order do not
-        change it.
+        """The SHA-256 (hex) of pixels, masks, captions, crops, class noun and size, and of the other subjects; names of
+        files and their order do not change it.
         """
         whole = hashlib.sha256(repr((self.class_noun, self.width, self.height)).encode())
-        for photo in self.in_training_order:
+        for photo in sorted(self.photos, key=lambda photo: photo.digest):
             whole.update(photo.digest)
+        for one in self.each if self.others else ():
+            whole.update(repr((one.identifier, one.repeats, one.fingerprint)).encode())
         return whole.hexdigest()
+
+
+def _require_own_triggers(subjects: Sequence[Subject]) -> None:
+    """Raises ValueError unless every one of several subjects has an identifier, and a trigger of its own."""
+    seen: set[str] = set()
+    for one in subjects:
+        if not one.identifier:
+            raise ValueError(f"one of {len(subjects)} subjects has no identifier, a {one.class_noun}: name it")
+        trigger = f"{one.identifier} {one.class_noun}"
+        if trigger.casefold() in seen:
+            raise ValueError(
+                f"two subjects have the trigger {trigger!r}: give one another identifier, or put their photos together"
+            )
+        seen.add(trigger.casefold())
+
+
+def _counted(photos: Sequence[Photo]) -> dict[Size, int]:
+    """{width and height: how many photos have this size}, the most frequent first."""
+    counted = Counter(_size(photo) for photo in photos)
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _size(photo: Photo) -> Size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,8 +11,9 @@ from torch import Tensor
 from .. import randomness
 from ..model.base import Conditioning
 from ..model.noise_process import NoiseProcess
-from .encoded import EncodedImages, take_rows
+from .encoded import EncodedImages
 from .loss import Examples
+from .noise import Noise
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Batches:
     """The forward passes of each step, by the step's index. Noise and timesteps are independent for each image.
 
     batch_size: of each of `world_size` processes; together they take the same examples as one process with the sum of
-    their batch sizes. accumulation: batches of a step. rank: of this process.
+    their batch sizes. accumulation: batches of a step. rank: of this process. noise: the distribution of ε.
     """
 
     instance: EncodedImages
@@ -48,6 +49,7 @@ class Batches:
     accumulation: int = 1
     rank: int = 0
     world_size: int = 1
+    noise: Noise = field(default_factory=Noise)
 
     def __getitem__(self, index: int) -> tuple[Batch, ...]:
         """The forward passes of the step of this index, 0 or more; each has images of one size."""
@@ -70,10 +72,11 @@ class Batches:
         return randomness.order(self.seed, "instance.order", len(self.instance), sample)
 
     def _prior_row(self, sample: int, prior: EncodedImages, instance_row: int) -> int:
-        """The row of the prior image of this sample: of the instance image's size where there are such, so that both
-        go through one forward.
+        """The row of the prior image of this sample: of the instance image's class, and of its size where there are
+        such, so that both go through one forward.
         """
-        rows = prior.rows_of(self.instance.mean[instance_row].shape) or range(len(prior))
+        own = self.instance.class_of(instance_row)
+        rows = prior.rows_of(own, self.instance.mean[instance_row].shape) or prior.rows_of(own)
         return rows[randomness.order(self.seed, "prior.order", len(rows), sample)]
 
     def _by_size(
@@ -89,22 +92,18 @@ class Batches:
 
     def _half(self, stream: str, images: EncodedImages, samples: Sequence[int], rows: Sequence[int]) -> Batch:
         """The instance or prior examples of one size. samples: their indices, on which the noise depends."""
-        mean, std = take_rows(images.mean, rows), take_rows(images.std, rows)
-        x = mean + std * self._normal(f"{stream}.posterior", samples, mean)
-        noise = self._normal(f"{stream}.noise", samples, mean)
+        prompts = images.prompts_of(rows, self.seed, samples)
+        images = images.at(rows, images.flips_of(self.seed, samples))
+        mean, std = torch.stack(list(images.mean)), torch.stack(list(images.std))
+        posterior = randomness.normal(self.seed, f"{stream}.posterior", samples, mean.shape[1:])
+        x = mean + std * _to_device(posterior, mean.device)
+        noise = _to_device(self.noise.drawn(self.seed, f"{stream}.noise", samples, mean.shape[1:]), mean.device)
         uniform = randomness.uniform(self.seed, f"{stream}.timestep", samples)
         timesteps = self.noise_process.draw_timesteps(uniform, mean.shape[1:]).to(mean.device, non_blocking=True)
-        mask = None if images.masks is None else take_rows(images.masks, rows)
-        frames = {name: take_rows(told, rows) for name, told in images.frames.items()}
+        mask = None if images.masks is None else torch.stack(list(images.masks))
         examples = Examples(x, noise, timesteps, mask, share=len(rows) / (self.batch_size * self.accumulation))
-        prompts = tuple(images.prompts[row] for row in rows)
         of_photos = stream == "instance"
-        return Batch(examples if of_photos else None, None if of_photos else examples, prompts, frames)
-
-    def _normal(self, stream: str, samples: Sequence[int], like: Tensor) -> Tensor:
-        """Noise in the shape and on the device of `like`, by the samples' indices."""
-        drawn = randomness.normal(self.seed, stream, samples, like.shape[1:])
-        return _to_device(drawn, like.device)
+        return Batch(examples if of_photos else None, None if of_photos else examples, prompts, images.frames)
 
 
 def _together(instance: Batch | None, prior: Batch | None) -> Batch:

@@ -5,17 +5,19 @@ encoders.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import randomness
 from ..events import Stop, StoppedEarly, never
 from ..model.base import Base, Conditioning, Model
 from ..model.offload import on_device
 from ..subject.photos import Photo
+from .prompt_variants import PromptVariants
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,10 @@ class EncodedImages:
 
     mean, std: of each image's posterior [C, h, w]; latents are sampled from it anew in each batch. masks: of each image
     [1, h, w] in 0..1, or None. prompts: the row of each image's prompt in the `EncodedPrompts`. frames: the
-    conditioning on image sizes and crops, N rows; empty in most families.
+    conditioning on image sizes and crops, N rows; empty in most families. variants: the prompts that the images are
+    shown under in turn, where these are several; None: `prompts`. mirrored: the images as they are shown half of the
+    time, mirrored where that is allowed, in the same rows; None: they are never mirrored. classes: the number of each
+    image's class; empty: all are of one.
     """
 
     mean: Sequence[Tensor]
@@ -32,39 +37,76 @@ class EncodedImages:
     masks: Sequence[Tensor] | None
     prompts: tuple[int, ...]
     frames: Conditioning = field(default_factory=dict)
+    variants: PromptVariants | None = None
+    mirrored: EncodedImages | None = None
+    classes: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     @cached_property
-    def _rows(self) -> dict[torch.Size, list[int]]:
-        """{latents' size: the rows of the images of that size}."""
-        rows: dict[torch.Size, list[int]] = {}
+    def _rows(self) -> dict[tuple[int, torch.Size | None], list[int]]:
+        """{(class, latents' size or None for any): the rows of these images}."""
+        rows: dict[tuple[int, torch.Size | None], list[int]] = {}
         for row, mean in enumerate(self.mean):
-            rows.setdefault(mean.shape, []).append(row)
+            for shape in (mean.shape, None):
+                rows.setdefault((self.class_of(row), shape), []).append(row)
         return rows
 
-    def rows_of(self, shape: torch.Size) -> Sequence[int]:
-        """The rows of the images whose latents [C, h, w] have this size, in order."""
-        return self._rows.get(shape, [])
+    def class_of(self, row: int) -> int:
+        """The number of an image's class."""
+        return self.classes[row] if self.classes else 0
+
+    def rows_of(self, number: int, shape: torch.Size | None = None) -> Sequence[int]:
+        """The rows of the images of a class whose latents [C, h, w] have this size, or any, in order."""
+        return self._rows.get((number, shape), [])
+
+    def prompts_of(self, rows: Sequence[int], seed: int, samples: Sequence[int]) -> tuple[int, ...]:
+        """The prompt of each of these images; where they have several, drawn by the samples' indices."""
+        if self.variants is not None:
+            return self.variants.drawn(seed, samples, rows)
+        return tuple(self.prompts[row] for row in rows)
+
+    def flips_of(self, seed: int, samples: Sequence[int]) -> list[bool]:
+        """Which of these samples are shown mirrored, drawn by their indices; empty where no image ever is."""
+        if self.mirrored is None:
+            return []
+        return [u < 0.5 for u in randomness.uniform(seed, "instance.flip", samples).tolist()]
 
     def with_prompts(self, prompts: Sequence[Sequence[int]]) -> EncodedImages:
         """Each image once with each of its prompts, whose rows `prompts` holds by image; the images are not copied."""
         pairs = [(image, row) for image, rows in enumerate(prompts) for row in rows]
-        images = [image for image, _ in pairs]
+        images = self.at([image for image, _ in pairs])
+        mirrored = None if self.mirrored is None else self.mirrored.with_prompts(prompts)
+        return replace(images, prompts=tuple(row for _, row in pairs), mirrored=mirrored)
+
+    def at(self, rows: Sequence[int], mirrored: Sequence[bool] = ()) -> EncodedImages:
+        """The images in these rows; their tensors are not copied. mirrored: which of them are taken as mirrored; empty:
+        none.
+        """
+        flips = mirrored or [False] * len(rows)
+        taken = [(self.mirrored or self if flip else self, row) for row, flip in zip(rows, flips, strict=True)]
         return EncodedImages(
-            [self.mean[image] for image in images],
-            [self.std[image] for image in images],
-            None if self.masks is None else [self.masks[image] for image in images],
-            tuple(row for _, row in pairs),
-            {name: take_rows(told, images) for name, told in self.frames.items()},
+            [of.mean[row] for of, row in taken],
+            [of.std[row] for of, row in taken],
+            None if self.masks is None else [of.masks[row] for of, row in taken if of.masks is not None],
+            tuple(of.prompts[row] for of, row in taken),
+            {name: torch.stack([of.frames[name][row] for of, row in taken]) for name in self.frames},
+            None if self.variants is None else self.variants.of(rows),
+            classes=tuple(self.class_of(row) for row in rows) if self.classes else (),
         )
 
     def to(self, device: torch.device) -> EncodedImages:
         """These encoded images with their tensors on `device`."""
         mean, std = ([tensor.to(device) for tensor in tensors] for tensors in (self.mean, self.std))
         masks = None if self.masks is None else [mask.to(device) for mask in self.masks]
-        return EncodedImages(mean, std, masks, self.prompts, _moved(self.frames, device))
+        mirrored = None if self.mirrored is None else self.mirrored.to(device)
+        return replace(self, mean=mean, std=std, masks=masks, frames=_moved(self.frames, device), mirrored=mirrored)
+
+    def under(self, prompts: Sequence[int]) -> EncodedImages:
+        """These images under the prompt of their class, without masks, and never mirrored. prompts: a row by class."""
+        own = tuple(prompts[self.class_of(row)] for row in range(len(self)))
+        return replace(self, masks=None, prompts=own, variants=None, mirrored=None)
 
 
 @dataclass(frozen=True)

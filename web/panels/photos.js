@@ -141,6 +141,7 @@ function inWords(note) {
     "captions that are not read, because there are others": t("captions that are not read, because there are others"),
     "captions without a photo of their name": t("captions without a photo of their name"),
     "passed over": t("passed over"),
+    "photos whose caption is empty, as if they had none": t("photos whose caption is empty, as if they had none"),
   };
   return [words[what] ?? what, ...names].join(": ");
 }

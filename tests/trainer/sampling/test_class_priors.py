@@ -49,13 +49,13 @@ def test_the_same_seed_draws_the_same_picture_in_any_batch(base: Base) -> None:
 
 def test_priors_of_another_base_class_or_size_are_refused(class_priors: ClassPriors, base: Base) -> None:
     own = [(SIDE, SIDE)]
-    class_priors.require_match(base.fingerprint, "dog", own)
+    class_priors.require_match(base.fingerprint, {"dog": own})
     for name, call in {
-        "base model": ("0" * 64, "dog", own),
-        "class noun": (base.fingerprint, "cat", own),
-        r"size is '64x64', this training's is '128x64'": (base.fingerprint, "dog", [(128, SIDE)]),
-        r"size is '64x64', this training's is '64x128'": (base.fingerprint, "dog", [(SIDE, 128)]),
-        r"size is '64x64', this training's is '56x72, 64x64'": (base.fingerprint, "dog", [*own, (56, 72)]),
+        "base model": ("0" * 64, {"dog": own}),
+        "class noun": (base.fingerprint, {"cat": own}),
+        r"size is '64x64', this training's is '128x64'": (base.fingerprint, {"dog": [(128, SIDE)]}),
+        r"size is '64x64', this training's is '64x128'": (base.fingerprint, {"dog": [(SIDE, 128)]}),
+        r"size is '64x64', this training's is '56x72, 64x64'": (base.fingerprint, {"dog": [*own, (56, 72)]}),
     }.items():
         with pytest.raises(PriorsError, match=name):
             class_priors.require_match(*call)
@@ -124,6 +124,6 @@ def test_sets_of_several_sizes_are_one_whose_contents_differ_from_each(class_pri
     assert [photo.pixels.shape[1:] for photo in joined.photos(1)] == [(SIDE, SIDE), (56, 72)]
     assert joined.contents == [class_priors.contents, other.contents]
     assert ClassPriors.joined([class_priors]) == class_priors
-    joined.require_match(class_priors.recipe.base_fingerprint, "dog", {(72, 56): 1, (SIDE, SIDE): 3})
+    joined.require_match(class_priors.recipe.base_fingerprint, {"dog": {(72, 56): 1, (SIDE, SIDE): 3}})
     with pytest.raises(PriorsError, match="count is 0"):
         recipes_of(class_priors.recipe, 0, {(SIDE, SIDE): 1})

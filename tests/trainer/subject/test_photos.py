@@ -149,3 +149,46 @@ def test_sizes_that_cannot_be_trained_are_refused(tmp_path: Path, size: tuple[in
     for read in (lambda: read_photo(path, *size), lambda: read_folder(tmp_path, *size)):
         with pytest.raises(ValueError, match="multiple of 8"):
             read()
+
+
+def test_a_hosts_captions_go_with_its_images_on_one_line() -> None:
+    photos = photos_from_tensors(RGB, torch.ones(2, 40, 40), SIDE, SIDE, captions=["a dog\n on grass ", "asleep"])
+    assert [photo.caption for photo in photos] == ["a dog on grass", "asleep"]
+
+
+@pytest.mark.parametrize(
+    ("captions", "complaint"),
+    [
+        (["a dog"], "1 captions for 2 images: give one for each"),
+        (["a dog"] * 3, "3 captions for 2 images"),
+        ([], "0 captions for 2 images"),
+        (["a dog", " \n"], "caption 2 is empty"),
+        (["", "a dog"], "caption 1 is empty"),
+        (["a dog", "x" * 10_001], "caption 2 is 10,001 bytes long"),
+    ],
+)
+def test_captions_that_do_not_go_with_the_images_are_refused(
+    captions: list[str], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PhotoError, match=complaint):
+        photos_from_tensors(RGB, None, SIDE, SIDE, captions=captions)
+    for name in ("a.png", "b.png"):
+        saved(picture(), tmp_path / name)
+    with pytest.raises(PhotoError, match=complaint):
+        read_folder(tmp_path, SIDE, SIDE, captions=captions)
+
+
+def test_a_hosts_captions_and_masks_go_before_those_beside_a_folders_photos(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png"):
+        saved(picture(), tmp_path / name)
+    (tmp_path / "a.txt").write_text("beside the photo")
+    height, width = picture().height, picture().width
+    masks = torch.ones(2, height, width)
+    masks[1, :, : width // 2] = 0
+    photos = read_folder(tmp_path, SIDE, SIDE, masks=masks, captions=["of a", "of b"])
+    assert [(photo.name, photo.caption) for photo in photos] == [("a.png", "of a"), ("b.png", "of b")]
+    assert photos[0].mask is None and photos[1].mask is not None and float(photos[1].mask[:, 0].max()) == 0
+    with pytest.raises(PhotoError, match="1 masks for 2 images"):
+        read_folder(tmp_path, SIDE, SIDE, masks=masks[:1])
+    with pytest.raises(PhotoError, match=f"mask 1 is {width - 1} x {height}, its image {width} x {height}"):
+        read_folder(tmp_path, SIDE, SIDE, masks=masks[:, :, 1:])

@@ -117,5 +117,5 @@ def test_class_images_come_in_the_size_of_their_photo_and_go_through_one_forward
         for batch in source[index]:
             assert batch.instance is not None and batch.prior is not None
             assert batch.instance.x.shape == batch.prior.x.shape
-    # One size: the order is that of all class images.
-    assert mixed.rows_of(wide.mean[0].shape) == [0, 1, 2] and mixed.rows_of(torch.Size([4, 9, 9])) == []
+    # Of a size that no photo has, there is none.
+    assert mixed.rows_of(0, wide.mean[0].shape) == [0, 1, 2] and mixed.rows_of(0, torch.Size([4, 9, 9])) == []
