@@ -24,6 +24,7 @@ from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.identifier import warnings_for
+from ..trainer.subject.own_class_images import own_class_images
 from ..trainer.subject.subject import Subject
 from ..trainer.subject.subject_folders import SubjectFolder, subject_folders
 from ..trainer.training.divergence import TrainingDiverged
@@ -179,15 +180,16 @@ class Teaching:
 
     def _planned_priors(self, subject: Subject) -> ClassPriors | None:
         arguments, said = self.arguments, self.arguments.priors
-        count: int = preset_named(arguments.preset).priors if said is None else said
+        usual = 0 if arguments.class_images else preset_named(arguments.preset).priors
+        count: int = usual if said is None else said
         if count < 0:
             raise PriorsError(f"priors is {count}; it must be 0 or more.")
-        if not count or self.options.prior_in_use != "class images":
+        if not (count or arguments.class_images) or self.options.prior_in_use != "class images":
             return None
+        own = own_class_images(arguments.class_images, subject.sizes_by_class) if arguments.class_images else ()
         prompt_of, root = self.options.templates.class_prompt, self.store.work / "priors"
-        return ClassPriors.joined(
-            [
-                planned(arguments, self.base, noun, prompt_of(noun), count, root, sizes)
-                for noun, sizes in subject.sizes_by_class.items()
-            ]
-        )
+        sets = [
+            planned(arguments, self.base, noun, prompt_of(noun), count, root, sizes)
+            for noun, sizes in subject.sizes_by_class.items()
+        ]
+        return replace(ClassPriors.joined(sets), own=own)

@@ -55,7 +55,7 @@ def add_parser(commands: Commands) -> None:
     add_events(parser)
     add_option_flags(parser)
     add_encoders(parser)
-    add_priors(parser, "the preset's, 64, 100 or 200; 0: none")
+    add_priors(parser, "the preset's, 64, 100 or 200; 0: none", own_images=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from ..trainer.subject.subject import Subject
 
 def usable_photos(folder: PhotoFolder, size: TrainingSize) -> tuple[Photo, ...]:
     """The photos of a folder. Raises PhotoError, also for those that cannot teach."""
-    photos = read_photos(folder, size.width, size.height, size.buckets)
+    photos = read_photos(folder, size)
     if bad := [f"{photo.name}: {why}" for photo in photos if (why := cannot_teach(photo))]:
         raise PhotoError(f"{len(bad)} of {len(photos)} photos cannot be used. {' '.join(bad)}")
     return photos

@@ -11,18 +11,15 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..trainer.subject.buckets import TrainingSize
-from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photos import Photo, photos_from_tensors, read_folder
 from ..trainer.subject.subject import Subject
 from ..trainer.subject.subject_folders import subject_folders
 from . import sockets
 from .comfy_failures import tells_failures
 from .comfy_host import input_folder
+from .input_folders import EXAMPLE, EXAMPLES, FROM_INPUT, files_in, photo_folder, subfolders
 
-EXAMPLE = "example: "
-FROM_INPUT = "(use images)"
 FIRST_CHOICE = "example: spotted_dog"
-EXAMPLES = Path(__file__).parent.parent / "toybase" / "subjects"
 
 
 class LoadInstanceImages(io.ComfyNode):
@@ -90,9 +87,7 @@ class LoadInstanceImages(io.ComfyNode):
             path = None
         if path is None:
             return folder[0]
-        files = (f for f in (*path.iterdir(), *path.glob("*/*")) if f.is_file())
-        stats = sorted((f.relative_to(path).as_posix(), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
-        return f"{folder[0]}{stats}"
+        return f"{folder[0]}{files_in(path)}"
 
     @classmethod
     @tells_failures
@@ -115,34 +110,6 @@ class LoadInstanceImages(io.ComfyNode):
         else:
             subject = _of_folder(path, class_noun[0], TrainingSize(side, side, own), masks, captions)
         return io.NodeOutput(subject, _by_size(subject.all_photos))
-
-
-def subfolders(root: Path) -> list[str]:
-    """The names of the folders in `root`, hidden ones left out; none where there is no `root`."""
-    if not root.is_dir():
-        return []
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def photo_folder(choice: str) -> Path | None:
-    """The folder behind a choice of the node; None: the photos come from the graph. Raises ValueError for no choice."""
-    if choice == FROM_INPUT:
-        return None
-    root = EXAMPLES if choice.startswith(EXAMPLE) else input_folder()
-    name = choice.removeprefix(EXAMPLE)
-    # Looked up among those that there are, so that no path can come from outside.
-    if name not in subfolders(root):
-        raise ValueError(f"folder is {choice[:100]!r}, which is not there; press R to refresh the choices.")
-    return root / name
-
-
-def own_folder(choice: str) -> Path:
-    """The folder of the user's own behind a choice. Raises ValueError for an example, for none, and for a link."""
-    folder = photo_folder(choice)
-    if folder is None or choice.startswith(EXAMPLE):
-        raise ValueError(f"folder is {choice[:100]!r}, which is none of your own: its photos cannot be removed.")
-    require_inside(folder, folder.parent)
-    return folder
 
 
 def _checked_choice(folder: str, images: list[Tensor] | None) -> Path | None:

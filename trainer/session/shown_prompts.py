@@ -46,7 +46,7 @@ class ShownPrompts:
         """
         request, options = self.request, self.request.options
         if request.class_images is not None:
-            return {one.recipe.class_noun: one.recipe.prompt for one in request.class_images.sets}
+            return request.class_images.prompts
         compared = options.prior_in_use == "compare with the base"
         return {noun: options.templates.class_prompt(noun) for noun in self.classes} if compared else {}
 

@@ -99,20 +99,13 @@ def read_folder(
     log.info("%s: %s", folder.name, found.captioned)
     for warning in found.warnings:
         log.warning("%s: %s", folder.name, warning)
-    return read_photos(found, width, height, buckets, masks)
+    return read_photos(found, TrainingSize(width, height, buckets), masks)
 
 
 def read_photos(
-    folder: PhotoFolder,
-    width: int,
-    height: int,
-    buckets: bool = False,
-    masks: Sequence[Tensor] | Tensor | None = None,
+    folder: PhotoFolder, size: TrainingSize, masks: Sequence[Tensor] | Tensor | None = None
 ) -> tuple[Photo, ...]:
-    """All photos of a sorted folder. masks: see `read_folder`. Raises PhotoError, naming all that cannot be used,
-    ValueError for a size.
-    """
-    size = TrainingSize(width, height, buckets)
+    """All photos of a sorted folder. masks: see `read_folder`. Raises PhotoError, naming all that cannot be used."""
     given = _given_masks(masks, len(folder.photos))
     found, faults = [], []
     for number, path in enumerate(folder.photos, start=1):
