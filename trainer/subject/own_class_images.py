@@ -39,14 +39,14 @@ def own_class_images(folder: Path, sizes: Mapping[str, Mapping[Size, int]]) -> t
     classes in one folder.
     """
     folders = subject_folders(folder, next(iter(sizes)))
-    if folders[0].folder == folder and len(sizes) > 1:
+    if not folders[0].identifier and len(sizes) > 1:
         raise PhotoError(
             f"class images '{folder}' are in one folder, and the subjects are of several classes ({', '.join(sizes)}): "
             "put them into a folder for each, such as '1_dog'"
         )
     found: dict[str, list[Photo]] = {}
     for one in folders:
-        noun = next(iter(sizes)) if one.folder == folder else _noun_of(one, sizes)
+        noun = next(iter(sizes)) if not one.identifier else _noun_of(one, sizes)
         found.setdefault(noun, []).extend(_read(one, tuple(sizes[noun])))
     return tuple(OwnClassImages(noun, tuple(photos)) for noun, photos in found.items())
 
