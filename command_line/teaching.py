@@ -23,6 +23,7 @@ from ..trainer.sampling.prior_recipe import PriorsError
 from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.buckets import TrainingSize
+from ..trainer.subject.close_ups import close_ups_of_folder
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.own_class_images import own_class_images
 from ..trainer.subject.subject import Subject
@@ -37,7 +38,7 @@ from .progress import Listener
 from .result import described
 from .run_options import base_model, run_options
 from .stopping import Stopped, StopSignals
-from .usable_photos import faults_in_words, sizes_in_words, usable_photos
+from .usable_photos import close_ups_in_words, faults_in_words, sizes_in_words, usable_photos
 
 AUTO, LEARNED = "auto", "olt"
 """What --identifier says where it is to be picked, and the name of a learned word then."""
@@ -62,7 +63,8 @@ class Teaching:
         size = TrainingSize(*self.base.size(arguments), arguments.buckets)
         folders = self._folders()
         photos = [usable_photos(one.files, size) for one in folders]
-        subject = Subject.of_folders(folders, photos, size)
+        close_ups = [close_ups_of_folder(one.files, size, arguments.close_ups) for one in folders]
+        subject = Subject.of_folders(folders, photos, size, close_ups)
         if self.ranks.sharded and len(subject.sizes) > 1:
             raise OptionError(
                 f"The photos have {len(subject.sizes)} sizes, and processes under FSDP compute one size at a time all "
@@ -107,7 +109,7 @@ class Teaching:
                 say(text)
             for text in (*one.files.warnings, *faults_in_words(part.photos)):
                 self.listener(Warned(text))
-        for text in sizes_in_words(subject):
+        for text in (*sizes_in_words(subject), *close_ups_in_words(subject, self.arguments.close_ups)):
             say(text)
 
     def result(self) -> dict[str, Any]:

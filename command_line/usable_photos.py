@@ -28,6 +28,13 @@ def sizes_in_words(subject: Subject) -> Iterator[str]:
         yield f"photos by size: {', '.join(sizes)} pixels"
 
 
+def close_ups_in_words(subject: Subject, asked: int) -> Iterator[str]:
+    """One line that says how many close-ups there are, where any were asked for. asked: of each photo."""
+    if asked:
+        found = sum(len(one.close_ups) for one in subject.each)
+        yield f"close-ups: {found}, of {found // asked} photos that are large enough"
+
+
 def faults_in_words(photos: Sequence[Photo]) -> Iterator[str]:
     """What speaks against some photos, one line for each fault, as ComfyUI's panel and the WebUI's tab tell it."""
     found: dict[str, list[str]] = {}

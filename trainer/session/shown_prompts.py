@@ -58,7 +58,7 @@ class ShownPrompts:
     @property
     def class_of_photos(self) -> list[int]:
         """The number of each photo's class among `classes`, in training order."""
-        return [self.classes.index(one.class_noun) for one in self.request.subject.each for _ in one.photos]
+        return [self.classes.index(one.class_noun) for one in self.request.subject.each for _ in one.in_training_order]
 
     @cached_property
     def distinct(self) -> list[str]:
