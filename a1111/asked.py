@@ -25,13 +25,12 @@ from .host import models
 class Asked:
     """One request. Raises ValueError, naming the field, for what cannot be trained.
 
-    photos: a folder of ours. base: as the WebUI names it; "" becomes the name of its current one, whatever is current
-    later. prediction: what it answers, "epsilon" or "v_prediction"; "": as its file shows. identifier: "" lets the
-    lookup pick.
-    continue_from: a LoRA of the WebUI's to go on from, with its rank and alpha; "": a new one. buckets: whether each
-    photo is trained in its own shape, at about `resolution` x `resolution` pixels. close_ups: of each photo that is
-    large enough. resolution, priors: None leaves them to the base and the preset. options: fields of `TrainOptions`
-    that are said.
+    photos: a folder of photos that this extension keeps. base: as the WebUI names it; "" becomes the name of its
+    current one, whatever is current later. prediction: what the base predicts, "epsilon" or "v_prediction"; "": as its
+    file shows. identifier: "" lets the lookup pick. continue_from: a LoRA of the WebUI's to go on from, with its rank
+    and alpha; "": a new one. buckets: whether each photo is trained in its own shape, at about `resolution` x
+    `resolution` pixels. close_ups: of each photo that is large enough. resolution, priors: None leaves them to the base
+    and the preset. options: fields of `TrainOptions` that are said.
     """
 
     photos: Path
@@ -76,7 +75,10 @@ class Asked:
         return base_file(self.base)
 
     def lora_file(self) -> Path | None:
-        """The LoRA to go on from, or None. Raises ValueError; see `lora_file`."""
+        """The file of the LoRA to continue from, None for a new one.
+
+        Raises ValueError where the WebUI lists none of that name.
+        """
         return lora_file(self.continue_from) if self.continue_from else None
 
     def words(self) -> list[str]:

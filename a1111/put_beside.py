@@ -130,7 +130,10 @@ def _fault(wanted: list[str], part: Path, libraries: Path, shown: TextIO) -> str
 
 
 def _planned(wanted: list[str], report: Path, shown: TextIO) -> list[str]:
-    """What pip would add to this environment, without adding it."""
+    """The packages, as "name==version", that pip would install or upgrade for `wanted`; nothing is installed.
+
+    report: a temporary file. shown: where pip's progress goes. Raises CalledProcessError.
+    """
     _pip(shown, "--dry-run", "--report", str(report), *wanted)
     entries = json.loads(report.read_text(encoding="utf-8"))["install"]
     report.unlink()

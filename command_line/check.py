@@ -22,7 +22,7 @@ def add_parser(commands: Commands) -> None:
     """The device and the form."""
     parser = commands.add_parser("check", help=HELP)
     add_device(parser)
-    form = "small models, as on a CPU, instead of SD 1.5, SDXL and a DiT at full size (default: on all but a GPU)"
+    form = "small models instead of SD 1.5, SDXL and a DiT at full size (default: on all but NVIDIA and AMD GPUs)"
     parser.add_argument("--small", action=argparse.BooleanOptionalAction, help=form)
     add_json(parser)
     add_events(parser)

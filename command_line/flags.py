@@ -22,18 +22,18 @@ REQUIRED, IF_BEGUN = "required", "if-begun"
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """--json."""
+    """Add --json: the result as one JSON object on stdout."""
     parser.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
 
 
 def add_events(parser: argparse.ArgumentParser) -> None:
-    """--events."""
+    """Add --events: what happens as JSON lines on stdout, for a program."""
     text = "for a program: JSON lines on stdout say what happens; a line on stdin, or its end, stops"
     parser.add_argument("--events", action="store_true", help=text)
 
 
 def add_base(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """--base, what belongs to it, and --device."""
+    """Add --base, what belongs to it, and --device."""
     a_base = "a checkpoint (.safetensors), a diffusers folder, or a denoiser with --text-encoders and --vae"
     parser.add_argument("--base", type=Path, required=required, metavar="PATH", help=a_base)
     add_separate_files(parser)
@@ -43,31 +43,31 @@ def add_base(parser: argparse.ArgumentParser, required: bool = True) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """--device."""
+    """Add --device."""
     parser.add_argument("--device", default="", help="such as cuda:0 or cpu (default: a GPU where there is one)")
 
 
 def add_separate_files(parser: argparse.ArgumentParser) -> None:
-    """--text-encoders and --vae."""
+    """Add --text-encoders and --vae."""
     parser.add_argument("--text-encoders", type=Path, nargs="+", default=(), metavar="FILE", help="of a lone denoiser")
     parser.add_argument("--vae", type=Path, metavar="FILE", help="of a lone denoiser")
 
 
 def add_size(parser: argparse.ArgumentParser) -> None:
-    """--width and --height."""
+    """Add --width and --height."""
     width = "pixels, a multiple of 8 (default: what the base was trained at)"
     parser.add_argument("--width", type=int, default=0, help=width)
     parser.add_argument("--height", type=int, default=0, help="pixels, a multiple of 8 (default: as --width)")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """--output."""
+    """Add --output."""
     inside = "with loras/, checkpoints/, embeddings/ and dreambooth/ inside, such as ComfyUI's (default: output)"
     parser.add_argument("--output", type=Path, default=Path("output"), metavar="FOLDER", help=inside)
 
 
 def add_model_folders(parser: argparse.ArgumentParser) -> None:
-    """--loras, --checkpoints, --embeddings and --word."""
+    """Add --loras, --checkpoints, --embeddings and --word."""
     for name in ("loras", "checkpoints", "embeddings"):
         text = f"where results go that a host lists (default: {name}/ inside --output)"
         parser.add_argument(f"--{name}", type=Path, metavar="FOLDER", help=text)
@@ -76,8 +76,8 @@ def add_model_folders(parser: argparse.ArgumentParser) -> None:
 
 
 def add_priors(parser: argparse.ArgumentParser, default: str, own_images: bool = False) -> None:
-    """--priors and how they are drawn; `default` says how many where the flag is not given. own_images: --class-images
-    too.
+    """Add --priors and how they are drawn. default: for the help text, how many are drawn without the flag. own_images:
+    add --class-images too.
     """
     group = parser.add_argument_group("class images", "Drawn by the base as it is, kept in the output folder, reused.")
     if own_images:

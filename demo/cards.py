@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from .sheet import font
+from .sheet import Row, font
 
 GROUND, ARROW, TITLE, TEXT, FAINT = "#17324f", "#ffb347", "#ffffff", "#cfe2f5", "#9dbad7"
-CARD, BANNER = (960, 640), (1680, 720)
+CARD, BANNER, STRIP = (960, 640), (1680, 720), (1400, 540)
 PHOTO, PHOTO_GAP, MARGIN, LARGE, TWO, BETWEEN = 168, 28, 40, 520, 300, 20
 Drawn = tuple[Image.Image, str]
 """A picture and the words below it."""
@@ -30,7 +30,7 @@ def template_card(photos: Sequence[Image.Image], drawn: Sequence[Drawn]) -> Imag
     for number, (picture, words) in enumerate(drawn):
         at = start + number * (side + BETWEEN)
         _paste(card, picture, (at, top), side)
-        pen.text((at + side // 2, top + side + 26), words, TITLE, font(30 if len(drawn) == 1 else 24), anchor="mm")
+        pen.text((at + side // 2, top + side + 26), words, TITLE, font(30 if len(drawn) == 1 else 22), anchor="mm")
     return card
 
 
@@ -45,6 +45,23 @@ def banner(photos: Sequence[Image.Image], drawn: Image.Image) -> Image.Image:
     _arrow(pen, (1078, 456), 70)
     _paste(page, drawn, (1184, 306), 290)
     pen.text((96, 636), "ComfyUI · SD 1.5, 2 and SDXL · LoRA or full · stop, resume and compare", FAINT, font(36))
+    return page
+
+
+def strip(photos: Sequence[Image.Image], rows: Sequence[Row]) -> Image.Image:
+    """README's picture: five photos, and for each prompt what the base draws above what the result draws."""
+    page = Image.new("RGB", STRIP, GROUND)
+    pen = ImageDraw.Draw(page)
+    pen.text((MARGIN, 44), "the photos", TEXT, font(26), anchor="lm")
+    for number, photo in enumerate(photos[:6]):
+        _paste(page, photo, (MARGIN + number % 2 * 140, 78 + number // 2 * 140), 124)
+    _arrow(pen, (336, 281), 60)
+    pen.text((450, 44), "the same words and seed: the base above, your subject below", TEXT, font(26), anchor="lm")
+    for number, row in enumerate(rows[:4]):
+        left = 450 + number * 232
+        for picture, top in ((row.base[0], 78), (row.personalized[0], 284)):
+            _paste(page, picture, (left, top), 198)
+        pen.text((left + 99, 508), row.base_prompt, TITLE, font(20), anchor="mm")
     return page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from . import example
-from .cards import Drawn, banner, template_card
+from .cards import Drawn, banner, strip, template_card
 from .comfyui import ComfyUI, Outputs
 from .environment import ROOT
 from .progress import Progress
@@ -22,20 +22,27 @@ STITCHED = 3
 
 
 def make_pictures(output: Path) -> None:
-    """Write them over those of the repository; the demo's results stay in `output`."""
-    Demo(output, "", "").run()
-    with Image.open(output / "contact_sheet.png") as sheet:
-        sheet.convert("RGB").save(REGISTRY / "contact_sheet.jpg", quality=QUALITY)
-    with ComfyUI(log=output / "templates.log") as comfyui:
+    """Write them over those of the repository; ComfyUI's log is left in `output`."""
+    with ComfyUI(log=output / "comfyui.log") as comfyui:
         example.install_base(comfyui)
+        _readme_picture(comfyui, output)
         for file in example.workflow_files():
             prompt = load_prompt(file, comfyui.object_info())
             outputs = comfyui.run(prompt, Progress(prompt, f"{file.stem}: "))
-            photos = [photo for name in _subjects(prompt) for photo in photos_of(example.example_subjects()[name])]
+            names = _subjects(prompt)
+            photos = [photo for name in names for photo in photos_of(example.example_subjects()[name])]
             drawn = list(_drawn(comfyui, prompt, outputs))
-            template_card(_mixed(photos, len(_subjects(prompt))), drawn).save(file.with_suffix(".jpg"), quality=QUALITY)
+            template_card(_mixed(photos, len(names)), drawn).save(file.with_suffix(".jpg"), quality=QUALITY)
             if file == example.WORKFLOW:
                 banner(photos, drawn[0][0]).save(REGISTRY / "banner.jpg", quality=QUALITY)
+
+
+def _readme_picture(comfyui: ComfyUI, output: Path) -> None:
+    """The quick start's subject at places that its photos do not show."""
+    demo, prompt = Demo(output, "", ""), example.example_prompt(comfyui)
+    rows = demo.sheet_rows(comfyui, prompt, demo.train(comfyui, prompt))
+    photos = photos_of(example.chosen_subject(prompt))
+    strip(photos, rows).save(REGISTRY / "photos_to_pictures.jpg", quality=QUALITY)
 
 
 def _subjects(prompt: Prompt) -> list[str]:

@@ -43,8 +43,8 @@ class Demo:
             self.seconds["boot"] = time.perf_counter() - began - self.seconds["base"]
             example.install_base(comfyui)
             prompt = self._settings(example.example_prompt(comfyui))
-            trained = self._train(comfyui, prompt)
-            rows = self._sheet_rows(comfyui, prompt, trained)
+            trained = self.train(comfyui, prompt)
+            rows = self.sheet_rows(comfyui, prompt, trained)
             files = self._keep_files(comfyui, trained)
             photos = photos_of(example.chosen_subject(prompt))
         self._write_sheet(prompt, trained, photos, rows)
@@ -58,7 +58,8 @@ class Demo:
             prompt = change(prompt, example.TRAIN, method=self.method)
         return prompt
 
-    def _train(self, comfyui: ComfyUI, prompt: Prompt) -> dict[str, Any]:
+    def train(self, comfyui: ComfyUI, prompt: Prompt) -> dict[str, Any]:
+        """Queue the graph, and return the record of its run."""
         began = time.perf_counter()
         progress = Progress(prompt, "[2/4] ")
         comfyui.run(prompt, progress)
@@ -69,7 +70,8 @@ class Demo:
         self.node_seconds = progress.seconds
         return trained
 
-    def _sheet_rows(self, comfyui: ComfyUI, prompt: Prompt, trained: dict[str, Any]) -> list[Row]:
+    def sheet_rows(self, comfyui: ComfyUI, prompt: Prompt, trained: dict[str, Any]) -> list[Row]:
+        """The base and the subject at places that no photo shows."""
         began = time.perf_counter()
         seen = example.chosen_subject(prompt).places
         phrases = [phrase for place, phrase in PLACES.items() if place not in seen][:SHEET_PLACES]

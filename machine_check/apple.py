@@ -1,4 +1,7 @@
-"""What Apple's GPUs (MPS) lack, and what is done instead. Written down from torch's documentation; none was at hand."""
+"""What Apple's GPUs (MPS) lack, and what is done instead.
+
+Written from torch's documentation, not tested on an Apple GPU.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check: every part in turn, the most telling first, within five minutes."""
+"""The check: dtypes, one run from photos to file, then trainings, the most telling first, within five minutes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Show = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Models:
-    """The models of one form of the check."""
+    """The models of a check, all small or all of real size."""
 
     sd1: RandomModel
     sdxl: RandomModel
@@ -74,8 +74,8 @@ PARTS = len(trials(models(True))) + 2
 def check_machine(device: torch.device, show: Show, small: bool | None = None, seconds: float = SECONDS) -> Report:
     """Check `device`; nothing is downloaded, and what is written is removed again.
 
-    small: small models instead of those of the real sizes; None: on everything but a GPU. seconds: when no further
-    part is begun. Raises what `show` raises.
+    small: small models instead of those of the real sizes; None: on all devices but CUDA. seconds: a training that
+    would likely end later than this after the start is left out. Raises what `show` raises.
     """
     began = time.perf_counter()
     small = device.type != "cuda" if small is None else small
@@ -93,7 +93,7 @@ def check_machine(device: torch.device, show: Show, small: bool | None = None, s
 
 
 def _in_time(trial: Trial, device: torch.device, end: float, before: list[Outcome]) -> Outcome:
-    """The trial, unless it would likely end after `end`: as the slowest one so far of the same model."""
+    """The trial's outcome; NOT_RUN if, as slow as the slowest earlier trial of its model, it would end after `end`."""
     same = [one.seconds for one in before if one.name.startswith(trial.model.name)]
     if time.perf_counter() + max(same, default=0.0) > end:
         return Outcome(trial.name, NOT_RUN, TOO_LATE)

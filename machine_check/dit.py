@@ -1,6 +1,7 @@
-"""A diffusion transformer of PixArt's shape, trained by flow matching, with a text encoder that only looks up.
+"""A diffusion transformer of PixArt's shape, trained by flow matching, with a text encoder that is an embedding table.
 
-No family of the trainer is one, yet ComfyUI's newer models are, and a machine may be fast at one and slow at the other.
+No family of the trainer is a diffusion transformer, yet ComfyUI's newer models are, and a machine may be fast at one
+and slow at the other.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Flow:
     """Flow matching: z_t = (1 − t)·x + t·ε for t in 0..1, given to the denoiser as 0..1000; the target is ε − x."""
 
     def to(self, device: torch.device) -> Flow:
-        """It has no tables."""
+        """Itself: it has no tensors to move."""
         return self
 
     def draw_timesteps(self, uniform: Tensor, size: torch.Size | None = None) -> Tensor:
@@ -54,7 +55,7 @@ class Flow:
         return ((1 - t) / t) ** 2
 
     def image_error(self, timesteps: Tensor) -> Tensor:
-        """t² [B]: x̂ = z − t·v."""
+        """The factor t² [B] from the squared error of v to that of x̂ = z − t·v."""
         return (timesteps / TIMES) ** 2
 
 
@@ -90,7 +91,7 @@ class DiT(Base):
 
     @classmethod
     def architecture_of(cls, prediction: str | None) -> str:
-        """None of the modelspec specification."""
+        """A name of its own: the modelspec specification has none for this model."""
         return "dit"
 
     @classmethod
@@ -100,7 +101,7 @@ class DiT(Base):
 
     @classmethod
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
-        """Every tensor has its own name."""
+        """Names are left unchanged but for the component's prefix."""
         return {
             name: KeyTable(prefix, tuple((key[len(prefix) :],) * 2 for key in shapes if key.startswith(prefix)))
             for name, prefix in PREFIXES.items()
@@ -136,7 +137,7 @@ class DiT(Base):
         return pixels
 
     def scheduler(self, sampler: str) -> Any:
-        """Euler's."""
+        """diffusers' flow-matching Euler scheduler."""
         return {"euler": FlowMatchEulerDiscreteScheduler}[sampler]()
 
     @classmethod

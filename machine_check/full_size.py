@@ -1,4 +1,4 @@
-"""Checkpoints of the real models' sizes: names and shapes, and files of random numbers."""
+"""Checkpoints in the real models' sizes, or small: tensor names, shapes, and files of random weights."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ TENSORS = {"sd1": 686, "sd2": 686, "sdxl": 1680}
 
 
 def new_text_encoder(width: int, layers: int, projected: bool = False) -> Any:
-    """CLIP of a real width, so of the real activation and number of heads."""
+    """A CLIP text encoder of a given width, from which its activation and number of heads follow."""
     config = CLIPTextConfig(
         hidden_size=width,
         intermediate_size=4 * width,
@@ -89,7 +89,8 @@ def new_text_encoder(width: int, layers: int, projected: bool = False) -> Any:
     return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
 
 
-def original(module: Any, table: KeyTable) -> dict[str, Tensor]:
+def with_original_keys(module: Any, table: KeyTable) -> dict[str, Tensor]:
+    """{key in the original checkpoint: weight} of a module."""
     return table.to_original({text_encoder_name(name): tensor for name, tensor in module.state_dict().items()})
 
 
@@ -98,22 +99,22 @@ def denoiser(family: str, small: bool = False) -> dict[str, Tensor]:
     if small:
         config, blocks = config | SMALL | SMALL_UNETS[family], Blocks.even(1, SMALL_DEPTHS[family])
     with torch.device("meta"):
-        return original(UNet2DConditionModel(**config), denoiser_table(DENOISER, blocks))
+        return with_original_keys(UNet2DConditionModel(**config), denoiser_table(DENOISER, blocks))
 
 
 def open_clip(prefix: str, width: int, layers: int) -> dict[str, Tensor]:
     with torch.device("meta"):
         module = new_text_encoder(width, layers, projected=True)
-    return original(module, open_clip_table(prefix, layers))
+    return with_original_keys(module, open_clip_table(prefix, layers))
 
 
 def clip_l(prefix: str, layers: int) -> dict[str, Tensor]:
     with torch.device("meta"):
-        return original(new_text_encoder(768, layers), clip_table(prefix))
+        return with_original_keys(new_text_encoder(768, layers), clip_table(prefix))
 
 
 def text_encoders(family: str, small: bool = False) -> dict[str, Tensor]:
-    """With Stable Diffusion 2's 24th block; one block each in a small model."""
+    """{key: weight} of all text encoders. Of SD 2 all 24 blocks; of a small model one block each."""
     if family == "sd1":
         return clip_l(CLIP_L, 1 if small else 12)
     if family == "sd2":
@@ -122,10 +123,10 @@ def text_encoders(family: str, small: bool = False) -> dict[str, Tensor]:
 
 
 def vae(small: bool = False) -> dict[str, Tensor]:
-    """The same in all three."""
+    """{key: weight} of the VAE, the same for all three families."""
     with torch.device("meta"):
         module = AutoencoderKL(**(VAE_CONFIG | (SMALL_VAE if small else {})))
-    return original(module, vae_table(VAE, 1 if small else 2, 4))
+    return with_original_keys(module, vae_table(VAE, 1 if small else 2, 4))
 
 
 def tensors_of(family: str, small: bool = False) -> dict[str, Tensor]:
@@ -134,14 +135,14 @@ def tensors_of(family: str, small: bool = False) -> dict[str, Tensor]:
 
 
 def shapes_of(family: str, small: bool = False) -> Shapes:
-    """Of a whole checkpoint."""
+    """{name: shape} of a whole checkpoint."""
     return {key: tuple(tensor.shape) for key, tensor in tensors_of(family, small).items()}
 
 
 def random_weight(
     name: str, shape: tuple[int, ...], device: torch.device = CPU, generator: torch.Generator | None = None
 ) -> Tensor:
-    """As large as keeps a signal's size through a layer; norms nearly, and biases all but, do nothing. bfloat16."""
+    """Random bfloat16 weights, scaled to keep a signal's variance through a layer; norms near 1, biases near 0."""
     if len(shape) > 1:
         # A CPU draws bfloat16 one at a time.
         return torch.randn(shape, device=device, generator=generator).div_(math.sqrt(math.prod(shape[1:]))).bfloat16()
@@ -150,9 +151,9 @@ def random_weight(
 
 
 def write_random(family: str, path: Path, device: torch.device = CPU) -> Path:
-    """A whole checkpoint of random weights, which needs the memory of one weight at a time.
+    """Write a checkpoint of random bfloat16 weights to `path`, one weight at a time in memory; returns `path`.
 
-    device: where the numbers are drawn.
+    family: "sd1", "sd2" or "sdxl". device: where the numbers are drawn. Sets torch's global seed to 0.
     """
     torch.manual_seed(0)
     shapes = shapes_of(family)

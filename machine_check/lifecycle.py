@@ -33,14 +33,17 @@ CLOSE = 1e-3
 
 
 def whole_run(model: RandomModel, device: torch.device) -> list[Outcome]:
-    """One outcome each for training to a file, resume, a sample picture and offloading."""
+    """One outcome each for training to a file, a sample picture, offloading and resume.
+
+    A single failed outcome where anything raises.
+    """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="dreambooth-check-", ignore_cleanup_errors=True) as folder:
         try:
             return list(_outcomes(_Runs(model, device, Path(folder)), began))
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            return [Outcome("from photos to file", FAILED, text).after(time.perf_counter() - began)]
+            return [Outcome("from photos to file", FAILED, text).with_seconds(time.perf_counter() - began)]
 
 
 class _Runs:
@@ -54,11 +57,11 @@ class _Runs:
         """The model, loaded anew."""
         return self.model.load(self.source, forward_dtype("auto", self.device) or torch.float32, self.device)
 
-    def trained(
-        self, base: Base, store: str, tell: Callable[[Event], None], stop: Callable[[], bool] = lambda: False
+    def train(
+        self, base: Base, subfolder: str, tell: Callable[[Event], None], stop: Callable[[], bool] = lambda: False
     ) -> dict[str, Tensor]:
-        """The tensors of the file that a run in this store has written."""
-        output = self.folder / store
+        """Train in this subfolder, or resume there; returns the tensors of the resulting file."""
+        output = self.folder / subfolder
         folders = Store(output / "loras", output / "checkpoints", output / "dreambooth")
         result, _ = personalize(base, self._request(base), folders, tell, stop)
         return read_tensors(result.file)
@@ -96,15 +99,17 @@ def _outcomes(runs: _Runs, began: float) -> Iterator[Outcome]:
             steps.append(event.step)
 
     before = base.encode_prompts(["a dog"])
-    whole = runs.trained(base, "whole", keep)
+    whole = runs.train(base, "whole", keep)
     elapsed = _Clock(began)
-    yield Outcome("from photos to file", WORKS, f"{STEPS} steps, {len(whole)} tensors in the file").after(elapsed())
-    yield _sampled(samples).after(elapsed())
-    yield _offloaded(base, before).after(elapsed())
+    yield Outcome("from photos to file", WORKS, f"{STEPS} steps, {len(whole)} tensors in the file").with_seconds(
+        elapsed()
+    )
+    yield _sample_outcome(samples).with_seconds(elapsed())
+    yield _offload_outcome(base, before).with_seconds(elapsed())
     del base
     steps.clear()
-    runs.trained(runs.base(), "stopped", keep, lambda: len(steps) >= STOPPED_AFTER)
-    yield _resumed(whole, runs.trained(runs.base(), "stopped", keep), steps).after(elapsed())
+    runs.train(runs.base(), "stopped", keep, lambda: len(steps) >= STOPPED_AFTER)
+    yield _resume_outcome(whole, runs.train(runs.base(), "stopped", keep), steps).with_seconds(elapsed())
 
 
 class _Clock:
@@ -119,7 +124,7 @@ class _Clock:
         return passed
 
 
-def _sampled(samples: list[Sample]) -> Outcome:
+def _sample_outcome(samples: list[Sample]) -> Outcome:
     """Whether there is a sample picture, finite and not of one colour."""
     name = "sample picture"
     if not samples:
@@ -130,7 +135,7 @@ def _sampled(samples: list[Sample]) -> Outcome:
     return Outcome(name, WORKS, f"{picture.shape[-1]} px, drawn by the trained model")
 
 
-def _offloaded(base: Base, before: dict[str, Tensor]) -> Outcome:
+def _offload_outcome(base: Base, before: dict[str, Tensor]) -> Outcome:
     """Whether the text encoder's weights left the memory during the training, and come back equal."""
     from ..trainer.model.offload import on_device
 
@@ -145,7 +150,7 @@ def _offloaded(base: Base, before: dict[str, Tensor]) -> Outcome:
     return Outcome(name, WORKS, "the text encoder left the memory and came back equal")
 
 
-def _resumed(whole: dict[str, Tensor], resumed: dict[str, Tensor], steps: list[int]) -> Outcome:
+def _resume_outcome(whole: dict[str, Tensor], resumed: dict[str, Tensor], steps: list[int]) -> Outcome:
     """Whether a run that was stopped and resumed has the weights of one that was not."""
     name = "stop and resume"
     if steps != list(range(1, STEPS + 1)):

@@ -1,4 +1,4 @@
-"""What the machine is: for people who read a report, and for the check to choose by."""
+"""What the machine is, for people who read a report, and which dtypes it computes correctly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
         "capability": ".".join(map(str, torch.cuda.get_device_capability(device))) if device.type == "cuda" else "",
         "cpu": f"{torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} threads, {torch.get_num_threads()} used",
         "memory": int(psutil.virtual_memory().total),
-        "device_memory": _total(device),
+        "device_memory": _device_memory(device),
         "free": free_memory(device),
         "precision": fastest,
         "versions": versions(),
@@ -36,7 +36,7 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
 
 def dtype_outcomes(device: torch.device) -> list[Outcome]:
     """Whether products of each dtype can be computed on the device, forward and backward, and are right."""
-    return [*(_dtype(name, dtype, device) for name, dtype in DTYPES.items()), _fp8(device)]
+    return [*(_product_outcome(name, dtype, device) for name, dtype in DTYPES.items()), _fp8_outcome(device)]
 
 
 def _device_name(device: torch.device) -> str:
@@ -45,12 +45,13 @@ def _device_name(device: torch.device) -> str:
     return "Apple GPU (MPS)" if device.type == "mps" else "CPU"
 
 
-def _total(device: torch.device) -> int | None:
+def _device_memory(device: torch.device) -> int | None:
+    """The bytes of a CUDA device's memory; None for any other."""
     return int(torch.cuda.get_device_properties(device).total_memory) if device.type == "cuda" else None
 
 
-def _dtype(name: str, dtype: torch.dtype, device: torch.device) -> Outcome:
-    """A product's gradient, which is the same in every dtype for whole numbers."""
+def _product_outcome(name: str, dtype: torch.dtype, device: torch.device) -> Outcome:
+    """Whether a product's gradient is right; of whole numbers it is the same in every dtype."""
     name = f"{name} products"
     try:
         a = torch.full((64, 64), 2.0, device=device, dtype=dtype, requires_grad=True)
@@ -61,8 +62,8 @@ def _dtype(name: str, dtype: torch.dtype, device: torch.device) -> Outcome:
     return Outcome(name, WORKS if right else FAILED, "" if right else "a product's gradient is wrong")
 
 
-def _fp8(device: torch.device) -> Outcome:
-    """fp8 is a form in which weights are stored: what has to work is to read them."""
+def _fp8_outcome(device: torch.device) -> Outcome:
+    """Whether stored fp8 weights are read correctly; nothing is computed in fp8."""
     name = "fp8 storage"
     try:
         read = torch.full((64,), 0.5).to(FP8).to(device).to(torch.float32)

@@ -12,7 +12,8 @@ WITHIN = 0.10
 
 @dataclass(frozen=True)
 class Outcome:
-    """status: one of the words above. text: the memory levers of a training that works, else why it does not.
+    """status: WORKS, FAILED, DOES_NOT_FIT, NOT_OFFERED or NOT_RUN. text: of what works, a training's memory levers or a
+    note; else why it does not.
 
     peak: bytes of tensors on the device; reserved: bytes that CUDA's allocator held; counted: bytes by the memory
     plan. first_loss: before the first step. sample_seconds: of one picture of four steps. seconds: of all of it.
@@ -29,7 +30,7 @@ class Outcome:
     sample_seconds: float | None = None
     seconds: float = 0.0
 
-    def after(self, seconds: float) -> Outcome:
+    def with_seconds(self, seconds: float) -> Outcome:
         """The same with the seconds that it took."""
         return replace(self, seconds=round(seconds, 2))
 

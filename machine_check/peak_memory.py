@@ -15,8 +15,9 @@ SECONDS_BETWEEN_LOOKS = 0.01
 class PeakMemory:
     """A context; after it `peak` is the most bytes that were held beyond those held before it.
 
-    CUDA counts every allocation of tensors; `reserved` is what its allocator then held of the card. On other devices
-    the memory is looked at a hundred times a second (a CPU: the process's resident memory), and reserved is None.
+    CUDA counts every allocation of tensors; `reserved` is the most that its allocator reserved, including what was held
+    before. On other devices the memory is read a hundred times a second (a CPU: the process's resident memory), and
+    reserved is None.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -30,8 +31,8 @@ class PeakMemory:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
-        self._before = held(self.device)
-        self._looks = threading.Thread(target=self._look, daemon=True)
+        self._before = bytes_in_use(self.device)
+        self._looks = threading.Thread(target=self._poll, daemon=True)
         if self.device.type != "cuda":
             self._looks.start()
         return self
@@ -44,13 +45,13 @@ class PeakMemory:
             self._over.set()
             self._looks.join()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while not self._over.wait(SECONDS_BETWEEN_LOOKS):
-            self.peak = max(self.peak, held(self.device) - self._before)
+            self.peak = max(self.peak, bytes_in_use(self.device) - self._before)
 
 
-def held(device: torch.device) -> int:
-    """The bytes that this process holds on a device."""
+def bytes_in_use(device: torch.device) -> int:
+    """The bytes of this process's tensors on a GPU, or of its resident memory on a CPU."""
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
     if device.type == "mps":

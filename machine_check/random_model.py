@@ -20,7 +20,7 @@ FP8 = torch.float8_e4m3fn
 
 @dataclass(frozen=True)
 class RandomSource:
-    """A `Source` whose tensors are random, and the same at every read. device: where they are drawn, the fastest.
+    """A `Source` whose tensors are random, and the same at every read. device: where they are drawn.
 
     denoiser_dtype: of the denoiser's tensors; all others are bfloat16.
     """
@@ -36,7 +36,7 @@ class RandomSource:
         return {key: self._tensor(key, shape) for key, shape in self.shapes.items() if key.startswith(prefix)}
 
     def _tensor(self, key: str, shape: tuple[int, ...]) -> Tensor:
-        """One tensor; its values depend on its name alone."""
+        """One tensor, the same at every read: the generator is seeded by its name."""
         generator = torch.Generator(self.device).manual_seed(zlib.crc32(key.encode()))
         drawn = random_weight(key, shape, self.device, generator)
         return drawn.to(self.denoiser_dtype if key.startswith(DENOISER) else drawn.dtype).cpu()
@@ -56,7 +56,7 @@ class RandomModel:
     fp8: bool = False
 
     def source(self, device: torch.device) -> RandomSource:
-        """Its weights. device: where the random numbers are drawn."""
+        """Its weights. device: where the numbers are drawn if it is a CUDA device, else the CPU draws them."""
         # Apple's GPUs draw no random bfloat16 in older releases.
         drawn_on = device if device.type == "cuda" else torch.device("cpu")
         return RandomSource(self.name, self.shapes(), drawn_on, FP8 if self.fp8 else torch.bfloat16)

@@ -31,7 +31,7 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether a part failed: not one that does not fit, is not offered, or was not run."""
+        """Whether a part failed; one that does not fit, is not offered or was not run has not."""
         return any(one.status == FAILED for one in self.all)
 
     @property
@@ -43,7 +43,7 @@ class Report:
         first = works[0]
         minutes = STEPS_OF_A_RUN / (first.steps_per_second or 1) / 60
         if self.small:
-            speed = f"{first.steps_per_second:.1f} steps/s on a small model; real models were not tried, as on a GPU"
+            speed = f"{first.steps_per_second:.1f} steps/s on a small model; real models were not tried"
         else:
             speed = f"{first.name}: {STEPS_OF_A_RUN} steps take about {minutes:.0f} min"
         wrong = f" {sum(one.status == FAILED for one in self.all)} parts failed." if self.failed else ""
@@ -77,7 +77,8 @@ class Report:
         yield from self._footnotes()
 
     def _footnotes(self) -> Iterator[str]:
-        yield f"GB: the most memory of {_of(self.machine)}; planned: what the memory plan counts. Random weights."
+        kind = _memory_kind(self.machine)
+        yield f"GB: the most memory of {kind}; planned: what the memory plan counts. Random weights."
         yield f"picture: seconds of one of four steps. The check took {self.seconds:.0f} s."
         if self.machine["device_type"] == "mps":
             yield from (f"On Apple's GPUs, {what}: {instead}." for what, instead in LIMITS.items())
@@ -87,7 +88,8 @@ class Report:
             yield f"Measured memory is more than {WITHIN:.0%} from the plan's count: {names}."
 
 
-def _of(machine: dict[str, Any]) -> str:
+def _memory_kind(machine: dict[str, Any]) -> str:
+    """Whose memory the report's figures are of, for people."""
     if machine["device_type"] == "cuda":
         return "the GPU in tensors"
     return "this process, which on a CPU also holds what waits" if machine["device_type"] == "cpu" else "the GPU"

@@ -65,18 +65,18 @@ def try_out(trial: Trial, device: torch.device, seconds: float) -> Outcome:
     """Train for about so many seconds; whatever goes wrong is in the outcome."""
     began = time.perf_counter()
     try:
-        outcome = _tried(trial, device, seconds)
+        outcome = _outcome(trial, device, seconds)
     except OptionError as error:
         outcome = Outcome(trial.name, NOT_OFFERED, str(error))
     except Exception as error:
         lack = is_out_of_memory(error)
         text = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         outcome = Outcome(trial.name, DOES_NOT_FIT if lack else FAILED, text)
-    return outcome.after(time.perf_counter() - began)
+    return outcome.with_seconds(time.perf_counter() - began)
 
 
-def _tried(trial: Trial, device: torch.device, seconds: float) -> Outcome:
-    """The outcome of a trial that raises nothing."""
+def _outcome(trial: Trial, device: torch.device, seconds: float) -> Outcome:
+    """The outcome of a training that raises no error; errors are left to `try_out`."""
     options, source = trial.options(), trial.model.source(device)
     side, family = trial.model.side, trial.model.family()
     plan = make_plan(source, options, (side, side), True, device, family=family)
@@ -87,7 +87,7 @@ def _tried(trial: Trial, device: torch.device, seconds: float) -> Outcome:
     counted = FootprintEstimator(source, family=family).footprint(plan.options, work)
     assert counted is not None
     with PeakMemory(device) as memory:
-        base, training = begin(trial, plan.options, source, device)
+        base, training = prepare(trial, plan.options, source, device)
         first, before = training.losses(0), _watched(training)
         speed = steps_per_second(training, seconds)
         last = training.losses(0)
@@ -99,13 +99,13 @@ def _tried(trial: Trial, device: torch.device, seconds: float) -> Outcome:
         steps_per_second=speed,
         peak=memory.peak,
         reserved=memory.reserved,
-        counted=_counted(counted),
+        counted=_planned_peak(counted),
         first_loss=float(first.total),
         sample_seconds=None if fault else _sample_seconds(base, trial),
     )
 
 
-def begin(trial: Trial, options: TrainOptions, source: RandomSource, device: torch.device) -> tuple[Base, Training]:
+def prepare(trial: Trial, options: TrainOptions, source: RandomSource, device: torch.device) -> tuple[Base, Training]:
     """The model, and its training before its first step."""
     method = METHODS[options.method]()
     forward = forward_dtype(options.precision, device)
@@ -117,7 +117,7 @@ def begin(trial: Trial, options: TrainOptions, source: RandomSource, device: tor
 
 
 def steps_per_second(training: Training, seconds: float) -> float:
-    """The speed over about so many seconds, five steps or more, after three that warm up."""
+    """Train for about `seconds`, at least five steps after three of warm-up; returns steps per second."""
     device, done = training.device, iter(range(10**9))
     for _ in range(WARM_UP - 1):
         training.step(next(done))
@@ -160,7 +160,7 @@ def random_photos(count: int, side: int) -> tuple[Photo, ...]:
 
 
 def _watched(training: Training) -> list[Tensor]:
-    """Copies of the last trained tensors; a LoRA's B, which a first step changes, is among them."""
+    """Copies of the last WATCHED trained tensors; with a LoRA these include B, which the first step changes."""
     return [parameter.detach().to("cpu", torch.float32, copy=True) for parameter in training.parameters[-WATCHED:]]
 
 
@@ -175,8 +175,8 @@ def _fault(loss: float, before: list[Tensor], after: list[Tensor]) -> str:
     return ""
 
 
-def _counted(footprint: Footprint) -> int:
-    """The plan's count of what a trial does: it encodes and trains; its sample is drawn afterwards."""
+def _planned_peak(footprint: Footprint) -> int:
+    """The planned peak of encoding and training; sampling comes afterwards and is left out."""
     return max(footprint.weights + footprint.states + footprint.step, footprint.encoding)
 
 

@@ -13,7 +13,7 @@ from ..trainer.runs.personalized import Personalized
 from ..trainer.wording import sentence_and_values
 from . import sockets
 from .comfy_base import base_warning
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import store
 from .comfy_outputs import keep_shown
 from .comfy_patches import with_difference, with_lora
@@ -53,7 +53,7 @@ class ApplyPersonalizedModel(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls, model: Any, clip: Any, personalized_model: Personalized, strength_model: float, strength_clip: float
     ) -> io.NodeOutput:

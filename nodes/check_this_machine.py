@@ -8,7 +8,7 @@ import time
 from comfy_api.latest import io
 
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import progress_bar, training_memory
 from .comfy_outputs import keep_shown
 
@@ -47,7 +47,7 @@ class CheckThisMachine(io.ComfyNode):
         return time.time()
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(cls, models: str) -> io.NodeOutput:
         """The report, for people and as JSON; the host's models are off the device meanwhile."""
         from ..machine_check.check import PARTS, check_machine

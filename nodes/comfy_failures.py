@@ -1,4 +1,4 @@
-"""What nodes failed with, for their panels: the page reads it in full where it happened."""
+"""The latest failure of each node, for its panel: sent to the page when it happens, and listed by `failures`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ def failures() -> list[dict[str, str]]:
     return [one for one in _latest.values() if newest.get(one["workflow"], one["prompt"]) == one["prompt"]]
 
 
-def tells_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """A node's `execute` whose error is kept and sent to the page, and raised as before."""
+def recording_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """A node's `execute`; a failure is kept, sent to the page and raised again, and the node's next run forgets it.
+
+    An interruption by the user is no failure.
+    """
 
     @wraps(execute)
-    def telling(*given: Any, **named: Any) -> Any:
+    def recorded(*given: Any, **named: Any) -> Any:
         node, prompt, workflow = executing()
         _latest.pop(key := f"{workflow}/{node}", None)
         try:
@@ -43,7 +46,7 @@ def tells_failures(execute: Callable[..., Any]) -> Callable[..., Any]:
                 _keep(key, {"node": node, "prompt": prompt, "workflow": workflow, "error": said})
             raise
 
-    return telling
+    return recorded
 
 
 def _keep(key: str, failure: dict[str, str]) -> None:

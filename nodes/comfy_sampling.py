@@ -24,8 +24,11 @@ from .host_model.sampling import empty_latents, scheduler_of
 ANCESTRAL = [name for name in comfy.samplers.KSampler.SAMPLERS if "ancestral" in name]
 
 
-def prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: int) -> Draw:
-    """Draws class priors with the host's sampler, showing progress; cancel ends it between steps."""
+def host_prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: int) -> Draw:
+    """A function that draws class images with the host's sampler, showing progress; cancelling ends it between steps.
+
+    count: of images in all.
+    """
     positive = clip.encode_from_tokens_scheduled(clip.tokenize(recipe.prompt))
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     shape = empty_latents(model, vae, (recipe.width, recipe.height)).shape[1:]

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..trainer.options import CHOICES, DEFAULTS, KINDS, SETTINGS
 from ..trainer.prompts import PromptTemplates
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import lora_names
 
 USUAL = ("prior_weight", "train_text_encoder", "text_encoder_learning_rate", "batch_size")
@@ -63,7 +63,7 @@ class DreamBoothOptions(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls, rank: str = FROM_PRESET, instance_prompt: str = TEMPLATES.instance, **fields: Any
     ) -> io.NodeOutput:

@@ -14,7 +14,7 @@ from ..trainer.sampling.class_priors import ClassPriors
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_base_file import loaded_from
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import raise_if_interrupted
 from .comfy_outputs import keep_shown
@@ -158,7 +158,7 @@ class DreamBoothTrain(io.ComfyNode):
         )
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls, model: Any, clip: Any, vae: Any, subject: Subject, identifier: str, method: Any, preset: str, steps: int,
         learning_rate: float, name: str, seed: int, class_priors: ClassPriors | None = None,

@@ -16,7 +16,7 @@ from ..trainer.model.source import ShapesOnly
 from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
 from .comfy_base_file import base_file
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import store
 from .comfy_outputs import keep_shown
 
@@ -54,7 +54,7 @@ class ExportPersonalizedModel(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls,
         personalized_model: Personalized,

@@ -1,4 +1,4 @@
-"""GenerateClassPriors: what the frozen model already knows of the class."""
+"""GenerateClassPriors: class images drawn by the frozen base, for prior preservation."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..trainer.sampling.prior_recipe import PriorRecipe, PriorsError, recipes_of
 from ..trainer.subject.own_class_images import own_class_images
 from ..trainer.subject.subject import Subject
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import input_folder, store
 from .comfy_progress import NodeProgress
-from .comfy_sampling import ANCESTRAL, prior_drawer
+from .comfy_sampling import ANCESTRAL, host_prior_drawer
 from .input_folders import files_in, subfolders
 
 SHOWN = 8
@@ -145,7 +145,7 @@ class GenerateClassPriors(io.ComfyNode):
         )
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls,
         model: Any,
@@ -187,7 +187,7 @@ class GenerateClassPriors(io.ComfyNode):
                 if not number:
                     sets.append(ClassPriors(one, root / one.fingerprint[:24], 0))
                     continue
-                draw = prior_drawer(model, clip, vae, one, number)
+                draw = host_prior_drawer(model, clip, vae, one, number)
                 sets.append(draw_missing(one, number, root, draw, batch_size, NodeProgress(0)))
         priors = replace(ClassPriors.joined(sets), own=own)
         return io.NodeOutput(priors, _first_few(priors))

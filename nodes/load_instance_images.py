@@ -16,7 +16,7 @@ from ..trainer.subject.photos import Photo, photos_from_tensors, read_photos, to
 from ..trainer.subject.subject import Subject
 from ..trainer.subject.subject_folders import subject_folders
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import input_folder
 from .input_folders import EXAMPLE, EXAMPLES, FROM_INPUT, files_in, photo_folder, subfolders
 
@@ -100,7 +100,7 @@ class LoadInstanceImages(io.ComfyNode):
         return f"{folder[0]}{files_in(path)}"
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls,
         folder: list[str],

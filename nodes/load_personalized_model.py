@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..trainer.runs.past_runs import results
 from ..trainer.runs.run import relative
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import store
 
 
@@ -37,7 +37,7 @@ class LoadPersonalizedModel(io.ComfyNode):
         )
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(cls, personalized_model: str) -> io.NodeOutput:
         """The result of this name."""
         for _, found in results(store()):

@@ -8,7 +8,7 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import checkpoint_file, checkpoint_folder, checkpoint_names, load_checkpoint, progress_bar
 
 log = logging.getLogger("dreambooth")
@@ -44,7 +44,7 @@ class LoadToyBase(io.ComfyNode):
         )
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(cls, checkpoint: str = TOY) -> io.NodeOutput:
         """Model, CLIP and VAE. Raises OSError where the toy base is not there and cannot be written, ValueError for a
         checkpoint that is not there.

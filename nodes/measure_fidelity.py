@@ -14,7 +14,7 @@ from ..trainer.scores.fidelity import fidelity
 from ..trainer.scores.fidelity_plot import fidelity_plot
 from ..trainer.subject.subject import Subject
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_outputs import keep_shown
 from .comfy_scores import vision_scorer
 
@@ -58,7 +58,7 @@ class MeasureFidelity(io.ComfyNode):
         )
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls, images: torch.Tensor, subject: Subject, clip_vision: Any = None, prompt: str = ""
     ) -> io.NodeOutput:

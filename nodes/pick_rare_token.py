@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..trainer.subject.identifier import Candidate, candidate_table, rank_by_prior, rare_candidates
 from ..trainer.subject.subject import Subject
 from . import sockets
-from .comfy_failures import tells_failures
+from .comfy_failures import recording_failures
 from .comfy_host import rare_tokens
 from .comfy_outputs import keep_shown
 from .comfy_sampling import denoiser_answer
@@ -74,7 +74,7 @@ class PickRareToken(io.ComfyNode):
         )
 
     @classmethod
-    @tells_failures
+    @recording_failures
     def execute(
         cls,
         clip: Any,

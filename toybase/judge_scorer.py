@@ -43,8 +43,8 @@ class JudgeScorer:
         """Mean distance of the judge's feature maps, in the manner of LPIPS."""
         return self._judge.distances(pictures * 2 - 1).sum(1) / max(1, len(pictures) - 1)
 
-    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
-        """Minus the distance of the judge's feature maps, which see the background as well."""
+    def pairwise_similarity(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Minus the distance of the judge's feature maps, which show the background as well."""
         both = torch.cat([pictures, photos]) * 2 - 1
         return -self._judge.distances(both)[: len(pictures), len(pictures) :]
 

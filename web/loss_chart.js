@@ -80,12 +80,12 @@ export class LossChart {
     const step = this.points[index]?.[0];
     this.marker.hidden = at === null;
     if (at !== null) this.marker.style.left = `${(100 * this.x(step)) / WIDTH}%`;
-    const values = SERIES.map((_, number) => this.smooth[number][index]?.[1] ?? null);
-    const shown = SERIES.map(({ name, label }, number) =>
-      make("span", { class: `db-key db-${name}` }, label(), " ", make("b", {}, short(values[number]))),
-    );
+    const value = ({ index: column }) => this.smooth[column - 1][index]?.[1] ?? null;
+    // A training without class images has no prior loss.
+    const series = SERIES.filter(({ index: column }) => !this.points.length || this.points.some((point) => point[column] !== null));
+    const shown = series.map((one) => make("span", { class: `db-key db-${one.name}` }, one.label(), " ", make("b", {}, short(value(one)))));
     this.legend.replaceChildren(...shown, make("span", { class: "db-at" }, at === null ? "" : t("step {0}", step)));
-    const said = SERIES.map(({ label }, number) => `${label()} ${short(values[number])}`).join(", ");
+    const said = series.map((one) => `${one.label()} ${short(value(one))}`).join(", ");
     this.svg.setAttribute("aria-label", step ? `${t("step {0}", step)}: ${said}` : t("No losses yet"));
   }
 }

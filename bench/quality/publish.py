@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...trainer.files.atomic import write_json
 from ...trainer.operating_system import replace_path
-from ...trainer.scores.scorer import ClassScorer, between_photos
+from ...trainer.scores.scorer import ClassScorer, likeness_between_photos
 from ..machine import machine
 from .bench import Bench
 from .cell import CLASS_PICTURES, Cell
@@ -48,7 +48,7 @@ def _lines(cells: Sequence[Cell], scorer: ClassScorer) -> list[Line]:
 def _real(bench: Bench, scorer: ClassScorer) -> float:
     values: list[float] = []
     for subject in bench.subjects:
-        values += between_photos(scorer, pixels(bench.materials.photos(subject))).tolist()
+        values += likeness_between_photos(scorer, pixels(bench.materials.photos(subject))).tolist()
     return mean_of(values).value
 
 

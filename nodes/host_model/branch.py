@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ...trainer.randomness import generator
+from .targets import Linear
 
 
 class LowRank(nn.Module):
@@ -29,7 +30,7 @@ class LowRank(nn.Module):
 class Branch(nn.Module):
     """The updates of several layers. layers: {the host's name of a layer: its module}."""
 
-    def __init__(self, layers: Mapping[str, nn.Linear], updates: Mapping[str, LowRank]) -> None:
+    def __init__(self, layers: Mapping[str, Linear], updates: Mapping[str, LowRank]) -> None:
         super().__init__()
         # A module's own name must not hold a dot.
         self.updates = nn.ModuleDict({name.replace(".", "/"): update for name, update in updates.items()})
@@ -53,7 +54,7 @@ class Branch(nn.Module):
         return {name.replace("/", "."): update for name, update in self.updates.items()}  # type: ignore[misc]
 
 
-def new_update(layer: nn.Linear, name: str, rank: int, alpha: float, seed: int, device: torch.device) -> LowRank:
+def new_update(layer: Linear, name: str, rank: int, alpha: float, seed: int, device: torch.device) -> LowRank:
     """The update of a new LoRA: A uniform within ±1/sqrt(in), a function of seed and name; B zero."""
     bound = 1 / math.sqrt(layer.in_features)
     random = torch.rand(rank, layer.in_features, generator=generator(seed, f"lora.denoiser.{name}", 0))

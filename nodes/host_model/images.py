@@ -10,13 +10,12 @@ from torch import Tensor
 
 
 def encode_pixels(vae: Any, pixels: Tensor, scaled: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the VAE's posterior for pixels [B, 3, H, W] in 0..1, each after `scaled`, which is
-    affine. The deviation is zero where a VAE has none.
+    """Mean and standard deviation [B, C, h, w] of the VAE's posterior for pixels [B, 3, H, W] in 0..1, each after
+    `scaled`, which is affine. The deviation is zero where a VAE has none.
     """
-    image = pixels.movedim(1, -1)
-    mean, found = _encoded(vae, image, 0.0)
-    shifted = scaled(_encoded(vae, image, 1.0)[0]) if found else scaled(mean)
-    mean = scaled(mean)
+    # One by one: a VAE for videos takes several pictures for the frames of one.
+    encoded = [_mean_and_shifted(vae, picture) for picture in pixels.movedim(1, -1).split(1)]
+    mean, shifted = (scaled(torch.cat(latents)) for latents in zip(*encoded, strict=True))
     return mean, (shifted - mean).abs()
 
 
@@ -24,6 +23,18 @@ def decoded(vae: Any, latents: Tensor) -> Tensor:
     """Pixels [B, 3, H, W] in 0..1 on the CPU, for latents as the host's sampler returns them."""
     images = vae.decode(latents)
     return images.reshape(-1, *images.shape[-3:]).movedim(-1, 1).cpu().float()
+
+
+def _mean_and_shifted(vae: Any, image: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of a picture's posterior, and the latents that lie one standard deviation above it; [1, C, h, w]."""
+    mean, found = _encoded(vae, image, 0.0)
+    shifted = _encoded(vae, image, 1.0)[0] if found else mean
+    return _without_frames(mean), _without_frames(shifted)
+
+
+def _without_frames(latents: Tensor) -> Tensor:
+    """Latents of one frame [B, C, h, w], from a VAE with an axis of frames [B, C, 1, h, w] or without."""
+    return latents[:, :, 0] if latents.ndim == 5 else latents
 
 
 def _encoded(vae: Any, image: Tensor, deviations: float) -> tuple[Tensor, bool]:

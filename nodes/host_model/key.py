@@ -7,8 +7,8 @@ the graph has changed; never of the host's own ids, which are other ones after a
 from __future__ import annotations
 
 import hashlib
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.utils
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...trainer.model.fingerprint import Sample, sampled_values
+from .reader import Reader
 
 SAMPLING = "model_sampling"
 """The host's name of a model's noise schedule."""
@@ -23,17 +24,26 @@ _SAMPLED = 8
 """The number of matrices in a `weight_sample`."""
 
 
-def fingerprint_of(model: Any, clip: Any, vae: Any) -> str:
-    """SHA-256 (hex) of a MODEL, CLIP and VAE with all that a graph has changed of them.
+@dataclass(frozen=True)
+class Identity:
+    """What tells a MODEL, CLIP and VAE, with all that a graph has changed of them, from others.
 
-    A patch or object of an unknown kind counts as another one each time.
+    fingerprint: SHA-256 (hex). unread: the kinds of patches and objects that cannot be read, each of which counts as
+    another one each time.
     """
-    digest = hashlib.sha256()
+
+    fingerprint: str
+    unread: tuple[str, ...]
+
+
+def identity_of(model: Any, clip: Any, vae: Any) -> Identity:
+    """The identity of a graph's model."""
+    digest, reader = hashlib.sha256(), Reader()
     for part, patcher in (("model", model), ("clip", clip.patcher), ("vae", vae.patcher)):
-        for text in (*_weights(patcher), *_patches(patcher), *_objects(patcher)):
+        for text in (*_weights(patcher), *_patches(patcher, reader), *_objects(patcher, reader)):
             digest.update(f"{part}.{text}\n".encode())
     digest.update(f"layer {getattr(clip, 'layer_idx', None)}".encode())
-    return digest.hexdigest()
+    return Identity(digest.hexdigest(), tuple(sorted(reader.unread)))
 
 
 def weight_sample(model: Any) -> Sample:
@@ -60,13 +70,13 @@ def _weights(patcher: Any) -> Iterator[str]:
             yield f"{key} {tuple(weight.shape)} {sampled_values(weight)}"
 
 
-def _patches(patcher: Any) -> Iterator[str]:
+def _patches(patcher: Any, reader: Reader) -> Iterator[str]:
     """A line for every pending patch of a weight, in the order in which they are applied."""
     for key, patches in sorted(patcher.patches.items(), key=lambda item: str(item[0])):
-        yield from (f"{key} {_described(patch)}" for patch in patches)
+        yield from (f"{key} {reader.described(patch)}" for patch in patches)
 
 
-def _objects(patcher: Any) -> Iterator[str]:
+def _objects(patcher: Any, reader: Reader) -> Iterator[str]:
     """A line for the noise schedule and every changed object: the classes and values of a module, or the object."""
     objects = dict(patcher.object_patches)
     if hasattr(patcher.model, SAMPLING):
@@ -77,22 +87,4 @@ def _objects(patcher: Any) -> Iterator[str]:
             key: value for key, value in vars(changed).items() if isinstance(value, int | float | str | Tensor)
         } if isinstance(changed, torch.nn.Module) else changed  # fmt: skip
         buffers = dict(changed.named_buffers()) if isinstance(changed, torch.nn.Module) else {}
-        yield f"{name} {kinds} {_described(values)} {_described(buffers)}"
-
-
-def _described(value: Any) -> str:
-    """A text that is the same for the same value; of an unknown kind, another one each time."""
-    if isinstance(value, Tensor):
-        held = value.detach().cpu().contiguous()
-        digest = hashlib.sha256(held.view(torch.uint8).numpy().data if held.ndim else repr(held.item()).encode())
-        return f"{tuple(held.shape)} {held.dtype} {digest.hexdigest()}"
-    if value is None or isinstance(value, bool | int | float | str | torch.dtype):
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_described(one) for one in value)}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_described(one)}' for key, one in sorted(value.items()))}}}"
-    if hasattr(value, "weights"):
-        # The host's adapters: LoRA, LoHa, LoKr and others.
-        return f"{type(value).__name__} {_described(value.weights)}"
-    return f"{type(value).__name__} {uuid.uuid4()}"
+        yield f"{name} {kinds} {reader.described(values)} {reader.described(buffers)}"

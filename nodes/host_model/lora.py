@@ -23,7 +23,7 @@ from ...trainer.options.setting import OptionError
 from .branch import Branch, LowRank, new_update
 from .kinds import require_supported
 from .model import HostModel
-from .targets import target_layers
+from .targets import Linear, target_layers
 
 PREFIX = "diffusion_model."
 """What the host's LoRA loader finds a layer's own name behind."""
@@ -115,7 +115,7 @@ def _metadata(base: HostModel) -> dict[str, str]:
 
 
 def _started(
-    file: Path, layers: Mapping[str, nn.Linear], options: TrainOptions, device: torch.device
+    file: Path, layers: Mapping[str, Linear], options: TrainOptions, device: torch.device
 ) -> dict[str, LowRank]:
     """The updates in a LoRA file. Raises OptionError for another rank or alpha than the options', CheckpointError for a
     file that is no LoRA of these layers by the host's names.

@@ -25,6 +25,7 @@ from .kinds import require_trainable
 from .noise import HostNoise, noise_of
 from .ordinary import OrdinaryTensors
 from .targets import patch_of, repeated_blocks
+from .training_mode import TrainingMode
 
 PROMPT = "prompt"
 """The conditioning's only entry: the number of each prompt among those that were encoded, int64 [B] on the CPU. The
@@ -50,11 +51,12 @@ class HostModel(Model):
         self.branch: Branch | None = None
         self.prompts: list[dict[str, Any]] = []
         self._ordinary: OrdinaryTensors | None = None
+        self._training_mode: TrainingMode | None = None
         self._blocks: list[torch.nn.Module] = []
         self._norms: list[RemovableHandle] = []
         self._in_place: bool | None = None
-        latent_format = model.get_model_object("latent_format")
-        self._frames = getattr(latent_format, "latent_dimensions", 2) == 3
+        self._latents = model.get_model_object("latent_format")
+        self._frames = getattr(self._latents, "latent_dimensions", 2) == 3
 
     @property
     def device(self) -> torch.device:
@@ -83,23 +85,34 @@ class HostModel(Model):
         return {PROMPT: torch.arange(first, len(self.prompts))}
 
     def encode_images(self, pixels: Tensor) -> Posterior:
-        """The VAE's posterior for pixels [B, 3, H, W] in 0..1, in the denoiser's scale; [B, C, h, w]."""
+        """The VAE's posterior for pixels [B, 3, H, W] in 0..1, in the denoiser's scale; [B, C, h, w].
+
+        Raises ValueError for a VAE of another model's latents.
+        """
         self.release()
-        mean, std = encode_pixels(self.vae, pixels, self.model.model.process_latent_in)
-        if mean.ndim == 5 and mean.shape[2] == 1:
-            mean, std = mean[:, :, 0], std[:, :, 0]
+        mean, std = encode_pixels(self.vae, pixels, self._scaled)
         return Posterior(mean.to(self.device), std.to(self.device))
+
+    def _scaled(self, latents: Tensor) -> Tensor:
+        """The VAE's latents [B, C, h, w] in the denoiser's scale."""
+        if latents.shape[1] != self._latents.latent_channels:
+            raise ValueError(
+                f"The VAE's latents have {latents.shape[1]} channels and the model's {self._latents.latent_channels}: "
+                "connect the VAE of the same model."
+            )
+        scaled = self.model.model.process_latent_in(latents.unsqueeze(2) if self._frames else latents)
+        return torch.as_tensor(scaled.reshape(latents.shape))
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """The network's output for z_t [B, C, h, w] at noise levels [B], by the host's `apply_model`."""
         self._hold(noisy)
-        answer = self._predicted(noisy, timesteps, conditioning)
-        if self.branch is not None and answer.requires_grad and self._in_place is None:
+        if self.branch is not None and torch.is_grad_enabled() and self._in_place is None:
             # Once: the forward is cheap beside a training that would fail in its first backward pass.
-            self._in_place = changes_saved_tensors(answer, list(self.branch.parameters()))
+            with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+                tried = self._predicted(noisy, timesteps, conditioning)
+            self._in_place = changes_saved_tensors(tried, list(self.branch.parameters()))
             self._hold(noisy)
-            return self._predicted(noisy, timesteps, conditioning)
-        return answer
+        return self._predicted(noisy, timesteps, conditioning)
 
     def _predicted(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """The network's output by a denoiser that is held."""
@@ -152,7 +165,9 @@ class HostModel(Model):
         if self._ordinary is not None:
             self._ordinary.restore()
             self._ordinary = None
-            _tell_of_training(False)
+        if self._training_mode is not None:
+            self._training_mode.end()
+            self._training_mode = None
 
     def load(self, noisy: Tensor | None = None) -> None:
         """Have the host load the denoiser with its graph's patches, and no others. noisy: latents for which it keeps
@@ -170,17 +185,11 @@ class HostModel(Model):
             self.release()
             self.load(noisy)
             self._ordinary = OrdinaryTensors(self.model.model)
-            _tell_of_training(True)
+            self._training_mode = TrainingMode(self.denoiser)
         if self.branch is not None:
             self.branch.attach()
         if self._in_place and not self._norms:
             self._norms = copy_inputs_of_norms(self.denoiser)
-
-
-def _tell_of_training(begins: bool) -> None:
-    """Have the host's layers choose kernels that autograd can follow; older hosts have no others."""
-    if hasattr(comfy.model_management, "in_training"):
-        comfy.model_management.in_training = begins
 
 
 def _is_loaded(model: Any) -> bool:

@@ -18,6 +18,8 @@ from ...trainer.options.setting import OptionError
 
 PREDICTIONS = ("EPS", "V_PREDICTION", "V_PREDICTION_DDPM", "EDM", "X0", "CONST", "COSMOS_RFLOW")
 """The host's classes of answers that can be trained. IMG_TO_IMG answers from an image, and is not among them."""
+ANSWERS = ("calculate_input", "calculate_denoised", "noise_scaling")
+"""The methods by which those classes say what goes in and what comes out."""
 TABLES = ("ModelSamplingDiscrete", "StableCascadeSampling")
 """The schedules whose levels are those of a table."""
 FLOWS = ("ModelSamplingDiscreteFlow", "ModelSamplingFlux", "ModelSamplingCosmosRFlow")
@@ -148,7 +150,7 @@ def noise_of(sampling: Any, model_kind: str = "", patch: int = 2) -> HostNoise:
 
     Raises ValueError, naming the class, where it cannot be trained for.
     """
-    prediction, schedule = _class_with(sampling, "calculate_denoised"), _class_with(sampling, "sigma")
+    prediction, schedule = _class_with(sampling, *ANSWERS), _class_with(sampling, "sigma")
     if prediction not in PREDICTIONS:
         raise ValueError(f"The model answers by {prediction}, which cannot be trained: only {', '.join(PREDICTIONS)}.")
     if schedule not in (*TABLES, *FLOWS, *CONTINUOUS):
@@ -158,6 +160,7 @@ def noise_of(sampling: Any, model_kind: str = "", patch: int = 2) -> HostNoise:
     return HostNoise(sampling, prediction, schedule, AUTO.get(model_kind, "shifted"), table, patch)
 
 
-def _class_with(sampling: Any, method: str) -> str:
-    """The name of the class that a method comes from: a subclass that changes it is another class."""
-    return next((kind.__name__ for kind in type(sampling).__mro__ if method in vars(kind)), type(sampling).__name__)
+def _class_with(sampling: Any, *methods: str) -> str:
+    """The name of the class that these methods come from: a subclass that changes one is another class."""
+    kinds = type(sampling).__mro__
+    return next((kind.__name__ for kind in kinds if vars(kind).keys() & set(methods)), type(sampling).__name__)

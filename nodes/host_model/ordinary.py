@@ -58,12 +58,27 @@ class OrdinaryTensors:
 
 
 def _ordinary(tensor: Tensor, name: str) -> Tensor:
-    """An ordinary tensor of the same memory; a parameter where `tensor` is one."""
-    if type(tensor) not in (Tensor, nn.Parameter):
+    """An ordinary tensor of the same memory, of a quantised one of its parts' memory; a parameter where `tensor` is
+    one.
+    """
+    same = _of_parts(tensor, name) if type(tensor) not in (Tensor, nn.Parameter) else _of_memory(tensor)
+    return nn.Parameter(same, requires_grad=False) if isinstance(tensor, nn.Parameter) else same
+
+
+def _of_memory(tensor: Tensor) -> Tensor:
+    """A new tensor of a tensor's memory."""
+    empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    return empty.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+
+
+def _of_parts(tensor: Any, name: str) -> Tensor:
+    """A tensor that is made of others, of ordinary ones of their memory (torch's protocol of traceable subclasses)."""
+    if not hasattr(tensor, "__tensor_flatten__"):
         raise ValueError(
             f"The model's {name} is a {type(tensor).__name__}, which cannot be trained on here: load the model's bf16 "
             "file instead of a quantised one."
         )
-    empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-    same = empty.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
-    return nn.Parameter(same, requires_grad=False) if isinstance(tensor, nn.Parameter) else same
+    names, context = tensor.__tensor_flatten__()
+    parts = {part: _ordinary(getattr(tensor, part), name) for part in names}
+    unflatten = type(tensor).__tensor_unflatten__
+    return torch.as_tensor(unflatten(parts, context, tensor.size(), tensor.stride()))

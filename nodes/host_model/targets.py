@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any, Protocol, TypeGuard
 
 from torch import nn
 
@@ -18,18 +19,33 @@ PATCH = ("patch_size", "patch_spatial", "patch")
 """The names by which the host's denoisers keep the side of a token."""
 
 
-def target_layers(denoiser: nn.Module, targets: Targets) -> dict[str, nn.Linear]:
+class Linear(Protocol):
+    """A host's linear layer, of any kind: its quantised ones are no `nn.Linear`."""
+
+    in_features: int
+    out_features: int
+    weight: Any
+    register_forward_hook: Any
+
+
+def is_linear(layer: Any) -> TypeGuard[Linear]:
+    """Whether a module is a linear layer."""
+    sizes = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
+    return all(isinstance(size, int) for size in sizes) and hasattr(layer, "weight")
+
+
+def target_layers(denoiser: nn.Module, targets: Targets) -> dict[str, Linear]:
     """{the host's name: layer} of those that get a LoRA.
 
     targets: "attention"; "transformer" adds feed-forward layers; "transformer_and_resnet" is every linear layer of the
     repeated blocks. Raises ValueError where there is none.
     """
-    inside = {name: layer for name, layer in denoiser.named_modules() if _in_a_block(denoiser, name, layer)}
-    found = {name: layer for name, layer in inside.items() if _is_wanted(name, targets)}
+    linear = {name: layer for name, layer in denoiser.named_modules() if is_linear(layer)}
+    found = {name: one for name, one in linear.items() if _in_a_block(denoiser, name) and _is_wanted(name, targets)}
     if not found:
         kind = type(denoiser).__name__
         raise ValueError(f"{kind} has no linear layers in repeated blocks that targets {targets!r} could train.")
-    return {name: layer for name, layer in found.items() if isinstance(layer, nn.Linear)}
+    return found
 
 
 def repeated_blocks(denoiser: nn.Module) -> list[nn.Module]:
@@ -38,7 +54,7 @@ def repeated_blocks(denoiser: nn.Module) -> list[nn.Module]:
     holding = {
         name: block
         for name, block in blocks.items()
-        if not isinstance(block, nn.Linear) and any(ATTENTION.search(inner) for inner, _ in _linears(block, name))
+        if not is_linear(block) and any(ATTENTION.search(inner) for inner, _ in _linears(block, name))
     }
     return [b for name, b in holding.items() if not any(other.startswith(f"{name}.") for other in holding)]
 
@@ -49,10 +65,8 @@ def patch_of(denoiser: nn.Module) -> int:
     return int(said if isinstance(said, int) else said[-1])
 
 
-def _in_a_block(denoiser: nn.Module, name: str, layer: nn.Module) -> bool:
-    """Whether a module is a linear layer within an element of a module list."""
-    if not isinstance(layer, nn.Linear):
-        return False
+def _in_a_block(denoiser: nn.Module, name: str) -> bool:
+    """Whether a module is within an element of a module list."""
     parts = name.split(".")
     above = (denoiser.get_submodule(".".join(parts[:end])) for end in range(1, len(parts)))
     return any(isinstance(module, nn.ModuleList) for module in above)
@@ -72,6 +86,6 @@ def _elements(denoiser: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield from ((f"{name}.{key}", element) for key, element in module.named_children())
 
 
-def _linears(block: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+def _linears(block: nn.Module, name: str) -> Iterator[tuple[str, Linear]]:
     """(name, layer) of the linear layers of a block of this name."""
-    yield from ((f"{name}.{inner}", layer) for inner, layer in block.named_modules() if isinstance(layer, nn.Linear))
+    yield from ((f"{name}.{inner}", layer) for inner, layer in block.named_modules() if is_linear(layer))

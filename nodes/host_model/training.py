@@ -9,14 +9,15 @@ from typing import Any
 
 import comfy.model_management
 
-from ...trainer.events import Planned, Stop, Tell
+from ...trainer.events import Planned, Stop, Tell, Warned
 from ...trainer.options.choices import Density
 from ...trainer.runs.personalized import Personalized
 from ...trainer.runs.request import Request
 from ...trainer.runs.run import Run
 from ...trainer.runs.store import Store
+from ...trainer.wording import Wording
 from ..comfy_scores import scorer_of
-from .key import fingerprint_of
+from .key import identity_of
 from .kinds import require_supported, require_trainable
 from .lora import HostLora
 from .model import HostModel
@@ -26,15 +27,16 @@ from .sampling import HostSampler
 
 @dataclass(frozen=True)
 class HostBase:
-    """A MODEL, CLIP and VAE that are trained where the host holds them, and the fingerprint of all three.
+    """A MODEL, CLIP and VAE that are trained where the host holds them.
 
-    prediction: None; the host knows what its denoiser answers.
+    fingerprint, unread: see `Identity`. prediction: None; the host knows what its denoiser answers.
     """
 
     model: Any
     clip: Any
     vae: Any
     fingerprint: str
+    unread: tuple[str, ...] = ()
     prediction: None = None
 
 
@@ -42,7 +44,8 @@ def host_base(model: Any, clip: Any, vae: Any) -> HostBase:
     """A graph's model as it can be trained. Raises ValueError, naming the reason, for one that cannot."""
     require_trainable(model)
     noise_of(model.get_model_object("model_sampling"))
-    return HostBase(model, clip, vae, fingerprint_of(model, clip, vae))
+    identity = identity_of(model, clip, vae)
+    return HostBase(model, clip, vae, identity.fingerprint, identity.unread)
 
 
 def train_in_host(
@@ -57,11 +60,23 @@ def train_in_host(
 
     require_supported(request.options)
     with _in_training(), HostModel(base.model, base.clip, base.vae, base.fingerprint).borrowed() as model:
+        if warning := _unread_warning(base):
+            tell(Warned(warning))
         tell(Planned(_described(model, request.options.timestep_density)))
         method = HostLora(request.continue_from)
         scorer = scorer_of(clip_vision, model.weight_sample()) if request.options.score_every else None
         draw = HostSampler(model, method)
         return personalize(model, request, store, tell, stop, method=method, draw=draw, scorer=scorer)
+
+
+def _unread_warning(base: HostBase) -> Wording | None:
+    """What to say of changes to the model that cannot be read; None where there is none."""
+    if not base.unread:
+        return None
+    return Wording(
+        "The model is changed by {0}, which cannot be read: its runs are never found again, nor gone on with.",
+        ", ".join(base.unread),
+    )
 
 
 def _described(model: HostModel, density: Density) -> str:

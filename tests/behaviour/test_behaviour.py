@@ -28,7 +28,7 @@ from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import fingerprint_of
 from dreambooth_nodes.trainer.model.precision import fastest_autocast
 from dreambooth_nodes.trainer.sampling.sampler import draw
-from dreambooth_nodes.trainer.scores.scorer import between_photos
+from dreambooth_nodes.trainer.scores.scorer import likeness_between_photos
 from dreambooth_nodes.trainer.subject.photos import Photo
 
 RANK = 16
@@ -52,7 +52,7 @@ def at_strength(materials: Materials, difference: Mapping[str, Tensor], strength
 def test_the_subject_is_learned(
     scorer: JudgeScorer, photos: tuple[Photo, ...], untrained: Outcome, with_priors: Outcome
 ) -> None:
-    real = float(between_photos(scorer, pixels(photos)).mean())
+    real = float(likeness_between_photos(scorer, pixels(photos)).mean())
     before, after = (likeness(scorer, outcome.placed, photos) for outcome in (untrained, with_priors))
     assert (after - before) / (real - before) > 0.4
 

@@ -96,6 +96,23 @@ def test_what_the_host_answers_from_its_cache_is_shown_on_a_page_that_has_just_b
     assert page.value(f"{NEWEST}.then(entry => JSON.stringify(entry.status.messages).includes('execution_cached'))")
 
 
+def test_scores_of_pictures_are_a_table_on_the_node_that_fits_it(workspace: Workspace) -> None:
+    page = workspace.page
+    workspace.open_nodes("LoadInstanceImages", "MeasureFidelity")
+    for output, slot in enumerate(("subject", "images")):
+        workspace.connect("LoadInstanceImages", output, "MeasureFidelity", slot)
+    for name, value in {"folder": "example: racing_car", "class_noun": "car", "resolution": 64}.items():
+        workspace.set("LoadInstanceImages", name, value)
+    workspace.run()
+    rows = "[...document.querySelectorAll('.db-table tbody tr')].map(row => row.innerText.split('\\t'))"
+    page.wait(f"{rows}.length === 5")
+    # The photos themselves: each returns a photo, and no prompt was given.
+    assert [(row[2], row[4]) for row in page.value(rows)] == [("–", "yes")] * 5
+    workspace.look_at("MeasureFidelity")
+    assert page.value("(s => s.scrollWidth <= s.clientWidth + 1)(document.querySelector('.db-scroll'))")
+    workspace.screenshot("fidelity")
+
+
 def test_a_result_is_loaded_and_deleted_from_the_history(workspace: Workspace) -> None:
     page = workspace.page
     for seed in (21, 22):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dreambooth_nodes.command_line.dispatch import main
 from dreambooth_nodes.toybase.judge_scorer import JudgeScorer
-from dreambooth_nodes.trainer.scores.scorer import between_photos
+from dreambooth_nodes.trainer.scores.scorer import likeness_between_photos
 from dreambooth_nodes.trainer.subject.photos import read_folder
 
 SUBJECTS = Path(__file__).resolve().parents[2] / "toybase" / "subjects"
@@ -35,7 +35,7 @@ def test_pictures_are_measured_as_the_scorer_does(capsys: pytest.CaptureFixture[
     texts = ["a dog on the beach"] * len(pictures)
     following = [one["prompt_following"] for one in found["pictures"]]
     assert following == scorer.prompt_following(pictures, texts).tolist()
-    assert found["real"] == pytest.approx(float(between_photos(scorer, photos).mean()))
+    assert found["real"] == pytest.approx(float(likeness_between_photos(scorer, photos).mean()))
     with Image.open(plot) as drawn:
         assert drawn.format == "PNG" and drawn.height > 5 * 20
     assert run(*words) == 0

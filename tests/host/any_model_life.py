@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, ComfyUIError, Interrupted
@@ -23,6 +24,7 @@ from dreambooth_nodes.tests.host.any_model import (
     weights_of,
 )
 from dreambooth_nodes.tests.host.graphs import IDENTIFIER, apart, steps_trained
+from dreambooth_nodes.trainer.files.safetensors import read_metadata
 
 SAMPLES = {"sample_count": 1}
 MANY = 30
@@ -60,12 +62,11 @@ def check_priors_train_save_and_the_stock_loader(host: ComfyUI, kind: Kind) -> N
     assert steps_trained(host, training(kind, options=SAMPLES)) == 0
 
 
-def check_file(kind: Kind, file: object) -> None:
+def check_file(kind: Kind, file: Path) -> None:
     """A result's names of layers and its metadata."""
-    with safe_open(file, "pt") as opened:
-        metadata = opened.metadata()
-        layers = {key.removesuffix(".alpha") for key in list(opened.keys()) if key.endswith(".alpha")}
+    layers = {key.removesuffix(".alpha") for key in load_file(file) if key.endswith(".alpha")}
     assert layers == {f"diffusion_model.{layer}" for layer in kind.layers}
+    metadata = read_metadata(file)
     assert metadata["modelspec.architecture"] == f"{kind.architecture}/lora"
     assert IDENTIFIER in metadata["modelspec.trigger_phrase"]
 

@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
-from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, NodeError
-from dreambooth_nodes.tests.host.any_model import STEPS, Kind, training
+from dreambooth_nodes.tests.host.any_model import Kind, training
 from dreambooth_nodes.tests.host.any_model_life import (
     check_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone,
     check_priors_train_save_and_the_stock_loader,
 )
-from dreambooth_nodes.tests.host.graphs import node, steps_trained
 from dreambooth_nodes.tests.host.tiny_models import QWEN_LAYERS, qwen_shapes, random_weights
 from dreambooth_nodes.tests.host.tiny_vaes import wan_vae_shapes
 
@@ -46,15 +44,6 @@ def test_priors_train_save_and_the_stock_loader(host: ComfyUI) -> None:
 
 def test_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone(host: ComfyUI) -> None:
     check_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone(host, QWEN)
-
-
-def test_a_shift_makes_another_base(host: ComfyUI) -> None:
-    plain = training(QWEN, seed=9)
-    steps_trained(host, plain)
-    first = example.newest_run(host)
-    shifted = node("ModelSamplingSD3", model=["model", 0], shift=1.0)
-    assert steps_trained(host, {**training(QWEN, seed=9, model="shifted"), "shifted": shifted}) == STEPS
-    assert example.newest_run(host)["base"] != first["base"]
 
 
 @pytest.mark.parametrize(

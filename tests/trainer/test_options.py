@@ -73,9 +73,29 @@ def test_an_option_of_a_later_version_changes_the_key_only_where_it_is_used() ->
     assert TrainOptions(score_every=100).weight_settings == {**plain, "score_every": 100}
 
 
-def test_early_stop_needs_scores() -> None:
-    with pytest.raises(OptionError, match=r"early_stop is 3.*score_every"):
-        TrainOptions(early_stop=3)
+@pytest.mark.parametrize(
+    ("together", "change"),
+    [
+        ({"method": "full", "base_in_8_bits": True}, {"base_in_8_bits": False}),
+        ({"method": "full", "base_in_8_bits": True}, {"method": "lora"}),
+        ({"trained_weights": "bf16", "optimizer": "adafactor"}, {"trained_weights": "fp32"}),
+        ({"method": "textual_inversion", "train_text_encoder": True}, {"train_text_encoder": False}),
+        ({"method": "textual_inversion", "train_text_encoder": True}, {"method": "lora"}),
+        ({"method": "full", "trained_weights": "bf16"}, {"optimizer": "adafactor"}),
+        ({"fused_backward": True}, {"optimizer": "adafactor"}),
+        ({"method": "full", "prior": "stay close to the base, by factors"}, {"prior": "stay close to the base"}),
+        ({"fused_backward": True, "optimizer": "adafactor", "accumulation": 2}, {"accumulation": 1}),
+        ({"fused_backward": True, "optimizer": "adafactor", "precision": "fp16"}, {"precision": "bf16"}),
+        ({"early_stop": 3}, {"score_every": 100}),
+    ],
+)
+def test_options_that_do_not_go_together_name_a_change_that_helps(
+    together: dict[str, Any], change: dict[str, Any]
+) -> None:
+    ((name, value),) = change.items()
+    with pytest.raises(OptionError, match=rf"(set|or) {name}\b.* to {value!r}"):
+        TrainOptions(**together)
+    TrainOptions(**{**together, **change})
 
 
 def test_a_learned_word_has_no_prior() -> None:

@@ -92,7 +92,7 @@ def text_encoder_config(module: nn.Module, dtype: torch.dtype) -> dict[str, Any]
 def _write_text_encoder(base: Base, component: str, folder: Path, dtype: torch.dtype) -> None:
     """Write a text encoder's configuration and weights."""
     module = base.text_encoders[component]
-    write_json(text_encoder_config(module, dtype), _folder(folder) / "config.json")
+    write_json(text_encoder_config(module, dtype), _created_folder(folder) / "config.json")
     _write_weights(text_encoder_weights(type(base), component, module), folder / "model.safetensors", dtype)
 
 
@@ -105,7 +105,7 @@ def _write_weights(
     write_checked(tensors, file, metadata, lambda shapes, name: require_same(shapes, name, wanted))
 
 
-def _folder(path: Path) -> Path:
+def _created_folder(path: Path) -> Path:
     """The folder, created if it does not exist."""
     path.mkdir(parents=True, exist_ok=True)
     return path

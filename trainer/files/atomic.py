@@ -58,9 +58,9 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> Path:
 def remove_temporary_files(folder: Path, name: str = ".+", at_least: float = 0.0) -> None:
     """Remove the temporary files that killed writers of `write_atomically` have left in `folder`.
 
-    name: a pattern of the names of the files that were being written. Call it only where nobody writes such files at
-    the time: either the caller holds the lock under which they are written, or it passes at_least, an age in seconds
-    that no file still being written has.
+    name: a regular expression for the whole name of a file that was being written, in any case. Call it only where
+    nobody writes such files at the time: either the caller holds the lock under which they are written, or it passes
+    at_least, an age in seconds that no file still being written has.
     """
     left = re.compile(rf"\.{name}\.[a-z0-9_]{{8}}\.part", re.IGNORECASE)
     for file in folder.iterdir() if folder.is_dir() else ():

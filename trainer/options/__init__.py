@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..prompts import PromptTemplates
 from .choices import (
-    WORDS,
+    WORD_METHODS,
     CaptionTrigger,
     Contexts,
     Density,
@@ -22,7 +22,7 @@ from .choices import (
     Targets,
     TrainedWeights,
 )
-from .conflicts import require_together
+from .conflicts import require_compatible
 from .setting import OptionError as OptionError
 from .setting import Setting, require, setting
 
@@ -79,16 +79,19 @@ class TrainOptions:
         1,
         greatest=8,
         maximum=8,
-        methods=WORDS,
+        methods=WORD_METHODS,
     )
     start_word: str = setting(
-        "", "word", "textual_inversion: the word whose vectors it starts from. Empty: the class noun.", methods=WORDS
+        "",
+        "word",
+        "textual_inversion: the word whose vectors it starts from. Empty: the class noun.",
+        methods=WORD_METHODS,
     )
     contexts: Contexts = setting(
         "object",
         "word",
         "textual_inversion: prompts around the word. object, style: the paper's; plain: 'a [V]' alone.",
-        methods=WORDS,
+        methods=WORD_METHODS,
     )
     train_text_encoder: bool = setting(False, "training", "Train the text encoder as well.")
     text_encoder_learning_rate: float | None = setting(
@@ -251,11 +254,11 @@ class TrainOptions:
         for name in SETTINGS:
             _check(name, getattr(self, name))
         require(isinstance(self.templates, PromptTemplates), "templates", self.templates, "PromptTemplates")
-        require_together(self)
+        require_compatible(self)
 
     @property
     def prior_in_use(self) -> PriorName:
-        """The prior: "off" where its weight is 0, and for a new word, which the class prompt does not hold."""
+        """The prior; "off" where its weight is 0 or the method learns a word, which the class prompt lacks."""
         return self.prior if self.prior_weight and not self.learns_word else "off"
 
     @property
@@ -265,19 +268,17 @@ class TrainOptions:
 
     @property
     def weight_settings(self) -> dict[str, Any]:
-        """{option: value} of those that the trained weights depend on, ready for JSON."""
+        """{option: value} that determine the result, as part of the run's key; ready for JSON."""
         return {name: value for name, value in self.settings.items() if name in _IN_KEY and self._is_in_key(name)}
 
     def _is_in_key(self, name: str) -> bool:
-        """Whether a field that the weights may depend on is used: it concerns the method, and if it was added later, it
-        is not at its default.
-        """
+        """Whether an option is in the run's key: it concerns the method and, if added later, is not at its default."""
         return self._concerns(name) and (name not in _ADDED_LATER or getattr(self, name) != DEFAULTS[name])
 
     @property
     def learns_word(self) -> bool:
         """Whether the identifier becomes a new word, with vectors of its own."""
-        return self.method in WORDS
+        return self.method in WORD_METHODS
 
     @property
     def trains_conditioning(self) -> bool:

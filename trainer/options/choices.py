@@ -1,4 +1,4 @@
-"""The words that the options which are choices take."""
+"""The allowed values of the options that are choices."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ PriorName = Literal[
 ]
 CaptionTrigger = Literal["before the caption", "as the first tag", "for the class noun", "not at all"]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-WORDS: tuple[MethodName, ...] = ("textual_inversion",)
+WORD_METHODS: tuple[MethodName, ...] = ("textual_inversion",)
 """The methods that learn a new word."""

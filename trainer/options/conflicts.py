@@ -7,15 +7,16 @@ from typing import Any
 from .setting import OptionError
 
 
-def require_together(options: Any) -> None:
+def require_compatible(options: Any) -> None:
     """Raises OptionError, saying what to change, where two of these `TrainOptions` do not go together."""
     refused = {
-        "base_in_8_bits is True, and method 'full' trains the base itself": options.base_in_8_bits
-        and options.method == "full",
-        f"trained_weights is 'bf16', and method {options.method!r} trains few weights": (
+        "base_in_8_bits is True, and method 'full' trains the base itself: set base_in_8_bits to False, or method to "
+        "'lora'": options.base_in_8_bits and options.method == "full",
+        f"trained_weights is 'bf16', and method {options.method!r} trains few weights: set trained_weights to 'fp32'": (
             options.trained_weights == "bf16" and options.method != "full"
         ),
-        "train_text_encoder is True, and method 'textual_inversion' trains a word and nothing else": (
+        "train_text_encoder is True, and method 'textual_inversion' trains a word and nothing else: set "
+        "train_text_encoder to False, or method to 'lora'": (
             options.train_text_encoder and options.method == "textual_inversion"
         ),
         "trained_weights is 'bf16', which AdamW would round away: set optimizer to 'adafactor', which rounds "

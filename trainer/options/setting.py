@@ -23,8 +23,8 @@ def require(holds: bool, name: str, value: Any, allowed: str) -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """The properties of a field from which its validation, command-line flag and widget are made, besides type and
-    default.
+    """The properties of a field, besides type and default, from which its validation, command-line flag and widget are
+    made.
 
     text: unit and range, for users. minimum: the least value, or with `open_minimum` an exclusive bound; None: any.
     maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
@@ -59,5 +59,5 @@ class Setting:
 
 
 def setting(default: Any, group: str, text: str, minimum: float | None = None, **more: Any) -> Any:
-    """A field of TrainOptions with its default and its Setting, of which `more` are further fields."""
+    """A TrainOptions field with a default and a `Setting`; `more`: its further properties."""
     return field(default=default, metadata={"setting": Setting(text, group, minimum, **more)})

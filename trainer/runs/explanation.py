@@ -2,7 +2,7 @@
 
 The measure of learning is the loss of the photos on the same noise before and after the training (`fixed_losses`): the
 loss of single steps depends more on their timesteps than on what was learned. Thresholds are of trainings that were
-made to go wrong on the embedded base (tests/trainer/runs/wrong_runs): a good one lost 57% of it.
+made to go wrong on the embedded base (tests/trainer/runs/wrong_runs): a good training reduced this loss by 57%.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
-from ..options.choices import WORDS
+from ..options.choices import WORD_METHODS
 from ..presets import DEFAULT, PRESETS
 from ..wording import Wording, sentence_and_values
 from .figures import CLASS_IMAGES, Figures
 
 NO_CLASS = "style"
 """The class noun of a look, which has no class to keep."""
-UNCHANGED, LITTLE, BY_HEART = 0.02, 0.15, 0.75
+UNCHANGED, LITTLE, MEMORISED = 0.02, 0.15, 0.75
 """Shares of the photos' loss that a training took away: nothing learned, little learned, photos learned by heart."""
 GROWN = 1.2
 """The multiple of the photos' loss before the training above which the training has destroyed the model."""
 WEAK, STRONG = 0.25, 1.5
-"""Shares of the default preset's learning rate x steps: too little to learn; a class without priors is forgotten."""
+"""Multiples of the default preset's learning rate x steps: the least to learn by; the most without class images."""
 LEAK = 2.0
 """The multiple of the first quarter's prior loss from which the last quarter's says that the class changes."""
 TOO_SMALL, TOO_LARGE = 0.75, 1.5
@@ -53,19 +53,20 @@ class Finding:
 def explain(record: Mapping[str, Any]) -> list[Finding]:
     """What probably went wrong in the run with this record, the likeliest first; empty where its figures show nothing.
 
-    Raises ValueError for a record of an earlier release or of a run that is still training, which says too little.
+    Raises ValueError for a record of an earlier release, and of a run that is training or whose end was never recorded.
     """
     if not is_explainable(record):
         raise ValueError("This run was made by an earlier release, which recorded too little to explain it.")
     if record.get("status") == "running" and not record.get("error"):
         raise ValueError("This run is still training, or its process died; its figures are written when it ends.")
     figures = Figures(record)
-    broken = [*_memory(figures), *_burnt(figures)]
-    return broken or [*_size(figures), *_weak(figures), *_class(figures), *_by_heart(figures), *_photos(figures)]
+    broken = [*_memory(figures), *_diverged(figures)]
+    causes = (_resolution, _undertrained, _class, _memorised, _photos)
+    return broken or [finding for cause in causes for finding in cause(figures)]
 
 
 def changes_of(found: Sequence[Finding]) -> dict[str, Any]:
-    """{setting: value} that these findings ask for; where two ask for one, that of the likelier."""
+    """{setting: value} that the findings ask for; of two values for one setting, the likelier finding's."""
     return {name: value for one in reversed(found) for name, value in one.changes.items()}
 
 
@@ -75,7 +76,7 @@ def is_explainable(record: Mapping[str, Any]) -> bool:
 
 
 def _memory(figures: Figures) -> Iterator[Finding]:
-    """Memory ran out."""
+    """The finding that memory ran out."""
     if not figures.error.startswith(NO_MEMORY):
         return
     batch, pieces = figures.settings["batch_size"], figures.settings["accumulation"]
@@ -87,8 +88,8 @@ def _memory(figures: Figures) -> Iterator[Finding]:
     )
 
 
-def _burnt(figures: Figures) -> Iterator[Finding]:
-    """The learning rate destroyed the model."""
+def _diverged(figures: Figures) -> Iterator[Finding]:
+    """The finding that the learning rate destroyed the model."""
     if not figures.error.startswith(DIVERGED) and (figures.ratio is None or figures.ratio < GROWN):
         return
     lower = min(figures.rate / 10, max(figures.usual_rate, figures.rate / 100))
@@ -104,8 +105,8 @@ def _burnt(figures: Figures) -> Iterator[Finding]:
     )
 
 
-def _size(figures: Figures) -> Iterator[Finding]:
-    """The training's resolution is not the base's."""
+def _resolution(figures: Figures) -> Iterator[Finding]:
+    """The finding that the training's resolution does not suit the base."""
     native, (width, height) = figures.record.get("native_resolution"), figures.record["size"]
     if not native or TOO_SMALL <= sqrt(width * height) / native <= TOO_LARGE:
         return
@@ -117,8 +118,8 @@ def _size(figures: Figures) -> Iterator[Finding]:
     )
 
 
-def _weak(figures: Figures) -> Iterator[Finding]:
-    """Hardly anything was learned."""
+def _undertrained(figures: Figures) -> Iterator[Finding]:
+    """The finding that hardly anything was learned."""
     learned = None if figures.ratio is None else 1 - figures.ratio
     if learned is None:
         is_so = figures.strength < WEAK / 5
@@ -138,9 +139,9 @@ def _weak(figures: Figures) -> Iterator[Finding]:
 
 
 def _class(figures: Figures) -> Iterator[Finding]:
-    """The class was forgotten, or is on its way."""
+    """The finding that the class was forgotten, for lack of class images, or drifts: their loss grows."""
     noun, preset = str(figures.record["class_noun"]), PRESETS[DEFAULT]
-    if figures.settings["method"] in WORDS:
+    if figures.settings["method"] in WORD_METHODS:
         # A learned word leaves the class as it is.
         return
     if figures.prior == "off":
@@ -168,9 +169,9 @@ def _class(figures: Figures) -> Iterator[Finding]:
         )
 
 
-def _by_heart(figures: Figures) -> Iterator[Finding]:
-    """The photos themselves were learned."""
-    if figures.ratio is None or 1 - figures.ratio < BY_HEART or figures.steps < 2:
+def _memorised(figures: Figures) -> Iterator[Finding]:
+    """The finding that the photos were memorised."""
+    if figures.ratio is None or 1 - figures.ratio < MEMORISED or figures.steps < 2:
         return
     half = figures.steps // 2
     yield Finding(
@@ -182,7 +183,7 @@ def _by_heart(figures: Figures) -> Iterator[Finding]:
 
 
 def _photos(figures: Figures) -> Iterator[Finding]:
-    """The photos' own faults, where half of them or more have one."""
+    """Faults of the photos: the same background, and each other fault that half of the photos or more have."""
     found, count = figures.record.get("photo_faults", {}), int(figures.record["photos"])
     if found.get("same background"):
         yield Finding(

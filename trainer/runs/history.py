@@ -81,18 +81,19 @@ def delete_result(file: str, store: Store) -> None:
     raise NotOurs(f"{file!r} is not among the results here; only those can be deleted.")
 
 
-def _delete(run: Run, result: Personalized, file: str) -> None:
-    """Delete the file and the run's state, and remove the file from the record. Raises NotOurs for a run in
-    progress.
+def _delete(run: Run, result: Personalized, recorded_path: str) -> None:
+    """Delete the result's file and the run's resumable state; the record loses the file and says "stopped".
+
+    recorded_path: of the file, as the record has it. Raises NotOurs for a run in progress.
     """
     try:
         with run.alone():
             result.file.unlink()
             run.state.unlink(missing_ok=True)
             # Otherwise an earlier, intermediate file would count as the finished result.
-            run.write(status="stopped", files=[kept for kept in run.record["files"] if kept["file"] != file])
+            run.write(status="stopped", files=[kept for kept in run.record["files"] if kept["file"] != recorded_path])
     except RunInUse as error:
-        raise NotOurs(f"{file!r} is being trained right now; stop the training first.") from error
+        raise NotOurs(f"{recorded_path!r} is being trained right now; stop the training first.") from error
 
 
 def _entry(run: Run, result: Personalized, store: Store) -> dict[str, Any]:

@@ -19,11 +19,12 @@ CROP = 224
 
 
 class DinoClipScorer:
-    """likeness by DINO's CLS token (the paper: ViT-S/16) or by CLIP (CLIP-I; usual: ViT-B/32); the rest by CLIP.
+    """likeness, pairwise similarity and variety by DINO's CLS token (the paper: ViT-S/16) or by CLIP (CLIP-I; usual:
+    ViT-B/32); prompt following and class by CLIP.
 
-    dino, clip: folders with config.json and model.safetensors; without dino likeness is by CLIP. other_nouns: among
-    which a class noun is told. variety is 1 - the cosine of likeness: LPIPS, the paper's measure, needs weights that no
-    folder here brings. Raises FileNotFoundError naming what is missing.
+    dino, clip: folders with config.json and model.safetensors; without dino likeness is by CLIP. other_nouns: the nouns
+    that `shows` compares the class noun with. variety is 1 - the cosine of likeness: LPIPS, the paper's measure, needs
+    weights that no folder here brings. Raises FileNotFoundError naming what is missing.
     """
 
     meaning = "CLIP's cosine of picture and prompt, the identifier left out"
@@ -41,47 +42,50 @@ class DinoClipScorer:
         by_clip = likeness_by_clip or dino is None
         self.name = f"CLIP-I {clip.name}" if by_clip or dino is None else f"DINO {dino.name}"
         self._nouns = tuple(other_nouns)
-        self._embedded = self._seen if by_clip or dino is None else _cls_tokens(dino)
+        self._embed_for_likeness = self._embed_pictures if by_clip or dino is None else _cls_embedder(dino)
         self.fingerprint = digest_of(file for folder in folders for file in folder.glob("*.safetensors"))
         self._clip = _model(clip)
         self._tokenizer = CLIPTokenizer.from_pretrained(clip, local_files_only=True)
 
     def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
         """Mean cosine of DINO's CLS tokens, or of CLIP's embeddings."""
-        return self.closeness(pictures, photos).mean(1)
+        return self.pairwise_similarity(pictures, photos).mean(1)
 
     def prompt_following(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
         """Cosine of CLIP's picture and text embeddings."""
-        return (self._seen(pictures) * self._read(texts)).sum(1)
+        return (self._embed_pictures(pictures) * self._embed_texts(texts)).sum(1)
 
     def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
-        """Whether CLIP finds `a photo of a <noun>` nearest among the noun and the other nouns."""
+        """1 where CLIP finds `a photo of a <noun>` nearest among the noun and the other nouns, else 0."""
         nouns = [class_noun, *(noun for noun in self._nouns if noun != class_noun)]
-        answer = self._seen(pictures) @ self._read([f"a photo of a {noun}" for noun in nouns]).T
+        answer = self._embed_pictures(pictures) @ self._embed_texts([f"a photo of a {noun}" for noun in nouns]).T
         return (answer.argmax(1) == 0).float()
 
     def variety(self, pictures: Tensor) -> Tensor:
         """Mean of 1 - cosine to the other pictures."""
-        tokens = self._embedded(pictures)
+        tokens = self._embed_for_likeness(pictures)
         return (1 - tokens @ tokens.T).sum(1) / max(1, len(pictures) - 1)
 
-    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
-        """Cosines of the embeddings of likeness."""
-        return self._embedded(pictures) @ self._embedded(photos).T
+    def pairwise_similarity(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Cosines of the embeddings that `likeness` averages."""
+        return self._embed_for_likeness(pictures) @ self._embed_for_likeness(photos).T
 
     def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> DinoClipScorer:
         """This scorer: CLIP reads texts."""
         return self
 
     @torch.no_grad()
-    def _seen(self, pictures: Tensor) -> Tensor:
+    def _embed_pictures(self, pictures: Tensor) -> Tensor:
+        """CLIP's embeddings of pictures [B, D], of unit length."""
         parts = [
-            _pooled(self._clip.get_image_features(pixel_values=p)) for p in _fitted(pictures, CROP, *CLIP).split(16)
+            _pooled(self._clip.get_image_features(pixel_values=p))
+            for p in _preprocessed(pictures, CROP, *CLIP).split(16)
         ]
         return F.normalize(torch.cat(parts), dim=1)
 
     @torch.no_grad()
-    def _read(self, texts: Sequence[str]) -> Tensor:
+    def _embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """CLIP's embeddings of texts [B, D], of unit length."""
         tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
         return F.normalize(_pooled(self._clip.get_text_features(**tokens)), dim=1)
 
@@ -92,16 +96,18 @@ def dino_scorer(folder: Path) -> EmbeddingScorer:
     Raises FileNotFoundError naming what is missing.
     """
     _require_model(folder)
-    return EmbeddingScorer(f"DINO {folder.name}", _cls_tokens(folder), digest_of(folder.glob("*.safetensors")))
+    return EmbeddingScorer(f"DINO {folder.name}", _cls_embedder(folder), digest_of(folder.glob("*.safetensors")))
 
 
-def _cls_tokens(folder: Path) -> Embed:
-    """DINO's CLS tokens, of unit length."""
+def _cls_embedder(folder: Path) -> Embed:
+    """A function that embeds pictures as DINO's CLS token, of unit length."""
     dino = _model(folder)
 
     @torch.no_grad()
     def embed(pictures: Tensor) -> Tensor:
-        parts = [dino(pixel_values=p).last_hidden_state[:, 0] for p in _fitted(pictures, 256, *IMAGENET).split(16)]
+        parts = [
+            dino(pixel_values=p).last_hidden_state[:, 0] for p in _preprocessed(pictures, 256, *IMAGENET).split(16)
+        ]
         return F.normalize(torch.cat(parts), dim=1)
 
     return embed
@@ -121,7 +127,7 @@ def _model(folder: Path) -> Any:
     return AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval().requires_grad_(False)
 
 
-def _fitted(pictures: Tensor, resized_to: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def _preprocessed(pictures: Tensor, resized_to: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Shorter side to `resized_to` by bicubic, centre crop of 224, normalised: [B, 3, 224, 224]."""
     height, width = pictures.shape[-2:]
     scale = resized_to / min(height, width)
@@ -133,6 +139,6 @@ def _fitted(pictures: Tensor, resized_to: int, mean: tuple[float, ...], std: tup
 
 
 def _pooled(features: Any) -> Tensor:
-    """transformers 5 wraps what transformers 4 gives plain."""
+    """The features: transformers 5 wraps the tensor that transformers 4 returns."""
     found: Tensor = features if isinstance(features, Tensor) else features.pooler_output
     return found

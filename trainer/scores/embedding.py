@@ -17,9 +17,10 @@ Embed = Callable[[Tensor], Tensor]
 class EmbeddingScorer:
     """Scores by cosines of embeddings. fingerprint: of the encoder's weights.
 
-    Prompt following compares with pictures that the base draws of the same texts: with c_k the mean embedding of those
-    of text k, and e that of a picture of it, it is (e·c_k − mean over the other texts j of e·c_j), divided by the same
-    for c_k itself, so that 1 is as clear as the base's own mean picture. contexts: {text: c_k}, of `calibrated`.
+    Prompt following compares with pictures that the base draws of the same texts. With c_k the normalised mean
+    embedding of the base's pictures of text k, and e the embedding of a picture of text k, let
+    s(e) = e·c_k − mean over the other texts j of e·c_j; prompt following is s(e) / s(c_k): 1 for c_k itself.
+    contexts: {text: c_k}, of `calibrated`.
     """
 
     name: str
@@ -32,10 +33,10 @@ class EmbeddingScorer:
 
     def likeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
         """Mean cosine of embeddings to the photos', -1 to 1."""
-        return self.closeness(pictures, photos).mean(1)
+        return self.pairwise_similarity(pictures, photos).mean(1)
 
-    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
-        """Cosines of embeddings."""
+    def pairwise_similarity(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """Cosines of embeddings: `likeness` before its mean."""
         return self.embed(pictures) @ self.embed(photos).T
 
     def variety(self, pictures: Tensor) -> Tensor:
@@ -51,7 +52,9 @@ class EmbeddingScorer:
         return _contrast(self.embed(pictures) @ means.T, rows) / of_the_base[rows]
 
     def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> EmbeddingScorer:
-        """This scorer with the base's pictures of these texts, two texts or more, to compare with."""
+        """A copy that measures prompt following against these pictures, the b-th drawn by the base of the b-th text; of
+        two texts or more.
+        """
         embedded = self.embed(pictures)
         rows = {text: [i for i, other in enumerate(texts) if other == text] for text in dict.fromkeys(texts)}
         means = {text: F.normalize(embedded[own].mean(0), dim=0) for text, own in rows.items()}
@@ -59,6 +62,6 @@ class EmbeddingScorer:
 
 
 def _contrast(cosines: Tensor, rows: Tensor) -> Tensor:
-    """Each row's cosine [B, K] to its own context, less the mean of those to the others."""
+    """For each row [K] its cosine to its own context, minus the mean of its cosines to the others."""
     own = cosines.gather(1, rows.unsqueeze(1))[:, 0]
     return own - (cosines.sum(1) - own) / (cosines.shape[1] - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .scorer import Scorer, between_photos, returns_photo
+from .scorer import Scorer, likeness_between_photos, returns_photo
 
 COLUMNS = ("picture", "likeness", "prompt following", "variety", "returns the photo")
 
@@ -25,7 +25,7 @@ class PictureFidelity:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """All pictures. real: the photos' mean likeness to each other, which no picture need exceed. scorer: its name."""
+    """All pictures. real: the photos' mean likeness to each other, the level of a real photo. scorer: its name."""
 
     pictures: tuple[PictureFidelity, ...]
     real: float
@@ -72,7 +72,7 @@ def fidelity(
         )
         for index, name in enumerate(names)
     )
-    return Fidelity(found, float(between_photos(scorer, photos).mean()), scorer.name)
+    return Fidelity(found, float(likeness_between_photos(scorer, photos).mean()), scorer.name)
 
 
 def _shown(value: float | bool | None) -> str:

@@ -1,4 +1,4 @@
-"""A plot of fidelity: each picture's likeness as a bar, and the photos' own as a line across."""
+"""A plot of fidelity: each picture's likeness as a bar, the mean likeness among the photos as a vertical line."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ REFERENCE_SEEDS = (3001, 3002)
 """The seeds of the base's pictures at each place with which a scorer that reads no texts compares."""
 
 
-def at_places(prompt: str) -> list[str]:
-    """The prompt at every place."""
+def prompts_at_places(prompt: str) -> list[str]:
+    """The prompt followed by each of PLACES."""
     return [f"{prompt} {place}" for place in PLACES]
 
 
-def scored(
+def measure_scores(
     step: int, scorer: Scorer, of_subject: Tensor, texts: Sequence[str], of_class: Tensor, photos: Tensor
 ) -> Scored:
     """The scores after `step` steps. of_subject: pictures [B, 3, H, W] of the subject, the b-th of the b-th text, which

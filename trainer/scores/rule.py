@@ -1,7 +1,8 @@
-"""The rule by which one step of a training becomes its result.
+"""The rule that chooses the result of a training among its steps.
 
-It is the earliest step whose likeness is within δ of the best, among the steps whose prompt following and variety are
-at most δ below the base's. Later steps are no more alike, and have had longer to forget.
+The result is the earliest step whose likeness is within δ of the best, among the steps whose prompt following and
+variety are at most δ below the base's. Later ones among these are more alike by δ at most, and have had longer to
+forget.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ LIKENESS, VARIETY = 0.03, 0.05
 
 @dataclass(frozen=True)
 class Rule:
-    """The rule for one training. base: the scores of the base. prompt_following: its δ (`Scorer.margin`)."""
+    """The rule for one training. base: its scores. prompt_following_margin: δ of prompt following (`Scorer.margin`)."""
 
     base: Scored
-    prompt_following: float
+    prompt_following_margin: float
 
     def keeps_the_base(self, point: Scored) -> bool:
-        """Whether a step's prompt following and variety are within δ of the base's."""
-        follows = point.prompt_following >= self.base.prompt_following - self.prompt_following
+        """Whether a step's prompt following and variety are at most δ below the base's."""
+        follows = point.prompt_following >= self.base.prompt_following - self.prompt_following_margin
         return follows and point.variety >= self.base.variety - VARIETY
 
     def candidates(self, points: Sequence[Scored]) -> list[Scored]:
-        """The steps that are chosen now or may be when later steps are more alike, the chosen one first.
+        """The chosen step, then those that would be chosen if a later step were more alike.
 
         These are the steps within δ of the best likeness that are more alike than every earlier one: of two that are
         equally alike the earlier is preferred, and the best likeness never falls.
@@ -55,12 +56,12 @@ class Rule:
         if found is None:
             return (
                 f"the last step: none of {len(points)} scored steps kept prompt following within "
-                f"{self.prompt_following:g} and variety within {VARIETY:g} of the base's"
+                f"{self.prompt_following_margin:g} and variety within {VARIETY:g} of the base's"
             )
         return (
             f"step {found.step} of {len(points)} scored steps: the earliest within {LIKENESS:g} of the best likeness "
-            f"(its own is {found.likeness:.3f}) that keeps prompt following within {self.prompt_following:g} and "
-            f"variety within {VARIETY:g} of the base's"
+            f"(its own is {found.likeness:.3f}) that keeps prompt following within {self.prompt_following_margin:g} "
+            f"and variety within {VARIETY:g} of the base's"
         )
 
 

@@ -13,7 +13,7 @@ class Scorer(Protocol):
     """A model that looks at pictures; its methods return values on the CPU, one for each picture if nothing else is
     said.
 
-    name, meaning: for people; meaning says what prompt following is. margin: how far prompt following may fall and
+    name, meaning: for people. meaning: how prompt following is measured. margin: how far prompt following may fall and
     still count as the base's. fingerprint: of the weights behind it. reads_texts: whether prompt following needs no
     pictures to compare with (see `calibrated`).
     """
@@ -33,11 +33,13 @@ class Scorer(Protocol):
     def variety(self, pictures: Tensor) -> Tensor:
         """Mean distance of each picture to the others (the paper's DIV)."""
 
-    def closeness(self, pictures: Tensor, photos: Tensor) -> Tensor:
-        """[B, N]: how near each picture as a whole is to each photo; higher is nearer."""
+    def pairwise_similarity(self, pictures: Tensor, photos: Tensor) -> Tensor:
+        """The similarity [B, N] of each picture to each photo, backgrounds included; of any scale, higher is nearer."""
 
     def calibrated(self, pictures: Tensor, texts: Sequence[str]) -> Scorer:
-        """The scorer once it has seen pictures that the base draws of these texts; itself where it reads texts."""
+        """A copy that measures prompt following against these pictures, the b-th drawn by the base of the b-th text;
+        the scorer itself where it reads texts.
+        """
 
 
 class ClassScorer(Scorer, Protocol):
@@ -47,7 +49,7 @@ class ClassScorer(Scorer, Protocol):
         """1 where a picture is taken for a `class_noun`, else 0."""
 
 
-def between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
+def likeness_between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
     """[N]: mean likeness of each photo to the others, the paper's "real images"; 1 for a single photo."""
     if len(photos) < 2:
         return torch.ones(len(photos))
@@ -56,10 +58,10 @@ def between_photos(scorer: Scorer, photos: Tensor) -> Tensor:
 
 
 def returns_photo(scorer: Scorer, pictures: Tensor, photos: Tensor) -> Tensor | None:
-    """[B] bool: which pictures are nearer to some photo than any two photos are to each other; None with one photo,
-    which has no other to compare with.
+    """Whether each picture [B] repeats a photo: it is more similar to one than any two photos are to each other. None
+    with a single photo, which has no other to compare with.
     """
     if len(photos) < 2:
         return None
-    others = scorer.closeness(photos, photos).fill_diagonal_(-torch.inf)
-    return scorer.closeness(pictures, photos).amax(1) > others.max()
+    others = scorer.pairwise_similarity(photos, photos).fill_diagonal_(-torch.inf)
+    return scorer.pairwise_similarity(pictures, photos).amax(1) > others.max()

@@ -71,7 +71,10 @@ def personalize(
 
 
 def _out_of_memory(request: Request, run: Run, ranks: Ranks, said: str) -> OutOfMemory:
-    """The error that says what would fit, written into the run's record. said: the device's own message."""
+    """The error with the advice of `memory_advice`; the first rank writes it into the record as the run's failure.
+
+    said: the device's own message.
+    """
     advice = memory_advice(own_options(request.options, ranks), *request.subject.largest_size)
     lack = OutOfMemory(f"{advice} ({said})")
     if ranks.first:

@@ -53,9 +53,10 @@ def write_state(path: Path, key: str, training: Training, points: Sequence[Step]
 
 
 def restore(path: Path, key: str, training: Training) -> list[Step]:
-    """Restore a training in all ranks from the first one's state file; returns the steps done until then.
+    """Restore a training in all ranks from the first rank's state file; returns the completed steps and their losses.
 
-    Raises StateError.
+    key: of the run. Raises StateError for a file that is damaged or of another run, and FailedElsewhere where another
+    rank failed.
     """
     ranks, tensors = training.ranks, dict[str, Tensor]()
     try:

@@ -115,7 +115,10 @@ def _left_by_a_death(folder: Path, name: str, run: Run, steps: int, choice: str 
 
 
 def _run_info(request: Request, options: TrainOptions, run: Run, result: Personalized) -> RunInfo:
-    """The facts of the run for the file's metadata. Its picture is the newest sample, else the first photo."""
+    """The facts of the run for the file's metadata; hashes the base's file where its hash is not known yet.
+
+    The thumbnail is the newest readable sample, else the first photo.
+    """
     newest = run.samples.newest()
     file = request.base_file
     known = file is not None and file.is_file()

@@ -16,7 +16,7 @@ from ..events import PhaseSeconds, Scored
 from ..files.pictures import as_written, read_picture, write_picture
 from ..runs.request import Request
 from ..runs.run import Run
-from ..scores.measure import CLASS_SEEDS, REFERENCE_SEEDS, SEEDS, at_places, scored
+from ..scores.measure import CLASS_SEEDS, REFERENCE_SEEDS, SEEDS, measure_scores, prompts_at_places
 from ..scores.rule import Rule
 from ..scores.scorer import Scorer
 from .drawing import DrawPictures, subject_prompt
@@ -77,7 +77,7 @@ class RunScores:
         """Pictures of a prompt at every place with these seeds, and then of the class, in eight bits as files hold
         them.
         """
-        subject, places = self.request.subject, at_places(prompt)
+        subject, places = self.request.subject, prompts_at_places(prompt)
         prompts = [text for text in places for _ in seeds] + [self._class_prompt] * len(of_class)
         return as_written(self.draw(prompts, [*seeds] * len(places) + [*of_class], (subject.width, subject.height)))
 
@@ -137,12 +137,12 @@ class RunScores:
 
     def _texts(self, seeds: Sequence[int]) -> list[str]:
         """The text that each picture at a place is measured against."""
-        return [text for text in at_places(self._class_prompt) for _ in seeds]
+        return [text for text in prompts_at_places(self._class_prompt) for _ in seeds]
 
     def _scored(self, step: int, drawn: Tensor) -> Scored:
         """The scores of pictures in the order of `_pictures`."""
         texts, photos = self._texts(SEEDS), self.request.subject.at_one_size()
-        return scored(step, self.scorer, drawn[: len(texts)], texts, drawn[len(texts) :], photos)
+        return measure_scores(step, self.scorer, drawn[: len(texts)], texts, drawn[len(texts) :], photos)
 
     def _ends(self) -> bool:
         """Whether the scores no longer rise."""

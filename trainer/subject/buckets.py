@@ -1,7 +1,7 @@
 """Aspect-ratio buckets: the sizes that photos of different shapes are trained at.
 
-A photo keeps its shape, up to half a bucket's step: of all sizes with about as many pixels as the training resolution,
-it gets the one whose aspect ratio is nearest to its own (NovelAI, 2022, "Aspect Ratio Bucketing").
+Of all sizes with about as many pixels as the training resolution, a photo gets the one nearest to it in aspect ratio,
+so that little of it is cropped (NovelAI, 2022, "Aspect Ratio Bucketing").
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ SIDE_STEP = 8
 SMALLEST_SIDE = 32
 """The smallest training resolution, in pixels a side."""
 LARGEST_STEP = 64
-"""The step between the sides of buckets, in pixels, at resolutions of 512 and more; below, an eighth of it."""
+"""The step between the sides of buckets, in pixels, at resolutions of 512 and more; below, an eighth of the side, as a
+multiple of 8.
+"""
 STEEPEST = 2
-"""The most that a bucket's side is longer or shorter than the square's of as many pixels."""
+"""The largest ratio of a bucket's long side to the side of a square with as many pixels."""
 
 
-def check_size(width: int, height: int) -> None:
+def require_trainable_size(width: int, height: int) -> None:
     """Raises ValueError unless both sides are multiples of 8 (the VAE's downsampling factor) and at least 32 pixels."""
     for side, value in (("width", width), ("height", height)):
         if value < SMALLEST_SIDE or value % SIDE_STEP:
@@ -44,7 +46,7 @@ class TrainingSize:
     only: tuple[Size, ...] = ()
 
     def __post_init__(self) -> None:
-        check_size(self.width, self.height)
+        require_trainable_size(self.width, self.height)
         if self.buckets and min(map(min, self.sizes)) < SMALLEST_SIDE:
             raise ValueError(
                 f"{self.width} x {self.height} pixels are too few for buckets: their narrowest would have a side of "
@@ -58,16 +60,16 @@ class TrainingSize:
         own = (self.width, self.height)
         if self.only:
             return self.only
-        return (own, *(size for size in self._around() if size != own)) if self.buckets else (own,)
+        return (own, *(size for size in self._bucket_sizes() if size != own)) if self.buckets else (own,)
 
-    def of(self, width: int, height: int) -> Size:
+    def nearest(self, width: int, height: int) -> Size:
         """The size for a photo of `width` x `height` pixels: the nearest in aspect ratio, by its logarithm."""
         wanted = math.log(width / height)
         return min(self.sizes, key=lambda size: abs(math.log(size[0] / size[1]) - wanted))
 
-    def _around(self) -> list[Size]:
-        """Both orientations of the largest size of at most width x height pixels for each shorter side, a multiple of
-        the step.
+    def _bucket_sizes(self) -> list[Size]:
+        """For each shorter side, the largest size of at most width x height pixels, in both orientations; all sides are
+        multiples of the step.
         """
         pixels, side = self.width * self.height, math.sqrt(self.width * self.height)
         step = min(LARGEST_STEP, max(SIDE_STEP, int(side / 8) // SIDE_STEP * SIDE_STEP))

@@ -86,7 +86,7 @@ def _close_ups(
     transparency shows the subject, else about the middle of the crop.
     """
     height, width = raster.bands[0].shape
-    size = training.of(width, height)
+    size = training.nearest(width, height)
     left, top, right, bottom = centre_box((height, width), size)
     if (right - left) < ZOOM * size[0] or (bottom - top) < ZOOM * size[1]:
         return

@@ -103,8 +103,8 @@ def _check(length: int, seed: int, count: int) -> None:
 
 
 def _draw_ids(urns: Sequence[list[int]], draw: random.Random) -> tuple[int, ...]:
-    """One id sampled and removed from each list; () once a list may be too short (the first lists may be the same
-    object).
+    """One id sampled and removed from each list; (), with nothing removed, where a list has fewer ids than there are
+    lists, since one list may stand for several tokens.
 
     Only `Random.random` is used: Python guarantees the same sequence in every version for no other method.
     """

@@ -1,8 +1,8 @@
 """Faults of training photos: too small, blurred, near-duplicate, all on the same background.
 
 They are advice and never stop a training, but for photos that nothing can be learned from (`cannot_teach`). The
-thresholds were set on this package's 12 subjects and on nine of the
-paper's dataset, at 512 pixels; the measured values stand beside each threshold.
+thresholds were set on this package's 12 subjects and on nine of the paper's dataset, at 512 pixels; the measured values
+stand beside each threshold.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _too_small(photo: Photo, training: TrainingSize | None) -> list[Fault]:
     """The fault of a photo that cropping has to enlarge: the model would learn the softness of the enlargement."""
     frame = photo.crop_frame
     height, width = frame.original
-    asked_height, asked_width = frame.size if training is None else training.of(width, height)[::-1]
+    asked_height, asked_width = frame.size if training is None else training.nearest(width, height)[::-1]
     if height >= asked_height and width >= asked_width:
         return []
     shown, asked = f"{width} x {height}", f"{asked_width} x {asked_height}"

@@ -113,6 +113,6 @@ def _entry(photo: Photo | str, size: TrainingSize, found: dict[str, tuple[Fault,
         "thumbnail": thumbnail_url(photo.pixels),
         "faults": [{"name": fault.name, "why": sentence_and_values(fault.why)} for fault in found[photo.name]],
         "pixels": [width, height],
-        "size": list(size.of(width, height)),
+        "size": list(size.nearest(width, height)),
         "mask": photo.mask is not None,
     }

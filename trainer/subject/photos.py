@@ -184,7 +184,7 @@ def photo_of(
     import torch
 
     height, width = raster.bands[0].shape
-    size = training.of(width, height)
+    size = training.nearest(width, height)
     box = box or centre_box((height, width), size)
     pixels, weight = cropped_pixels(raster, size, box), cropped_mask(raster, mask, size, box)
     if weight is not None and not weight.any():

@@ -94,7 +94,9 @@ class Training:
 
     def step(self, index: int) -> Losses:
         """Do the optimizer step of this index, 0 or more; returns its losses, averaged over all ranks, still on the
-        device.
+        device. In fp16 a step whose gradients overflow is counted and changes no weight.
+
+        Raises ProcessLost where another rank is lost.
         """
         self.weights_consistent = self.fused is None
         with self.ranks.exchanging():

@@ -4,7 +4,7 @@ import { onOutput } from "../outputs.js";
 import { addPanel, make } from "../panel.js";
 import { t } from "../words.js";
 
-const HEIGHT = 64;
+const HEIGHT = 84;
 
 export function addExport(node) {
   const element = addPanel(node, "export", t("The file"), HEIGHT);

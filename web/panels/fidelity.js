@@ -4,11 +4,13 @@ import { onOutput } from "../outputs.js";
 import { addPanel, make } from "../panel.js";
 import { t } from "../words.js";
 
-const HEIGHT = 190;
+const HEIGHT = 230;
+const WIDTH = 400;
 const COLUMNS = ["likeness", "prompt_following", "variety"];
 
 export function addFidelity(node) {
   const element = addPanel(node, "fidelity", t("Scores"), HEIGHT);
+  node.setSize([Math.max(WIDTH, node.size[0]), node.size[1]]);
   element.append(make("p", { class: "db-hint" }, t("Run to measure the pictures.")));
   onOutput(node, "dreambooth_fidelity", ([found]) => element.replaceChildren(make("div", { class: "db-scroll" }, table(found))));
 }
@@ -22,8 +24,8 @@ function table({ pictures, real, scorer }) {
   const means = COLUMNS.map((name) => mean(pictures.map((one) => one[name])));
   const returned = pictures.filter((one) => one.returns_photo).length;
   const counted = pictures[0].returns_photo === null ? null : t("{0} of {1}", returned, pictures.length);
-  const foot = make("tfoot", {}, row(t("mean"), ...means, counted), row(t("photos among themselves"), real, "", "", ""));
-  const caption = make("caption", {}, t("Looked at by: {0}", scorer));
+  const foot = make("tfoot", {}, row(t("mean"), ...means, counted));
+  const caption = make("caption", {}, t("Likeness of the photos to each other: {0}. Measured by: {1}.", shown(real), scorer));
   const head = make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text))));
   return make("table", { class: "db-table" }, caption, head, make("tbody", {}, ...rows), foot);
 }

@@ -4,14 +4,16 @@ import { onOutput } from "../outputs.js";
 import { addPanel, make, toast } from "../panel.js";
 import { t } from "../words.js";
 
-const HEIGHT = 260;
+const HEIGHT = 320;
+const WIDTH = 600;
 
 export function addReport(node) {
   const element = addPanel(node, "report", t("Report"), HEIGHT);
+  node.setSize([Math.max(WIDTH, node.size[0]), node.size[1]]);
   element.replaceChildren(make("p", { class: "db-hint" }, t("Run to check this machine: 5 minutes at most.")));
   onOutput(node, "dreambooth_report", ([text]) => {
     const copy = make("button", { type: "button", onclick: () => copied(text) }, t("Copy the report"));
-    element.replaceChildren(copy, make("pre", { class: "db-report", tabindex: "0" }, text));
+    element.replaceChildren(copy, make("pre", { class: "db-report-text", tabindex: "0" }, text));
   });
 }
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from dreambooth_nodes.nodes.host_model.lora import HostLora
 from dreambooth_nodes.nodes.host_model.model import PROMPT, HostModel
+from dreambooth_nodes.nodes.host_model.targets import target_layers
 from dreambooth_nodes.tests.host.in_memory.models import LONG, SHORT, Parts, flux, sd3, with_words
 from dreambooth_nodes.trainer.options import TrainOptions
 
@@ -24,8 +26,10 @@ def forwards(parts: Parts, size: tuple[int, ...] = (16, 8, 8)) -> dict[str, floa
         return {"lengths": len(lengths), "distance": float((whole - apart).norm() / apart.norm())}
 
 
-def branch_gradients(parts: Parts, size: tuple[int, ...] = (16, 8, 8), checkpointing: bool = False) -> torch.Tensor:
-    """The branch's gradients for one noisy latent, in one row."""
+def branch_gradients(
+    parts: Parts, size: tuple[int, ...] = (16, 8, 8), checkpointing: bool = False, dropout: bool = False
+) -> torch.Tensor:
+    """The branch's gradients for one noisy latent, in one row. dropout: of a half of the outputs of its layers."""
     with HostModel(*parts, "").borrowed() as base:
         HostLora().attach(base, TrainOptions(rank=4))
         assert base.branch is not None
@@ -34,17 +38,25 @@ def branch_gradients(parts: Parts, size: tuple[int, ...] = (16, 8, 8), checkpoin
                 update.up.normal_(generator=torch.Generator().manual_seed(0))
         if checkpointing:
             base.enable_checkpointing()
+        dropped = [
+            layer.register_forward_hook(lambda module, inputs, output: F.dropout(output))
+            for layer in target_layers(base.denoiser, "transformer").values()
+            if dropout
+        ]
         prompt = base.encode_prompts([SHORT])
         z = torch.randn(1, *size, generator=torch.Generator().manual_seed(1))
+        torch.manual_seed(0)
         base.predict(z, torch.tensor([0.5]), prompt).square().mean().backward()
+        for hook in dropped:
+            hook.remove()
         grads = [weight.grad for weight in base.branch.parameters()]
         assert all(grad is not None for grad in grads)
         return torch.cat([grad.flatten() for grad in grads if grad is not None])
 
 
-def gradients(parts: Parts, size: tuple[int, ...] = (16, 8, 8)) -> dict[str, float]:
+def gradients(parts: Parts, size: tuple[int, ...] = (16, 8, 8), dropout: bool = False) -> dict[str, float]:
     """The branch's gradients with recomputed activations beside those without."""
-    kept, recomputed = (branch_gradients(parts, size, checkpointing) for checkpointing in (False, True))
+    kept, recomputed = (branch_gradients(parts, size, checkpointing, dropout) for checkpointing in (False, True))
     return {"norm": float(kept.norm()), "distance": float((kept - recomputed).norm())}
 
 
@@ -54,5 +66,6 @@ def figures() -> dict[str, Any]:
     return {
         "forwards": forwards(stable),
         "gradients": gradients(stable),
+        "with dropout": gradients(stable, dropout=True),
         "in place": gradients(with_words(flux())),
     }

@@ -35,9 +35,9 @@ Parts = tuple[Any, Any, Any]
 """A MODEL, CLIP and VAE."""
 
 
-def sd3() -> Any:
+def sd3(seed: int = 0) -> Any:
     """The tiny Stable Diffusion 3, as a stock loader leaves it."""
-    return loaded(random_weights(sd3_shapes()))
+    return loaded(random_weights(sd3_shapes(), seed))
 
 
 def qwen() -> Any:
@@ -117,9 +117,15 @@ def losses(run: Run) -> list[float]:
 
 def drawn(parts: Parts, sampler: str = "euler") -> Tensor:
     """A picture as the stock sampler draws it."""
-    model, clip, vae = parts
-    texts = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in ("a photo of olt dog", "")]
-    return sampling.draw(model, vae, texts[0], texts[1], (SIDE, SIDE), 0, sampler, 4)
+    model, _, vae = parts
+    return sampling.draw(model, vae, told("a photo of olt dog"), told(""), (SIDE, SIDE), 0, sampler, 4)
+
+
+@cache
+def told(text: str) -> Any:
+    """The host's conditioning of a prompt by the embedded base's text encoder, which all of these models have."""
+    clip = toybase()[1]
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
 
 
 @cache

@@ -10,7 +10,6 @@ from typing import Any
 
 import comfy.model_management
 
-from dreambooth_nodes.nodes.host_model import key
 from dreambooth_nodes.tests.host.in_memory.forwards import branch_gradients
 from dreambooth_nodes.tests.host.in_memory.models import (
     Parts,
@@ -20,7 +19,7 @@ from dreambooth_nodes.tests.host.in_memory.models import (
     trained,
     with_words,
 )
-from dreambooth_nodes.tests.host.in_memory.state import state, with_lora
+from dreambooth_nodes.tests.host.in_memory.state import fingerprint, state, with_lora
 from dreambooth_nodes.trainer.events import Event, Step
 
 
@@ -57,13 +56,13 @@ def partly_loaded(parts: Parts) -> dict[str, Any]:
     """
     model = parts[0]
     comfy.model_management.load_models_gpu([model])
-    whole, same, ours = branch_gradients(parts), key.fingerprint_of(*parts), losses(trained(parts))
+    whole, same, ours = branch_gradients(parts), fingerprint(*parts), losses(trained(parts))
     with next_to_no_memory():
         comfy.model_management.load_models_gpu([model])
         waiting = sum(bool(getattr(module, "weight_function", None)) for module in model.model.modules())
         before = state(model)
         partly = branch_gradients(parts)
-        found = {"same key": key.fingerprint_of(*parts) == same, "as before": state(model) == before}
+        found = {"same key": fingerprint(*parts) == same, "as before": state(model) == before}
         theirs = losses(trained(parts))
     return {
         **found,

@@ -48,6 +48,23 @@ def noise() -> dict[str, dict[str, float]]:
     return found
 
 
+def refused() -> dict[str, str]:
+    """{a class that is not known: what is said of it}."""
+    kinds, found = comfy.model_sampling, {}
+
+    class OddSchedule(kinds.ModelSamplingDiscrete, kinds.EPS):  # type: ignore[misc, name-defined]
+        def sigma(self, timestep: Tensor) -> Tensor:
+            return timestep
+
+    from_image = type("FromImage", (kinds.ModelSamplingDiscrete, kinds.IMG_TO_IMG), {})
+    for name, kind in {"IMG_TO_IMG": from_image, "OddSchedule": OddSchedule}.items():
+        try:
+            noise_of(kind())
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
 def densities() -> dict[str, dict[str, float]]:
     """{density of a flow of shift 3: the distance of its levels' distribution function from u at its u-quantiles}."""
     flow = type("ModelSampling", (comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST), {})()
@@ -92,5 +109,5 @@ def normal_share(x: Tensor) -> Tensor:
 
 
 def figures() -> dict[str, Any]:
-    """Targets and levels of every combination, and the density of a flow's levels."""
-    return {"noise": noise(), "densities": densities()}
+    """Targets and levels of every combination, the density of a flow's levels, and what is refused."""
+    return {"noise": noise(), "densities": densities(), "refused": refused()}

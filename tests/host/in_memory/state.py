@@ -7,20 +7,38 @@ from typing import Any
 
 import comfy.model_management
 import comfy.model_sampling
+import comfy_extras.nodes_model_merging
 import torch
 
 from dreambooth_nodes.nodes.host_model import key
 from dreambooth_nodes.nodes.host_model.model import HostModel
 from dreambooth_nodes.nodes.host_model.targets import target_layers
-from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts, drawn, sd3, trained, with_words
+from dreambooth_nodes.nodes.host_model.training import host_base, train_in_host
+from dreambooth_nodes.tests.host.in_memory.models import (
+    SHORT,
+    Parts,
+    drawn,
+    new_store,
+    request_of,
+    sd3,
+    trained,
+    with_words,
+)
+from dreambooth_nodes.trainer.events import Event, Warned
+
+
+def fingerprint(*parts: Any) -> str:
+    """The fingerprint of a MODEL, CLIP and VAE."""
+    return key.identity_of(*parts).fingerprint
 
 
 def state(model: Any) -> dict[str, Any]:
     """All that a graph could notice of a MODEL: names, kinds, values, hooks."""
+    reader = key.Reader()
     return {
         **{name: (type(module).__name__, len(module._forward_hooks), "forward" in vars(module))
            for name, module in model.model.named_modules()},
-        **{f"{name} =": (w.is_inference(), key._described(w))
+        **{f"{name} =": (w.is_inference(), reader.described(w))
            for name, w in model.model.state_dict().items()},
     }  # fmt: skip
 
@@ -64,12 +82,12 @@ def left_as_it_was(parts: Parts) -> dict[str, bool]:
 def keys(parts: Parts) -> dict[str, bool]:
     """{change: whether the key is another one}."""
     model, clip, vae = parts
-    plain = key.fingerprint_of(*parts)
+    plain = fingerprint(*parts)
     comfy.model_management.load_models_gpu([model])
-    loaded = key.fingerprint_of(*parts)
+    loaded = fingerprint(*parts)
     comfy.model_management.unload_all_models()
-    unloaded = key.fingerprint_of(*parts)
-    again = key.fingerprint_of(sd3(), clip, vae)
+    unloaded = fingerprint(*parts)
+    again = fingerprint(sd3(), clip, vae)
     shifted = model.clone()
 
     class Changed(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST):
@@ -82,11 +100,12 @@ def keys(parts: Parts) -> dict[str, bool]:
     patched = [model.clone() for _ in range(3)]
     for clone, strength in zip(patched, (1.0, 0.5, 1.0), strict=True):
         clone.add_patches({name: ("diff", (torch.ones(256, 64),))}, strength)
-    one, half, same = (key.fingerprint_of(clone, clip, vae) for clone in patched)
+    one, half, same = (fingerprint(clone, clip, vae) for clone in patched)
     other = sd3()
     with torch.no_grad():
         other.model.diffusion_model.final_layer.linear.bias.add_(1)
-    changed = key.fingerprint_of(other, clip, vae)
+    changed = fingerprint(other, clip, vae)
+    merged, same_merge, other_merge = (fingerprint(by_halves(model, sd3(seed)), clip, vae) for seed in (1, 1, 2))
     return {
         "loaded": loaded != plain,
         "unloaded": unloaded != plain,
@@ -94,9 +113,37 @@ def keys(parts: Parts) -> dict[str, bool]:
         "the same patch": same != one,
         "a patch": one != plain,
         "another strength": half != one,
-        "another shift": key.fingerprint_of(shifted, clip, vae) != plain,
+        "another shift": fingerprint(shifted, clip, vae) != plain,
         "a changed layer": changed != plain,
+        "a merge": merged != plain,
+        "the same merge": same_merge != merged,
+        "another merge": other_merge != merged,
     }
+
+
+def by_halves(model: Any, other: Any) -> Any:
+    """Half of each of two models, by the host's own node."""
+    return comfy_extras.nodes_model_merging.ModelMergeSimple().merge(model, other, 0.5)[0]
+
+
+def unread(parts: Parts) -> dict[str, Any]:
+    """The kinds that cannot be read of a model with a patch by a function that holds some object, and whether its key
+    is another each time.
+    """
+    model, clip, vae = parts
+    clone, held = model.clone(), object()
+    name = "diffusion_model.final_layer.linear.bias"
+    clone.add_patches({(name, None, lambda weight: (held, weight)[1]): ("diff", (torch.ones(64),))})
+    first, second = (key.identity_of(clone, clip, vae) for _ in range(2))
+    told: list[str] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Warned):
+            told.append(event.text)
+
+    train_in_host(host_base(clone, clip, vae), request_of(steps=1), new_store(), tell, lambda: False)
+    return {"plain": key.identity_of(*parts).unread, "unread": first.unread, "told": told,
+            "another": first.fingerprint != second.fingerprint}  # fmt: skip
 
 
 def memory(parts: Parts) -> dict[str, bool]:
@@ -125,4 +172,9 @@ def with_lora(model: Any) -> Any:
 def figures() -> dict[str, Any]:
     """Memory, ends and keys."""
     parts = with_words(sd3())
-    return {"memory": memory(parts), "left": left_as_it_was((with_lora(parts[0]), *parts[1:])), "keys": keys(parts)}
+    return {
+        "memory": memory(parts),
+        "left": left_as_it_was((with_lora(parts[0]), *parts[1:])),
+        "keys": keys(parts),
+        "unread": unread(parts),
+    }

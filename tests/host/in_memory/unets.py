@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import comfy.model_detection
 import comfy.model_sampling
-import comfy.sd
 import comfy.supported_models
-import comfy.utils
 import torch
 from torch import Tensor
 
@@ -18,12 +14,14 @@ from dreambooth_nodes.demo.example import cached_toybase
 from dreambooth_nodes.nodes.host_model.model import PROMPT, HostModel
 from dreambooth_nodes.tests.host.in_memory import models
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, SIDE, Parts
-from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import DEPTHS, WIDTHS, new_unet
 from dreambooth_nodes.trainer.model.base import Base, Conditioning
 from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import denoiser_table
+from dreambooth_nodes.trainer.model.families.latent_diffusion.noise_schedule import alphas_cumprod
+from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import Blocks
+from dreambooth_nodes.trainer.model.noise_process import Diffusion, Prediction
 from dreambooth_nodes.trainer.subject.frame import Frame
-
-STEPS = 20
 
 
 def distance(ours: Tensor, theirs: Tensor) -> float:
@@ -31,7 +29,7 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm())
 
 
-def answers(base: HostModel, family: Base, told: Conditioning, known: Conditioning) -> dict[str, float]:
+def answers(base: HostModel, family: Base | SmallUNet, told: Conditioning, known: Conditioning) -> dict[str, float]:
     """Levels, answer and target of a host's model beside a family's; relative distances.
 
     told, known: the conditioning of one prompt, of each.
@@ -50,9 +48,9 @@ def answers(base: HostModel, family: Base, told: Conditioning, known: Conditioni
     }
 
 
-def embedded(parts: Parts, prediction: str) -> dict[str, float]:
-    """The embedded base, its denoiser read as one that answers by this prediction."""
-    family = load_base(cached_toybase(), prediction)
+def embedded(parts: Parts) -> dict[str, float]:
+    """The embedded base, which answers by ε; its posterior as well."""
+    family = load_base(cached_toybase(), "epsilon")
     photo = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     with HostModel(*parts, "").borrowed() as base, torch.no_grad():
         ours, theirs = base.encode_images(photo), family.encode_images(photo)
@@ -60,37 +58,61 @@ def embedded(parts: Parts, prediction: str) -> dict[str, float]:
         return latents | answers(base, family, base.encode_prompts([SHORT]), family.encode_prompts([SHORT]))
 
 
-def by_v(parts: Parts) -> Parts:
+def by_v(model: Any) -> Any:
     """The same model, told by the graph that it answers v, as ModelSamplingDiscrete does."""
-    clone = parts[0].clone()
+    clone = model.clone()
     kinds = (comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION)
     clone.add_object_patch("model_sampling", type("ModelSamplingAdvanced", kinds, {})(clone.model.model_config))
-    return clone, parts[1], parts[2]
+    return clone
 
 
-def small_xl(parts: Parts) -> dict[str, float]:
-    """A small SDXL, whose sizes the host does not know: conditioned alike on text, pooled vector and sizes."""
+def loaded_as(configuration: str, weights: dict[str, Tensor]) -> Any:
+    """The MODEL of a denoiser's weights, whose configuration the host is told."""
     find = comfy.model_detection.model_config_from_unet_config
-    comfy.model_detection.model_config_from_unet_config = lambda config, state=None: comfy.supported_models.SDXL(config)
-    with tempfile.TemporaryDirectory() as folder:
-        file = write_checkpoint("sdxl", Path(folder) / "xl.safetensors")
-        try:
-            model = comfy.sd.load_diffusion_model_state_dict(comfy.utils.load_torch_file(str(file)))
-        finally:
-            comfy.model_detection.model_config_from_unet_config = find
-        family = load_base(file, "epsilon")
-        with HostModel(model, *parts[1:], "").borrowed() as base, torch.no_grad():
-            known = family.encode_prompts([SHORT])
-            base.prompts = [{"cross_attn": known["context"], "pooled_output": known["pooled"]}]
-            known |= family.frame_conditioning([Frame.whole(SIDE, SIDE)])
-            return answers(base, family, {PROMPT: torch.zeros(1, dtype=torch.int64)}, known)
+    kind = getattr(comfy.supported_models, configuration)
+    comfy.model_detection.model_config_from_unet_config = lambda config, *_, **__: kind(config)
+    try:
+        return models.loaded(weights)
+    finally:
+        comfy.model_detection.model_config_from_unet_config = find
+
+
+class SmallUNet:
+    """A small UNet of random weights, and the noise process of its family."""
+
+    def __init__(self, family: str, prediction: Prediction) -> None:
+        torch.manual_seed(1)
+        self.unet = new_unet(family)
+        self.noise_process = Diffusion(alphas_cumprod(False), prediction)
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """Its answer; what it is told besides the prompt only where its family is."""
+        told = {name: conditioning[name] for name in ("text_embeds", "time_ids") if name in conditioning}
+        return self.unet(noisy, timesteps, conditioning["context"], added_cond_kwargs=told, return_dict=False)[0]
+
+
+def small(parts: Parts, name: str, configuration: str, prediction: Prediction) -> dict[str, float]:
+    """A small UNet of a family, whose sizes the host does not know, in the host and in diffusers, conditioned alike."""
+    family = SmallUNet(name, prediction)
+    table = denoiser_table("", Blocks.even(1, DEPTHS[name]))
+    model = loaded_as(configuration, table.to_original(family.unet.state_dict()))
+    if prediction == "v_prediction":
+        model = by_v(model)
+    source = torch.Generator().manual_seed(4)
+    known = {"context": torch.randn(1, 77, WIDTHS[name], generator=source)}
+    if name == "sdxl":
+        known["text_embeds"] = torch.randn(1, 1280, generator=source)
+        known["time_ids"] = torch.tensor([Frame.whole(SIDE, SIDE).numbers])
+    with HostModel(model, *parts[1:], "").borrowed() as base, torch.no_grad():
+        base.prompts = [{"cross_attn": known["context"], "pooled_output": known.get("text_embeds")}]
+        return answers(base, family, {PROMPT: torch.zeros(1, dtype=torch.int64)}, known)
 
 
 def figures() -> dict[str, Any]:
-    """The embedded base as it is and by v, a small SDXL."""
+    """The embedded base, a small SD 2 by v, a small SDXL."""
     parts = models.toybase()
     return {
-        "epsilon": embedded(parts, "epsilon"),
-        "v": embedded(by_v(parts), "v_prediction"),
-        "sdxl": small_xl(parts),
+        "epsilon": embedded(parts),
+        "v": small(parts, "sd2", "SD20", "v_prediction"),
+        "sdxl": small(parts, "sdxl", "SDXL", "epsilon"),
     }

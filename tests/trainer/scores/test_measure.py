@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.trainer.scores.embedding import EmbeddingScorer
-from dreambooth_nodes.trainer.scores.measure import scored
+from dreambooth_nodes.trainer.scores.measure import measure_scores
 from dreambooth_nodes.trainer.scores.scorer import returns_photo
 
 EAST, NORTH, BETWEEN = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.6, 0.8, 0.0)
@@ -25,7 +25,7 @@ def scorer() -> EmbeddingScorer:
 def test_likeness_class_leak_and_variety_are_means_of_cosines() -> None:
     photos, of_class = pictures(EAST, BETWEEN), pictures(NORTH, NORTH, EAST)
     known = scorer().calibrated(pictures(EAST, NORTH), ["there", "here"])
-    found = scored(7, known, pictures(EAST, NORTH), ["there", "here"], of_class, photos)
+    found = measure_scores(7, known, pictures(EAST, NORTH), ["there", "here"], of_class, photos)
     assert found.step == 7
     assert found.likeness == pytest.approx((1 + 0.6 + 0 + 0.8) / 4)
     assert found.class_leak == pytest.approx((2 * 0.8 + 1.6) / 6)

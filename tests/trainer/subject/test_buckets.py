@@ -22,7 +22,7 @@ SIDES = st.integers(64 // 8, 1536 // 8).map(lambda eighths: eighths * 8)
 @given(SIDES, st.integers(16, 6000), st.integers(16, 6000))
 def test_a_photo_gets_the_nearest_shape_of_about_as_many_pixels(side: int, width: int, height: int) -> None:
     size = TrainingSize(side, side, buckets=True)
-    own = size.of(width, height)
+    own = size.nearest(width, height)
     step = min(64, max(8, side // 8 // 8 * 8))
     assert own in size.sizes and min(own) >= max(32, side / 2) and max(own) <= side * 2
     assert all(each % 8 == 0 for each in own)
@@ -34,18 +34,18 @@ def test_a_photo_gets_the_nearest_shape_of_about_as_many_pixels(side: int, width
 
 @pytest.mark.parametrize("side", [64, 72, 512, 520, 1024])
 def test_a_square_photo_gets_the_square(side: int) -> None:
-    assert TrainingSize(side, side, buckets=True).of(777, 777) == (side, side)
+    assert TrainingSize(side, side, buckets=True).nearest(777, 777) == (side, side)
 
 
 @pytest.mark.parametrize(
     ("photo", "size"), [((4032, 3024), (576, 448)), ((3024, 4032), (448, 576)), ((1920, 1080), (640, 384))]
 )
 def test_the_usual_photos_at_512(photo: tuple[int, int], size: tuple[int, int]) -> None:
-    assert TrainingSize(512, 512, buckets=True).of(*photo) == size
+    assert TrainingSize(512, 512, buckets=True).nearest(*photo) == size
 
 
 def test_without_buckets_there_is_one_size_also_for_panoramas() -> None:
-    assert TrainingSize(64, 96).of(4000, 100) == (64, 96) and TrainingSize(64, 96).sizes == ((64, 96),)
+    assert TrainingSize(64, 96).nearest(4000, 100) == (64, 96) and TrainingSize(64, 96).sizes == ((64, 96),)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from ...model.family import Family
 
 def embedding_tensors(family: type[Family], vectors: Mapping[str, Tensor], word: str) -> dict[str, Tensor]:
     """{key in the file: vectors [n, width]} in float32. One text encoder: its vectors under `<word>`, which diffusers
-    takes for the token; several: each under ComfyUI's name of it (clip_l, clip_g).
+    loads as the token's text; several: each under ComfyUI's name of it (clip_l, clip_g).
 
     Raises ValueError for vectors that are not finite.
     """
@@ -52,7 +52,7 @@ def read_embedding(path: Path, family: type[Family], widths: Mapping[str, int]) 
 
 
 def _key(found: Mapping[str, Tensor], family: type[Family], component: str) -> str:
-    """The key of a text encoder's vectors: ComfyUI's name of it; where there is only one, that."""
+    """The key of a text encoder's vectors: the file's only key where it has one, else ComfyUI's name of the encoder."""
     return next(iter(found)) if len(found) == 1 else comfyui_name(family, component)
 
 

@@ -1,4 +1,4 @@
-"""Continuing the training of a learned word, in a file of any program's."""
+"""Continuing the training of a learned word from a file that any program wrote."""
 
 from __future__ import annotations
 

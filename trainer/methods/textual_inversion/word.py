@@ -51,7 +51,7 @@ class TextualInversion(Method[Base]):
         return starting_vectors(file, base, options)
 
     def add_words(self, base: Base, options: TrainOptions) -> None:
-        """Add the word, with the vectors that it starts from. Raises OptionError where that is not possible."""
+        """Add the one new word, with the vectors that it starts from. Raises OptionError where that is not possible."""
         try:
             start = self._start or token_vectors(base, options.start_word or self._noun, options.vectors)
             add_word(base, self._word, start)
@@ -59,7 +59,7 @@ class TextualInversion(Method[Base]):
             raise OptionError(str(error)) from error
 
     def attach(self, base: Base, options: TrainOptions) -> None:
-        """Make the word's vectors require gradients; all else stays frozen."""
+        """Make the word's vectors require gradients, adding the word if the base lacks it; all else stays frozen."""
         if self._word.lower() not in base.words:
             self.add_words(base, options)
         for vectors in word_parameters(base, self._word).values():
@@ -71,7 +71,7 @@ class TextualInversion(Method[Base]):
 
     @contextmanager
     def untrained(self, base: Base) -> Iterator[Base]:
-        """The base itself: to every prompt without the word it answers as before."""
+        """A context with the base itself: its answers to prompts without the word have not changed."""
         yield base
 
     def squared_change(self, base: Base, by_factors: bool) -> Tensor:

@@ -13,8 +13,8 @@ from dreambooth_nodes.machine_check.full_size import (
     UNETS,
     denoiser,
     new_text_encoder,
-    original,
     shapes_of,
+    with_original_keys,
 )
 from dreambooth_nodes.trainer.model.families import FAMILIES
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
@@ -80,7 +80,7 @@ def test_open_clip_is_converted_as_diffusers_does() -> None:
     torch.manual_seed(0)
     module = new_text_encoder(1280, 1, projected=True)
     table = open_clip_table(OPEN_CLIP_OF_TWO, 1)
-    file = original(module, table)
+    file = with_original_keys(module, table)
     theirs = convert_open_clip_checkpoint(module, dict(file), prefix=OPEN_CLIP_OF_TWO)
     theirs = {text_encoder_name(name): tensor for name, tensor in theirs.items() if not name.endswith("position_ids")}
     ours = table.to_ours(file)
