@@ -122,7 +122,8 @@ def _connect_training(blocks: Any, c: Controls) -> None:
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
-    numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"], "buckets": bool(asked["buckets"])}
+    numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
+    numbers |= {"buckets": bool(asked["buckets"]), "close_ups": asked["close_ups"] or 0}
     photos = keep_files([file_path(file) for file in files or []])
     choices = {name: named(asked[name]) for name in ("base", "prediction", "continue_from")}
     return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})

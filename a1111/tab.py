@@ -79,9 +79,11 @@ def _method() -> dict[str, Any]:
                                elem_id="dreambooth_resolution")  # fmt: skip
         buckets = gr.Checkbox(False, label="Keep shapes", elem_id="dreambooth_buckets",
                               info="Each photo in its own shape, at about as many pixels; else cropped.")  # fmt: skip
+        close_ups = gr.Number(0, label="Close-ups", precision=0, elem_id="dreambooth_close_ups",
+                              info="0 to 4, of each photo of at least twice the resolution.")  # fmt: skip
         priors = gr.Number(PRESETS[DEFAULT].priors, label="Class images", info="0: none.", precision=0,
                            elem_id="dreambooth_priors")  # fmt: skip
-    numbers = {"resolution": resolution, "buckets": buckets, "priors": priors}
+    numbers = {"resolution": resolution, "buckets": buckets, "close_ups": close_ups, "priors": priors}
     return {"method": method, "preset": preset, "name": name, **numbers}
 
 
