@@ -19,6 +19,7 @@ from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
+from ..training.optimizer import require_installed
 from ..wording import Wording
 from .drawing import sample_prompt
 from .run_in_progress import RunInProgress, is_due
@@ -39,6 +40,7 @@ class Session(RunInProgress):
         """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
         # Refused before anything is encoded.
         with_density(self.base.noise_process, self.options.timestep_density)
+        require_installed(self.options)
         self._plan(resume)
         for text in self._unused():
             self.tell(Warned(text))
@@ -146,7 +148,8 @@ class Session(RunInProgress):
         if self.scores is None:
             return
         self.ranks.decided(self.curve.flush)
-        verdict = self.scores.measure(step)
+        with self.training.to_use.in_place():
+            verdict = self.scores.measure(step)
         self.tell(verdict.point)
         self.ended_early = verdict.ends
         if verdict.kept:
@@ -170,7 +173,8 @@ class Session(RunInProgress):
         with self.phases.during("sampling"):
             count, prompt = self.options.sample_count, sample_prompt(self.request)
             size = (self.request.subject.width, self.request.subject.height)
-            sample = Sample(step, prompt, self.draw([prompt] * count, range(count), size))
+            with self.training.to_use.in_place():
+                sample = Sample(step, prompt, self.draw([prompt] * count, range(count), size))
         if not self.ranks.first:
             return
         try:
