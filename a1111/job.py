@@ -116,7 +116,7 @@ class Job:
                 picture = self.samples[-1][0] if self.samples else None
                 self._despite_the_disk(lambda: write_card(result, picture))
             if self.files:
-                models.refresh_lists()
+                self.warnings.extend(models.refresh_lists())
 
     def _follow(self, child: Child) -> None:
         self.doing = "loading"

@@ -63,10 +63,11 @@ def status_html(job: Job | None) -> str:
 
 
 def lost_html() -> str:
-    """What a page says whose connection is broken, hidden until it is."""
+    """What a page says whose connection is broken, hidden until it is. Gradio 4.40 never opens another on that page."""
+    anew = '<a href="" onclick="location.reload(); return false">load the page anew</a>'
     text = (
         "The WebUI does not answer, and what is shown here may be old; it is asked again every few seconds. Where it "
-        "runs and this sentence stays, load the page anew: the form and the training are kept."
+        f"runs and this sentence stays, {anew}: the form and the training are kept."
     )
     return f'<p role="alert" hidden class="{WRONG}">{text}</p>'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ from typing import Any
 from ...trainer.runs.store import Store
 from .offered import call, offered
 
+log = logging.getLogger(__name__)
+
+LISTS: dict[str, tuple[Any, ...]] = {
+    "checkpoints": ("modules.shared:refresh_checkpoints",),
+    "LoRAs": ("networks:list_available_networks",),
+}
+"""{what the WebUI lists: (what lists it anew, its arguments)}."""
 WORD = "{name}"
 """How a prompt of the WebUI says a learned word: by its file's name alone."""
 
@@ -60,11 +68,25 @@ def loras() -> dict[str, Path]:
     return _files(_lora_folders())
 
 
-def refresh_lists() -> None:
-    """Let the WebUI find new LoRAs, checkpoints and learned words."""
-    call("modules.shared:refresh_checkpoints")
-    call("networks:list_available_networks")
-    call("modules.sd_hijack:model_hijack.embedding_db.load_textual_inversion_embeddings", True)
+def refresh_lists() -> list[str]:
+    """Let the WebUI find new LoRAs, checkpoints and learned words; in sentences, which of its lists it failed at."""
+    asked = dict(LISTS)
+    if _model_is_loaded():
+        # Without a model it would load one for it; and it lists them when it loads one.
+        asked["learned words"] = ("modules.sd_hijack:model_hijack.embedding_db.load_textual_inversion_embeddings", True)
+    failed = []
+    for what, (where, *values) in asked.items():
+        try:
+            call(where, *values)
+        # Whatever it is, it is the WebUI's own, and the file is there.
+        except Exception as error:
+            log.exception("The WebUI's list of %s", what)
+            failed.append(f"The WebUI could not list its {what} anew ({error}): press its own Refresh.")
+    return failed
+
+
+def _model_is_loaded() -> bool:
+    return getattr(offered("modules.sd_models:model_data"), "sd_model", None) is not None
 
 
 def _selected() -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dreambooth_nodes.tests.webui.conftest import Serve
-from dreambooth_nodes.tests.webui.tab_page import PATIENCE, ask, await_ready, fill, open_tab, said
+from dreambooth_nodes.tests.webui.tab_page import PATIENCE, ask, await_ready, field, fill, open_tab, said
 
 BAR = "#dreambooth_status [role=progressbar]"
 
@@ -57,19 +57,20 @@ class Cable:
 
 
 @pytest.fixture(params=["a1111", "forge"])
-def cable_and_page(request: pytest.FixtureRequest, serve: Serve, chromium: Any) -> Iterator[tuple[Cable, Any]]:
+def broken(request: pytest.FixtureRequest, serve: Serve, chromium: Any) -> Iterator[tuple[str, Cable, Any]]:
+    """(which Gradio, the cable, a page behind it)."""
     cable = Cable(int(serve(request.param).url.rpartition(":")[2]))
     page = chromium.new_page(viewport={"width": 1400, "height": 1400})
     page.set_default_timeout(PATIENCE)
     page.goto(f"http://127.0.0.1:{cable.port}")
     open_tab(page, "DreamBooth")
     await_ready(page)
-    yield cable, page
+    yield request.param, cable, page
     page.close()
 
 
-def test_a_page_that_lost_the_webui_says_so_and_sees_the_training_again(cable_and_page: tuple[Cable, Any]) -> None:
-    cable, page = cable_and_page
+def test_a_page_that_lost_the_webui_says_so_and_sees_the_training_again(broken: tuple[str, Cable, Any]) -> None:
+    kind, cable, page = broken
     lost = page.locator("#dreambooth_lost").get_by_text("The WebUI does not answer")
     ask(page)
     fill(page, "dreambooth_steps", 100_000)
@@ -80,7 +81,15 @@ def test_a_page_that_lost_the_webui_says_so_and_sees_the_training_again(cable_an
     lost.wait_for()
     seen = page.locator(BAR).first.get_attribute("aria-valuenow")
     cable.mend()
+    if kind == "forge":
+        # Gradio 4.40 opens no other stream on a page that lost one: nothing that waits in its queue would be answered.
+        page.locator("#dreambooth_lost a").click()
+        page.wait_for_load_state()
+        open_tab(page, "DreamBooth")
     lost.wait_for(state="hidden")
+    page.locator(BAR).first.wait_for()
     page.wait_for_function(f"seen => document.querySelector('{BAR}').getAttribute('aria-valuenow') !== seen", arg=seen)
+    await_ready(page)
+    assert field(page, "dreambooth_steps").input_value() == "100000"
     page.locator("#dreambooth_stop").click()
     said(page, "status", "Stopped, and what was trained is saved")

@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dreambooth_nodes.a1111.host.models import refresh_lists
 from dreambooth_nodes.a1111.host.offered import SURFACE
 from dreambooth_nodes.tests.webui.conftest import GRADIO
 from dreambooth_nodes.tests.webui.environment import ROOT, packages
@@ -77,10 +79,34 @@ def test_what_a_webui_lacks_is_said_in_the_tab_and_the_rest_works(kind: str, tmp
     assert [loras, checkpoints] == [str(tmp_path / "models" / name) for name in ("Lora", "Stable-diffusion")]
 
 
+def test_a_list_that_a_webui_fails_at_is_a_sentence_and_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Automatic1111 fails at learned words where no model could be loaded."""
+    listed = []
+
+    def fail() -> None:
+        raise AttributeError("'NoneType' object has no attribute 'cond_stage_model'")
+
+    words = SimpleNamespace(load_textual_inversion_embeddings=lambda force_reload: listed.append("words"))
+    for name, contents in {
+        "modules.shared": {"refresh_checkpoints": fail},
+        "networks": {"list_available_networks": lambda: listed.append("loras")},
+        "modules.sd_hijack": {"model_hijack": SimpleNamespace(embedding_db=words)},
+        "modules.sd_models": {"model_data": SimpleNamespace(sd_model=None)},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(contents)
+        monkeypatch.setitem(sys.modules, name, module)
+    assert ["cond_stage_model" in sentence for sentence in refresh_lists()] == [True]
+    assert listed == ["loras"], "learned words are listed with the next model"
+    sys.modules["modules.sd_models"].model_data.sd_model = object()
+    refresh_lists()
+    assert listed == ["loras", "loras", "words"]
+
+
 def test_all_that_is_asked_of_a_webui_is_in_the_list() -> None:
-    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "a1111" / "host").glob("*.py"))
-    asked = set(re.findall(r'(?:offered|call)\(\s*"([\w.]+:[\w.]+)"', code))
-    assert asked == set(SURFACE)
+    files = [file for file in (ROOT / "a1111" / "host").glob("*.py") if file.name != "offered.py"]
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    assert set(re.findall(r'"([\w.]+:[\w.]+)"', code)) == set(SURFACE)
 
 
 def test_every_webui_that_readme_names_is_recorded() -> None:
