@@ -32,6 +32,7 @@ class TrainRequest(BaseModel):
     continue_from: str = ""
     resolution: Optional[int] = None  # noqa: UP045 pydantic 1 on Python 3.10 reads both
     buckets: bool = False
+    close_ups: int = 0
     priors: Optional[int] = None  # noqa: UP045
     instance_prompt: str = PromptTemplates().instance
     class_prompt: str = PromptTemplates().class_

@@ -17,6 +17,7 @@ from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates, checked_class_noun, checked_identifier, filled
 from ..trainer.runs.personalized import checked_name
 from ..trainer.subject.buckets import SIDE_STEP, SMALLEST_SIDE
+from ..trainer.subject.close_ups import check_count
 from .host import models
 
 
@@ -28,8 +29,8 @@ class Asked:
     current one, whatever is current later. prediction: what the base predicts, "epsilon" or "v_prediction"; "": as its
     file shows. identifier: "" lets the lookup pick. continue_from: a LoRA of the WebUI's to go on from, with its rank
     and alpha; "": a new one. buckets: whether each photo is trained in its own shape, at about `resolution` x
-    `resolution` pixels. resolution, priors: None leaves them to the base and the preset. options: fields of
-    `TrainOptions` that are said.
+    `resolution` pixels. close_ups: of each photo that is large enough. resolution, priors: None leaves them to the base
+    and the preset. options: fields of `TrainOptions` that are said.
     """
 
     photos: Path
@@ -43,6 +44,7 @@ class Asked:
     continue_from: str = ""
     resolution: int | None = None
     buckets: bool = False
+    close_ups: int = 0
     priors: int | None = None
     instance_prompt: str = PromptTemplates().instance
     class_prompt: str = PromptTemplates().class_
@@ -61,6 +63,7 @@ class Asked:
         preset_named(self.preset).options(said.method)
         require_prediction(self.prediction)
         require_counts(self.resolution, self.priors)
+        check_count(self.close_ups)
         self.base_file()
         object.__setattr__(self, "base", self.base or models.current_checkpoint())
         if lora := self.lora_file():
@@ -93,6 +96,7 @@ class Asked:
             "method": self.method,
             "width": self.resolution or 0,
             "buckets": self.buckets or None,
+            "close_ups": self.close_ups or None,
             "priors": self.priors,
             "instance_prompt": self.instance_prompt,
             "class_prompt": self.class_prompt,

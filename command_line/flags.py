@@ -75,9 +75,14 @@ def add_model_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--word", default=DIFFUSERS_WORD, metavar="PATTERN", help=said)
 
 
-def add_priors(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --priors and how they are drawn. default: for the help text, how many are drawn without the flag."""
+def add_priors(parser: argparse.ArgumentParser, default: str, own_images: bool = False) -> None:
+    """Add --priors and how they are drawn. default: for the help text, how many are drawn without the flag. own_images:
+    add --class-images too.
+    """
     group = parser.add_argument_group("class images", "Drawn by the base as it is, kept in the output folder, reused.")
+    if own_images:
+        own = "your own pictures of the class beside those that are drawn; without --priors instead of them"
+        group.add_argument("--class-images", type=Path, metavar="FOLDER", help=own)
     group.add_argument(
         "--priors", type=int, default=None, metavar="N", help=f"how many of each class (default: {default})"
     )

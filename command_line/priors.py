@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     several = launched_count() > 1
     with redirect_stdout(sys.stderr), StopSignals(several) as stop, together(arguments.device) as ranks:
         from ..trainer.prompts import PromptTemplates, checked_class_noun
+        from ..trainer.sampling.prior_recipe import PriorsError
         from .base_model import BaseModel
         from .class_images import drawn, missing, planned
         from .progress import Silence, terminal_bar
@@ -41,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         prompt = PromptTemplates(class_=arguments.class_prompt).class_prompt(noun)
         base = BaseModel(arguments, store(arguments).hashes if ranks.first else None)
         count = COUNT if arguments.priors is None else arguments.priors
+        if count < 1:
+            raise PriorsError(f"priors is {count}; it must be 1 or more.")
         sizes = {base.size(arguments): 1}
         priors = planned(arguments, base, noun, prompt, count, store(arguments).work / "priors", sizes)
         new = missing(priors)

@@ -23,7 +23,9 @@ from ..trainer.sampling.prior_recipe import PriorsError
 from ..trainer.scores.scorer import Scorer
 from ..trainer.session.personalize import personalize
 from ..trainer.subject.buckets import TrainingSize
+from ..trainer.subject.close_ups import close_ups_of_folder
 from ..trainer.subject.identifier import warnings_for
+from ..trainer.subject.own_class_images import own_class_images
 from ..trainer.subject.subject import Subject
 from ..trainer.subject.subject_folders import SubjectFolder, subject_folders
 from ..trainer.training.divergence import TrainingDiverged
@@ -36,7 +38,7 @@ from .progress import Listener
 from .result import described
 from .run_options import base_model, run_options
 from .stopping import Stopped, StopSignals
-from .usable_photos import faults_in_words, sizes_in_words, usable_photos
+from .usable_photos import close_ups_in_words, faults_in_words, sizes_in_words, usable_photos
 
 AUTO, LEARNED = "auto", "olt"
 """What --identifier says where it is to be picked, and the name of a learned word then."""
@@ -61,7 +63,8 @@ class Teaching:
         size = TrainingSize(*self.base.size(arguments), arguments.buckets)
         folders = self._folders()
         photos = [usable_photos(one.files, size) for one in folders]
-        subject = Subject.of_folders(folders, photos, size)
+        close_ups = [close_ups_of_folder(one.files, size, arguments.close_ups) for one in folders]
+        subject = Subject.of_folders(folders, photos, size, close_ups)
         if self.ranks.sharded and len(subject.sizes) > 1:
             raise OptionError(
                 f"The photos have {len(subject.sizes)} sizes, and processes under FSDP compute one size at a time all "
@@ -106,7 +109,7 @@ class Teaching:
                 say(text)
             for text in (*one.files.warnings, *faults_in_words(part.photos)):
                 self.listener(Warned(text))
-        for text in sizes_in_words(subject):
+        for text in (*sizes_in_words(subject), *close_ups_in_words(subject, self.arguments.close_ups)):
             say(text)
 
     def result(self) -> dict[str, Any]:
@@ -179,15 +182,16 @@ class Teaching:
 
     def _planned_priors(self, subject: Subject) -> ClassPriors | None:
         arguments, said = self.arguments, self.arguments.priors
-        count: int = preset_named(arguments.preset).priors if said is None else said
+        usual = 0 if arguments.class_images else preset_named(arguments.preset).priors
+        count: int = usual if said is None else said
         if count < 0:
             raise PriorsError(f"priors is {count}; it must be 0 or more.")
-        if not count or self.options.prior_in_use != "class images":
+        if not (count or arguments.class_images) or self.options.prior_in_use != "class images":
             return None
+        own = own_class_images(arguments.class_images, subject.sizes_by_class) if arguments.class_images else ()
         prompt_of, root = self.options.templates.class_prompt, self.store.work / "priors"
-        return ClassPriors.joined(
-            [
-                planned(arguments, self.base, noun, prompt_of(noun), count, root, sizes)
-                for noun, sizes in subject.sizes_by_class.items()
-            ]
-        )
+        sets = [
+            planned(arguments, self.base, noun, prompt_of(noun), count, root, sizes)
+            for noun, sizes in subject.sizes_by_class.items()
+        ]
+        return replace(ClassPriors.joined(sets), own=own)

@@ -41,6 +41,8 @@ def add_parser(commands: Commands) -> None:
     add_size(parser)
     whole = "train each photo in its own shape, at about WIDTH x HEIGHT pixels, rather than cropped to that size"
     parser.add_argument("--buckets", action=argparse.BooleanOptionalAction, default=False, help=whole)
+    close = "close-ups of each photo of at least twice the size, 0 to 4: half of its crop, larger (default: 0)"
+    parser.add_argument("--close-ups", type=int, default=0, metavar="N", help=close)
     parser.add_argument("--name", default="", help="of the file; a number is put after it (default: the folder's)")
     begin = "a LoRA to go on from, a file or a folder of any tool's, with its rank and alpha"
     parser.add_argument("--continue-from", type=Path, metavar="PATH", help=begin)
@@ -55,7 +57,7 @@ def add_parser(commands: Commands) -> None:
     add_events(parser)
     add_option_flags(parser)
     add_encoders(parser)
-    add_priors(parser, "the preset's, 64, 100 or 200; 0: none")
+    add_priors(parser, "the preset's, 64, 100 or 200; 0: none", own_images=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

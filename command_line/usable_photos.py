@@ -15,7 +15,7 @@ from ..trainer.subject.subject import Subject
 
 def usable_photos(folder: PhotoFolder, size: TrainingSize) -> tuple[Photo, ...]:
     """The photos of a folder. Raises PhotoError, also for those that cannot teach."""
-    photos = read_photos(folder, size.width, size.height, size.buckets)
+    photos = read_photos(folder, size)
     if bad := [f"{photo.name}: {why}" for photo in photos if (why := cannot_teach(photo))]:
         raise PhotoError(f"{len(bad)} of {len(photos)} photos cannot be used. {' '.join(bad)}")
     return photos
@@ -26,6 +26,13 @@ def sizes_in_words(subject: Subject) -> Iterator[str]:
     if subject.buckets:
         sizes = (f"{count} of {width} x {height}" for (width, height), count in subject.sizes.items())
         yield f"photos by size: {', '.join(sizes)} pixels"
+
+
+def close_ups_in_words(subject: Subject, asked: int) -> Iterator[str]:
+    """One line that says how many close-ups there are, where any were asked for. asked: of each photo."""
+    if asked:
+        found = sum(len(one.close_ups) for one in subject.each)
+        yield f"close-ups: {found}, of {found // asked} photos that are large enough"
 
 
 def faults_in_words(photos: Sequence[Photo]) -> Iterator[str]:

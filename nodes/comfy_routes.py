@@ -26,7 +26,7 @@ from .comfy_failures import failures
 from .comfy_host import store
 from .comfy_outputs import shown_outputs
 from .comfy_progress import running_prompts, shown_runs
-from .load_instance_images import own_folder, photo_folder
+from .input_folders import own_folder, photo_folder
 
 LONGEST_BODY = 4096
 """Bytes."""

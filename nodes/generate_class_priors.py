@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..trainer.presets import PRIOR_GUIDANCE
 from ..trainer.prompts import PromptTemplates
 from ..trainer.sampling.class_priors import ClassPriors, draw_missing
-from ..trainer.sampling.prior_recipe import PriorRecipe, recipes_of
+from ..trainer.sampling.prior_recipe import PriorRecipe, PriorsError, recipes_of
+from ..trainer.subject.own_class_images import own_class_images
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_failures import recording_failures
 from .comfy_graph_base import graph_base
-from .comfy_host import store
+from .comfy_host import input_folder, store
 from .comfy_progress import NodeProgress
 from .comfy_sampling import ANCESTRAL, host_prior_drawer
+from .input_folders import files_in, subfolders
 
 SHOWN = 8
 
@@ -43,9 +49,10 @@ class GenerateClassPriors(io.ComfyNode):
                 io.Int.Input(
                     "count",
                     default=100,
-                    min=1,
+                    min=0,
                     max=10_000,
-                    tooltip="Pictures, 1 to 10000; 100 to 200 are usual. Past 64, more changed little.",
+                    tooltip="Pictures of each class, up to 10000; 100 to 200 are usual. Past 64, more changed little. "
+                    "0: only your own.",
                 ),
                 sockets.advanced(
                     io.Int.Input(
@@ -120,6 +127,16 @@ class GenerateClassPriors(io.ComfyNode):
                         tooltip="They are drawn, and trained on, as this: {class} is the noun, no [V] in it.",
                     )
                 ),
+                sockets.advanced(
+                    io.Combo.Input(
+                        "own_images",
+                        options=["", *subfolders(input_folder())],
+                        default="",
+                        optional=True,
+                        tooltip="Your own pictures of the class, a folder of ComfyUI's input folder, beside those that "
+                        "are drawn. Of several classes: folders in it such as 1_dog.",
+                    )
+                ),
             ],
             outputs=[
                 sockets.ClassPriors.Output(display_name="CLASS_PRIORS"),
@@ -145,8 +162,12 @@ class GenerateClassPriors(io.ComfyNode):
         sampler_name: str = "euler_ancestral",
         batch_size: int = 4,
         class_prompt: str = PromptTemplates().class_,
+        own_images: str = "",
     ) -> io.NodeOutput:
         """The set on disk, and its first few pictures."""
+        if not count and not own_images:
+            raise PriorsError("count is 0 and own_images is empty, so there would be no class images: set one of them.")
+        own = own_class_images(_folder(own_images), subject.sizes_by_class) if own_images else ()
         fingerprint, noun = graph_base(model, clip, vae).fingerprint, class_noun.strip()
         sets, root = [], store().work / "priors"
         for own_noun, own_sizes in ({noun: subject.sizes} if noun else subject.sizes_by_class).items():
@@ -162,9 +183,32 @@ class GenerateClassPriors(io.ComfyNode):
                 seed=seed,
             )
             sizes = {(recipe.width, recipe.height): 1} if width or height else own_sizes
-            for one, own in recipes_of(recipe, count, sizes):
-                draw = host_prior_drawer(model, clip, vae, one, own)
-                sets.append(draw_missing(one, own, root, draw, batch_size, NodeProgress(0)))
-        priors = ClassPriors.joined(sets)
-        shown = torch.stack([photo.pixels for photo in priors.sets[0].photos(SHOWN)])
-        return io.NodeOutput(priors, shown.movedim(1, -1))
+            for one, number in recipes_of(recipe, count, sizes):
+                if not number:
+                    sets.append(ClassPriors(one, root / one.fingerprint[:24], 0))
+                    continue
+                draw = host_prior_drawer(model, clip, vae, one, number)
+                sets.append(draw_missing(one, number, root, draw, batch_size, NodeProgress(0)))
+        priors = replace(ClassPriors.joined(sets), own=own)
+        return io.NodeOutput(priors, _first_few(priors))
+
+    @classmethod
+    def fingerprint_inputs(cls, own_images: str = "", **_: Any) -> str:
+        """Changes when a file of the folder does."""
+        try:
+            return f"{own_images}{files_in(_folder(own_images))}" if own_images else ""
+        except ValueError:
+            return own_images
+
+
+def _folder(name: str) -> Path:
+    """A folder of the host's input folder. Raises ValueError where there is none of this name."""
+    if name not in subfolders(input_folder()):
+        raise ValueError(f"own_images is {name[:100]!r}, which is not there; press R to refresh the choices.")
+    return input_folder() / name
+
+
+def _first_few(priors: ClassPriors) -> Tensor:
+    """The first images [B, H, W, 3] that have the size of the first one."""
+    first, *rest = (photo.pixels for photo in islice(priors.photos(SHOWN), SHOWN))
+    return torch.stack([first, *(pixels for pixels in rest if pixels.shape == first.shape)]).movedim(1, -1)

@@ -11,18 +11,16 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..trainer.subject.buckets import TrainingSize
-from ..trainer.subject.captions import require_inside
-from ..trainer.subject.photos import Photo, photos_from_tensors, read_folder
+from ..trainer.subject.close_ups import MOST, close_ups_of_folder, close_ups_of_tensors
+from ..trainer.subject.photos import Photo, photos_from_tensors, read_photos, told_folder, with_captions
 from ..trainer.subject.subject import Subject
 from ..trainer.subject.subject_folders import subject_folders
 from . import sockets
 from .comfy_failures import recording_failures
 from .comfy_host import input_folder
+from .input_folders import EXAMPLE, EXAMPLES, FROM_INPUT, files_in, photo_folder, subfolders
 
-EXAMPLE = "example: "
-FROM_INPUT = "(use images)"
 FIRST_CHOICE = "example: spotted_dog"
-EXAMPLES = Path(__file__).parent.parent / "toybase" / "subjects"
 
 
 class LoadInstanceImages(io.ComfyNode):
@@ -70,6 +68,15 @@ class LoadInstanceImages(io.ComfyNode):
                     tooltip="Train each photo in its own shape, at about resolution x resolution pixels, rather than "
                     "cropped to the square. Class images are drawn in the same sizes.",
                 ),
+                io.Int.Input(
+                    "close_ups",
+                    default=0,
+                    min=0,
+                    max=MOST,
+                    optional=True,
+                    tooltip="Close-ups of each photo of at least twice the resolution, 0 to 4: half of its crop, "
+                    "larger, for detail in hires-fix and tile upscaling. Captioned 'close-up'.",
+                ),
             ],
             outputs=[
                 sockets.Subject.Output(display_name="SUBJECT"),
@@ -90,9 +97,7 @@ class LoadInstanceImages(io.ComfyNode):
             path = None
         if path is None:
             return folder[0]
-        files = (f for f in (*path.iterdir(), *path.glob("*/*")) if f.is_file())
-        stats = sorted((f.relative_to(path).as_posix(), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
-        return f"{folder[0]}{stats}"
+        return f"{folder[0]}{files_in(path)}"
 
     @classmethod
     @recording_failures
@@ -105,44 +110,18 @@ class LoadInstanceImages(io.ComfyNode):
         masks: list[Tensor] | None = None,
         captions: list[str] | None = None,
         buckets: Sequence[bool] = (False,),
+        close_ups: Sequence[int] = (0,),
     ) -> io.NodeOutput:
         """The subject, and its photos as they will be trained on."""
         path = _checked_choice(folder[0], images)
-        side, own = resolution[0], buckets[0]
+        size, count = TrainingSize(resolution[0], resolution[0], buckets[0]), close_ups[0]
         if path is None:
-            photos = photos_from_tensors(_singles(images) or [], _singles(masks), side, side, own, captions)
-            subject = Subject(photos, class_noun[0], side, side, own)
+            subject = _of_graph(_singles(images) or [], _singles(masks), captions, class_noun[0], size, count)
         else:
-            subject = _of_folder(path, class_noun[0], TrainingSize(side, side, own), masks, captions)
-        return io.NodeOutput(subject, _by_size(subject.all_photos))
-
-
-def subfolders(root: Path) -> list[str]:
-    """The names of the folders in `root`, hidden ones left out; none where there is no `root`."""
-    if not root.is_dir():
-        return []
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def photo_folder(choice: str) -> Path | None:
-    """The folder behind a choice of the node; None: the photos come from the graph. Raises ValueError for no choice."""
-    if choice == FROM_INPUT:
-        return None
-    root = EXAMPLES if choice.startswith(EXAMPLE) else input_folder()
-    name = choice.removeprefix(EXAMPLE)
-    # Looked up among those that there are, so that no path can come from outside.
-    if name not in subfolders(root):
-        raise ValueError(f"folder is {choice[:100]!r}, which is not there; press R to refresh the choices.")
-    return root / name
-
-
-def own_folder(choice: str) -> Path:
-    """The folder of the user's own behind a choice. Raises ValueError for an example, for none, and for a link."""
-    folder = photo_folder(choice)
-    if folder is None or choice.startswith(EXAMPLE):
-        raise ValueError(f"folder is {choice[:100]!r}, which is none of your own: its photos cannot be removed.")
-    require_inside(folder, folder.parent)
-    return folder
+            subject = _of_folder(path, class_noun[0], size, _singles(masks), captions, count)
+        return io.NodeOutput(
+            subject, _by_size([photo for one in subject.each for photo in (*one.photos, *one.close_ups)])
+        )
 
 
 def _checked_choice(folder: str, images: list[Tensor] | None) -> Path | None:
@@ -159,8 +138,27 @@ def _checked_choice(folder: str, images: list[Tensor] | None) -> Path | None:
     return path
 
 
+def _of_graph(
+    images: list[Tensor],
+    masks: list[Tensor] | None,
+    captions: list[str] | None,
+    noun: str,
+    size: TrainingSize,
+    close_ups: int,
+) -> Subject:
+    """The subject of images, masks and captions of the graph."""
+    photos = photos_from_tensors(images, masks, size.width, size.height, size.buckets, captions)
+    close = close_ups_of_tensors(images, masks, size, close_ups, captions)
+    return Subject(photos, noun, size.width, size.height, size.buckets, close_ups=close)
+
+
 def _of_folder(
-    path: Path, noun: str, size: TrainingSize, masks: list[Tensor] | None, captions: list[str] | None
+    path: Path,
+    noun: str,
+    size: TrainingSize,
+    masks: list[Tensor] | None,
+    captions: list[str] | None,
+    close_ups: int,
 ) -> Subject:
     """The subject of a folder, or the subjects of the folders in it. Raises ValueError where masks or captions of the
     graph are for several.
@@ -171,10 +169,10 @@ def _of_folder(
             f"folder is {path.name!r}, which holds {len(folders)} subjects, and masks or captions are connected: put "
             "them beside the photos instead."
         )
-    read = [
-        read_folder(one.folder, size.width, size.height, size.buckets, _singles(masks), captions) for one in folders
-    ]
-    return Subject.of_folders(folders, read, size)
+    files = [with_captions(told_folder(one.folder), captions) for one in folders]
+    photos = [read_photos(one, size, masks) for one in files]
+    close = [close_ups_of_folder(one, size, close_ups, masks) for one in files]
+    return Subject.of_folders(folders, photos, size, close)
 
 
 def _singles(batches: list[Tensor] | None) -> list[Tensor] | None:

@@ -9,6 +9,8 @@ IDENTIFIER_MARK = "[V]"
 """The placeholder of the identifier in templates and captions."""
 CLASS_MARK = "{class}"
 """The placeholder of the class noun."""
+TRIGGER_MARK = "[trigger]"
+"""ai-toolkit's placeholder of the trigger in captions."""
 
 OBJECT = (
     "photo of a|rendering of a|cropped photo of the|photo of a clean|photo of a dirty|dark photo of the|photo of my|"
@@ -101,12 +103,13 @@ def context_prompts(contexts: str, identifier: str, class_noun: str, caption: st
     prompts = [filled(text, word, class_noun) for text in CONTEXTS[contexts]]
     if not caption:
         return prompts
-    caption = filled(caption, word, class_noun)
+    # The word stands for the noun too.
+    caption = filled(caption.replace(TRIGGER_MARK, IDENTIFIER_MARK), word, class_noun)
     return [caption] if _holds(caption, word) else [f"{prompt}, {caption}" for prompt in prompts]
 
 
 def filled(text: str, identifier: str, class_noun: str) -> str:
-    """`text` with [V] and {class} replaced.
+    """`text` with [V] and {class} replaced, and [trigger] by the identifier before the class noun, elsewhere by both.
 
     Raises ValueError for an identifier that is empty, above 100 characters or not one line, a class noun that `Subject`
     does not accept, and a class noun that contains the identifier.
@@ -117,7 +120,11 @@ def filled(text: str, identifier: str, class_noun: str) -> str:
             f"class noun {noun!r} holds the identifier {word!r}, so class images would be asked for "
             "with it: choose another identifier, or name the kind alone"
         )
-    return text.replace(IDENTIFIER_MARK, word).replace(CLASS_MARK, noun)
+    named = text.replace(IDENTIFIER_MARK, word).replace(CLASS_MARK, noun)
+    if TRIGGER_MARK not in named:
+        return named
+    alone = re.compile(rf"{re.escape(TRIGGER_MARK)}(?=\s+{re.escape(noun)}(?!\w))", re.IGNORECASE)
+    return alone.sub(lambda _: word, named).replace(TRIGGER_MARK, f"{word} {noun}")
 
 
 def checked_class_noun(class_noun: str) -> str:

@@ -22,6 +22,7 @@ from ..files.atomic import remove_temporary_files, write_json
 from ..files.pictures import write_picture
 from ..out_of_memory import is_out_of_memory
 from ..subject.buckets import Size
+from ..subject.own_class_images import OwnClassImages
 from ..subject.photos import Photo, read_photo
 from .prior_recipe import PriorRecipe, PriorsError
 
@@ -46,43 +47,62 @@ completes the same set.
 class ClassPriors:
     """A set of `count` class images on disk, from 00000.png on, with their recipe.
 
-    others: the sets of further sizes and classes; a subject whose photos have several sizes has one for each.
+    others: the sets of further sizes and classes; a subject whose photos have several sizes has one for each. own: the
+    user's own pictures beside the sampled ones; with a count of 0 instead of them.
     """
 
     recipe: PriorRecipe
     folder: Path
     count: int
     others: tuple[ClassPriors, ...] = ()
+    own: tuple[OwnClassImages, ...] = ()
 
     @classmethod
     def joined(cls, sets: Sequence[ClassPriors]) -> ClassPriors:
         """Sets of several sizes and classes as one; at least one."""
         first, *others = (one for several in sets for one in several.sets)
-        return replace(first, others=tuple(others))
+        return replace(first, others=tuple(others), own=tuple(own for several in sets for own in several.own))
 
     @property
     def sets(self) -> tuple[ClassPriors, ...]:
         """The sets of one size each, this one first."""
-        return (replace(self, others=()), *self.others)
+        return (replace(self, others=(), own=()), *self.others)
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """{class noun: the prompt of its images}."""
+        return {each.recipe.class_noun: each.recipe.prompt for each in self.sets}
+
+    @property
+    def nouns(self) -> list[str]:
+        """The class noun of each image, in the order of `photos`."""
+        drawn = (each.recipe.class_noun for each in self.sets for _ in range(each.count))
+        return [*drawn, *(each.class_noun for each in self.own for _ in each.photos)]
 
     @property
     def total(self) -> int:
         """The number of images in all sets."""
-        return sum(each.count for each in self.sets)
+        return len(self.nouns)
 
     @property
     def contents(self) -> list[Any]:
-        """What determines the images, ready for JSON: [fingerprint of the recipe, number], or a list of such."""
-        contents = [[each.recipe.fingerprint, each.count] for each in self.sets]
+        """What determines the images, ready for JSON: [fingerprint of the recipe, number], or a list of such and of the
+        fingerprints of the user's own.
+        """
+        contents: list[Any] = [[each.recipe.fingerprint, each.count] for each in self.sets if each.count]
+        if self.own:
+            return [*contents, *([each.fingerprint, self.prompts[each.class_noun]] for each in self.own)]
         return contents if self.others else contents[0]
 
     def photos(self, at_most: int | None = None) -> Iterator[Photo]:
-        """The images of all sets, or the first `at_most` of each, as photos without mask or caption, read one by
-        one.
+        """The images of all sets and of the user's own, or the first `at_most` of each, as photos without mask or
+        caption, read one by one.
         """
         for each in self.sets:
             for index in range(min(each.count, at_most or each.count)):
                 yield read_photo(picture_path(each.folder, index), each.recipe.width, each.recipe.height)
+        for own in self.own:
+            yield from own.photos[: at_most or len(own.photos)]
 
     def require_match(self, base_fingerprint: str, sizes: Mapping[str, Collection[Size]]) -> None:
         """Raises PriorsError when the images were sampled from another base or for another class, and when there are
@@ -92,6 +112,8 @@ class ClassPriors:
         for each in self.sets:
             _require_equal("base model", each.recipe.base_fingerprint, base_fingerprint)
             found.setdefault(each.recipe.class_noun, []).append((each.recipe.width, each.recipe.height))
+        if lacking := [each.class_noun for each in self.own if each.class_noun not in found]:
+            raise PriorsError(f"The class images hold pictures of {', '.join(lacking)}, which no subject is.")
         _require_equal("class noun", ", ".join(sorted(found)), ", ".join(sorted(sizes)))
         for noun, own in found.items():
             _require_equal("size", _in_words(sorted(own)), _in_words(sorted(sizes[noun])))

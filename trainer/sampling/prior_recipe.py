@@ -53,8 +53,10 @@ def shared_out(count: int, sizes: Mapping[Size, int]) -> dict[Size, int]:
 
 
 def recipes_of(recipe: PriorRecipe, count: int, sizes: Mapping[Size, int]) -> list[tuple[PriorRecipe, int]]:
-    """(recipe, number of images) for each of the photos' sizes. Raises PriorsError for a count below 1."""
-    if count < 1:
-        raise PriorsError(f"count is {count}; it must be 1 or more.")
-    shares = shared_out(count, sizes)
+    """(recipe, number of images) for each of the photos' sizes; no images of each at 0. Raises PriorsError for a count
+    below that.
+    """
+    if count < 0:
+        raise PriorsError(f"count is {count}; it must be 0 or more.")
+    shares = shared_out(count, sizes) if count else dict.fromkeys(sizes, 0)
     return [(replace(recipe, width=width, height=height), own) for (width, height), own in shares.items()]

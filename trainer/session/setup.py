@@ -95,6 +95,6 @@ def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     class_rows = [shown.row(shown.of_class[noun]) for noun in shown.classes]
     if priors is None:
         return prompts, instance, instance.under(class_rows)
-    classes = [shown.classes.index(one.recipe.class_noun) for one in priors.sets for _ in range(one.count)]
+    classes = [shown.classes.index(noun) for noun in priors.nouns]
     images = encode_images(base, priors.photos(), [class_rows[number] for number in classes], stop)
     return prompts, instance, replace(images, classes=tuple(classes))

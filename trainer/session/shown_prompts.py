@@ -46,7 +46,7 @@ class ShownPrompts:
         """
         request, options = self.request, self.request.options
         if request.class_images is not None:
-            return {one.recipe.class_noun: one.recipe.prompt for one in request.class_images.sets}
+            return request.class_images.prompts
         compared = options.prior_in_use == "compare with the base"
         return {noun: options.templates.class_prompt(noun) for noun in self.classes} if compared else {}
 
@@ -58,7 +58,7 @@ class ShownPrompts:
     @property
     def class_of_photos(self) -> list[int]:
         """The number of each photo's class among `classes`, in training order."""
-        return [self.classes.index(one.class_noun) for one in self.request.subject.each for _ in one.photos]
+        return [self.classes.index(one.class_noun) for one in self.request.subject.each for _ in one.in_training_order]
 
     @cached_property
     def distinct(self) -> list[str]:

@@ -34,7 +34,8 @@ def require_trainable_size(width: int, height: int) -> None:
 
 @dataclass(frozen=True)
 class TrainingSize:
-    """The size that photos are trained at, width x height pixels, or with `buckets` the sizes around it.
+    """The size that photos are trained at, width x height pixels, or with `buckets` the sizes around it. only: these
+    sizes instead of both, where there are any.
 
     Raises ValueError for a size that cannot be trained at, and for buckets with a side below 32 pixels.
     """
@@ -42,6 +43,7 @@ class TrainingSize:
     width: int
     height: int
     buckets: bool = False
+    only: tuple[Size, ...] = ()
 
     def __post_init__(self) -> None:
         require_trainable_size(self.width, self.height)
@@ -56,6 +58,8 @@ class TrainingSize:
     def sizes(self) -> tuple[Size, ...]:
         """All sizes that a photo may get, of which the first one is width x height."""
         own = (self.width, self.height)
+        if self.only:
+            return self.only
         return (own, *(size for size in self._bucket_sizes() if size != own)) if self.buckets else (own,)
 
     def nearest(self, width: int, height: int) -> Size:

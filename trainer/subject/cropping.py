@@ -23,21 +23,20 @@ _HALF_A_LEVEL = 0.5 / 255
 """Half a step of an 8-bit value in 0..1: a weight that is closer to 1 counts as 1."""
 
 
-def cropped_pixels(raster: Raster, size: Size) -> Floats:
-    """The cropped and resized image, RGB [3, H, W] in 0..1: Lanczos, antialiased, transparency composed over white."""
-    box = centre_box(raster.bands[0].shape, size)
+def cropped_pixels(raster: Raster, size: Size, box: Box) -> Floats:
+    """The image inside `box` at `size`, RGB [3, H, W] in 0..1: Lanczos, antialiased, transparency over white."""
     bands = [_resized(band, box, size, Image.Resampling.LANCZOS) for band in _over_white(raster)]
     return np.stack(bands)
 
 
-def cropped_mask(raster: Raster, mask: Band | None, size: Size) -> Floats | None:
-    """The cropped and resized loss weights [H, W] in 0..1: alpha times mask, bilinear. None where every weight is 1."""
+def cropped_mask(raster: Raster, mask: Band | None, size: Size, box: Box) -> Floats | None:
+    """The loss weights [H, W] inside `box` at `size`, in 0..1: alpha times mask, bilinear. None where all are 1."""
     if raster.alpha is None and mask is None:
         return None
     weight: Floats = np.ones(raster.bands[0].shape, np.float32) if mask is None else mask
     if raster.alpha is not None:
         weight = weight * (raster.alpha.astype(np.float32) / np.float32(raster.peak))
-    weight = _resized(weight, centre_box(weight.shape, size), size, Image.Resampling.BILINEAR)
+    weight = _resized(weight, box, size, Image.Resampling.BILINEAR)
     return None if weight.min() > 1 - _HALF_A_LEVEL else weight
 
 
@@ -50,11 +49,11 @@ def centre_box(shape: tuple[int, ...], size: Size) -> Box:
     return left, top, width - left, height - top
 
 
-def frame_of(shape: tuple[int, ...], size: Size) -> Frame:
-    """The `Frame` of the centre crop of an image [H, W]: its original size, the crop's corner in pixels of the resized
+def frame_of(shape: tuple[int, ...], size: Size, box: Box) -> Frame:
+    """The `Frame` of the crop `box` of an image [H, W]: its original size, the crop's corner in pixels of the resized
     image, and the crop's size.
     """
-    left, top, right, _ = centre_box(shape, size)
+    left, top, right, _ = box
     scale = size[0] / (right - left)
     return Frame((shape[0], shape[1]), (round(top * scale), round(left * scale)), (size[1], size[0]))
 

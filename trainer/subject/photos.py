@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .buckets import TrainingSize
-from .cropping import cropped_mask, cropped_pixels, frame_of
+from .cropping import Box, centre_box, cropped_mask, cropped_pixels, frame_of
 from .decoding import decode
 from .frame import Frame
+from .masks import given_masks, mask_beside, sized_mask
 from .photo_folder import PhotoFolder, caption_of, sorted_folder
 from .raster import Band, PhotoError, Raster
 
@@ -37,7 +36,8 @@ class Photo:
 
     name: the file name without its folder. pixels: [3, H, W] float32, RGB in 0..1. mask: [H, W] float32 in 0..1, the
     weight of each position in the instance loss; None: all are 1. caption: the text beside the photo, on one line (see
-    `captions`); None without it. frame: the crop that it was made by; None: not cropped or resized.
+    `captions`); None without it. frame: the crop that it was made by; None: not cropped or resized. mirror_frame: that
+    of the mirrored photo; None: the same.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Photo:
     mask: Tensor | None
     caption: str | None
     frame: Frame | None = None
+    mirror_frame: Frame | None = None
 
     @cached_property
     def digest(self) -> bytes:
@@ -63,7 +64,7 @@ class Photo:
     def mirrored(self) -> Photo:
         """The photo with left and right exchanged. A centre crop of the mirrored picture has the same frame."""
         mask = None if self.mask is None else self.mask.flip(1)
-        return replace(self, pixels=self.pixels.flip(2), mask=mask)
+        return replace(self, pixels=self.pixels.flip(2), mask=mask, frame=self.mirror_frame or self.frame)
 
 
 def read_photo(path: Path, width: int, height: int, buckets: bool = False) -> Photo:
@@ -75,7 +76,7 @@ def read_photo(path: Path, width: int, height: int, buckets: bool = False) -> Ph
     """
     size = TrainingSize(width, height, buckets)
     raster, caption = decode(path), caption_of(path)
-    return _photo(path.name, f"photo '{path}'", raster, None, caption, size)
+    return photo_of(path.name, f"photo '{path}'", raster, None, caption, size)
 
 
 def read_folder(
@@ -90,36 +91,45 @@ def read_folder(
 
     masks, captions: of a host, one for each photo, in the place of those beside the photos; see `photos_from_tensors`.
     """
-    found = sorted_folder(folder)
-    if captions is not None:
-        from .host_images import texts
+    return read_photos(with_captions(told_folder(folder), captions), TrainingSize(width, height, buckets), masks)
 
-        own = zip(found.photos, texts(captions, len(found.photos)), strict=True)
-        found = replace(found, captions={photo: text for photo, text in own if text})
+
+def told_folder(folder: Path) -> PhotoFolder:
+    """The sorted folder; how many captions there are, and which are not used, is logged."""
+    found = sorted_folder(folder)
     log.info("%s: %s", folder.name, found.captioned)
     for warning in found.warnings:
         log.warning("%s: %s", folder.name, warning)
-    return read_photos(found, width, height, buckets, masks)
+    return found
+
+
+def with_captions(folder: PhotoFolder, captions: Sequence[str] | None) -> PhotoFolder:
+    """The folder with a host's captions, one for each photo, in the place of its own; as it is without them. Raises
+    PhotoError.
+    """
+    if captions is None:
+        return folder
+    from .host_images import texts
+
+    own = zip(folder.photos, texts(captions, len(folder.photos)), strict=True)
+    return replace(folder, captions={photo: text for photo, text in own if text})
 
 
 def read_photos(
-    folder: PhotoFolder,
-    width: int,
-    height: int,
-    buckets: bool = False,
-    masks: Sequence[Tensor] | Tensor | None = None,
+    folder: PhotoFolder, size: TrainingSize, masks: Sequence[Tensor] | Tensor | None = None
 ) -> tuple[Photo, ...]:
-    """All photos of a sorted folder. masks: see `read_folder`. Raises PhotoError, naming all that cannot be used,
-    ValueError for a size.
-    """
-    size = TrainingSize(width, height, buckets)
-    given = _given_masks(masks, len(folder.photos))
+    """All photos of a sorted folder. masks: see `read_folder`. Raises PhotoError, naming all that cannot be used."""
+    given = given_masks(masks, len(folder.photos))
     found, faults = [], []
     for number, path in enumerate(folder.photos, start=1):
         try:
             raster, caption = decode(path), folder.captions.get(path)
-            mask = _mask(folder.masks.get(path), raster) if given is None else _sized(given[number - 1], raster, number)
-            found.append(_photo(path.name, f"photo '{path}'", raster, mask, caption, size))
+            mask = (
+                mask_beside(folder.masks.get(path), raster)
+                if given is None
+                else sized_mask(given[number - 1], raster, number)
+            )
+            found.append(photo_of(path.name, f"photo '{path}'", raster, mask, caption, size))
         except PhotoError as error:
             faults.append(error)
     if len(faults) > 1:
@@ -132,36 +142,6 @@ def read_photos(
 def photo_files(folder: Path) -> list[Path]:
     """The paths that `read_folder` reads, sorted by name. Raises PhotoError; see `sorted_folder`."""
     return list(sorted_folder(folder).photos)
-
-
-def _given_masks(masks: Sequence[Tensor] | Tensor | None, count: int) -> list[Band | None] | None:
-    """A host's masks, one for each of `count` photos; None without them."""
-    if masks is None:
-        return None
-    from .host_images import weights
-
-    return weights(masks, count)
-
-
-def _sized(mask: Band | None, raster: Raster, number: int) -> Band | None:
-    """A host's mask. Raises PhotoError where it has another size than its photo."""
-    from .host_images import require_size
-
-    require_size(mask, raster, number)
-    return mask
-
-
-def _mask(path: Path | None, photo: Raster) -> Band | None:
-    """The mask [H, W] in 0..1 in the file that stands beside a photo; None without one."""
-    if path is None:
-        return None
-    raster, size = decode(path), photo.bands[0].shape
-    height, width = raster.bands[0].shape
-    if (height, width) != size:
-        raise PhotoError(
-            f"mask '{path}' is {width} x {height} pixels, its photo {size[1]} x {size[0]}: give them one size"
-        )
-    return raster.bands[1].astype(np.float32) / np.float32(raster.peak)
 
 
 def photos_from_tensors(
@@ -184,27 +164,29 @@ def photos_from_tensors(
     found = rasters(images)
     own = zip(found, weights(masks, len(found)), texts(captions, len(found)), strict=True)
     return tuple(
-        _photo(f"image {number}", f"image {number}", raster, _sized(mask, raster, number), caption, size)
+        photo_of(f"image {number}", f"image {number}", raster, sized_mask(mask, raster, number), caption, size)
         for number, (raster, mask, caption) in enumerate(own, start=1)
     )
 
 
-def _photo(
+def photo_of(
     name: str,
     shown: str,
     raster: Raster,
     mask: Band | None,
     caption: str | None,
     training: TrainingSize,
+    box: Box | None = None,
 ) -> Photo:
-    """The photo cropped from a raster. shown: its name in errors. Raises PhotoError where its mask is zero
-    everywhere.
+    """The photo cropped from a raster, or the part of it inside `box`. shown: its name in errors. Raises PhotoError
+    where its mask is zero everywhere.
     """
     import torch
 
     height, width = raster.bands[0].shape
     size = training.nearest(width, height)
-    pixels, weight = cropped_pixels(raster, size), cropped_mask(raster, mask, size)
+    box = box or centre_box((height, width), size)
+    pixels, weight = cropped_pixels(raster, size, box), cropped_mask(raster, mask, size, box)
     if weight is not None and not weight.any():
         raise PhotoError(
             f"the mask of {shown} is zero everywhere in the centre crop to {size[0]} x {size[1]}, "
@@ -213,4 +195,4 @@ def _photo(
     # A host may call this in inference mode, whose tensors autograd cannot use.
     with torch.inference_mode(False):
         mask_tensor = None if weight is None else torch.from_numpy(weight)
-        return Photo(name, torch.from_numpy(pixels), mask_tensor, caption, frame_of((height, width), size))
+        return Photo(name, torch.from_numpy(pixels), mask_tensor, caption, frame_of((height, width), size, box))

@@ -25,8 +25,9 @@ class Subject:
 
     width, height: the size of every photo in pixels, or with `buckets` the size whose buckets theirs are. identifier:
     [V], where the photos' folder names it; else "". repeats: how often each photo is shown while another subject's with
-    1 is shown once. others: further subjects, learned in the same run. Raises ValueError for no photo, photos of
-    another size, or a class noun that is empty, above 100 characters, or not one line.
+    1 is shown once. close_ups: of the photos, at the same sizes and shown as often. others: further subjects, learned
+    in the same run. Raises ValueError for no photo, photos of another size, or a class noun that is empty, above 100
+    characters, or not one line.
     """
 
     photos: tuple[Photo, ...]
@@ -36,6 +37,7 @@ class Subject:
     buckets: bool = False
     identifier: str = ""
     repeats: int = 1
+    close_ups: tuple[Photo, ...] = ()
     others: tuple[Subject, ...] = ()
 
     @classmethod
@@ -52,15 +54,19 @@ class Subject:
 
     @classmethod
     def of_folders(
-        cls, folders: Sequence[SubjectFolder], photos: Sequence[tuple[Photo, ...]], size: TrainingSize
+        cls,
+        folders: Sequence[SubjectFolder],
+        photos: Sequence[tuple[Photo, ...]],
+        size: TrainingSize,
+        close_ups: Sequence[tuple[Photo, ...]] = (),
     ) -> Subject:
-        """The subjects of folders whose photos were read at this size. Raises ValueError; see `joined`."""
-        pairs = zip(folders, photos, strict=True)
+        """The subjects of folders whose photos, and close-ups of them, were read at this size. Raises ValueError; see
+        `joined`.
+        """
+        read = zip(folders, photos, close_ups or [()] * len(folders), strict=True)
+        shape = size.width, size.height, size.buckets
         return cls.joined(
-            [
-                cls(own, one.class_noun, size.width, size.height, size.buckets, one.identifier, one.repeats)
-                for one, own in pairs
-            ]
+            [cls(own, one.class_noun, *shape, one.identifier, one.repeats, close) for one, own, close in read]
         )
 
     @property
@@ -78,7 +84,7 @@ class Subject:
         object.__setattr__(self, "class_noun", checked_class_noun(self.class_noun))
         if not self.photos:
             raise ValueError("the subject has no photo: give 3 to 5")
-        for photo in self.photos:
+        for photo in (*self.photos, *self.close_ups):
             if _size(photo) not in allowed:
                 raise ValueError(
                     f"photo '{photo.name}' has the shape {list(photo.pixels.shape)}, the subject "
@@ -105,17 +111,16 @@ class Subject:
 
     @cached_property
     def in_training_order(self) -> tuple[Photo, ...]:
-        """The photos sorted by digest, so that renaming files does not change the order; those of one subject after
-        the other's.
+        """The photos and close-ups sorted by digest, so that renaming files does not change the order; those of one
+        subject after the other's.
         """
-        own = (sorted(one.photos, key=lambda photo: photo.digest) for one in (self, *self.others))
-        return tuple(photo for photos in own for photo in photos)
+        return tuple(photo for one in (self, *self.others) for photo in _by_digest((*one.photos, *one.close_ups)))
 
     def at_one_size(self) -> Tensor:
         """The photos [N, 3, height, width] in 0..1, in training order. One that is trained at another size of the
         buckets is scaled to cover this one, and its centre is cut out.
         """
-        return torch.stack([_covering(photo.pixels, self.width, self.height) for photo in self.in_training_order])
+        return torch.stack([_covering(photo.pixels, self.width, self.height) for photo in _by_digest(self.all_photos)])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -123,11 +128,16 @@ class Subject:
         files and their order do not change it.
         """
         whole = hashlib.sha256(repr((self.class_noun, self.width, self.height)).encode())
-        for photo in sorted(self.photos, key=lambda photo: photo.digest):
+        for photo in _by_digest((*self.photos, *self.close_ups)):
             whole.update(photo.digest)
         for one in self.each if self.others else ():
             whole.update(repr((one.identifier, one.repeats, one.fingerprint)).encode())
         return whole.hexdigest()
+
+
+def _by_digest(photos: Sequence[Photo]) -> list[Photo]:
+    """Photos sorted by digest."""
+    return sorted(photos, key=lambda photo: photo.digest)
 
 
 def _require_own_triggers(subjects: Sequence[Subject]) -> None:

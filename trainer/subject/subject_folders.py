@@ -14,6 +14,8 @@ from .photo_folder import PhotoFolder, sorted_folder
 from .raster import PhotoError
 from .removed_photos import REMOVED
 
+TRAIN = "train"
+"""The folder of the photos in an image folder of Hugging Face with splits."""
 _NAMED = re.compile(r"(\d+)_(\S.*)", re.DOTALL)
 
 
@@ -33,10 +35,14 @@ class SubjectFolder:
 def subject_folders(folder: Path, class_noun: str) -> tuple[SubjectFolder, ...]:
     """The subject of a folder of photos, or the subjects of a folder of such folders, by name.
 
-    class_noun: of those whose folder's name holds none. Raises PhotoError, see `sorted_folder`; also where a folder
-    holds both photos and folders of subjects, and where a folder's name does not begin with its number of repeats.
+    class_noun: of those whose folder's name holds none. Of an image folder of Hugging Face with splits `train` is read.
+    Raises PhotoError, see `sorted_folder`; also where a folder holds both photos and folders of subjects, and where a
+    folder's name does not begin with its number of repeats.
     """
     inside = _folders_with_photos(folder)
+    if split := [path for path in inside if path.name == TRAIN and not _holds_photos(folder)]:
+        require_inside(split[0], folder)
+        folder, inside = split[0], []
     if not inside or _holds_photos(folder):
         _require_no_subjects(folder, inside)
         return (SubjectFolder(folder, sorted_folder(folder), class_noun),)

@@ -125,5 +125,5 @@ def test_sets_of_several_sizes_are_one_whose_contents_differ_from_each(class_pri
     assert joined.contents == [class_priors.contents, other.contents]
     assert ClassPriors.joined([class_priors]) == class_priors
     joined.require_match(class_priors.recipe.base_fingerprint, {"dog": {(72, 56): 1, (SIDE, SIDE): 3}})
-    with pytest.raises(PriorsError, match="count is 0"):
-        recipes_of(class_priors.recipe, 0, {(SIDE, SIDE): 1})
+    with pytest.raises(PriorsError, match="count is -1"):
+        recipes_of(class_priors.recipe, -1, {(SIDE, SIDE): 1})
