@@ -75,6 +75,8 @@ def _drawn(comfyui: ComfyUI, prompt: Prompt, outputs: Outputs) -> Iterator[Drawn
 
 
 def _square(picture: Image.Image, number: int) -> Image.Image:
-    """One of the squares that lie side by side."""
-    side = picture.width // STITCHED
-    return picture.crop((number * side, 0, (number + 1) * side, picture.height))
+    """One of the squares that lie side by side, with gaps between them."""
+    side = picture.height
+    gap = (picture.width - STITCHED * side) // (STITCHED - 1)
+    left = number * (side + gap)
+    return picture.crop((left, 0, left + side, side))
