@@ -30,7 +30,7 @@ def make_pictures(output: Path) -> None:
             prompt = load_prompt(file, comfyui.object_info())
             outputs = comfyui.run(prompt, Progress(prompt, f"{file.stem}: "))
             names = _subjects(prompt)
-            photos = [photo for name in names for photo in photos_of(example.example_subjects()[name])]
+            photos = [photo for name in names for photo in photos_of(name)]
             drawn = list(_drawn(comfyui, prompt, outputs))
             template_card(_mixed(photos, len(names)), drawn).save(file.with_suffix(".jpg"), quality=QUALITY)
             if file == example.WORKFLOW:
@@ -41,7 +41,7 @@ def _readme_picture(comfyui: ComfyUI, output: Path) -> None:
     """The quick start's subject at places that its photos do not show."""
     demo, prompt = Demo(output, "", ""), example.example_prompt(comfyui)
     rows = demo.sheet_rows(comfyui, prompt, demo.train(comfyui, prompt))
-    photos = photos_of(example.chosen_subject(prompt))
+    photos = photos_of(example.chosen_subject(prompt).name)
     strip(photos, rows).save(REGISTRY / "photos_to_pictures.jpg", quality=QUALITY)
 
 
@@ -75,6 +75,8 @@ def _drawn(comfyui: ComfyUI, prompt: Prompt, outputs: Outputs) -> Iterator[Drawn
 
 
 def _square(picture: Image.Image, number: int) -> Image.Image:
-    """One of the squares that lie side by side."""
-    side = picture.width // STITCHED
-    return picture.crop((number * side, 0, (number + 1) * side, picture.height))
+    """One of the squares that lie side by side, with gaps between them."""
+    side = picture.height
+    gap = (picture.width - STITCHED * side) // (STITCHED - 1)
+    left = number * (side + gap)
+    return picture.crop((left, 0, left + side, side))

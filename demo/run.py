@@ -46,7 +46,7 @@ class Demo:
             trained = self.train(comfyui, prompt)
             rows = self.sheet_rows(comfyui, prompt, trained)
             files = self._keep_files(comfyui, trained)
-            photos = photos_of(example.chosen_subject(prompt))
+            photos = photos_of(example.chosen_subject(prompt).name)
         self._write_sheet(prompt, trained, photos, rows)
         self.seconds["total"] = time.perf_counter() - began
         self._write_summary(prompt, trained, rows, files)
@@ -130,9 +130,9 @@ def rounded(seconds: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in seconds.items()}
 
 
-def photos_of(subject: example.ExampleSubject) -> list[Image.Image]:
-    """An example subject's photos."""
-    return [Image.open(file) for file in sorted((example.SUBJECTS / subject.name).glob("*.png"))]
+def photos_of(name: str) -> list[Image.Image]:
+    """The photos of an example subject, or of an example style."""
+    return [Image.open(file) for file in sorted((example.SUBJECTS / name).glob("*.png"))]
 
 
 def pictures(comfyui: ComfyUI, prompt: Prompt, outputs: Outputs, title: str) -> list[Image.Image]:

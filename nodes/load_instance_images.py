@@ -61,21 +61,25 @@ class LoadInstanceImages(io.ComfyNode):
                     force_input=True,
                     tooltip="What each photo shows, such as from a captioner: a list of texts, one for each photo.",
                 ),
-                io.Boolean.Input(
-                    "buckets",
-                    default=False,
-                    optional=True,
-                    tooltip="Train each photo in its own shape, at about resolution x resolution pixels, rather than "
-                    "cropped to the square. Class images are drawn in the same sizes.",
+                sockets.advanced(
+                    io.Boolean.Input(
+                        "buckets",
+                        default=False,
+                        optional=True,
+                        tooltip="Train each photo in its own shape, at about resolution x resolution pixels, rather "
+                        "than cropped to the square. Class images are drawn in the same sizes.",
+                    )
                 ),
-                io.Int.Input(
-                    "close_ups",
-                    default=0,
-                    min=0,
-                    max=MOST,
-                    optional=True,
-                    tooltip="Close-ups of each photo of at least twice the resolution, 0 to 4: half of its crop, "
-                    "larger, for detail in hires-fix and tile upscaling. Captioned 'close-up'.",
+                sockets.advanced(
+                    io.Int.Input(
+                        "close_ups",
+                        default=0,
+                        min=0,
+                        max=MOST,
+                        optional=True,
+                        tooltip="Close-ups of each photo of at least twice the resolution, 0 to 4: half of its crop, "
+                        "larger, for detail in hires-fix and tile upscaling. Captioned 'close-up'.",
+                    )
                 ),
             ],
             outputs=[
