@@ -29,7 +29,7 @@ def overfitted(parts: Parts, size: tuple[int, ...] = (16, 8, 8), steps: int = 20
         x, eps = (torch.randn(1, *size, generator=source) for _ in range(2))
         sigma, told = torch.tensor([0.5]), base.encode_prompts([SHORT])
         z, target = base.noise_process.add_noise(x, eps, sigma), base.noise_process.target(x, eps, sigma)
-        optimizer = torch.optim.Adam(base.branch.parameters(), lr=1e-2)
+        optimizer = torch.optim.Adam(base.branch.parameters(), lr=5e-3)
         seen = []
         for _ in range(steps):
             loss = (base.predict(z, sigma, told) - target).square().mean()
