@@ -28,6 +28,8 @@ class Controls:
     stop: Any = None
     resume: Any = None
     status: Any = None
+    beat: Any = None
+    watch: Any = None
     curve: Any = None
     samples: Any = None
     send: Any = None

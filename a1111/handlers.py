@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -14,23 +13,20 @@ from .asked import Asked, require_counts
 from .child import ChildFailed
 from .choices import bases, lists, loras, named, preset_changes, rank_of_choice, starts
 from .gradio_versions import file_path, js_before, keep_uploads, quietly, with_js
-from .host.page import generators_work
 from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
-from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL
+from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL, WATCH_AGAIN
 from .pick import pick
-from .shown import curve_html, faults_html, mistake_html, parameters, status_html, subjects_html
-from .subjects import subjects
+from .shown import faults_html, mistake_html, status_html
 from .this_machine import check_report
 from .uploads import keep_files
+from .views import answering, views
 
 if TYPE_CHECKING:
     from .controls import Controls
 
-SECONDS_BETWEEN_VIEWS = 0.5
-View = tuple[Any, ...]
 NOTHING_TO_SET = "Nothing that a setting mends went wrong in the newest training."
 MISTAKES = (ValueError, OSError, ChildFailed)
 """What a user can change: said where it was made, never raised, for Gradio would print a traceback."""
@@ -108,15 +104,20 @@ def _connect_training(blocks: Any, c: Controls) -> None:
         return _mistake_in(desk.resume)
 
     form, lora = [c.photos, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
-    watch = _answering(_views)
-    for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None)):
-        begun = event(handler, inputs, [c.mistakes["training"]], **quietly())
-        over = begun.then(watch, None, c.shown, **quietly())
+    watch = answering(views)
+    begun = [
+        event(handler, inputs, [c.mistakes["training"]], **quietly()).then
+        for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None))
+    ]
+    # The page presses this one itself, see WATCH_AGAIN.
+    for look in (*begun, c.watch.click):
+        over = look(watch, None, c.shown, **quietly())
         # Not one after the other: in 4.40 nothing follows what only the browser does.
         over.then(inputs=[c.parameters], outputs=None, **with_js(REFRESH_LISTS))
         over.then(loras, None, [lora], **quietly())
     loaded = blocks.load(watch, None, c.shown, **quietly())
     loaded.then(inputs=[c.parameters], outputs=None, **with_js(ALREADY_LISTED))
+    blocks.load(inputs=None, outputs=None, **with_js(WATCH_AGAIN))
 
 
 def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
@@ -135,27 +136,6 @@ def _mistake_in(begin: Callable[[], Job]) -> str:
     except MISTAKES as error:
         return mistake_html(str(error))
     return ""
-
-
-def _views() -> Iterator[View]:
-    """The training that runs or was the last, again and again until it is over; the pictures only when there are new
-    ones."""
-    job, shown = desk.newest(), -1
-    while True:
-        over = job is None or job.over
-        samples = job.samples if job else []
-        pictures = gr.update() if len(samples) == shown else list(samples)
-        shown = len(samples)
-        history = subjects_html(subjects()) if over else gr.update()
-        yield status_html(job), curve_html(job), pictures, parameters(job), history
-        if over:
-            return
-        time.sleep(SECONDS_BETWEEN_VIEWS)
-
-
-def _answering(handler: Callable[[], Iterator[View]]) -> Callable[[], Any]:
-    """The handler itself, or its first answer alone where the WebUI was told to have no queue."""
-    return handler if generators_work() else lambda: next(handler())
 
 
 def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:

@@ -59,6 +59,31 @@ UPLOAD_APART = """() => {
     photos.addEventListener('drop', (event) => take(event, event.dataTransfer.files), true);
     new MutationObserver(() => { photos.style.opacity = 1; }).observe(photos, { childList: true, subtree: true });
 }"""
+# A connection can break, by a WebUI that ends or a machine that sleeps: the view would stay as it is. Where a training
+# is on the page and no view has come for SILENCE, another is asked for as soon as the WebUI answers, and where it does
+# not, or none comes all the same, the page says so. (Without Gradio's queue every view is asked for like this.)
+WATCH_AGAIN = """() => {
+    const SILENCE = 8000;
+    const root = typeof gradioApp === 'function' ? gradioApp() : document;
+    const lost = root.querySelector('#dreambooth_lost p');
+    let seen = '', since = Date.now(), asked = 0;
+    setInterval(async () => {
+        const view = root.querySelector('#dreambooth_beat [data-view]');
+        if (!view || view.dataset.over || view.dataset.view !== seen) {
+            seen = view ? view.dataset.view : '';
+            since = Date.now();
+            asked = 0;
+            lost.hidden = true;
+        } else if (Date.now() - since > SILENCE) {
+            since = Date.now();
+            const answers = await fetch('app_id', { cache: 'no-store' }).then(() => true, () => false);
+            if (!answers || asked > 1) lost.hidden = false;
+            if (!answers) return;
+            asked += 1;
+            root.querySelector('#dreambooth_watch').click();
+        }
+    }, 1000);
+}"""
 # What a change of a control keeps in the browser. Not before the form was filled: a page that loads changes them all.
 REMEMBER = """(value) => {
     if (!window.dreamboothFormIsThere) return;

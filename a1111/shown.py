@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
@@ -24,12 +25,20 @@ STATUS = {
 
 
 STOPPING = "Stopping"
-TRACK, FILLED, WRONG = "rgba(128,128,128,.25)", "#2563eb", "#dc2626"
+TRACK, FILLED = "rgba(128,128,128,.25)", "#2563eb"
+WRONG = "dreambooth-wrong"
+"""The class of what a user has to change, in style.css."""
 
 
 def mistake_html(text: str) -> str:
     """What a user has to change, read out at once; "" where there is nothing."""
-    return f'<p role="alert" style="color:{WRONG}">{escape(text)}</p>' if text else ""
+    return f'<p role="alert" class="{WRONG}">{escape(_as_sentence(text))}</p>' if text else ""
+
+
+def _as_sentence(text: str) -> str:
+    """With a capital, where it does not begin with a file or the name of a setting."""
+    first = text.partition(" ")[0]
+    return text[0].upper() + text[1:] if first.rstrip(",:").isalpha() else text
 
 
 def lacking_html(sentences: Iterable[str]) -> str:
@@ -46,11 +55,26 @@ def status_html(job: Job | None) -> str:
         said = "<b>Stopped before the first step; nothing is saved</b>"
     if job.doing:
         said += f": {escape(job.doing)}"
-    notes = f'<p role="alert" style="color:{WRONG}">{escape(job.error)}</p>' if job.error else ""
+    notes = f'<p role="alert" class="{WRONG}">{escape(job.error)}</p>' if job.error else ""
     notes += "".join(f"<p>Note: {escape(warning)}</p>" for warning in job.warnings)
     notes += f"<p>{escape(job.plan)}</p>" if job.plan else ""
     # Numbers that change all the time are not read out.
     return f'<div role="status" aria-live="polite">{said}{_result(job)}</div>{_progress(job)}{notes}'
+
+
+def lost_html() -> str:
+    """What a page says whose connection is broken, hidden until it is."""
+    text = (
+        "The WebUI does not answer, and what is shown here may be old; it is asked again every few seconds. Where it "
+        "runs and this sentence stays, load the page anew: the form and the training are kept."
+    )
+    return f'<p role="alert" hidden class="{WRONG}">{text}</p>'
+
+
+def beat_html(job: Job | None) -> str:
+    """Nothing to see: by it the page knows that a view is new, and whether there will be another."""
+    over = job is None or job.over
+    return f'<span hidden data-view="{time.monotonic_ns()}" data-over="{"over" if over else ""}"></span>'
 
 
 def _progress(job: Job) -> str:
@@ -116,7 +140,7 @@ def faults_html(looks: Iterable[Look]) -> str:
             against[why].append(one.name)
     bad = "".join(f"<li>{escape(one.fault)}</li>" for one in looks if one.fault)
     advice = "".join(f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>" for why, names in against.items())
-    alert = f'<ul role="alert" style="color:{WRONG}">{bad}</ul>' if bad else ""
+    alert = f'<ul role="alert" class="{WRONG}">{bad}</ul>' if bad else ""
     return alert + (f'<ul role="status">{advice}</ul>' if advice else "")
 
 

@@ -14,7 +14,7 @@ from .handlers import connect
 from .host.offered import lacking
 from .host.page import bind_to_txt2img, make_picture_folder
 from .option_controls import FIELDS, option_controls, prompt_controls
-from .shown import lacking_html, status_html, subjects_html
+from .shown import lacking_html, lost_html, status_html, subjects_html
 from .subjects import subjects
 
 
@@ -96,7 +96,10 @@ def _training(controls: Controls) -> None:
         controls.resume = gr.Button("Resume the last", elem_id="dreambooth_resume")
     controls.next = gr.Button("Set the form for a next training", size="sm", elem_id="dreambooth_next")
     controls.mistakes["training"] = _mistake("training")
+    gr.HTML(lost_html(), elem_id="dreambooth_lost")
     controls.status = gr.HTML(status_html(None), elem_id="dreambooth_status")
+    controls.beat = gr.HTML(elem_id="dreambooth_beat")
+    controls.watch = gr.Button("Look again", visible=False, elem_id="dreambooth_watch")
     controls.curve = gr.HTML(elem_id="dreambooth_curve")
     controls.samples = gr.Gallery(
         label="Samples", columns=4, height=260, object_fit="contain", elem_id="dreambooth_samples"
@@ -114,7 +117,8 @@ def _training(controls: Controls) -> None:
         controls.machine = gr.Textbox(
             label="Report, to paste where you ask for help", lines=8, max_lines=40, elem_id="dreambooth_machine_report"
         )
-    controls.shown = [controls.status, controls.curve, controls.samples, controls.parameters, controls.history]
+    views = (controls.status, controls.curve, controls.samples, controls.parameters, controls.history, controls.beat)
+    controls.shown = list(views)
 
 
 def _mistake(where: str) -> Any:

@@ -52,7 +52,8 @@ def chosen_options(arguments: argparse.Namespace, kept: Mapping[str, Any] = NONE
     said = {**launched_precision(), **{name: value for name, value in vars(arguments).items() if name in TEXTS}}
     method: MethodName = said.get("method", "lora")
     templates = PromptTemplates(arguments.instance_prompt, arguments.class_prompt)
-    return TrainOptions(**{**preset_named(arguments.preset).options(method), **kept, **said, "templates": templates})
+    preset = preset_named(arguments.preset).options(method, said.get("optimizer", DEFAULTS["optimizer"]))
+    return TrainOptions(**{**preset, **kept, **said, "templates": templates})
 
 
 def _flag_of(name: str, kind: type) -> dict[str, Any]:

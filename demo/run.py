@@ -73,20 +73,18 @@ class Demo:
     def sheet_rows(self, comfyui: ComfyUI, prompt: Prompt, trained: dict[str, Any]) -> list[Row]:
         """The base and the subject at places that no photo shows."""
         began = time.perf_counter()
-        seen = example.chosen_subject(prompt).places
-        phrases = [phrase for place, phrase in PLACES.items() if place not in seen][:SHEET_PLACES]
+        subject = example.chosen_subject(prompt)
+        phrases = [phrase for place, phrase in PLACES.items() if place not in subject.places][:SHEET_PLACES]
         prompt = change(prompt, "EmptyLatentImage", batch_size=SEEDS)
         rows = []
         print(f"[3/4] {len(RESULTS) * SEEDS} pictures at each of {len(phrases)} places ...", flush=True)
         for number, phrase in enumerate(phrases, 1):
-            asked = example.with_texts(prompt, trained["class_noun"], phrase)
+            asked = example.with_texts(prompt, subject.class_noun, phrase)
             progress = Progress(asked, f"[3/4] {number} of {len(phrases)}, {phrase}: ")
             outputs = comfyui.run(asked, progress)
             if progress.trained_steps:
                 raise ComfyUIError(f"another prompt trained anew, {progress.trained_steps} steps")
-            base = asked[find(asked, example.BASE_PROMPT)]["inputs"]["string"].replace(
-                "[subject]", trained["class_noun"]
-            )
+            base = asked[find(asked, example.BASE_PROMPT)]["inputs"]["string"].replace("[subject]", subject.class_noun)
             texts = base, f"a {trained['trigger']} {phrase}"
             rows.append(Row(*texts, *(pictures(comfyui, asked, outputs, node) for node in RESULTS)))
         self.seconds["sheet"] = time.perf_counter() - began

@@ -74,8 +74,9 @@ def checkpoint_folder() -> Path:
 
 
 def load_checkpoint(file: Path) -> tuple[Any, Any, Any]:
-    """MODEL, CLIP and VAE of a checkpoint, as the host's own loader gives them."""
-    model, clip, vae = comfy.sd.load_checkpoint_guess_config(str(file))[:3]
+    """MODEL, CLIP and VAE of a checkpoint, as the host's own loader gives them; prompts find the learned words."""
+    words = folder_paths.get_folder_paths("embeddings")
+    model, clip, vae = comfy.sd.load_checkpoint_guess_config(str(file), embedding_directory=words)[:3]
     return model, clip, vae
 
 

@@ -44,7 +44,8 @@ def chosen_options(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Pat
     """What is said, over what a LoRA to go on from brings, over the preset; and that LoRA's file."""
     begin = said.pop("continue_from", "")
     file = lora_file(begin) if begin else None
-    return TrainOptions(**{**preset_named(preset).options(said["method"]), **kept_settings(file), **said}), file
+    numbers = preset_named(preset).options(said["method"], said.get("optimizer", "adamw"))
+    return TrainOptions(**{**numbers, **kept_settings(file), **said}), file
 
 
 def warnings_of(request: Request, model: Any, clip: Any, identifier: str) -> tuple[str, ...]:

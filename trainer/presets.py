@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from .options.choices import MethodName
+from .options.optimizers import OPTIMIZERS
 from .options.setting import OptionError
 
 PresetName = Literal["fast", "balanced", "best likeness"]
@@ -23,6 +24,14 @@ Class images sampled with guidance are prettier and alike: learned, and guided a
 """
 
 
+def usual_rate(method: MethodName, optimizer: str = "adamw") -> float:
+    """The learning rate of all presets for a method and an optimizer; AdamW's where the name is unknown, and where the
+    optimizer finds its own.
+    """
+    kind = OPTIMIZERS.get(optimizer)
+    return LEARNING_RATES[method] * (1.0 if kind is None or kind.usual_rate is None else kind.usual_rate)
+
+
 @dataclass(frozen=True)
 class Preset:
     """Settings for one training time. steps: {method: optimizer steps}. rank: of a LoRA. priors: number of class
@@ -33,9 +42,10 @@ class Preset:
     rank: int
     priors: int
 
-    def options(self, method: MethodName) -> dict[str, Any]:
-        """The preset's fields of `TrainOptions` for a method."""
-        return {"steps": self.steps[method], "learning_rate": LEARNING_RATES[method], "rank": self.rank}
+    def options(self, method: MethodName, optimizer: str = "adamw") -> dict[str, Any]:
+        """The preset's fields of `TrainOptions` for a method and an optimizer."""
+        rate = usual_rate(method, optimizer)
+        return {"steps": self.steps[method], "learning_rate": rate, "rank": self.rank}
 
 
 PRESETS: dict[PresetName, Preset] = {

@@ -1,7 +1,7 @@
 /* Likeness, prompt following, class leak and variety by step, 0 to 1, and the step that is the result so far. */
 
 import { make } from "./panel.js";
-import { short, t } from "./words.js";
+import { t } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 1000;
@@ -35,7 +35,7 @@ export class ScoreChart {
     this.svg.dataset.points = scores.length;
     this.svg.setAttribute("aria-label", figures(scores.at(-1)));
     const keys = SERIES.map(({ name, label }) =>
-      make("span", { class: `db-key db-${name}` }, label(), " ", make("b", {}, short(scores.at(-1)[name]))),
+      make("span", { class: `db-key db-${name}` }, label(), " ", make("b", {}, hundredths(scores.at(-1)[name]))),
     );
     const best = chosen === null ? t("no step chosen") : t("chosen: step {0}", chosen);
     this.legend.replaceChildren(...keys, make("span", { class: "db-at" }, best));
@@ -44,8 +44,10 @@ export class ScoreChart {
 
 /** The scores of one step in words. */
 export function figures(scores) {
-  return SERIES.map(({ name, label }) => `${label()} ${short(scores[name])}`).join(", ");
+  return SERIES.map(({ name, label }) => `${label()} ${hundredths(scores[name])}`).join(", ");
 }
+
+const hundredths = (score) => (score === null || score === undefined ? "–" : score.toFixed(2));
 
 function joined(scores, name, x) {
   const places = scores

@@ -68,8 +68,11 @@ def draw(
 
 def empty_latents(model: Any, vae: Any, size: tuple[int, int], count: int = 1) -> Tensor:
     """Zero latents for images of this width and height."""
-    width, height = (side // vae.spacial_compression_encode() for side in size)
-    channels = model.get_model_object("latent_format").latent_channels
+    latents = model.get_model_object("latent_format")
+    # Older hosts know it of the VAE alone, newer ones not of every VAE.
+    pixels = getattr(latents, "spacial_downscale_ratio", None) or vae.spacial_compression_encode()
+    width, height = (side // pixels for side in size)
+    channels = latents.latent_channels
     return torch.as_tensor(comfy.sample.fix_empty_latent_channels(model, torch.zeros(count, channels, height, width)))
 
 

@@ -34,6 +34,8 @@ def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(worksp
     assert page.value(f"{box}(document.querySelector('{PANEL} .db-warnings'))") == [True, True], "read in full"
     workspace.wait_until_idle()
     assert said in workspace.text(f"{PANEL} .db-warnings"), "the training has ended, and the warning holds"
+    ends = "(p => p.querySelector('.db-says').getBoundingClientRect().bottom <= p.getBoundingClientRect().bottom)"
+    assert page.value(f"{ends}(document.querySelector('{PANEL}'))"), "how it ended is in sight below the warning"
 
 
 def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) -> None:

@@ -90,7 +90,7 @@ def check_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone(hos
 
     host.free()
     runs = host.output_directory / "dreambooth" / "runs"
-    runs.rename(runs.with_name("moved"))
+    runs.rename(runs.with_name(f"moved {kind.architecture}"))
     assert steps_trained(host, asked) == MANY
     straight = example.newest_run(host)
     assert [point["instance"] for point in straight["losses"]] == [point["instance"] for point in resumed["losses"]]

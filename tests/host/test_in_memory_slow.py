@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dreambooth_nodes.tests.host.in_memory.process import measured
+from dreambooth_nodes.tests.host.newer_comfyui import newer_comfyui
 
 pytestmark = pytest.mark.slow
 ROUNDING = 2e-5
-NEWER = "COMFYUI_NEWER_DIR", "COMFYUI_NEWER_PYTHON"
-"""The folder of a ComfyUI that knows FLUX.2 and Krea 2, and its Python."""
 KINDS = {"flux2": "Flux2", "krea2": "Krea2", "z_image": "Lumina2"}
 
 
@@ -24,10 +21,8 @@ def slow() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def newer() -> dict[str, Any]:
-    folder, python = (os.environ.get(name) for name in NEWER)
-    if not folder or not python:
-        pytest.skip(f"{' and '.join(NEWER)} name a ComfyUI of 0.33 or newer: no package registry has one")
-    return dict(measured("newer", folder=Path(folder), python=Path(python))["newer"])
+    with newer_comfyui():
+        return dict(measured("newer")["newer"])
 
 
 def test_a_sample_is_what_ksampler_draws_with_the_file(slow: dict[str, Any]) -> None:
@@ -67,18 +62,23 @@ def test_a_step_is_not_slower_than_core_s_own(slow: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_kinds_of_this_year_are_trained(newer: dict[str, Any], name: str) -> None:
-    """Every layer found, texts apart, gradients with recomputation, one picture learnt."""
+    """The loss of diffusers' own class, every layer found, texts apart, gradients with recomputation, one picture
+    learnt.
+    """
     found = newer[name]
     assert found["class"] == KINDS[name]
     assert found["forwards"]["lengths"] == 2 and found["forwards"]["distance"] < ROUNDING
     assert found["gradients"]["norm"] > 0 and found["gradients"]["distance"] <= ROUNDING * found["gradients"]["norm"]
     assert found["lora"]["found"] == len(found["lora"]["layers"]) > 0
     assert found["overfitted"]["last"] < 0.2 * found["overfitted"]["first"]
+    loss = found["diffusers"]
+    assert loss["ours"] == pytest.approx(loss["theirs"], rel=1e-3) and loss["distance"] < 1e-4
 
 
-def test_a_z_image_is_left_as_it_was(newer: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", KINDS)
+def test_a_model_of_this_year_is_left_as_it_was(newer: dict[str, Any], name: str) -> None:
     """However a run ends; and neither samples nor a stop change its losses."""
-    found = newer["z_image"]
+    found = newer[name]
     assert found["left"] and all(found["left"].values()), found["left"]
     runs = found["runs"]
     assert runs["with samples"] == runs["resumed"] == runs["anew"] == runs["plain"]

@@ -19,22 +19,28 @@ WORDS = 768
 SIZES: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "qwen_image": ("QwenImage", lambda config: {"num_attention_heads": 1, "joint_attention_dim": WORDS}),
     "flux": ("Flux", lambda config: {"num_heads": config["hidden_size"] // 128}),
-    "lumina2": ("ZImage", lambda config: Z_IMAGE),
+    "lumina2": ("ZImage", lambda config: z_image_sizes(config["dim"])),
     "krea2": ("Krea2", lambda config: KREA_2),
 }
 """{the host's name of an architecture: its configuration, and the sizes for what the host has detected}."""
-Z_IMAGE: dict[str, Any] = {
-    "patch_size": 2, "in_channels": 16, "dim": 256, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 8,
-    "n_kv_heads": 8, "axes_dims": [8, 12, 12], "axes_lens": [1536, 512, 512], "rope_theta": 256.0,
-    "ffn_dim_multiplier": 8 / 3, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 32,
-    "qk_norm": True, "cap_feat_dim": WORDS,
-}  # fmt: skip
-"""One layer and eight heads of 32."""
 KREA_2: dict[str, Any] = {
     "features": 256, "txtdim": WORDS // 12, "heads": 2, "kvheads": 1, "layers": 1, "txtlayers": 12, "txtheads": 2,
     "txtkvheads": 2,
 }  # fmt: skip
 """One block, told text of 12 layers of 64."""
+
+
+def z_image_sizes(width: int = 256) -> dict[str, Any]:
+    """Of a Z-Image of one layer: heads of 32, or of 128 as the real one's where it is as wide as diffusers' class."""
+    axes = [8, 12, 12] if width < 1024 else [32, 48, 48]
+    heads = width // sum(axes)
+    return {
+        "patch_size": 2, "in_channels": 16, "dim": width, "n_layers": 1, "n_refiner_layers": 1, "n_heads": heads,
+        "n_kv_heads": heads, "axes_dims": axes, "axes_lens": [1536, 512, 512], "rope_theta": 256.0,
+        "ffn_dim_multiplier": 8 / 3, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 32,
+        "qk_norm": True, "cap_feat_dim": WORDS,
+    }  # fmt: skip
+
 
 _detected = comfy.model_detection.model_config_from_unet_config
 

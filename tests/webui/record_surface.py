@@ -7,6 +7,7 @@ Nothing of ours is imported here, and nothing but the WebUI's own modules is ask
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import inspect
 import json
@@ -19,7 +20,12 @@ from typing import Any
 
 LIBRARIES = ("torch", "gradio", "fastapi", "pydantic", "pillow", "numpy", "safetensors", "filelock", "transformers")
 HOSTS = {"modules", "modules_forge", "backend", "ldm_patched", "networks"}
-OBJECTS = ("modules.shared:cmd_opts", "modules.shared:state", "modules.sd_models:model_data")
+OBJECTS = (
+    "modules.shared:cmd_opts",
+    "modules.shared:state",
+    "modules.sd_models:model_data",
+    "modules.sd_hijack:model_hijack.embedding_db",
+)
 """What is asked for more than its name."""
 
 
@@ -51,12 +57,19 @@ def described(thing: Any) -> dict[str, Any]:
 
 def is_the_hosts(value: Any) -> bool:
     """Whether it is not another library's, as far as functions and classes say it."""
-    return not callable(value) or (getattr(value, "__module__", None) or "").partition(".")[0] in HOSTS
+    if not is_called(value):
+        return type(value).__module__ != "typing"
+    return (getattr(value, "__module__", None) or "").partition(".")[0] in HOSTS
+
+
+def is_called(value: Any) -> bool:
+    """Whether it is a function or a class; a model can be called as well, and is one only once it is loaded."""
+    return inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, functools.partial)
 
 
 def kind_of(value: Any) -> Any:
     """Parameters as ["a", "b=", "*c", "**d"]; or a type's name."""
-    if not callable(value):
+    if not is_called(value):
         return type(value).__name__
     try:
         parameters = inspect.signature(value).parameters.values()
@@ -68,8 +81,11 @@ def kind_of(value: Any) -> Any:
 
 def looked_up(name: str) -> Any:
     """What "module:attribute" names, or None."""
-    module, _, attribute = name.partition(":")
-    return getattr(sys.modules.get(module), attribute, None)
+    module, _, attributes = name.partition(":")
+    found = sys.modules.get(module)
+    for attribute in attributes.split("."):
+        found = getattr(found, attribute, None)
+    return found
 
 
 def installed(name: str) -> str:

@@ -105,6 +105,10 @@ class WebUI:
         notes["add_task_to_queue"] = lambda *_: None
         memory = {"unload_all_models": lambda: self.log("memory freed"), "soft_empty_cache": lambda: None}
         register = self.bindings.append
+        hijack = SimpleNamespace()
+        if "modules.sd_hijack:model_hijack.embedding_db" in self.offers:
+            listed = {"load_textual_inversion_embeddings": lambda force_reload=False: self.log("words listed")}
+            hijack.embedding_db = SimpleNamespace(**listed)
         return {
             "modules.call_queue": {"queue_lock": self.queue_lock},
             "modules.devices": {"torch_gc": lambda: None},
@@ -115,6 +119,7 @@ class WebUI:
             "backend.memory_management": memory,
             "ldm_patched.modules.model_management": memory,
             "networks": {"list_available_networks": lambda: self.log("loras listed")},
+            "modules.sd_hijack": {"model_hijack": hijack},
         }
 
     def _offer(self, name: str, contents: dict[str, Any]) -> None:

@@ -35,6 +35,10 @@ def require_shardable(options: TrainOptions) -> None:
         f"prior is {options.prior!r}, which needs the base's weights whole; FSDP takes class images": (
             options.prior_in_use not in ("class images", "off")
         ),
+        f"optimizer is {options.optimizer!r}, which keeps its states whole; FSDP takes 'adamw' and 'adafactor'": (
+            not options.optimizer_kind.shardable
+        ),
+        f"ema_decay is {options.ema_decay:g}; FSDP keeps no average, so set it to 0": bool(options.ema_decay),
         "precision is 'fp16', whose scaling FSDP does not do; use bf16 or fp32": options.precision == "fp16",
     }
     for text, is_so in refused.items():

@@ -11,9 +11,6 @@ from ..options import TrainOptions
 from ..subject.subject import Subject
 from .run_info import RunInfo
 
-OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW", "adafactor": "Adafactor"}
-"""{optimizer: its name in kohya's fields}."""
-
 
 def kohya_fields(said: RunInfo, base: Model) -> dict[str, str]:
     """The `ss_` fields that do not depend on the file's layout: base, settings and dataset."""
@@ -47,7 +44,7 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
         "mixed_precision": options.precision,
         "lr_scheduler": options.schedule,
         "lr_warmup_steps": options.warmup_steps,
-        "optimizer": OPTIMIZERS[options.optimizer],
+        "optimizer": options.optimizer_kind.kohya_name,
         "gradient_accumulation_steps": options.accumulation,
         "gradient_checkpointing": options.checkpointing,
         "max_grad_norm": options.max_grad_norm,

@@ -121,7 +121,10 @@ class FootprintEstimator:
         if self._image is None:
             self._image = _image_phases(base, work)
         step = _step(base, options, work, trained, self._shards)
-        return Footprint(weights, states, step, *self._image)
+        # While an average draws, the weights in training are kept beside it.
+        kept = sum(map(nbytes, trained)) if options.ema_decay or options.optimizer_kind.averages else 0
+        encoding, decoding = self._image
+        return Footprint(weights, states, step, encoding, decoding + kept)
 
 
 def _image_phases(base: Base, work: Work) -> tuple[int, int]:
@@ -166,10 +169,9 @@ def _largest_block(components: list[nn.Module]) -> int:
 
 
 def _states(trained: list[nn.Parameter], options: TrainOptions) -> int:
-    """The bytes of the optimizer's states."""
-    if options.optimizer == "adamw":
-        return 2 * sum(p.nbytes for p in trained)
-    return sum(4 * (p.shape[0] + p[0].numel() if p.ndim > 1 else p.numel()) for p in trained)
+    """The bytes of the optimizer's states, and of a moving average."""
+    average = 4 * sum(p.numel() for p in trained) if options.ema_decay else 0
+    return average + sum(options.optimizer_kind.state_bytes(p.shape) for p in trained)
 
 
 def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parameter], shards: int) -> int:

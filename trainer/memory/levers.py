@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..options import TrainOptions
-from ..options.choices import OptimizerName, TrainedWeights
+from ..options.choices import TrainedWeights
+from ..options.optimizers import OPTIMIZERS
 
 CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
 """The levers that change the trained weights."""
@@ -18,7 +19,7 @@ class Levers:
 
     checkpointing: bool
     base_in_8_bits: bool
-    optimizer: OptimizerName
+    optimizer: str
     trained_weights: TrainedWeights
     fused_backward: bool
 
@@ -42,7 +43,7 @@ class Levers:
         said = {
             "checkpointing": self.checkpointing,
             "base in 8 bits": self.base_in_8_bits,
-            "Adafactor": self.optimizer == "adafactor",
+            OPTIMIZERS[self.optimizer].title: self.optimizer != "adamw",
             "weights in bf16": self.trained_weights == "bf16",
             "fused backward": self.fused_backward,
         }

@@ -120,6 +120,9 @@ def _ladder(options: TrainOptions, work: Work, ranks: int, sharded: bool) -> Ite
     yield {}
     yield {"checkpointing": True}
     for levers in () if sharded else METHODS[options.method].memory_levers(work.dtype):
+        if levers.get("optimizer", options.optimizer) != options.optimizer and options.optimizer != "adamw":
+            # Another optimizer takes another learning rate: what the user has chosen stays.
+            continue
         if levers.get("fused_backward") and (ranks > 1 or options.accumulation > 1):
             levers["fused_backward"] = False
         yield {"checkpointing": True, **levers}

@@ -15,7 +15,6 @@ from .choices import (
     Density,
     Memory,
     MethodName,
-    OptimizerName,
     Precision,
     PriorName,
     Schedule,
@@ -23,6 +22,7 @@ from .choices import (
     TrainedWeights,
 )
 from .conflicts import require_compatible
+from .optimizers import OPTIMIZERS, OptimizerKind
 from .setting import OptionError as OptionError
 from .setting import Setting, require, setting
 
@@ -117,6 +117,17 @@ class TrainOptions:
         "Of the noise levels that a flow model is trained at. auto: as its makers train it; uniform; logit_normal: "
         "more in the middle, then the model's shift; shifted: by that alone; shifted_by_tokens: by the picture's size.",
     )
+    ema_decay: float = setting(
+        0.0,
+        "training",
+        "Of a moving average of the trained weights, below 1, such as 0.99, which samples, scores and the result have. "
+        "0: none.",
+        0,
+        greatest=0.9999,
+        maximum=0.9999,
+        step=0.0001,
+        added_later=True,
+    )
     precision: Precision = setting(
         "auto",
         "memory",
@@ -132,8 +143,13 @@ class TrainOptions:
         "base_in_8_bits, optimizer, trained_weights and fused_backward by itself; off leaves them as they are.",
     )
     base_in_8_bits: bool = setting(False, "memory", "LoRA: keep the frozen base in 8 bits, half of bf16; slower.")
-    optimizer: OptimizerName = setting(
-        "adamw", "optimizer", "adafactor keeps next to nothing beside the weights, adamw twice their size."
+    optimizer: str = setting(
+        "adamw",
+        "optimizer",
+        "adamw keeps twice the weights' size beside them, adafactor next to nothing, adamw_8bit a quarter of adamw's, "
+        "lion half of it; prodigy finds its learning rate itself; adamw_schedule_free needs no schedule. The last four "
+        "are packages to install.",
+        choices=tuple(OPTIMIZERS),
     )
     trained_weights: TrainedWeights = setting(
         "fp32", "memory", "full: bf16, rounded stochastically, is half of fp32; with adafactor."
@@ -262,6 +278,11 @@ class TrainOptions:
         return self.prior if self.prior_weight and not self.learns_word else "off"
 
     @property
+    def optimizer_kind(self) -> OptimizerKind:
+        """What is known of the optimizer."""
+        return OPTIMIZERS[self.optimizer]
+
+    @property
     def lora_alpha(self) -> float:
         """The LoRA's alpha in effect: the rank where alpha is unset."""
         return self.rank if self.alpha is None else self.alpha
@@ -306,7 +327,9 @@ DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(TrainOptions) if f
 """{field: its default}."""
 _HINTS = get_type_hints(TrainOptions)
 CHOICES: dict[str, tuple[str, ...]] = {
-    name: get_args(_HINTS[name]) for name in SETTINGS if get_origin(_HINTS[name]) is Literal
+    name: one.choices or get_args(_HINTS[name])
+    for name, one in SETTINGS.items()
+    if one.choices or get_origin(_HINTS[name]) is Literal
 }
 """{field: its allowed words}, of the fields that are choices."""
 KINDS: dict[str, type] = {

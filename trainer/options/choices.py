@@ -9,7 +9,6 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 Contexts = Literal["object", "style", "plain"]
 Targets = Literal["attention", "transformer", "transformer_and_resnet"]
-OptimizerName = Literal["adamw", "adafactor"]
 Density = Literal["auto", "uniform", "logit_normal", "shifted", "shifted_by_tokens"]
 TrainedWeights = Literal["fp32", "bf16"]
 PriorName = Literal[

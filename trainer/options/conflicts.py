@@ -6,9 +6,13 @@ from typing import Any
 
 from .setting import OptionError
 
+LEVEL = ("constant", "constant_with_warmup")
+"""The schedules that do not lower the learning rate."""
+
 
 def require_compatible(options: Any) -> None:
     """Raises OptionError, saying what to change, where two of these `TrainOptions` do not go together."""
+    kind = options.optimizer_kind
     refused = {
         "base_in_8_bits is True, and method 'full' trains the base itself: set base_in_8_bits to False, or method to "
         "'lora'": options.base_in_8_bits and options.method == "full",
@@ -19,13 +23,18 @@ def require_compatible(options: Any) -> None:
         "train_text_encoder to False, or method to 'lora'": (
             options.train_text_encoder and options.method == "textual_inversion"
         ),
-        "trained_weights is 'bf16', which AdamW would round away: set optimizer to 'adafactor', which rounds "
-        "stochastically": options.trained_weights == "bf16" and options.optimizer != "adafactor",
-        "fused_backward is True, and AdamW updates all weights at once: set optimizer to 'adafactor'": (
-            options.fused_backward and options.optimizer != "adafactor"
+        f"trained_weights is 'bf16', which {kind.title} would round away: set optimizer to 'adafactor', which rounds "
+        "stochastically": options.trained_weights == "bf16" and not kind.one_at_a_time,
+        f"fused_backward is True, and {kind.title} updates all weights at once: set optimizer to 'adafactor'": (
+            options.fused_backward and not kind.one_at_a_time
         ),
+        f"schedule is {options.schedule!r}, and {kind.title} averages the weights in its place: set schedule to "
+        "'constant', or to 'constant_with_warmup'": not kind.scheduled and options.schedule not in LEVEL,
         "prior is 'stay close to the base, by factors', which are a LoRA's: set prior to 'stay close to the base'": (
             options.prior == "stay close to the base, by factors" and options.method == "full"
+        ),
+        f"ema_decay is {options.ema_decay:g}, and {kind.title} averages the weights itself: set ema_decay to 0": (
+            bool(options.ema_decay) and kind.averages
         ),
         f"fused_backward is True, and accumulation is {options.accumulation}: a gradient that is used and freed at "
         "once cannot be added to; set accumulation to 1": options.fused_backward and options.accumulation > 1,

@@ -30,7 +30,8 @@ class Setting:
     maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
     trained weights, or which of them are the result, depend on it, so that it is part of a run's key. added_later: part
     of the key only where it is not at its default, so that runs of earlier versions keep their keys. greatest: the
-    greatest value allowed; None: any. methods: those that it concerns; empty: all.
+    greatest value allowed; None: any. methods: those that it concerns; empty: all. choices: the words allowed, where
+    the field's type does not list them.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Setting:
     added_later: bool = False
     greatest: float | None = None
     methods: tuple[MethodName, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> str:

@@ -31,6 +31,8 @@ TOO_SMALL, TOO_LARGE = 0.75, 1.5
 """Multiples of the base's resolution, outside of which a training's resolution is wrong for it."""
 NO_MEMORY, DIVERGED = "There is not enough memory", "The loss "
 """How the errors of a run begin that ran out of memory, and of one whose loss exploded."""
+BURNT = Wording("The training has burnt the model: it now predicts the photos worse than before.")
+OTHER_OPTIMIZER = Wording("Train again with the optimizer adamw, whose learning rate is the preset's.")
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ def _diverged(figures: Figures) -> Iterator[Finding]:
     """The finding that the learning rate destroyed the model."""
     if not figures.error.startswith(DIVERGED) and (figures.ratio is None or figures.ratio < GROWN):
         return
+    if figures.finds_its_rate:
+        yield Finding("burnt", BURNT, OTHER_OPTIMIZER, {"optimizer": "adamw"})
+        return
     lower = min(figures.rate / 10, max(figures.usual_rate, figures.rate / 100))
     yield Finding(
         "burnt",
@@ -130,6 +135,8 @@ def _undertrained(figures: Figures) -> Iterator[Finding]:
     if figures.steps * 2 < figures.usual_steps and figures.rate >= figures.usual_rate:
         changes: dict[str, Any] = {"steps": figures.usual_steps}
         advice = Wording("Train {0} steps.", str(figures.usual_steps))
+    elif figures.finds_its_rate:
+        changes, advice = {"optimizer": "adamw"}, OTHER_OPTIMIZER
     else:
         changes = {"learning_rate": max(figures.usual_rate, 10 * figures.rate)}
         advice = Wording("Train again with a learning rate of {0}.", f"{changes['learning_rate']:g}")

@@ -8,7 +8,8 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-from ..presets import DEFAULT, LEARNING_RATES, PRESETS
+from ..options.optimizers import OPTIMIZERS
+from ..presets import DEFAULT, PRESETS, usual_rate
 
 CLASS_IMAGES = "class images"
 """The prior whose loss says how the model's idea of the class changes; those of others begin at zero and only grow."""
@@ -44,7 +45,13 @@ class Figures:
     @property
     def usual_rate(self) -> float:
         """The default preset's."""
-        return LEARNING_RATES[self.settings["method"]]
+        return usual_rate(self.settings["method"], self.settings.get("optimizer", "adamw"))
+
+    @property
+    def finds_its_rate(self) -> bool:
+        """Whether the optimizer finds the learning rate itself, so that the option does not apply."""
+        kind = OPTIMIZERS.get(self.settings.get("optimizer", "adamw"))
+        return kind is not None and kind.usual_rate is None
 
     @property
     def usual_steps(self) -> int:

@@ -165,10 +165,10 @@ class RunInProgress:
         )
 
     def _gathered(self) -> Trained:
-        """The trained weights; those of a sharded model are gathered in the first rank."""
-        trained = self.method.trained(self.base)
+        """The trained weights to use; those of a sharded model are gathered in the first rank."""
         if not self.ranks.sharded:
-            return trained
+            return self.training.to_use.copied(lambda: self.method.trained(self.base))
+        trained = self.method.trained(self.base)
         return {name: gathered(tensors, self.ranks.first) for name, tensors in trained.items()}
 
     def _write_file(self, trained: Trained, steps: int, name: str, candidate: bool = False) -> Personalized:

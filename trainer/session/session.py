@@ -19,6 +19,7 @@ from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
+from ..training.optimizer import require_installed
 from ..wording import Wording
 from .drawing import sample_prompts
 from .run_in_progress import RunInProgress, is_due
@@ -40,6 +41,7 @@ class Session(RunInProgress):
         """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
         # Refused before anything is encoded.
         with_density(self.base.noise_process, self.options.timestep_density)
+        require_installed(self.options)
         self._plan(resume)
         for text in self._unused():
             self.tell(Warned(text))
@@ -149,7 +151,8 @@ class Session(RunInProgress):
         if self.scores is None:
             return
         self.ranks.decided(self.curve.flush)
-        verdict = self.scores.measure(step)
+        with self.training.to_use.in_place():
+            verdict = self.scores.measure(step)
         self.tell(verdict.point)
         self.ended_early = verdict.ends
         if verdict.kept:
@@ -173,7 +176,8 @@ class Session(RunInProgress):
         with self.phases.during("sampling"):
             prompts = sample_prompts(replace(self.request, options=self.options))
             size = (self.request.subject.width, self.request.subject.height)
-            drawn = self.draw(prompts, range(len(prompts)), size)
+            with self.training.to_use.in_place():
+                drawn = self.draw(prompts, range(len(prompts)), size)
             sample = Sample(step, "; ".join(dict.fromkeys(prompts)), drawn)
         if not self.ranks.first:
             return

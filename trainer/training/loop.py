@@ -17,6 +17,7 @@ from ..out_of_memory import is_out_of_memory
 from .divergence import STEPS_TO_MOVE, no_progress_warning
 from .loss import Losses
 from .loss_curve import LossCurve
+from .optimizer import rate_in_use
 from .step import Training
 
 FIXED_IMAGES, FIXED_SEED = 8, -1
@@ -36,7 +37,7 @@ def train(training: Training, curve: LossCurve, tell: Tell, stop: Stop, after_st
     if not training.done and judged <= steps:
         _add_fixed_loss(training, curve)
     while training.done < steps and not ranks.any(stop()):
-        rate = training.schedule.get_last_lr()[0]
+        rate = rate_in_use(training.optimizer)
         losses = _step_that_fits(training, training.done, tell)
         ranks.decided(partial(curve.add, losses, training.gradient_norm, rate))
         if curve.fixed and training.done == judged:
@@ -113,5 +114,6 @@ def _add_fixed_loss(training: Training, curve: LossCurve) -> None:
 def _warn_without_progress(fixed: Sequence[tuple[int, float]], training: Training, tell: Tell) -> None:
     """Warn where the loss on fixed noise has hardly changed. fixed: (steps done, that loss), the newest last."""
     (_, before), (steps, after) = fixed[0], fixed[-1]
-    if warning := no_progress_warning(before, after, steps, training.options.learning_rate):
+    rate = rate_in_use(training.optimizer)
+    if warning := no_progress_warning(before, after, steps, rate):
         tell(Warned(warning))

@@ -13,6 +13,7 @@ from ..distributed.ranks import SINGLE_PROCESS, Ranks
 from ..distributed.sharding import full_tensor
 from ..options import TrainOptions
 from .adafactor import Adafactor
+from .averages import MovingAverage, weights_to_use
 from .fused_backward import FusedBackward
 from .gradient_clipping import clip_gradients
 from .loss import Losses
@@ -54,7 +55,8 @@ class Training:
 
     groups: the optimizer's, each with its learning rate. gradient_norm: of the last step, before clipping; a scalar on
     the device. weights_consistent: False while a step changes the weights, and after one that was interrupted then.
-    done: optimizer steps. options: of this process; batches: this process's share.
+    done: optimizer steps. average: of the trained weights over the steps, where the options ask for it. to_use: the
+    weights for samples, scores and files. options: of this process; batches: this process's share.
     """
 
     objective: Objective
@@ -70,6 +72,9 @@ class Training:
         self.schedule = make_schedule(self.optimizer, self.options)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.objective.dtype == torch.float16)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        decay = self.options.ema_decay
+        self.average = MovingAverage(self.parameters, decay) if decay else None
+        self.to_use = weights_to_use(self.parameters, self.optimizer, self.average)
         self.gradient_norm = torch.zeros((), device=self.device)
         self.weights_consistent = True
         self.done = 0
@@ -106,6 +111,8 @@ class Training:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
+        if self.average is not None:
+            self.average.update(index + 1)
         self.optimizer.zero_grad(set_to_none=True)
         self.weights_consistent = True
         self.done = index + 1

@@ -71,7 +71,8 @@ class TrainingPanel {
     this.findings = new Findings(node);
     const foot = make("div", { class: "db-row" }, this.says, this.stop);
     element.append(this.preset, this.phases, this.chart.element, this.scores.element);
-    element.append(this.figures, this.bar, this.strip.element, this.warnings, this.findings.element, foot);
+    const notices = make("div", { class: "db-notices" }, this.warnings, this.findings.element);
+    element.append(this.figures, this.bar, this.strip.element, notices, foot);
     this.draw();
   }
 

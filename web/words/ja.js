@@ -159,4 +159,6 @@ export default {
   "{0} with a fault": "問題あり {0} 枚",
   "{0}, {1} class images": "{0}、クラス画像 {1} 枚",
   "{0}, {1} steps": "{0}、{1} ステップ",
+  "The training has burnt the model: it now predicts the photos worse than before.": "学習でモデルが壊れました。写真の予測が学習前より悪くなっています。",
+  "Train again with the optimizer adamw, whose learning rate is the preset's.": "オプティマイザ adamw でもう一度学習してください。学習率はプリセットの値です。",
 };

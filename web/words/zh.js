@@ -159,4 +159,6 @@ export default {
   "{0} with a fault": "{0} 张有问题",
   "{0}, {1} class images": "{0}，{1} 张类别先验图",
   "{0}, {1} steps": "{0}，{1} 步",
+  "The training has burnt the model: it now predicts the photos worse than before.": "训练把模型烧坏了：它现在对照片的预测比训练前更差。",
+  "Train again with the optimizer adamw, whose learning rate is the preset's.": "请改用优化器 adamw 重新训练，其学习率取预设值。",
 };

@@ -12,6 +12,7 @@ import comfy.ldm.flux.model
 import comfy.ldm.lumina.model
 import comfy.ops
 import comfy.sd
+import comfy.taesd.taesd
 import torch
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from dreambooth_nodes.demo.example import cached_toybase
 from dreambooth_nodes.nodes.host_model import sampling
 from dreambooth_nodes.nodes.host_model.training import host_base, train_in_host
 from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights, sd3_shapes
-from dreambooth_nodes.tests.host.tiny_sizes import WORDS, Z_IMAGE
+from dreambooth_nodes.tests.host.tiny_sizes import WORDS, z_image_sizes
 from dreambooth_nodes.tests.host.tiny_vaes import taesd_shapes, wan_vae_shapes
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.request import Request
@@ -54,9 +55,14 @@ def flux(width: int = 128, blocks: int = 1) -> Any:
     return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes))
 
 
-def z_image() -> Any:
-    """A tiny Z-Image."""
-    return loaded(weights_of(comfy.ldm.lumina.model.NextDiT, Z_IMAGE))
+def z_image(width: int = 256) -> Any:
+    """A Z-Image of one layer."""
+    return loaded(z_image_weights(width))
+
+
+def z_image_weights(width: int = 256) -> dict[str, Tensor]:
+    """Of one layer of this width."""
+    return weights_of(comfy.ldm.lumina.model.NextDiT, z_image_sizes(width))
 
 
 def weights_of(kind: Callable[..., torch.nn.Module], sizes: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -84,6 +90,18 @@ def small_vae() -> Any:
 def wan_vae() -> Any:
     """Qwen-Image's kind of VAE, whose latents have an axis of frames."""
     return comfy.sd.VAE(sd=random_weights(wan_vae_shapes()))
+
+
+def flux2_vae() -> Any:
+    """A VAE of FLUX.2's latents, of 128 channels for 16 pixels a side; newer hosts know it."""
+    return comfy.sd.VAE(sd=flux2_vae_weights(), metadata={"tae_latent_channels": 128})
+
+
+def flux2_vae_weights() -> dict[str, Tensor]:
+    """The weights of that VAE."""
+    with torch.device("meta"):
+        shapes = {name: tuple(w.shape) for name, w in comfy.taesd.taesd.TAESD(latent_channels=128).state_dict().items()}
+    return random_weights(shapes)
 
 
 def subject() -> Subject:
@@ -137,8 +155,10 @@ def toybase() -> Parts:
 
 def with_words(model: Any) -> Parts:
     """A MODEL of latents of 16 channels, with the embedded base's text encoder and a VAE of its kind."""
-    frames = model.get_model_object("latent_format").latent_dimensions == 3
-    return model, toybase()[1], wan_vae() if frames else small_vae()
+    latents = model.get_model_object("latent_format")
+    if latents.latent_channels == 128:
+        return model, toybase()[1], flux2_vae()
+    return model, toybase()[1], wan_vae() if latents.latent_dimensions == 3 else small_vae()
 
 
 def new_store() -> Store:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import comfy.ldm.flux.model
 import comfy.ldm.krea2.model  # type: ignore[import-not-found, unused-ignore]
+from torch import Tensor
 
 from dreambooth_nodes.tests.host.in_memory.families import found_by_the_loader, overfitted
 from dreambooth_nodes.tests.host.in_memory.forwards import forwards, gradients
-from dreambooth_nodes.tests.host.in_memory.models import Parts, loaded, weights_of, with_words, z_image
+from dreambooth_nodes.tests.host.in_memory.models import loaded, weights_of, with_words, z_image
+from dreambooth_nodes.tests.host.in_memory.newer_diffusers import beside_diffusers
 from dreambooth_nodes.tests.host.in_memory.runs import same_samples
 from dreambooth_nodes.tests.host.in_memory.state import left_as_it_was, with_lora
 from dreambooth_nodes.tests.host.tiny_sizes import KREA_2, WORDS
@@ -19,29 +22,34 @@ FLUX2_LATENTS, LATENTS = (128, 4, 4), (16, 8, 8)
 
 
 def flux2() -> Any:
-    """A FLUX.2 of one double and one single block with one head; the host reads its sizes from its weights."""
-    sizes = {"in_channels": 128, "out_channels": 128, "vec_in_dim": None, "context_in_dim": WORDS, "hidden_size": 128,
-             "mlp_ratio": 3.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [32, 32, 32, 32],
-             "theta": 2000, "patch_size": 1, "qkv_bias": False, "guidance_embed": False, "global_modulation": True,
-             "mlp_silu_act": True, "ops_bias": False, "txt_ids_dims": [3]}  # fmt: skip
-    return loaded(weights_of(comfy.ldm.flux.model.Flux, sizes))
+    """A FLUX.2, whose sizes the host reads from its weights."""
+    return loaded(flux2_weights())
 
 
 def krea2() -> Any:
     """A tiny Krea 2."""
-    return loaded(weights_of(comfy.ldm.krea2.model.SingleStreamDiT, KREA_2))
+    return loaded(krea2_weights())
 
 
-def whole_runs(parts: Parts) -> dict[str, Any]:
-    """What needs a VAE as well: what is left of the model, and runs that were stopped, and with samples."""
-    return {"left": left_as_it_was((with_lora(parts[0]), *parts[1:])), "runs": same_samples(parts)}
+def flux2_weights() -> dict[str, Tensor]:
+    """Of one double and one single block with one head."""
+    sizes = {"in_channels": 128, "out_channels": 128, "vec_in_dim": None, "context_in_dim": WORDS, "hidden_size": 128,
+             "mlp_ratio": 3.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [32, 32, 32, 32],
+             "theta": 2000, "patch_size": 1, "qkv_bias": False, "guidance_embed": False, "global_modulation": True,
+             "mlp_silu_act": True, "ops_bias": False, "txt_ids_dims": [3]}  # fmt: skip
+    return weights_of(comfy.ldm.flux.model.Flux, sizes)
+
+
+def krea2_weights() -> dict[str, Tensor]:
+    """Of one block."""
+    return weights_of(comfy.ldm.krea2.model.SingleStreamDiT, KREA_2)
 
 
 def figures() -> dict[str, dict[str, Any]]:
-    """{kind: its figures}; the small VAE has the latents of Z-Image alone."""
-    kinds = {"flux2": (flux2(), FLUX2_LATENTS), "krea2": (krea2(), LATENTS), "z_image": (z_image(), LATENTS)}
+    """{kind: its figures}."""
     found = {}
-    for name, (model, size) in kinds.items():
+    for name, (make, size) in KINDS.items():
+        model = make()
         parts = with_words(model)
         found[name] = {
             "class": type(model.model).__name__,
@@ -49,6 +57,16 @@ def figures() -> dict[str, dict[str, Any]]:
             "gradients": gradients(parts, size),
             "lora": found_by_the_loader(parts),
             "overfitted": overfitted(parts, size),
-            **(whole_runs(parts) if name == "z_image" else {}),
+            "diffusers": beside_diffusers(name, parts, size),
+            "left": left_as_it_was((with_lora(parts[0]), *parts[1:])),
+            "runs": same_samples(parts),
         }
     return found
+
+
+KINDS: dict[str, tuple[Callable[[], Any], tuple[int, int, int]]] = {
+    "flux2": (flux2, FLUX2_LATENTS),
+    "krea2": (krea2, LATENTS),
+    "z_image": (z_image, LATENTS),
+}
+"""{kind: what makes it, and the size of its latents}."""

@@ -20,6 +20,7 @@ from dreambooth_nodes.nodes import comfy_base_file
 from dreambooth_nodes.tests.host.in_memory import models
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, SIDE, Parts, new_store, request_of, trained
 from dreambooth_nodes.trainer.model.families import load_base
+from dreambooth_nodes.trainer.options import Targets
 from dreambooth_nodes.trainer.session.personalize import personalize
 
 WARM_UP, STEPS, ROUNDS = 3, 15, 5
@@ -52,9 +53,9 @@ def seconds_a_step(train: Callable[[], object]) -> float:
     return (ends[-1] - ends[WARM_UP - 1 - STEPS]) / (STEPS - WARM_UP)
 
 
-def by_adapter(parts: Parts) -> Callable[[], object]:
+def by_adapter(parts: Parts, targets: Targets = "transformer") -> Callable[[], object]:
     """A training by the adapter, without class images."""
-    return lambda: trained(parts, steps=STEPS, rank=4, learning_rate=1e-4, state_seconds=0.0)
+    return lambda: trained(parts, steps=STEPS, rank=4, learning_rate=1e-4, state_seconds=0.0, targets=targets)
 
 
 def by_node(parts: Parts) -> Callable[[], object]:
@@ -73,14 +74,15 @@ def by_node(parts: Parts) -> Callable[[], object]:
     return lambda: node.execute(**{name: value for name, value in inputs.items() if name in told})
 
 
-def by_family(parts: Parts) -> Callable[[], object]:
+def by_family(parts: Parts, targets: Targets = "transformer") -> Callable[[], object]:
     """A training of the embedded base from the file that the node writes of it, as in the first run of a session."""
 
     def train() -> None:
         comfy_base_file._written.clear()
         written = comfy_base_file.base_file(*parts)
         with torch.inference_mode(False), torch.enable_grad():
-            request = request_of(steps=STEPS, rank=4, learning_rate=1e-4, state_seconds=0.0, precision="fp32")
+            options = {"steps": STEPS, "rank": 4, "learning_rate": 1e-4, "state_seconds": 0.0, "precision": "fp32"}
+            request = request_of(**options, targets=targets)
             base = load_base(written.path, written.prediction, known_fingerprint=written.fingerprint)
             personalize(base, request, new_store())
 
@@ -119,6 +121,17 @@ def compared(ours: Callable[[], object], other: Callable[[], object]) -> dict[st
     }
 
 
+def both_paths() -> dict[str, Any]:
+    """The embedded base through the adapter and from its file, by the layers that both train."""
+    parts = models.toybase()
+    ours, theirs = by_adapter(parts, "attention"), by_family(parts, "attention")
+    costs = [(cost(ours), cost(theirs)) for _ in range(3)]
+    return {
+        "family": compared(ours, theirs),
+        "costs": {"adapter": [one for one, _ in costs], "family": [other for _, other in costs]},
+    }
+
+
 def figures() -> dict[str, Any]:
     """Beside the node on the embedded base and two tiny models, and beside the family on the embedded base."""
     every = {
@@ -126,10 +139,8 @@ def figures() -> dict[str, Any]:
         "sd3": models.with_words(models.sd3()),
         "z_image": models.with_words(models.z_image()),
     }
-    ours, theirs = by_adapter(every["toybase"]), by_family(every["toybase"])
     return {
         "side": SIDE,
         "node": {name: compared(by_adapter(parts), by_node(parts)) for name, parts in every.items()},
-        "family": compared(ours, theirs),
-        "costs": {"adapter": [cost(ours) for _ in range(3)], "family": [cost(theirs) for _ in range(3)]},
+        **both_paths(),
     }

@@ -1,0 +1,52 @@
+"""A training as the tab shows it while it runs: one answer after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from . import desk
+from .host.page import generators_work
+from .job import Job
+from .shown import beat_html, curve_html, parameters, status_html, subjects_html
+from .subjects import subjects
+
+SECONDS_BETWEEN_VIEWS = 1
+SECONDS_BETWEEN_SIGNS = 3
+"""Well below the silence that page_code.WATCH_AGAIN takes for a broken connection."""
+View = tuple[Any, ...]
+
+
+def views() -> Iterator[View]:
+    """The training that runs or was the last, again and again until it is over.
+
+    Every answer makes Gradio 3.41 go through the whole page, a tenth of a second of the browser's time: so what is as
+    it was is not sent, and nothing where all is, but for a sign now and then that the connection is there.
+    """
+    job, told = desk.newest(), 0.0
+    sent: dict[str, Any] = {}
+    while True:
+        over = job is None or job.over
+        view = _view(job)
+        changed = {name: view[name] for name in view if view[name] != sent.get(name)}
+        if changed or over or time.monotonic() - told > SECONDS_BETWEEN_SIGNS:
+            sent, told = view, time.monotonic()
+            history = subjects_html(subjects()) if over else gr.update()
+            yield *(changed.get(name, gr.update()) for name in view), history, beat_html(job)
+        if over:
+            return
+        time.sleep(SECONDS_BETWEEN_VIEWS)
+
+
+def _view(job: Job | None) -> dict[str, Any]:
+    """{what it is: what is shown}, in the order of the tab's controls."""
+    samples = list(job.samples) if job else []
+    return {"status": status_html(job), "curve": curve_html(job), "samples": samples, "prompt": parameters(job)}
+
+
+def answering(handler: Callable[[], Iterator[View]]) -> Callable[[], Any]:
+    """The handler itself, or its first answer alone where the WebUI was told to have no queue."""
+    return handler if generators_work() else lambda: next(handler())

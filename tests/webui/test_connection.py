@@ -1,0 +1,86 @@
+"""A page whose connection to the WebUI breaks: it says so, and sees the training again once there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from dreambooth_nodes.tests.webui.conftest import Serve
+from dreambooth_nodes.tests.webui.tab_page import PATIENCE, ask, await_ready, fill, open_tab, said
+
+BAR = "#dreambooth_status [role=progressbar]"
+
+
+class Cable:
+    """Hands every connection to its port on to another one, until it is cut."""
+
+    def __init__(self, to: int) -> None:
+        self._to, self._ends = to, set()  # type: ignore[var-annotated]
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._server = self._run(asyncio.start_server(self._join, "127.0.0.1", 0))
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """End every connection, and refuse new ones."""
+        self._run(self._cut())
+
+    def mend(self) -> None:
+        """Take connections again."""
+        self._server = self._run(asyncio.start_server(self._join, "127.0.0.1", self.port))
+
+    async def _cut(self) -> None:
+        self._server.close()
+        for end in self._ends:
+            end.transport.abort()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        further, back = await asyncio.open_connection("127.0.0.1", self._to)
+        self._ends |= {writer, back}
+        await asyncio.gather(self._pump(reader, back), self._pump(further, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(1 << 16):
+                writer.write(piece)
+                await writer.drain()
+        self._ends.discard(writer)
+        writer.close()
+
+    def _run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+
+@pytest.fixture(params=["a1111", "forge"])
+def cable_and_page(request: pytest.FixtureRequest, serve: Serve, chromium: Any) -> Iterator[tuple[Cable, Any]]:
+    cable = Cable(int(serve(request.param).url.rpartition(":")[2]))
+    page = chromium.new_page(viewport={"width": 1400, "height": 1400})
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"http://127.0.0.1:{cable.port}")
+    open_tab(page, "DreamBooth")
+    await_ready(page)
+    yield cable, page
+    page.close()
+
+
+def test_a_page_that_lost_the_webui_says_so_and_sees_the_training_again(cable_and_page: tuple[Cable, Any]) -> None:
+    cable, page = cable_and_page
+    lost = page.locator("#dreambooth_lost").get_by_text("The WebUI does not answer")
+    ask(page)
+    fill(page, "dreambooth_steps", 100_000)
+    page.locator("#dreambooth_train").click()
+    said(page, "status", "of 100000")
+    assert not lost.is_visible()
+    cable.cut()
+    lost.wait_for()
+    seen = page.locator(BAR).first.get_attribute("aria-valuenow")
+    cable.mend()
+    lost.wait_for(state="hidden")
+    page.wait_for_function(f"seen => document.querySelector('{BAR}').getAttribute('aria-valuenow') !== seen", arg=seen)
+    page.locator("#dreambooth_stop").click()
+    said(page, "status", "Stopped, and what was trained is saved")
