@@ -10,7 +10,8 @@ from typing import Any
 from .answer import answer
 from .flags import Commands, add_json
 
-SIDE, STEPS = 512, 800
+SIDE, STEPS, MOST = 512, 800, 200
+"""The size and length of the training where nothing is said, and the photos that are looked at, at most."""
 
 
 def add_parser(commands: Commands) -> None:
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..trainer.subject.photo_report import photo_report
 
     size = TrainingSize(arguments.width, arguments.height or arguments.width, arguments.buckets)
-    report = photo_report(arguments.folder, size, arguments.noun, shown=1_000_000)
+    report = photo_report(arguments.folder, size, arguments.noun, shown=MOST)
     draws = arguments.steps * arguments.batch_size
     photos = [_plain(photo, draws) for photo in report["photos"]]
     report = {**report, "photos": photos, "steps": arguments.steps, "batch_size": arguments.batch_size}
@@ -63,6 +64,8 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"captions: {report['captions']} of {count}; masks: {report['masks']} of {count}"
     yield f"in {report['steps']} steps of {report['batch_size']}: {_shown(photos)}"
     yield from (f"note: {note}" for note in report["notes"])
+    if count > len(photos):
+        yield f"the first {len(photos)} photos are looked at:"
     for photo in photos:
         yield _line(photo)
         yield from (f"  {fault['name']}: {fault['why']}" for fault in photo["faults"])

@@ -118,6 +118,9 @@ def test_a_stopped_run_is_saved_and_named(toybase_file: Path, tmp_path: Path) ->
         (("--priors", -1), "priors is -1"),
         (("--device", "abacus"), "device 'abacus'"),
         (("--width", 63), "training width 63"),
+        (("--close-ups", 5), "close_ups is 5; it must be 0 to 4"),
+        (("--class-images", "nowhere"), "photo folder 'nowhere' is not there"),
+        (("--keep-tags", 2), "keep_tags is 2, and shuffle_tags is False"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(
@@ -133,6 +136,16 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
     assert re.search(complaint, err)
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_identifier_for_several_subjects_is_refused(
+    toybase_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("10_ohwx dog", "5_mdt dog"):
+        shutil.copytree(PHOTOS, tmp_path / "photos" / name)
+    assert main(train_words(toybase_file, tmp_path / "out", "--photos", tmp_path / "photos")) == 1
+    assert "--identifier is 'olt', and the 2 folders of subjects name their own" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_flags_that_cannot_be_read_are_status_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_only_the_users_of_api_auth_may(webui: Served, user: str) -> None:
         ({"photos": [PHOTOS[0], base64.b64encode(b"no picture").decode()]}, "photos[1]"),
         ({"resolution": 63}, "resolution is 63"),
         ({"priors": -1}, "class images are -1"),
+        ({"close_ups": 9}, "close_ups is 9; it must be 0 to 4"),
+        ({"options": {"caption_dropout": 2}}, "caption_dropout is 2"),
         ({"class_noun": " "}, "no class noun"),
         ({"name": "../../etc/x"}, "'../../etc/x' cannot be used"),
         ({"base": "another"}, "no checkpoint 'another'"),
