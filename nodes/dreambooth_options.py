@@ -18,7 +18,7 @@ RARE = (
     "alpha", "targets", "snr_gamma", "accumulation",
     "schedule", "warmup_steps", "max_grad_norm", "weight_decay", "optimizer",
     "precision", "checkpointing", "base_in_8_bits", "trained_weights", "fused_backward", "fit_memory", "state_seconds",
-    "timestep_density", "vectors", "start_word", "contexts", "ema_decay",
+    "timestep_density", "vectors", "start_word", "contexts", "ema_decay", "conv_rank", "factor",
 )  # fmt: skip
 """Folded away by the page: of the adapter and the loss, of the optimizer, of memory, of a learned word. What is new
 stands last: graphs keep the values of widgets by their order.
