@@ -88,6 +88,7 @@ def lokr_fields(lokr: Mapping[str, Mapping[str, LokrLayer]]) -> dict[str, str]:
     halved = [layer for layer in layers if layer.rank is not None]
     values = {(layer.rank, layer.alpha) for layer in halved}
     rank, alpha = values.pop() if len(values) == 1 else ("Dynamic", "Dynamic")
-    sides = max(min(layer.w1.shape) for layer in layers)
-    fields = lycoris_fields("lokr", {"factor": sides})
+    sides = {min(layer.w1.shape) for layer in layers}
+    # LyCORIS's -1: as square as every layer allows.
+    fields = lycoris_fields("lokr", {"factor": sides.pop() if len(sides) == 1 else -1})
     return {**fields, "ss_network_dim": str(rank), "ss_network_alpha": str(alpha)}

@@ -167,7 +167,8 @@ def _config(
     """
     names = {text_encoder_name(name): name for name, _ in module.named_modules()}
     own = {names[layer]: weights for layer, weights in start.items()}
-    wide = [name for name, layer in module.named_modules() if conv_rank and _is_wide(layer) and name not in own]
+    new = [(name, one) for name, one in module.named_modules() if re.fullmatch(targets, name) and name not in own]
+    wide = [name for name, layer in new if conv_rank and _is_wide(layer)]
     # Layers of `start` that no targets name are trained along: left as they are, their change would be lost.
     targets = "|".join([targets, *map(re.escape, own)])
     return LoraConfig(
