@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from ..trainer.files.atomic import write_atomically, write_json
+from ..trainer.options.choices import ADAPTERS
 
 
 def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:
@@ -29,6 +30,6 @@ def _about(result: dict[str, Any]) -> dict[str, Any]:
         "notes": f"{result['steps']} steps, {result['priors']} class images, learning rate "
         f"{result['settings']['learning_rate']:g}, seed {result['settings']['seed']}",
     }
-    if result["method"] != "lora":
+    if result["method"] not in ADAPTERS:
         return about
     return {**about, "activation text": result["trigger"], "preferred weight": 1.0}

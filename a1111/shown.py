@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..trainer.options.choices import ADAPTERS
 from .host import models
 from .job import Job
 from .looks import Look
@@ -119,7 +120,7 @@ def parameters(job: Job | None) -> str:
     if job is None or job.result is None:
         return ""
     result, file = job.result, Path(job.result["file"])
-    lora = result["method"] == "lora"
+    lora = result["method"] in ADAPTERS
     prompt = result["trigger"] + (f" <lora:{file.stem}:1>" if lora else "")
     drawn_by = file if result["method"] == "full" else models.checkpoint_file(job.asked.base)
     # Nothing, where the base was removed since.

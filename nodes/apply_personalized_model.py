@@ -8,6 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..trainer.files.safetensors import read_tensors
+from ..trainer.options.choices import ADAPTERS
 from ..trainer.runs.history import card
 from ..trainer.runs.personalized import Personalized
 from ..trainer.wording import sentence_and_values
@@ -87,7 +88,7 @@ def _with_word(model: Any, clip: Any, result: Personalized, on_model: float, on_
 
 
 _APPLIED: dict[str, Callable[..., tuple[Any, Any]]] = {
-    "lora": _with_lora,
+    **dict.fromkeys(ADAPTERS, _with_lora),
     "full": _with_difference,
     "textual_inversion": _with_word,
 }

@@ -10,6 +10,7 @@ from ..trainer.files.atomic import write_json
 from ..trainer.files.hashes import file_sha256
 from ..trainer.files.pictures import write_picture
 from ..trainer.files.safetensors import read_metadata
+from ..trainer.options.choices import ADAPTERS
 from ..trainer.runs.history import card
 from ..trainer.runs.personalized import Personalized
 from ..trainer.runs.run import Run
@@ -26,7 +27,7 @@ BASE_MODELS = {
 
 def write_card(result: Personalized, run: Run) -> None:
     """Write both files beside a LoRA; what cannot be written is logged. A checkpoint gets none."""
-    if result.method != "lora":
+    if result.method not in ADAPTERS:
         return
     try:
         newest = run.samples.newest()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..files.hashes import file_sha256
 from ..files.safetensors import read_metadata, read_shapes
-from ..methods.lora.file import sorted_keys
+from ..methods.adapters import adapter_keys
 from ..methods.lora.folder import adapter_files
 from ..methods.lora.keys import LoraKeys
 from ..methods.textual_inversion.file import comfyui_name
@@ -59,7 +59,7 @@ def check_applies(file: Path, base: Path | Source) -> Compatibility:
     layers, adapters = layers_in(base), adapter_files(file)
     same = same_base(adapters[0].file if adapters else file, base)
     if adapters:
-        return _of_lora([sorted_keys(own, layers) for own in adapters], same)
+        return _of_lora([adapter_keys(own, layers) for own in adapters], same)
     shapes = read_shapes(file)
     wanted = layers.source.shapes
     common = wanted.keys() & shapes.keys()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from ..files.adapter_kinds import DORA, LOKR
 from ..files.checked_file import require_same, write_checked
 from ..files.lazy_tensors import LazyTensors
 from ..files.safetensors import CheckpointError, listed, read_metadata
-from ..methods.lora.file import read_lora
+from ..methods.adapter_file import ReadAdapter
+from ..methods.adapters import kind_of, network_fields, read_adapter
 from ..methods.lora.folder import adapter_files
 from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
 from ..methods.lora.weights import LoraWeights
@@ -102,14 +105,19 @@ def _from_lora(wanted: Conversion) -> Converted:
     layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")
-    lora = read_lora(wanted.source, layers)
+    lora = read_adapter(wanted.source, layers)
     same = None if wanted.base is None else same_base(lora.file, wanted.base)
     said = lora.warnings if wanted.layout in LORA_LAYOUTS else (*lora.warnings, *_left_out(wanted, layers, True))
     return Converted(_written_lora(wanted, lora, layers), same_base=same, left_out=said)
 
 
-def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path:
-    """Write a LoRA as a LoRA file, or merged into its base as a checkpoint or a diffusers folder; returns the path."""
+def _written_lora(wanted: Conversion, lora: ReadAdapter[Any], layers: Layers) -> Path:
+    """Write a LoRA or another adapter as such a file, or merged into its base as a checkpoint or a diffusers folder;
+    returns the path.
+    """
+    kind = kind_of(wanted.source)
+    if wanted.layout in LORA_LAYOUTS and kind in (DORA, LOKR):
+        return _write_adapter(wanted, lora, layers, kind)
     if wanted.layout in LORA_LAYOUTS:
         said = converted_metadata(wanted, "lora", layers)
         layout: LoraLayout = "diffusers" if wanted.layout == "diffusers" else "kohya"
@@ -120,6 +128,23 @@ def _written_lora(wanted: Conversion, lora: LoraWeights, layers: Layers) -> Path
         merged = merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength)
         return _write_folder(wanted, merged, layers)
     return _write_checkpoint(wanted, merged_tensors(layers, lora, wanted.strength, wanted.numbers), layers, True)
+
+
+def _write_adapter(wanted: Conversion, adapter: ReadAdapter[Any], layers: Layers, kind: str) -> Path:
+    """Write a DoRA or LoKr in LyCORIS's layout; returns the path. kind: for messages. Raises ConversionError for
+    another layout.
+    """
+    if wanted.layout != "kohya":
+        raise ConversionError(
+            f"{wanted.source.name!r} is {kind}, which {wanted.layout!r} has no exact form for: write it as 'kohya', or "
+            "merge it into its base as a 'checkpoint' or 'diffusers folder'."
+        )
+    tensors = kohya_tensors(adapter, layers, wanted.numbers)
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    said = converted_metadata(wanted, "dora" if kind == DORA else "lokr", layers)
+    layout = layout_metadata(layers.family, "kohya", said.get(ARCHITECTURE, ""))
+    metadata = {**said, **network_fields(adapter), **layout}
+    return write_checked(tensors, wanted.target, metadata, lambda found, name: require_same(found, name, shapes))
 
 
 def _from_checkpoint(wanted: Conversion) -> Converted:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
+DORA, LOKR = "a DoRA", "a LoKr"
+"""Kinds beside plain LoRAs that can be read."""
 OTHER_KINDS = {
-    "a DoRA": r"\.dora_scale$|\.lora_magnitude_vector(?:\.|$)",
+    DORA: r"\.dora_scale$|\.lora_magnitude_vector(?:\.|$)",
     "a LoHa": r"\.hada_(?:w[12]_[ab]|t[12])(?:\.|$)",
-    "a LoKr": r"\.lokr_(?:w[12](?:_[ab])?|t2)(?:\.|$)",
+    LOKR: r"\.lokr_(?:w[12](?:_[ab])?|t2)(?:\.|$)",
     "a LoCon with a Tucker core": r"\.lora_mid(?:\.|$)",
     "an OFT or BOFT": r"\.(?:oft_(?:blocks|diag|[rR])|boft_[RrsS])(?:\.|$)",
     "a GLoRA": r"\.[ab][12]\.weight$",

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..options import TrainOptions
-from ..options.choices import TrainedWeights
+from ..options.choices import ADAPTERS, READ_THE_BASE, TrainedWeights
 from ..options.optimizers import OPTIMIZERS
 
 CHANGE_WEIGHTS = ("base_in_8_bits", "optimizer", "trained_weights", "fused_backward")
@@ -92,7 +92,7 @@ def memory_advice(options: TrainOptions, width: int, height: int) -> str:
         ways.append(f"set batch_size to {smaller_batch}{_and_accumulate(options)}")
     if options.memory == "off":
         ways.append("set memory to auto")
-    if options.method != "full" and not options.base_in_8_bits:
+    if options.method not in READ_THE_BASE and not options.base_in_8_bits:
         ways.append("keep the base in 8 bits (base_in_8_bits)")
     if options.method == "full" and not options.fused_backward:
         ways.append("set memory to '12 GB': Adafactor on weights in bf16, in a fused backward")
@@ -100,7 +100,7 @@ def memory_advice(options: TrainOptions, width: int, height: int) -> str:
         ways.append("leave the text encoder as it is")
     if options.method == "full":
         ways.append("choose the method lora, which needs about a quarter")
-    elif options.method == "lora" and options.rank > 4:
+    elif options.method in ADAPTERS and options.rank > 4:
         ways.append(f"lower the rank from {options.rank}")
     if min(width, height) >= 128:
         ways.append(f"load the photos smaller than {width}x{height}")

@@ -54,7 +54,13 @@ is counted.
 """
 
 
-METHOD_NAMES: dict[MethodName, str] = {"lora": "LoRA", "full": "full", "textual_inversion": "Textual Inversion"}
+METHOD_NAMES: dict[MethodName, str] = {
+    "lora": "LoRA",
+    "full": "full",
+    "textual_inversion": "Textual Inversion",
+    "dora": "DoRA",
+    "lokr": "LoKr",
+}
 """{method: its name in a plan's text}."""
 
 

@@ -1,16 +1,16 @@
 """The training methods by name."""
 
+from typing import Any
+
 from ..options.choices import MethodName
+from .dora.adapter import Dora
 from .full import Full
+from .lokr.adapter import Lokr
 from .lora.adapter import Lora
 from .protocol import Method
 from .textual_inversion.word import TextualInversion
 
-METHODS: dict[MethodName, type[Full] | type[Lora] | type[TextualInversion]] = {
-    Full.name: Full,
-    Lora.name: Lora,
-    TextualInversion.name: TextualInversion,
-}
+METHODS: dict[MethodName, type[Method[Any]]] = {one.name: one for one in (Full, Lora, TextualInversion, Dora, Lokr)}
 """{name of a method: its class}."""
 
-__all__ = ["METHODS", "Full", "Lora", "Method", "TextualInversion"]
+__all__ = ["METHODS", "Dora", "Full", "Lokr", "Lora", "Method", "TextualInversion"]

@@ -1,12 +1,15 @@
-"""Continuing the training of a result: of a LoRA or a learned word, in a file of any program's."""
+"""Continuing the training of a result: of an adapter or a learned word, in a file of any program's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from ..files.adapter_kinds import DORA, LOKR, PLAIN, adapter_kind
+from ..files.safetensors import read_shapes
 from ..options import TrainOptions
 from ..options.setting import OptionError
+from .lokr import start as lokr
 from .lora import start as lora
 from .textual_inversion import start as word
 
@@ -17,20 +20,30 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
     """
     if not file.exists():
         raise OptionError(f"There is no LoRA or learned word {file.name!r} to continue from.")
-    wanted = "textual_inversion" if word.is_embedding(file) else "lora"
+    wanted, kind = _made_by(file)
     if options.method != wanted:
-        kind = "a LoRA" if wanted == "lora" else "a learned word"
         raise OptionError(
             f"method is {options.method!r}, and {file.name!r} is {kind}: only {wanted!r} can continue it."
         )
 
 
-def kept_settings(file: Path | None) -> dict[str, Any]:
-    """The settings that a run takes over from what it continues, unless the user chooses others: a LoRA's highest rank,
-    or the number of a word's vectors. Empty without a file.
+def _made_by(file: Path) -> tuple[str, str]:
+    """(method, kind of file) of what can be continued. A file of another kind passes for a LoRA, and is then refused by
+    what reads it.
+    """
+    if word.is_embedding(file):
+        return "textual_inversion", "a learned word"
+    kind = None if file.is_dir() else adapter_kind(read_shapes(file))
+    return {DORA: ("dora", DORA), LOKR: ("lokr", LOKR)}.get(kind or "", ("lora", PLAIN))
 
-    Raises CheckpointError for a file that is neither.
+
+def kept_settings(file: Path | None) -> dict[str, Any]:
+    """The settings that a run takes over from what it continues, unless the user chooses others: the ranks of a LoRA
+    or DoRA, the rank of a LoKr, or the number of a word's vectors. Empty without a file.
+
+    Raises CheckpointError for any other file.
     """
     if file is None:
         return {}
-    return word.kept_settings(file) if word.is_embedding(file) else lora.kept_settings(file)
+    kept = {"textual_inversion": word.kept_settings, "lokr": lokr.kept_settings}
+    return kept.get(_made_by(file)[0], lora.kept_settings)(file)

@@ -18,6 +18,8 @@ WRAPPERS = ("base_model_model_", "lora_", "lycoris_", "loha_", "locon_", "_orig_
 """What tools write before the name of a component or of a layer: flat names of peft's classes, of kinds of adapters, of
 torch.compile and of data parallelism.
 """
+ADDED = (".lora_", ".lokr_", ".added.")
+"""Marks of the names of tensors that methods add to a base."""
 TEXT_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 """The ends of the names of a text encoder's attention projections, which earlier versions of diffusers called to_q,
 to_k, to_v and to_out.
@@ -162,7 +164,7 @@ def layers_of(base: Base) -> Layers:
         component: {
             text_encoder_name(name).replace(".base_layer.", "."): tuple(tensor.shape)
             for name, tensor in module.state_dict().items()
-            if ".lora_" not in name and ".added." not in name
+            if not any(mark in name for mark in ADDED)
         }
         for component, module in base.components().items()
     }

@@ -36,13 +36,14 @@ class TrainOptions:
     method: MethodName = setting(
         "lora",
         "training",
-        "lora: a small file. full: a whole checkpoint, as in the paper. textual_inversion: a new word, a few kB.",
+        "lora: a small file. full: a whole checkpoint, as in the paper. textual_inversion: a new word, a few kB. dora: "
+        "a LoRA with a magnitude for each input. lokr: a Kronecker product, the smallest file of many layers.",
     )
     steps: int = setting(800, "training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
     learning_rate: float = setting(
         1e-4,
         "optimizer",
-        "Of what is trained, above 0: about 1e-4 for lora, 5e-6 for full, 2e-3 for textual_inversion.",
+        "Of what is trained, above 0: about 1e-4 for lora, dora and lokr, 5e-6 for full, 2e-3 for textual_inversion.",
         0,
         open_minimum=True,
         maximum=1,
@@ -66,6 +67,26 @@ class TrainOptions:
     rank: int = setting(16, "adapter", "Of the LoRA, 1 or more.", 1, maximum=1024)
     alpha: float | None = setting(
         None, "adapter", "LoRA's scale is alpha / rank; unset, alpha is the rank.", 0, open_minimum=True, maximum=1024
+    )
+    conv_rank: int = setting(
+        0,
+        "adapter",
+        "lora, dora: the rank of 3 x 3 convolutions, at the same scale; 0: as the others. With targets "
+        "transformer_and_resnet.",
+        0,
+        maximum=1024,
+        methods=("lora", "dora"),
+        added_later=True,
+    )
+    factor: int = setting(
+        0,
+        "adapter",
+        "lokr: the smaller side of the Kronecker product's first factor, where it divides a layer's sides; the higher, "
+        "the smaller the file. 0: as square as possible, the smallest.",
+        0,
+        maximum=64,
+        methods=("lokr",),
+        added_later=True,
     )
     targets: Targets = setting(
         "transformer",

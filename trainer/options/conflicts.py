@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .choices import READ_THE_BASE
 from .setting import OptionError
 
 LEVEL = ("constant", "constant_with_warmup")
@@ -16,6 +17,10 @@ def require_compatible(options: Any) -> None:
     refused = {
         "base_in_8_bits is True, and method 'full' trains the base itself: set base_in_8_bits to False, or method to "
         "'lora'": options.base_in_8_bits and options.method == "full",
+        f"base_in_8_bits is True, and method {options.method!r} measures the base's own weights in every step: set "
+        "base_in_8_bits to False, or method to 'lora'": (
+            options.base_in_8_bits and options.method in READ_THE_BASE and options.method != "full"
+        ),
         f"trained_weights is 'bf16', and method {options.method!r} trains few weights: set trained_weights to 'fp32'": (
             options.trained_weights == "bf16" and options.method != "full"
         ),

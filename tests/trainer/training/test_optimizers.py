@@ -57,7 +57,13 @@ def request_of_flow(subject: Subject) -> Request:
 
 @pytest.mark.parametrize(
     "changes",
-    [*({"optimizer": name} for name in OF_LIBRARIES), {"ema_decay": 0.9}, {"ema_decay": 0.9, "optimizer": "lion"}],
+    [
+        *({"optimizer": name} for name in OF_LIBRARIES),
+        {"ema_decay": 0.9},
+        {"ema_decay": 0.9, "optimizer": "lion"},
+        {"method": "dora"},
+        {"method": "lokr"},
+    ],
     ids=lambda changes: " ".join(map(str, changes.values())),
 )
 def test_a_stopped_run_goes_on_to_the_same_weights(

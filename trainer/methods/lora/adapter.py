@@ -20,6 +20,7 @@ from ...model.layers import layers_of
 from ...options import TrainOptions
 from ...options.choices import MethodName
 from ...randomness import generator, scoped_seed
+from ..adapter_file import ReadAdapter
 from ..protocol import Folder, Method, ModelFile, Trained
 from .change import squared_factors, squared_product
 from .file import ReadLora
@@ -43,7 +44,7 @@ class Lora(Method[Base]):
         """
         self._components: tuple[str, ...] = ()
         self._start = start or {}
-        self.warnings: tuple[str, ...] = start.warnings if isinstance(start, ReadLora) else ()
+        self.warnings: tuple[str, ...] = start.warnings if isinstance(start, ReadAdapter) else ()
 
     @classmethod
     def begin(cls, identifier: str, class_noun: str, start: Any = None) -> Lora:
@@ -66,7 +67,8 @@ class Lora(Method[Base]):
             for component, module in components.items():
                 names = base.lora_targets(component, options.targets)
                 start = self._start.get(component, {})
-                inject_adapter_in_model(_config(options.rank, alpha, rf".*(?:{names})", module, start), module)
+                config = _config(options.rank, alpha, rf".*(?:{names})", module, start, options.conv_rank)
+                inject_adapter_in_model(config, module)
                 _begin(module, options.seed, component)
                 _fill(module, start)
                 _cast_nothing(module)
@@ -91,7 +93,7 @@ class Lora(Method[Base]):
     def untrained(self, base: Base) -> Iterator[Base]:
         """The base itself, with all adapters at a scale of zero."""
         modules = base.components()
-        layers = [layer for component in self._components for _, layer in _adapted(modules[component])]
+        layers = [layer for component in self._components for _, layer in adapted_layers(modules[component])]
         scales = [layer.scaling["default"] for layer in layers]
         for layer in layers:
             layer.scaling["default"] = 0.0
@@ -104,7 +106,7 @@ class Lora(Method[Base]):
     def squared_change(self, base: Base, by_factors: bool) -> Tensor:
         """Σ‖s·B·A‖² over the layers with s = alpha/r, or Σ(‖A‖² + ‖B‖²); see `Method.squared_change`."""
         modules = base.components()
-        layers = [layer for component in self._components for _, layer in _adapted(modules[component])]
+        layers = [layer for component in self._components for _, layer in adapted_layers(modules[component])]
         norm = squared_factors if by_factors else squared_product
         terms = [
             norm(one.lora_A["default"].weight, one.lora_B["default"].weight, one.scaling["default"]) for one in layers
@@ -124,9 +126,12 @@ class Lora(Method[Base]):
 
     def weights(self, base: Base, trained: Trained | None = None) -> LoraWeights:
         """The trained LoRA, with each layer's own alpha. trained: what `trained` returned, unsharded."""
+        return from_peft(trained or self.trained(base), self.alphas(base))
+
+    def alphas(self, base: Base) -> dict[str, dict[str, float]]:
+        """{component: {our name of an adapted layer: its alpha}}."""
         modules = base.components()
-        alphas = {component: _alphas(modules[component]) for component in self._components}
-        return from_peft(trained or self.trained(base), alphas)
+        return {component: _alphas(modules[component]) for component in self._components}
 
 
 def _begin(module: nn.Module, seed: int, component: str) -> None:
@@ -137,10 +142,10 @@ def _begin(module: nn.Module, seed: int, component: str) -> None:
         if weight.requires_grad:
             weight.data = weight.data.float()
             if ".lora_A." in name:
-                weight.data.copy_(_uniform(weight.shape, generator(seed, f"lora.{component}.{name}", 0)))
+                weight.data.copy_(uniform_start(weight.shape, generator(seed, f"lora.{component}.{name}", 0)))
 
 
-def _uniform(shape: torch.Size, source: torch.Generator) -> Tensor:
+def uniform_start(shape: torch.Size, source: torch.Generator) -> Tensor:
     """The initial values that peft and torch give a linear layer: uniform within ±1 / sqrt(inputs)."""
     bound = 1 / math.sqrt(math.prod(shape[1:]))
     return (torch.rand(shape, generator=source) * 2 - 1) * bound
@@ -154,25 +159,39 @@ def _alpha_of(start: LoraWeights, rank: int) -> float:
     return alphas.pop() if len(alphas) == 1 else float(rank)
 
 
-def _config(rank: int, alpha: float, targets: str, module: nn.Module, start: Mapping[str, LoraLayer]) -> LoraConfig:
-    """peft's configuration. targets: a regular expression for the layers; start: the layers to continue from."""
+def _config(
+    rank: int, alpha: float, targets: str, module: nn.Module, start: Mapping[str, LoraLayer], conv_rank: int
+) -> LoraConfig:
+    """peft's configuration. targets: a regular expression for the layers; start: the layers to continue from.
+    conv_rank: of 3 x 3 convolutions, at the same scale; 0: `rank`.
+    """
     names = {text_encoder_name(name): name for name, _ in module.named_modules()}
     own = {names[layer]: weights for layer, weights in start.items()}
+    new = [(name, one) for name, one in module.named_modules() if re.fullmatch(targets, name) and name not in own]
+    wide = [name for name, layer in new if conv_rank and _is_wide(layer)]
     # Layers of `start` that no targets name are trained along: left as they are, their change would be lost.
     targets = "|".join([targets, *map(re.escape, own)])
     return LoraConfig(
         r=rank,
         lora_alpha=alpha,
         target_modules=targets,
-        rank_pattern={name: layer.rank for name, layer in own.items()},
-        alpha_pattern={name: layer.alpha for name, layer in own.items()},
+        rank_pattern={**dict.fromkeys(wide, conv_rank), **{name: layer.rank for name, layer in own.items()}},
+        alpha_pattern={
+            **dict.fromkeys(wide, alpha * conv_rank / rank),
+            **{name: layer.alpha for name, layer in own.items()},
+        },
     )
+
+
+def _is_wide(layer: nn.Module) -> bool:
+    """Whether a layer is a convolution of more than one pixel."""
+    return isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1)
 
 
 @torch.no_grad()
 def _fill(module: nn.Module, start: Mapping[str, LoraLayer]) -> None:
     """Copy the weights of `start` into the adapters."""
-    adapted = dict(_adapted(module))
+    adapted = dict(adapted_layers(module))
     for name, layer in start.items():
         adapted[name].lora_A["default"].weight.copy_(layer.down)
         adapted[name].lora_B["default"].weight.copy_(layer.up)
@@ -182,16 +201,16 @@ def _cast_nothing(module: nn.Module) -> None:
     """Switch off peft's cast of a layer's input to the adapter's float32, which autocast would undo: the outputs are
     the same, and two casts are saved.
     """
-    for _, layer in _adapted(module):
+    for _, layer in adapted_layers(module):
         layer.cast_input_dtype_enabled = False
 
 
 def _alphas(module: nn.Module) -> dict[str, float]:
     """{our name of an adapted layer: its alpha}."""
-    return {name: float(layer.lora_alpha["default"]) for name, layer in _adapted(module)}
+    return {name: float(layer.lora_alpha["default"]) for name, layer in adapted_layers(module)}
 
 
-def _adapted(module: nn.Module) -> Iterator[tuple[str, Any]]:
+def adapted_layers(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """(our name, peft's layer) of every layer that has an adapter."""
     for name, layer in module.named_modules():
         if isinstance(layer, AdaptedLayer):

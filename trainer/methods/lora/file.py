@@ -11,6 +11,7 @@ from ...files.quantized import read_weights
 from ...files.safetensors import CheckpointError, listed
 from ...files.weight_names import weight_shapes
 from ...model.layers import Layers, Place
+from ..adapter_file import ReadAdapter
 from .folder import AdapterFile, adapter_files, no_lora
 from .keys import LoraKeys, sort_keys
 from .peft_settings import CONFIG, PeftSettings, settings_in_header
@@ -20,15 +21,8 @@ PEFT_START = "base_model.model."
 """How peft's own keys start."""
 
 
-class ReadLora(dict[str, dict[str, LoraLayer]]):
-    """A LoRA as it was read, `LoraWeights`. file: its weights, or the first of them. warnings: what was assumed and
-    what was left out, each one sentence.
-    """
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.file = file
-        self.warnings: tuple[str, ...] = ()
+ReadLora = ReadAdapter[LoraLayer]
+"""A LoRA as it was read, `LoraWeights`."""
 
 
 def read_lora(path: Path, layers: Layers) -> ReadLora:
@@ -41,7 +35,7 @@ def read_lora(path: Path, layers: Layers) -> ReadLora:
     files = adapter_files(path)
     if not files:
         raise no_lora(path)
-    lora = ReadLora(files[0].file)
+    lora: ReadLora = ReadAdapter(files[0].file)
     for own in files:
         keys = sorted_keys(own, layers)
         keys.require_good(own.file.name)
@@ -71,7 +65,7 @@ def _read_into(lora: ReadLora, own: AdapterFile, keys: LoraKeys, layers: Layers)
         if name in lora.setdefault(component, {}):
             raise CheckpointError(f"{own.file.name!r} holds {name} of {component}, which another file holds too.")
         settings = own.settings or header.get(layers.family.diffusers[component])
-        down, up = _matrices(tensors, parts, layers.places[place])
+        down, up = matrices(tensors, parts, layers.places[place])
         if ALPHA in parts:
             alpha = _alpha(tensors, parts[ALPHA], own.file)
         else:
@@ -102,9 +96,7 @@ def _said_alpha(settings: PeftSettings | None, layers: Layers, place: Place, in_
     return float(rank) if alpha is None else alpha
 
 
-def _matrices(
-    tensors: Mapping[str, Tensor], parts: Mapping[str, str], weight: tuple[int, ...]
-) -> tuple[Tensor, Tensor]:
+def matrices(tensors: Mapping[str, Tensor], parts: Mapping[str, str], weight: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """One layer's two matrices, in the layout of its weight, a tensor of shape `weight`; 8-bit floats as fp16."""
     down, up = (_wide(tensors[parts[half]]) for half in (DOWN, UP))
     ones = (1,) * (len(weight) - 2)

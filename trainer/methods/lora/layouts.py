@@ -7,7 +7,9 @@ the same rank.
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -16,10 +18,17 @@ from ...files.lazy_tensors import finite
 from ...files.safetensors import Shapes
 from ...model.layers import Layers
 from .keys import diffusers_style, kohya_style, sort_keys
-from .weights import LoraWeights, all_layers, ranks
+from .weights import LoraLayer, LoraWeights, all_layers, ranks
 
 LoraLayout = Literal["kohya", "diffusers"]
 """The layouts of a LoRA file."""
+
+
+class KohyaLayer(Protocol):
+    """One layer's part of an adapter that kohya's layout has keys for."""
+
+    def kohya_tensors(self, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """{kohya's key: tensor}. name: of the layer there."""
 
 
 def diffusers_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
@@ -34,17 +43,18 @@ def diffusers_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = to
     return tensors
 
 
-def kohya_tensors(lora: LoraWeights, layers: Layers, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """{kohya's key: tensor} of a LoRA, with alphas in float32. Raises ValueError where `dtype` cannot represent a
-    value.
+def kohya_tensors(
+    adapter: Mapping[str, Mapping[str, KohyaLayer]], layers: Layers, dtype: torch.dtype = torch.float16
+) -> dict[str, Tensor]:
+    """{kohya's key: tensor} of a LoRA or another adapter, with alphas in float32. Raises ValueError where `dtype`
+    cannot represent a value.
     """
-    tensors: dict[str, Tensor] = {}
-    for component, layer, weights in all_layers(lora):
-        name = layers.kohya_name((component, layer))
-        tensors[f"{name}.lora_down.weight"] = finite(weights.down.to(dtype), f"{layer}.lora_A.weight")
-        tensors[f"{name}.lora_up.weight"] = finite(weights.up.to(dtype), f"{layer}.lora_B.weight")
-        tensors[f"{name}.alpha"] = torch.tensor(weights.alpha)
-    return tensors
+    return {
+        key: tensor
+        for component, own in adapter.items()
+        for layer, weights in own.items()
+        for key, tensor in weights.kohya_tensors(layers.kohya_name((component, layer)), dtype).items()
+    }
 
 
 def require_lora_of(layers: Layers, layout: LoraLayout, shapes: Shapes, name: str) -> None:
@@ -59,11 +69,22 @@ def require_lora_of(layers: Layers, layout: LoraLayout, shapes: Shapes, name: st
 
 
 def network_metadata(lora: LoraWeights) -> dict[str, str]:
-    """kohya's metadata on a LoRA's module, rank and alpha."""
+    """kohya's metadata on a LoRA's module, rank and alpha; those of 3 x 3 convolutions apart where they differ."""
+    module = {"ss_network_module": "networks.lora"}
+    wide, others = ([one for _, _, one in all_layers(lora) if one.is_wide is is_so] for is_so in (True, False))
+    own, of_wide = _dimensions(others or wide), _dimensions(wide)
+    if wide and own != of_wide:
+        return {**module, **own, "ss_network_args": json.dumps({
+            "conv_dim": of_wide["ss_network_dim"], "conv_alpha": of_wide["ss_network_alpha"],
+        })}  # fmt: skip
+    return {**module, **own}
+
+
+def _dimensions(layers: Sequence[LoraLayer]) -> dict[str, str]:
+    """kohya's metadata on the rank and alpha of layers."""
     return {
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": _only(ranks(lora)),
-        "ss_network_alpha": _only({layer.alpha for _, _, layer in all_layers(lora)}),
+        "ss_network_dim": _only({layer.rank for layer in layers}),
+        "ss_network_alpha": _only({layer.alpha for layer in layers}),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
+    import torch
     from torch import Tensor
 
 DOWN, UP, ALPHA = "down", "up", "alpha"
@@ -29,9 +30,33 @@ class LoraLayer:
         """The rank: rows of `down`."""
         return self.down.shape[0]
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether the layer is a convolution of more than one pixel."""
+        return any(side > 1 for side in self.down.shape[2:])
+
     def change(self) -> Tensor:
         """The update of the weight, (alpha/rank)·up·down, in float32, flattened to [out, in·k·k]."""
         return (self.alpha / self.rank) * (self.up.float().flatten(1) @ self.down.float().flatten(1))
+
+    def merged(self, weight: Tensor, strength: float = 1.0) -> Tensor:
+        """The weight with the update at a strength, in float32: W + strength·(alpha/rank)·up·down."""
+        return weight.float() + strength * self.change().reshape(weight.shape)
+
+    def kohya_tensors(self, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """{kohya's key: tensor}, the alpha in float32. name: of the layer in kohya's files. Raises ValueError where
+        `dtype` cannot represent a value.
+        """
+        import torch
+
+        from ...files.lazy_tensors import finite
+
+        down, up = f"{name}.lora_down.weight", f"{name}.lora_up.weight"
+        return {
+            down: finite(self.down.to(dtype), down),
+            up: finite(self.up.to(dtype), up),
+            f"{name}.alpha": torch.tensor(self.alpha),
+        }
 
     def folded(self) -> LoraLayer:
         """An equivalent LoRA with alpha = rank, for layouts that do not store alphas."""

@@ -1,0 +1,1 @@
+"""LoKr: the update of a weight as a Kronecker product (Yeh et al., 2023)."""
