@@ -16,9 +16,13 @@ ROUNDING = 2e-5
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    found = figures_of("noise", "families", "unets", "state", "forwards", "quantised", "runs")
-    runs = found.pop("runs")
-    return {**{name: figure for figures in found.values() for name, figure in figures.items()}, "runs": runs}
+    found = figures_of("noise", "families", "unets", "state", "forwards", "quantised", "runs", "both_ways")
+    runs, both_ways = found.pop("runs"), found.pop("both_ways")
+    return {
+        **{name: figure for figures in found.values() for name, figure in figures.items()},
+        "runs": runs,
+        "both_ways": both_ways,
+    }
 
 
 def test_the_target_denoises_to_the_picture_in_every_class_of_answers(measured: dict[str, Any]) -> None:
@@ -145,3 +149,10 @@ def test_targets_narrow_and_widen_what_is_trained(measured: dict[str, Any]) -> N
 
 def test_qwen_image_learns_one_picture(measured: dict[str, Any]) -> None:
     assert measured["overfitted"]["last"] < 0.2 * measured["overfitted"]["first"]
+
+
+def test_both_ways_of_training_the_embedded_base_come_to_the_same(measured: dict[str, Any]) -> None:
+    found = measured["both_ways"]
+    assert len(found["adapter"]) == 20
+    assert found["adapter"] == pytest.approx(found["file"], rel=2e-3)
+    assert found["pictures"] <= 2 < found["changed"]
