@@ -44,6 +44,7 @@ def test_a_lora_is_what_one_process_with_twice_the_batch_trains(
     assert written[0] == written[1]
 
 
+@pytest.mark.slow
 def test_a_full_model_is_too_whole_in_each_process_or_in_parts(
     toybase_file: Path, tmp_path: Path, command: Command
 ) -> None:

@@ -111,16 +111,16 @@ def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> N
 
 def test_resume_after_a_stop_during_class_images_begins_anew_with_those_that_are_drawn(webui: Served) -> None:
     """Also where a run of the same name was stopped before, as the tests above leave one."""
-    many = {**ASKED, "identifier": "sks", "priors": 40, "options": {"steps": 2, "rank": 2}}
+    many = {**ASKED, "identifier": "sks", "priors": 16, "options": {"steps": 2, "rank": 2}}
     webui.request(f"{ROOT}/train", many, USER)
     awaited(webui, lambda said: said["doing"] == "class images" and 2 <= said["done"] < said["total"])
     webui.request(f"{ROOT}/stop", {}, USER)
     stopped = awaited(webui, lambda said: said["status"] == "stopped")
     drawn = len(list((webui.data / "outputs" / "dreambooth" / "priors").glob("*/*.png")))
-    assert stopped["result"] is None and stopped["error"] == "" and 2 <= drawn < 40
+    assert stopped["result"] is None and stopped["error"] == "" and 2 <= drawn < 16
     webui.request(f"{ROOT}/train", {"resume": True}, USER)
     left = awaited(webui, lambda said: said["doing"] == "class images")
-    assert left["total"] == 40 - drawn
+    assert left["total"] == 16 - drawn
     finished = awaited(webui, lambda said: said["status"] == "finished")
     assert (finished["error"], finished["result"]["trigger"], finished["result"]["steps"]) == ("", "sks dog", 2)
     assert any("begins with its first step" in note for note in finished["warnings"])

@@ -56,7 +56,7 @@ class Cable:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
 
 
-@pytest.fixture(params=["a1111", "forge"])
+@pytest.fixture(params=[pytest.param("a1111", marks=pytest.mark.slow), "forge"])
 def broken(request: pytest.FixtureRequest, serve: Serve, chromium: Any) -> Iterator[tuple[str, Cable, Any]]:
     """(which Gradio, the cable, a page behind it)."""
     cable = Cable(int(serve(request.param).url.rpartition(":")[2]))

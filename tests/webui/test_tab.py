@@ -39,6 +39,11 @@ from dreambooth_nodes.trainer.files.safetensors import read_shapes
 from dreambooth_nodes.trainer.options import TEXTS
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
+OF_OUR_OWN_PROCESS = pytest.mark.parametrize(
+    "webui", ["a1111", pytest.param("forge", marks=pytest.mark.slow)], indirect=True, scope="module"
+)
+"""Of tests of what our own process does for the tab: with the other Gradio only in `make test-all`."""
+
 
 @pytest.fixture(scope="module", params=["a1111", "forge"])
 def webui(request: pytest.FixtureRequest, serve: Serve) -> Served:
@@ -107,6 +112,7 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
     assert [name for name in TEXTS if page.locator(f"#dreambooth_{name}").count() != 1] == []
 
 
+@OF_OUR_OWN_PROCESS
 def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
     fill(page, "dreambooth_class_noun", "dog")
     page.locator("#dreambooth_pick").click()
@@ -175,6 +181,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert order == ["start_task", *made_room, *given_back, *lists, "finish_task", "txt2img"]
 
 
+@OF_OUR_OWN_PROCESS
 def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -> None:
     ask(page)
     page.locator("#dreambooth_train").click()
@@ -185,6 +192,7 @@ def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -
     assert [file.name for file in loras(webui)] == ["spotty_00001.safetensors"]
 
 
+@OF_OUR_OWN_PROCESS
 def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Served) -> None:
     ask(page)
     # The preset's, which a click on the LoRA has to change.

@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.tests.trainer.model.families.small import WIDTHS, checkpoint, write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import checkpoint, write_checkpoint
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
 from dreambooth_nodes.trainer.model.source import ShapesOnly
 
 
-@pytest.fixture(scope="package", params=WIDTHS)
+@pytest.fixture(scope="package", params=["sd1", pytest.param("sd2", marks=pytest.mark.slow), "sdxl"])
 def family(request: pytest.FixtureRequest) -> str:
+    """Every kind of layer of SD 2 is one of SDXL's."""
     return str(request.param)
 
 

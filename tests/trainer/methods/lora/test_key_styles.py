@@ -191,14 +191,27 @@ def test_an_error_shows_a_few_keys_and_their_number(tmp_path: Path) -> None:
 
 KINDS = {
     "a LoHa": ("lora_unet_x.hada_w1_a", "lycoris_x.hada_w2_b", "base_model.model.x.hada_t1"),
-    "a LoKr": ("lora_unet_x.lokr_w1", "base_model.model.x.lokr_w1_a", "lycoris_x.lokr_t2", "x.lokr_w2.default"),
-    "a DoRA": ("lora_unet_x.dora_scale", "x.lora_magnitude_vector", "x.lora_magnitude_vector.default.weight"),
     "an OFT or BOFT": ("oft_unet_x.oft_blocks", "base_model.model.x.oft_r.weight", "lycoris_x.oft_diag"),
     "a LoRA in cloneofsimo's layout": ("unet:0:up", "unet:0:down", "text_encoder:12:up"),
     "a GLoRA": ("lora_unet_x.a1.weight", "lycoris_x.b2.weight", "x.a2.weight"),
     "an IA3": ("base_model.model.x.ia3_l", "lora_unet_x.on_input", "x.ia3_l.default"),
     "a VeRA or RandLora": ("base_model.model.x.vera_lambda_b", "vera.vera_A", "x.randlora_lambda"),
 }
+
+READ_KINDS = {
+    "a LoKr": ("lora_unet_x.lokr_w1", "base_model.model.x.lokr_w1_a", "lycoris_x.lokr_t2", "x.lokr_w2.default"),
+    "a DoRA": ("lora_unet_x.dora_scale", "x.lora_magnitude_vector", "x.lora_magnitude_vector.default.weight"),
+}
+"""Those that have a method here."""
+
+
+@pytest.mark.parametrize("kind", READ_KINDS)
+def test_an_adapter_of_another_kind_that_is_read_is_no_base(kind: str, tmp_path: Path) -> None:
+    for key in READ_KINDS[kind]:
+        file = write_tensors({key: torch.ones(2, 2)}, tmp_path / "a.safetensors", {})
+        assert adapter_kind([key]) == kind
+        with pytest.raises(CheckpointError, match=kind):
+            load_base(file)
 
 
 @pytest.mark.parametrize("kind", KINDS)
