@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.tests.trainer.model.families.small import WIDTHS, write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 
 
-@pytest.fixture(scope="package", params=WIDTHS)
+@pytest.fixture(scope="package", params=["sd1", pytest.param("sd2", marks=pytest.mark.slow), "sdxl"])
 def family(request: pytest.FixtureRequest) -> str:
+    """Every kind of layer of SD 2 is one of SDXL's."""
     return str(request.param)
 
 

@@ -68,8 +68,7 @@ def test_separate_files_in_either_layout_are_the_same_model(family: str, model: 
     assert (base.family, base.fingerprint) == (model.family, model.fingerprint)
 
 
-@pytest.mark.parametrize("mark", ["edm_mean", "edm_vpred.sigma_max"])
-@pytest.mark.parametrize("asked", [None, "v_prediction"])
+@pytest.mark.parametrize(("asked", "mark"), [(None, "edm_mean"), ("v_prediction", "edm_vpred.sigma_max")])
 def test_a_model_of_edms_noise_levels_is_refused(mark: str, asked: str | None, tmp_path: Path) -> None:
     tensors = {key: tensor.contiguous() for key, tensor in checkpoint("sdxl").items()}
     file = write_tensors({**tensors, mark: torch.ones(1)}, tmp_path / "cosxl.safetensors", {})
