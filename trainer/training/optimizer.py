@@ -4,6 +4,7 @@ and diffusers' learning-rate schedules.
 
 from __future__ import annotations
 
+import io
 import sys
 from contextlib import redirect_stdout
 from importlib import import_module
@@ -50,7 +51,7 @@ def _of_a_library(groups: list[dict[str, Any]], options: TrainOptions) -> Optimi
     if kind.usual_rate is None:
         # A factor of the rate that the optimizer finds; all groups share it.
         groups = [{**group, "lr": 1.0} for group in groups]
-    with redirect_stdout(None):
+    with redirect_stdout(io.StringIO()):
         optimizer: Any = getattr(import_module(module), name)(
             groups, weight_decay=options.weight_decay, **kind.settings
         )
