@@ -16,13 +16,9 @@ ROUNDING = 2e-5
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    found = figures_of("noise", "families", "unets", "state", "forwards", "quantised", "runs", "both_ways")
-    runs, both_ways = found.pop("runs"), found.pop("both_ways")
-    return {
-        **{name: figure for figures in found.values() for name, figure in figures.items()},
-        "runs": runs,
-        "both_ways": both_ways,
-    }
+    found = figures_of("noise", "families", "unets", "state", "forwards", "quantised", "runs", "both_ways", "drawing")
+    own = {name: found.pop(name) for name in ("runs", "both_ways", "drawing")}
+    return {**{name: figure for figures in found.values() for name, figure in figures.items()}, **own}
 
 
 def test_the_target_denoises_to_the_picture_in_every_class_of_answers(measured: dict[str, Any]) -> None:
@@ -156,3 +152,32 @@ def test_both_ways_of_training_the_embedded_base_come_to_the_same(measured: dict
     assert len(found["adapter"]) == 20
     assert found["adapter"] == pytest.approx(found["file"], rel=2e-3)
     assert found["pictures"] <= 2 < found["changed"]
+
+
+@pytest.mark.parametrize("way", ["host", "file"])
+def test_another_model_draws_with_the_lora_on_it(measured: dict[str, Any], way: str) -> None:
+    apart = measured["drawing"][way]
+    assert apart["same"] <= 1 < min(apart["without"], apart["trained"])
+
+
+def test_scores_are_compared_with_the_model_that_draws(measured: dict[str, Any]) -> None:
+    """As where that model is trained itself, whatever the base would have drawn."""
+    of_both, alone = measured["drawing"]["base"]
+    assert of_both == alone
+    assert measured["drawing"]["fingerprints"][0][:12] in measured["drawing"]["choice"]
+
+
+def test_what_cannot_draw_for_a_training_is_refused_in_a_sentence(measured: dict[str, Any]) -> None:
+    refused = measured["drawing"]["refused"]
+    assert "of another architecture than model" in refused["architecture"]
+    assert "method is 'full'" in refused["method"] and "disconnect draw_with" in refused["method"]
+
+
+def test_a_model_that_draws_is_known_again_and_told_from_others(measured: dict[str, Any]) -> None:
+    first, again, *others = measured["drawing"]["fingerprints"]
+    assert first == again and len({first, *others}) == 1 + len(others)
+
+
+def test_a_model_for_few_steps_draws_in_few_steps(measured: dict[str, Any]) -> None:
+    how = measured["drawing"]["how"]
+    assert how == {"None": [20, 5.0], "flux1-schnell.sft": [8, 1.0], "lightning_4step.safetensors": [4, 1.0]}

@@ -28,7 +28,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     ),
     "DreamBoothTrain": (
         "model clip vae subject identifier method preset steps learning_rate name seed",
-        "class_priors options sample_every memory score_every early_stop prior clip_vision",
+        "class_priors options sample_every memory score_every early_stop prior clip_vision draw_with",
         "PERSONALIZED_MODEL IMAGE LOSS_MAP",
     ),
     "ApplyPersonalizedModel": (

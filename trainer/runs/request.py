@@ -30,7 +30,8 @@ class Request:
     the options take another prior. name: of the result's file. continue_from: a LoRA or a learned word, a file or a
     folder, to continue training. prediction: the base's prediction type, where the user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
-    base is a model in the host's memory. text_dtype: of the base's frozen text encoders.
+    base is a model in the host's memory. text_dtype: of the base's frozen text encoders. drawn_with: what tells the
+    model that draws samples and scores in the base's place from others; "" where the base draws them.
     """
 
     subject: Subject
@@ -42,6 +43,7 @@ class Request:
     prediction: str | None = None
     base_file: Path | None = None
     text_dtype: torch.dtype = torch.float32
+    drawn_with: str = ""
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -98,6 +100,8 @@ class Request:
             "settings": self.options.weight_settings,
             "continue_from": self._continued_hash,
             **({} if self.text_dtype == torch.float32 else {"text_dtype": str(self.text_dtype)}),
+            # Without scores it draws previews alone.
+            **({"drawn_with": self.drawn_with} if self.drawn_with and self.options.score_every else {}),
         }
 
     def record(self, base_fingerprint: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class RunInProgress:
     """The run of a request on a model, in one of its ranks; only the first one writes files and reports events.
 
     method: trains the base. draw: draws pictures of it. scorer: measures the scores where the options ask for them.
+    draw_untrained: see `personalize`.
     options: those of the memory plan. training and curve are there once the training is set up; scores are None where
     none are made.
     """
@@ -48,6 +49,7 @@ class RunInProgress:
     stop: Stop
     ranks: Ranks
     scorer: Scorer | None = None
+    draw_untrained: DrawPictures | None = None
     training: Training = field(init=False)
     curve: LossCurve = field(init=False)
     scores: RunScores | None = None

@@ -141,7 +141,7 @@ class Session(RunInProgress):
             self.tell(Warned(NO_SCORER))
             return
         self.scores = RunScores(self.scorer, self.request, self.run, self.draw, self.phases, self.ranks)
-        self.scores.begin(self.method.untrained(self.base))
+        self.scores.begin(self.method.untrained(self.base), self.draw_untrained or self.draw)
 
     def _score(self, step: int) -> None:
         """Score the model after `step` steps; where its step may be the result, its weights are kept as a file.

@@ -142,7 +142,7 @@ export default {
   "yes": "はい",
   "{0} could not be uploaded ({1}).": "{0} をアップロードできませんでした（{1}）。",
   "{0} h {1} min": "{0} 時間 {1} 分",
-  "{0} is distilled for few steps, which training takes away. Train on the model that it was made from: the LoRA may be applied to this one.": "{0} は少ないステップ用に蒸留されたモデルで、学習するとその性質が失われます。元のモデルで学習してください。できた LoRA はこのモデルにも使えます。",
+  "{0} is distilled for few steps, which training takes away. Train on the model that it was made from: the LoRA may be applied to this one, which draws its samples and scores when connected to draw_with.": "{0} は少ないステップ用に蒸留されたモデルで、学習するとその性質が失われます。元のモデルで学習してください。できた LoRA はこのモデルにも使えます。draw_with に接続すれば、サンプルとスコアをこのモデルで描きます。",
   "The model is changed by {0}, which cannot be read: its runs are never found again, nor gone on with.": "モデルが {0} によって変更されていますが、内容を読み取れません。学習結果を再び見つけることも、続きから学習することもできません。",
   "{0} left": "残り {0}",
   "{0} min": "{0} 分",

@@ -142,7 +142,7 @@ export default {
   "yes": "是",
   "{0} could not be uploaded ({1}).": "{0} 上传失败（{1}）。",
   "{0} h {1} min": "{0} 小时 {1} 分",
-  "{0} is distilled for few steps, which training takes away. Train on the model that it was made from: the LoRA may be applied to this one.": "{0} 是为少步数采样蒸馏的模型，训练会破坏这一特性。请在它的原始模型上训练，得到的 LoRA 可以用在这个模型上。",
+  "{0} is distilled for few steps, which training takes away. Train on the model that it was made from: the LoRA may be applied to this one, which draws its samples and scores when connected to draw_with.": "{0} 是为少步数采样蒸馏的模型，训练会破坏这一特性。请在它的原始模型上训练，得到的 LoRA 可以用在这个模型上；把它连接到 draw_with，样图和评分就用它绘制。",
   "The model is changed by {0}, which cannot be read: its runs are never found again, nor gone on with.": "模型被 {0} 修改过，但其内容无法读取：已有的训练结果无法再次找到，也无法继续训练。",
   "{0} left": "剩余 {0}",
   "{0} min": "{0} 分",
