@@ -15,11 +15,13 @@ from .load_personalized_model import LoadPersonalizedModel
 from .load_toybase import LoadToyBase
 from .measure_fidelity import MeasureFidelity
 from .pick_rare_token import PickRareToken
+from .vary_backgrounds import VaryBackgrounds
 
 NODES: list[type[io.ComfyNode]] = [
     LoadInstanceImages,
     PickRareToken,
     GenerateClassPriors,
+    VaryBackgrounds,
     DreamBoothOptions,
     DreamBoothTrain,
     ApplyPersonalizedModel,

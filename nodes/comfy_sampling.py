@@ -15,7 +15,9 @@ from torch import Tensor
 from ..trainer import randomness
 from ..trainer.sampling.class_priors import Draw
 from ..trainer.sampling.prior_recipe import PriorRecipe
+from ..trainer.sampling.surroundings import SurroundingsRecipe
 from ..trainer.subject.identifier import PROBE_TIMES, PROMPTS_AT_ONCE, EpsilonPredictor
+from ..trainer.subject.photos import Photo
 from .comfy_host import raise_if_interrupted
 from .host_model.conditioning import Conds, conds_of, encode, groups, together
 from .host_model.images import decoded
@@ -53,6 +55,29 @@ def host_prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, coun
         return decoded(vae, latents)
 
     return draw_batch
+
+
+def host_surroundings_drawer(model: Any, clip: Any, vae: Any, photo: Photo, recipe: SurroundingsRecipe) -> Draw:
+    """A function that draws a photo anew outside its mask with the host's sampler, one picture at a time; cancelling
+    ends it between steps.
+    """
+    bar = comfy.utils.ProgressBar(recipe.steps)
+
+    def draw(seeds: Sequence[int]) -> Tensor:
+        assert photo.mask is not None
+        (seed,) = seeds
+        positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (recipe.prompt, ""))
+        latents = vae.encode(photo.pixels.movedim(0, -1).unsqueeze(0))
+        noise = torch.randn(latents.shape, generator=randomness.generator(seed, "sample", 0))
+        drawn = comfy.sample.sample(
+            model, noise, recipe.steps, recipe.guidance, recipe.sampler, scheduler_of(model), positive, negative,
+            latents, noise_mask=(1 - photo.mask).unsqueeze(0), callback=lambda step, *_: bar.update_absolute(step),
+            disable_pbar=True, seed=seed,
+        )  # fmt: skip
+        raise_if_interrupted()
+        return decoded(vae, drawn)
+
+    return draw
 
 
 def denoiser_answer(model: Any, clip: Any) -> EpsilonPredictor:

@@ -26,6 +26,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
         "class_noun width height steps cfg sampler_name batch_size",
         "CLASS_PRIORS IMAGE",
     ),
+    "VaryBackgrounds": ("model clip vae subject count seed", "places steps cfg sampler_name", "SUBJECT IMAGE"),
     "DreamBoothTrain": (
         "model clip vae subject identifier method preset steps learning_rate name seed",
         "class_priors options sample_every memory score_every early_stop prior clip_vision draw_with",

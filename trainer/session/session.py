@@ -15,6 +15,7 @@ from ..model.base import Base
 from ..model.noise_process import with_density
 from ..runs.personalized import Personalized
 from ..runs.versions import versions
+from ..subject.photo_faults import SAME_BACKGROUND
 from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.loop import train
@@ -96,10 +97,17 @@ class Session(RunInProgress):
         native = type(base).stated_resolution(base.source, base.prediction) if isinstance(base, Base) else None
         return {
             "native_resolution": native,
-            "photo_faults": fault_counts(self.request.subject.all_photos),
+            "photo_faults": self._photo_faults(),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "versions": versions(),
         }
+
+    def _photo_faults(self) -> dict[str, int]:
+        """{name of a fault: how many photos have it}; no background that other surroundings are trained on instead of."""
+        subject = self.request.subject
+        redrawn = any(one.redrawn for one in subject.each)
+        counts = fault_counts(subject.all_photos)
+        return {name: count for name, count in counts.items() if not (redrawn and name == SAME_BACKGROUND)}
 
     def _train(self) -> None:
         """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""

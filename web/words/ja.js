@@ -52,6 +52,7 @@ export default {
   "Nothing was trained here yet.": "ここではまだ何も学習していません。",
   "Only photos can be dropped here.": "ここには写真だけをドロップできます。",
   "Phase": "段階",
+  "Other surroundings": "別の背景",
   "Photos": "写真",
   "photos whose caption is empty, as if they had none": "キャプションが空の写真（キャプションなしとして扱います）",
   "Prior loss": "事前損失",

@@ -52,6 +52,7 @@ export default {
   "Nothing was trained here yet.": "这里还没有训练过任何主体。",
   "Only photos can be dropped here.": "这里只能放照片。",
   "Phase": "阶段",
+  "Other surroundings": "其他背景",
   "Photos": "照片",
   "photos whose caption is empty, as if they had none": "标注为空的照片，视为没有标注",
   "Prior loss": "先验损失",
