@@ -14,6 +14,7 @@ from ..trainer.sampling.class_priors import ClassPriors
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_base_file import loaded_from
+from .comfy_choice import choices_made
 from .comfy_failures import recording_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import raise_if_interrupted
@@ -163,6 +164,11 @@ class DreamBoothTrain(io.ComfyNode):
                 io.LossMap.Output(display_name="LOSS_MAP"),
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        """Changes when a result is chosen in the page: the host would answer with the one before."""
+        return choices_made()
 
     @classmethod
     @recording_failures

@@ -42,6 +42,8 @@ class LiveRun:
     """Each as `wording.sentence_and_values` returns it."""
     priors: dict[str, int] | None = None
     file: str | None = None
+    result_step: int | None = None
+    """The step that the result is of, where it was looked up or chosen after the run; None: as the scores say."""
     resumed: int = 0
     """The number of steps that were trained before the run was resumed."""
     _every: int = 1
@@ -116,6 +118,7 @@ def live_of(run: Run, result: Personalized) -> LiveRun:
     live.samples = [{"step": step, "text": "", "count": count} for step, count in sorted(pictures.items())]
     for point in run.scores():
         live.on_event(point)
+    live.result_step = result.steps
     live.on_event(Saved(result.file, ended_early=run.record.get("status") == "finished"))
     return live
 

@@ -103,7 +103,7 @@ class Session(RunInProgress):
         }
 
     def _photo_faults(self) -> dict[str, int]:
-        """{name of a fault: how many photos have it}; no background that other surroundings are trained on instead of."""
+        """{name of a fault: how many photos have it}; without that of a background which is not trained on."""
         subject = self.request.subject
         redrawn = any(one.redrawn for one in subject.each)
         counts = fault_counts(subject.all_photos)
@@ -152,9 +152,10 @@ class Session(RunInProgress):
         self.scores.begin(self.method.untrained(self.base), self.draw_untrained or self.draw)
 
     def _score(self, step: int) -> None:
-        """Score the model after `step` steps; where its step may be the result, its weights are kept as a file.
+        """Score the model after `step` steps, and keep its weights as a file to choose from; a whole model's only where
+        its step may be the result.
 
-        The state is written before files of other candidates are deleted, so that those of the state on disk are there.
+        The state is written before files of other steps are deleted, so that those of the state on disk are there.
         """
         if self.scores is None:
             return
@@ -163,16 +164,16 @@ class Session(RunInProgress):
             verdict = self.scores.measure(step)
         self.tell(verdict.point)
         self.ended_early = verdict.ends
-        if verdict.kept:
-            self.save_intermediate(step)
+        if verdict.kept or self.method.folder != "checkpoints":
+            self.keep_scored(step)
         if self.ranks.first or self.ranks.sharded:
             self.state.write(self.training, self.curve.points)
-        self.ranks.decided(self._drop_candidates)
+        self.ranks.decided(self._bound_scored)
 
-    def _drop_candidates(self) -> None:
-        """Delete the files of steps that can no longer be chosen."""
+    def _bound_scored(self) -> None:
+        """Delete files of steps that the scores can no longer choose, where they become too many."""
         assert self.scores is not None
-        self.run.drop_candidates(self.scores.candidates)
+        self.bound_scored(self.scores.candidates)
 
     def _sample(self, step: int) -> None:
         """Draw, keep and report the sample images of a step; images that cannot be written are a warning.

@@ -58,7 +58,7 @@ class TrainingPanel {
     this.drawing = false;
     this.chart = new LossChart();
     this.scores = new ScoreChart();
-    this.strip = new SampleStrip();
+    this.strip = new SampleStrip((step) => this.choose(step));
     this.phases = make("ol", { class: "db-phases", "aria-label": t("Phase") });
     this.figures = make("div", { class: "db-figures", "aria-live": "off" });
     this.bar = make("progress", { class: "db-bar", max: 1, value: 0, "aria-label": t("Steps done") });
@@ -133,6 +133,18 @@ class TrainingPanel {
     }
   }
 
+  /** Make a step the run's result. */
+  async choose(step) {
+    try {
+      const { file } = await ask("choose", { run: this.state.run, step });
+      Object.assign(this.state, { file, result_step: step });
+      toast("success", t("Step {0} is the result now: {1}. Run takes it into the workflow.", step, file));
+    } catch (error) {
+      toast("error", error.message);
+    }
+    this.draw();
+  }
+
   draw() {
     const state = this.state;
     const runs = state?.status === "running";
@@ -145,7 +157,8 @@ class TrainingPanel {
     if (!state) return;
     this.chart.draw(state.points, state.steps);
     this.scores.draw(state.scores, state.steps);
-    this.strip.draw(state.samples, state.folder, state.prompt, state.scores);
+    const result = state.result_step ?? (state.status === "running" ? null : (state.scores.at(-1)?.chosen ?? null));
+    this.strip.draw(state.samples, state.folder, state.prompt, state.scores, state.choices, result);
     this.bar.value = state.steps ? state.step / state.steps : 0;
     const said = summary(state);
     if (this.says.textContent !== said) this.says.textContent = said;
