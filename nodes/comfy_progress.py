@@ -11,7 +11,19 @@ import comfy.utils
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
-from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Scored, Step, Warned
+from ..trainer.events import (
+    Event,
+    Phase,
+    Planned,
+    PriorsCounted,
+    Resumed,
+    Sample,
+    Saved,
+    Scored,
+    Step,
+    Validated,
+    Warned,
+)
 from ..trainer.runs.live_view import LiveRun, finite, finite_fields
 from ..trainer.runs.run import Run
 from ..trainer.wording import sentence_and_values
@@ -138,12 +150,8 @@ class NodeProgress:
             case Sample():
                 # No preview by the host's bar: the page would put it below the panel, which shows the sample already.
                 self._shown.send("sample", self._shown.live.samples[-1])
-            case Scored():
-                self._shown.send("scored", finite_fields(event))
-                log.info(
-                    "DreamBooth step %d: likeness %.3f, prompt following %.3f, class leak %.3f, variety %.3f",
-                    event.step, event.likeness, event.prompt_following, event.class_leak, event.variety,
-                )  # fmt: skip
+            case Scored() | Validated():
+                self._show_score(event)
             case Phase():
                 self._shown.send("phase", {"phase": event.name})
             case Saved():
@@ -157,6 +165,17 @@ class NodeProgress:
                 self._say(event)
             case PriorsCounted():
                 self._shown.send("priors", asdict(event))
+
+    def _show_score(self, event: Scored | Validated) -> None:
+        if isinstance(event, Validated):
+            self._shown.send("validated", finite_fields(event))
+            log.info("DreamBooth step %d: validation loss %.4f, base %.4f", event.step, event.loss, event.base)
+            return
+        self._shown.send("scored", finite_fields(event))
+        log.info(
+            "DreamBooth step %d: likeness %.3f, prompt following %.3f, class leak %.3f, variety %.3f",
+            event.step, event.likeness, event.prompt_following, event.class_leak, event.variety,
+        )  # fmt: skip
 
     def _say(self, event: Planned | Warned) -> None:
         if isinstance(event, Planned):

@@ -28,9 +28,10 @@ from .comfy_cards import write_card
 from .comfy_distilled import distilled_name, distilled_warning
 from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
 from .comfy_progress import NodeProgress, show
-from .comfy_scores import scorer_of
+from .comfy_scores import looks_at_pictures, scorer_of
 from .host_model.drawing_model import DrawingModel, drawing_model, file_base_drawer
 from .host_model.key import unread_warning
+from .host_model.key import weight_sample as model_sample
 from .host_model.training import HostBase, train_in_host
 
 
@@ -48,6 +49,14 @@ def chosen_options(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Pat
     file = lora_file(begin) if begin else None
     numbers = preset_named(preset).options(said["method"], said.get("optimizer", "adamw"))
     return TrainOptions(**{**numbers, **kept_settings(file), **said}), file
+
+
+def is_looked_at(base: BaseFile | HostBase, clip_vision: Any) -> bool:
+    """Whether something looks at the pictures of the scores of a training."""
+    from ..trainer.model.fingerprint import weight_sample
+
+    sample = weight_sample(base.source) if isinstance(base, BaseFile) else model_sample(base.model)
+    return looks_at_pictures(clip_vision, sample)
 
 
 def graph_drawing_model(model: Any, base: tuple[Any, Any, Any], options: TrainOptions) -> DrawingModel:

@@ -24,6 +24,7 @@ from .comfy_training import (
     findings,
     found_result,
     graph_drawing_model,
+    is_looked_at,
     sample_images,
     text_dtype,
     total_losses,
@@ -201,6 +202,7 @@ class DreamBoothTrain(io.ComfyNode):
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
             text_dtype=text_dtype(base, chosen), drawn_with="" if drawing is None else drawing.fingerprint,
+            looked_at=is_looked_at(base, clip_vision),
         )  # fmt: skip
         result, run = found_result(base, request) or trained(
             base, request, warnings_of(request, model, clip, identifier, drawing), clip_vision, drawing

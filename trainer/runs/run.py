@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..events import Scored, Step
+from ..events import Scored, Step, Validated
 from ..files.atomic import remove_temporary_files, write_json
 from ..operating_system import same_drive
 from .kept_steps import KeptSteps
@@ -108,6 +108,14 @@ class Run:
     def write_scores(self, scorer: str, base: Scored, points: Sequence[Scored]) -> None:
         """Record the scores of the base and of steps so far. scorer: its fingerprint."""
         self.write(scorer=scorer, base_scores=asdict(base), scores=[asdict(point) for point in points])
+
+    def validation(self) -> list[Validated]:
+        """The losses on the photo that is held out in the record, by step; empty where none is."""
+        return [Validated(**point) for point in self.record.get("validation", [])]
+
+    def write_validation(self, points: Sequence[Validated]) -> None:
+        """Record the losses on the photo that is held out."""
+        self.write(validation=[asdict(point) for point in points])
 
     def finish(
         self,

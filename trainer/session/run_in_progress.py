@@ -27,6 +27,7 @@ from .drawing import DrawPictures
 from .resume_state import StateKeeper
 from .saving import not_written_error, save_chosen, save_steps, write_result
 from .scoring import RunScores
+from .validation import RunValidation
 
 NONE_CHOSEN = Wording(
     "No step kept prompt following and variety near the base's: the last step is the result. Fewer steps, a lower "
@@ -40,8 +41,8 @@ class RunInProgress:
 
     method: trains the base. draw: draws pictures of it. scorer: measures the scores where the options ask for them.
     draw_untrained: see `personalize`.
-    options: those of the memory plan. training and curve are there once the training is set up; scores are None where
-    none are made.
+    options: those of the memory plan. training and curve are there once the training is set up; scores and validation
+    are None where none are made.
     """
 
     base: Model
@@ -57,6 +58,7 @@ class RunInProgress:
     training: Training = field(init=False)
     curve: LossCurve = field(init=False)
     scores: RunScores | None = None
+    validation: RunValidation | None = None
     ended_early: bool = False
 
     def __post_init__(self) -> None:
@@ -214,7 +216,11 @@ class RunInProgress:
         return Levers.of(own).applied_to(replace(options, accumulation=own.accumulation))
 
     def resume_scores(self) -> None:
-        """Go on with the scores of the steps that are done."""
+        """Go on with the scores, or the validation losses, of the steps that are done."""
+        if self.validation is not None:
+            self.validation.resume(self.training.done)
+            for loss in self.validation.points:
+                self.tell(loss)
         if self.scores is not None:
             self.ended_early = self.scores.resume(self.training.done)
             for point in self.scores.points:

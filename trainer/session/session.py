@@ -18,6 +18,7 @@ from ..runs.versions import versions
 from ..subject.photo_faults import SAME_BACKGROUND
 from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
+from ..training.encoded import EncodedImages
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..training.optimizer import require_installed
@@ -27,6 +28,7 @@ from .run_in_progress import RunInProgress, is_due
 from .scoring import RunScores
 from .setup import build_training, encode_request, own_options
 from .shown_prompts import ShownPrompts
+from .validation import RunValidation, encode_held_out
 
 NO_SCORER = Wording(
     "Scores were asked for, and nothing here can look at pictures: the last step is the result. Connect a CLIP Vision "
@@ -49,11 +51,12 @@ class Session(RunInProgress):
         self.method.add_words(self.base, self.options)
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop, self.ranks)
+            held_out = None if self.scorer else encode_held_out(self.base, self.request, self.ranks)
         self.method.attach(self.base, self.options)
         self.training = build_training(self.base, self.method, self.options, encoded, self.ranks)
         watch = DivergenceGuard(self.training.scaler.is_enabled())
         self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
-        self._begin_scores()
+        self._begin_scores(held_out)
         if resume:
             self.state.resume(self.training, self.curve)
             self.curve.fixed = [tuple(point) for point in self.run.record.get("fixed_losses", [])]
@@ -141,15 +144,40 @@ class Session(RunInProgress):
         """Whether the user or the scores end the run."""
         return self.stop() or self.ended_early
 
-    def _begin_scores(self) -> None:
-        """Score the base before anything is trained or restored; a warning where nothing can look at pictures."""
+    def _begin_scores(self, held_out: EncodedImages | None) -> None:
+        """Score the base before anything is trained or restored; where nothing can look at pictures, measure its loss
+        on the photo that is held out, with a warning, or say that there is none.
+        """
         if not self.options.score_every:
             return
         if self.scorer is None:
-            self.tell(Warned(NO_SCORER))
+            self._begin_validation(held_out)
             return
         self.scores = RunScores(self.scorer, self.request, self.run, self.draw, self.phases, self.ranks)
         self.scores.begin(self.method.untrained(self.base), self.draw_untrained or self.draw)
+
+    def _begin_validation(self, held_out: EncodedImages | None) -> None:
+        """Measure the base's loss on the photo that is held out; say what the scores are, or that there are none."""
+        photo = self.request.held_out
+        if held_out is None or photo is None:
+            self.tell(Warned(NO_SCORER))
+            return
+        self.tell(Warned(_held_out_warning(photo.name)))
+        self.validation = RunValidation(held_out, self.training, self.run, self.ranks)
+        with self.phases.during("sampling"):
+            self.validation.begin(self.method.untrained(self.base))
+
+    def _validate(self, step: int) -> None:
+        """Measure the loss on the photo that is held out after `step` steps, and keep the weights to choose from."""
+        if self.validation is None:
+            return
+        self.ranks.decided(self.curve.flush)
+        with self.phases.during("sampling"), self.training.to_use.in_place():
+            point = self.validation.measure(step)
+        self.tell(point)
+        if self.method.folder != "checkpoints":
+            self.keep_scored(step)
+        self.ranks.decided(self.bound_scored)
 
     def _score(self, step: int) -> None:
         """Score the model after `step` steps, and keep its weights as a file to choose from; a whole model's only where
@@ -158,6 +186,7 @@ class Session(RunInProgress):
         The state is written before files of other steps are deleted, so that those of the state on disk are there.
         """
         if self.scores is None:
+            self._validate(step)
             return
         self.ranks.decided(self.curve.flush)
         with self.training.to_use.in_place():
@@ -198,3 +227,12 @@ class Session(RunInProgress):
             )
             self.tell(Warned(lost))
         self.tell(sample)
+
+
+def _held_out_warning(name: str) -> Wording:
+    """What is said where a validation loss stands in for scores. name: of the photo that is held out."""
+    return Wording(
+        "Nothing here can look at pictures: {0} is held out, and the loss on it is shown beside the base's. It chooses "
+        "nothing: the last step is the result, until you make another sample's step the result.",
+        name,
+    )

@@ -86,7 +86,7 @@ class Subject:
         if not self.photos:
             raise ValueError("the subject has no photo: give 3 to 5")
         for photo in (*self.photos, *self.close_ups, *self.redrawn):
-            if _size(photo) not in allowed:
+            if photo.size not in allowed:
                 raise ValueError(
                     f"photo '{photo.name}' has the shape {list(photo.pixels.shape)}, the subject "
                     f"[3, {self.height}, {self.width}]: read all photos at one size, or all into its buckets"
@@ -117,6 +117,17 @@ class Subject:
         """
         shown = [(*(one.redrawn or one.photos), *one.close_ups) for one in (self, *self.others)]
         return tuple(photo for own in shown for photo in _by_digest(own))
+
+    def without(self, photo: Photo) -> Subject:
+        """This subject alone without one of its photos, and without what was made of that: its close-ups, and itself
+        with other surroundings.
+        """
+        made = f"{photo.name} ("
+        photos, close_ups, redrawn = (
+            tuple(one for one in own if one is not photo and not one.name.startswith(made))
+            for own in (self.photos, self.close_ups, self.redrawn)
+        )
+        return replace(self, photos=photos, close_ups=close_ups, redrawn=redrawn)
 
     def at_one_size(self) -> Tensor:
         """The photos [N, 3, height, width] in 0..1, in training order. One that is trained at another size of the
@@ -160,13 +171,8 @@ def _require_own_triggers(subjects: Sequence[Subject]) -> None:
 
 def _counted(photos: Sequence[Photo]) -> dict[Size, int]:
     """{width and height: how many photos have this size}, the most frequent first."""
-    counted = Counter(_size(photo) for photo in photos)
+    counted = Counter(photo.size for photo in photos)
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _size(photo: Photo) -> Size:
-    """A photo's width and height in pixels."""
-    return photo.pixels.shape[2], photo.pixels.shape[1]
 
 
 def _covering(pixels: Tensor, width: int, height: int) -> Tensor:

@@ -100,6 +100,7 @@ class TrainingPanel {
     if (kind === "phase") state.phase = data.phase;
     if (kind === "sample" && !state.samples.some((sample) => sample.step === data.step)) state.samples.push(data);
     if (kind === "scored") state.scores = [...state.scores.filter((scored) => scored.step < data.step), data];
+    if (kind === "validated") state.validation = [...state.validation.filter((one) => one.step < data.step), data];
     if (kind === "saved") Object.assign(state, { file: data.file, status: data.status, phase: data.phase });
     if (kind === "planned") state.plan = data.text;
     if (kind === "warned" && !state.warnings.some((told) => `${told}` === `${data.warning}`)) state.warnings.push(data.warning);
@@ -155,7 +156,7 @@ class TrainingPanel {
     this.preset.title = t("advised: {0} class images", numbersOf(this.node)?.priors ?? "–");
     this.preset.replaceChildren(...presetLine(this.node).map((text) => make("span", {}, text)));
     if (!state) return;
-    this.chart.draw(state.points, state.steps);
+    this.chart.draw(state.points, state.steps, state.validation);
     this.scores.draw(state.scores, state.steps);
     const result = state.result_step ?? (state.status === "running" ? null : (state.scores.at(-1)?.chosen ?? null));
     this.strip.draw(state.samples, state.folder, state.prompt, state.scores, state.choices, result);
