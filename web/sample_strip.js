@@ -46,7 +46,12 @@ export class SampleStrip {
   open(index) {
     const caption = make("p", { class: "db-caption" });
     const pictures = make("div", { class: "db-pictures" });
-    const choose = make("button", { type: "button", class: "db-choose", onclick: () => this.take(index, choose) });
+    const choose = make("button", { type: "button", class: "db-choose" });
+    choose.addEventListener("click", async () => {
+      choose.disabled = true;
+      await this.choose(this.samples[index].step);
+      show(index);
+    });
     const show = (next) => {
       index = (next + this.samples.length) % this.samples.length;
       const { step, text, urls: shown, scores } = this.samples[index];
@@ -71,14 +76,6 @@ export class SampleStrip {
     document.body.append(dialog);
     dialog.showModal();
     close.focus();
-  }
-
-  /** Make the step of a sample the result. */
-  async take(index, button) {
-    const { step } = this.samples[index];
-    button.disabled = true;
-    await this.choose(step);
-    this.label(button, step);
   }
 
   /** What the button says of a step; hidden where the step has no file to choose. */
