@@ -123,7 +123,8 @@ def live_of(run: Run, result: Personalized) -> LiveRun:
         live.on_event(step)
     pictures = Counter(int(file.stem.split("_")[1]) for file in (run.folder / "samples").glob("step_*_*.png"))
     live.samples = [{"step": step, "text": "", "count": count} for step, count in sorted(pictures.items())]
-    for point in (*run.scores(), *run.validation()):
+    measured: list[Scored | Validated] = [*run.scores(), *run.validation()]
+    for point in measured:
         live.on_event(point)
     live.result_step = result.steps
     live.on_event(Saved(result.file, ended_early=run.record.get("status") == "finished"))

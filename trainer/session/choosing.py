@@ -36,7 +36,8 @@ def _chosen(run: Run, step: int) -> Personalized:
     kept = run.kept.file_of(step)
     if kept is None:
         raise NotChosen(f"Step {step} has no file in this run; those that can be chosen are {run.kept.steps()}.")
-    result = save_chosen(kept, METHODS[kept.method].folder, run, run.record["name"], _reason(run, step))
+    folder = next(kind.folder for name, kind in METHODS.items() if name == kept.method)
+    result = save_chosen(kept, folder, run, run.record["name"], _reason(run, step))
     file = relative(result.file, run.store)
     # The newest entry is the result: one that was chosen before comes last again.
     run.write(files=[entry for entry in run.record.get("files", []) if entry["file"] != file])

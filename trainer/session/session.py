@@ -15,7 +15,7 @@ from ..model.base import Base
 from ..model.noise_process import with_density
 from ..runs.personalized import Personalized
 from ..runs.versions import versions
-from ..subject.photo_faults import SAME_BACKGROUND
+from ..subject.photo_faults import OF_BACKGROUND
 from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.encoded import EncodedImages
@@ -110,7 +110,7 @@ class Session(RunInProgress):
         subject = self.request.subject
         redrawn = any(one.redrawn for one in subject.each)
         counts = fault_counts(subject.all_photos)
-        return {name: count for name, count in counts.items() if not (redrawn and name == SAME_BACKGROUND)}
+        return {name: count for name, count in counts.items() if not (redrawn and name == OF_BACKGROUND)}
 
     def _train(self) -> None:
         """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..distributed.ranks import Ranks
@@ -32,7 +33,8 @@ def encode_held_out(base: Model, request: Request, ranks: Ranks) -> EncodedImage
     row = shown.row(shown.of_held_out[0])
     if not ranks.several:
         return encode_images(base, [photo], [row])
-    return ranks.decided(lambda: encode_images(base, [photo], [row]).to("cpu")).to(base.device)
+    cpu = ranks.decided(lambda: encode_images(base, [photo], [row]).to(torch.device("cpu")))
+    return cpu.to(base.device)
 
 
 @dataclass
