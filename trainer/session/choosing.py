@@ -36,8 +36,10 @@ def _chosen(run: Run, step: int) -> Personalized:
     kept = run.kept.file_of(step)
     if kept is None:
         raise NotChosen(f"Step {step} has no file in this run; those that can be chosen are {run.kept.steps()}.")
-    folder = next(kind.folder for name, kind in METHODS.items() if name == kept.method)
-    result = save_chosen(kept, folder, run, run.record["name"], _reason(run, step))
+    folders = {str(name): kind.folder for name, kind in METHODS.items()}
+    if kept.method not in folders:
+        raise NotChosen(f"Step {step} was trained by {kept.method[:40]!r}, which this version does not know.")
+    result = save_chosen(kept, folders[kept.method], run, run.record["name"], _reason(run, step))
     file = relative(result.file, run.store)
     # The newest entry is the result: one that was chosen before comes last again.
     run.write(files=[entry for entry in run.record.get("files", []) if entry["file"] != file])
