@@ -47,7 +47,7 @@ export class LossChart {
       ...[0.25, 0.5, 0.75].map((share) => line("db-grid", `M0 ${HEIGHT * share}H${WIDTH}`)),
       ...SERIES.map(({ name, index }) => line(`db-raw db-${name}`, this.path(points, index))),
       ...SERIES.map(({ name }, number) => line(`db-smooth db-${name}`, this.path(smooth[number], 1))),
-      line("db-smooth db-validation", this.path(held, 1)),
+      ...(held.length ? [line("db-smooth db-validation", this.path(held, 1))] : []),
     );
     this.say(null);
   }
