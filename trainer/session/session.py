@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from ..distributed.sharding import require_shardable
 from ..events import Planned, Sample, Warned
 from ..memory.levers import Levers
@@ -14,15 +12,13 @@ from ..memory.plan import Plan, make_plan
 from ..model.base import Base
 from ..model.noise_process import with_density
 from ..runs.personalized import Personalized
-from ..runs.versions import versions
-from ..subject.photo_faults import OF_BACKGROUND
-from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.encoded import EncodedImages
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..training.optimizer import require_installed
 from ..wording import Wording
+from .circumstances import circumstances
 from .drawing import sample_prompts
 from .run_in_progress import RunInProgress, is_due
 from .scoring import RunScores
@@ -88,29 +84,11 @@ class Session(RunInProgress):
         plan = Plan(own)
         if isinstance(self.base, Base):
             plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, *ranks)
-        record = {**self.request.record(self.base.fingerprint), **self._circumstances()}
+        record = {**self.request.record(self.base.fingerprint), **circumstances(self.base, self.request)}
         self.run.write(status="running", **record, plan=plan.levers.changing_weights, planned=plan.text, error="")
         if plan.text:
             self.tell(Planned(plan.text) if plan.fits else Warned(plan.text))
         return plan.levers
-
-    def _circumstances(self) -> dict[str, Any]:
-        """What the run's explanation needs to know beside the request, ready for JSON."""
-        base, device = self.base, self.base.device
-        native = type(base).stated_resolution(base.source, base.prediction) if isinstance(base, Base) else None
-        return {
-            "native_resolution": native,
-            "photo_faults": self._photo_faults(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-            "versions": versions(),
-        }
-
-    def _photo_faults(self) -> dict[str, int]:
-        """{name of a fault: how many photos have it}; without that of a background which is not trained on."""
-        subject = self.request.subject
-        redrawn = any(one.redrawn for one in subject.each)
-        counts = fault_counts(subject.all_photos)
-        return {name: count for name, count in counts.items() if not (redrawn and name == OF_BACKGROUND)}
 
     def _train(self) -> None:
         """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""
