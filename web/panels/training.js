@@ -158,7 +158,8 @@ class TrainingPanel {
     if (!state) return;
     this.chart.draw(state.points, state.steps, state.validation);
     this.scores.draw(state.scores, state.steps);
-    const result = state.result_step ?? (state.status === "running" ? null : (state.scores.at(-1)?.chosen ?? null));
+    // Where the scores choose none it is the last step.
+    const result = state.result_step ?? (state.status === "running" ? null : (state.scores.at(-1)?.chosen ?? state.step));
     this.strip.draw(state.samples, state.folder, state.prompt, state.scores, state.choices, result);
     this.bar.value = state.steps ? state.step / state.steps : 0;
     const said = summary(state);
