@@ -18,6 +18,7 @@ LAYOUTS = {
     "diffusers": "a LoRA for diffusers' load_lora_weights",
     "checkpoint": "one whole .safetensors file; a LoRA is merged into --base",
     "diffusers-folder": "a folder for diffusers' from_pretrained; a LoRA is merged into --base",
+    "lidb": "what the method lidb trained, as one tensor of some kB; as kohya, it is a LoRA again",
     "difference": "a checkpoint as a small LoRA of --rank, against --base",
 }
 

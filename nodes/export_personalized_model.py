@@ -39,7 +39,8 @@ class ExportPersonalizedModel(io.ComfyNode):
                                                 tooltip="From DreamBooth Train, or a loaded one."),
                 io.Combo.Input("layout", options=list(LAYOUTS), default="diffusers",
                                tooltip="kohya, diffusers: a LoRA. difference: a full result as a small LoRA. "
-                               "checkpoint, diffusers folder: everything in one."),
+                               "checkpoint, diffusers folder: everything in one. lidb: what the method lidb trained, "
+                               "in some kB."),
                 io.Int.Input("rank", default=32, min=1, max=1024,
                              tooltip="Of the layout difference, 1 to 1024; 32 to 128 are usual."),
                 io.Combo.Input("dtype", options=list(DTYPES), default="fp16",
@@ -113,4 +114,7 @@ def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:
     place = store()
     if layout == "diffusers folder":
         return nullcontext(next_numbered_path(place.work / "diffusers", name, ""))
+    if layout == "lidb":
+        # The host's loader of LoRAs offers what lies in its folder, and reads no LiDB of one tensor.
+        return nullcontext(next_numbered_path(place.work / "lidb", name))
     return place.new_file("loras" if layout in LORA_LAYOUTS else "checkpoints", name)
