@@ -11,13 +11,12 @@ from comfy_api.latest import io
 from ..trainer.export.conversion import Conversion
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.files.atomic import next_numbered_path
-from ..trainer.model.layers import Layers
-from ..trainer.model.source import ShapesOnly
 from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
 from .comfy_base_file import base_file
 from .comfy_failures import recording_failures
 from .comfy_host import store
+from .comfy_loras import known_layers
 from .comfy_outputs import keep_shown
 
 
@@ -77,7 +76,7 @@ class ExportPersonalizedModel(io.ComfyNode):
                 layout=layout,
                 target=target,
                 base=base,
-                layers=_known_layers(personalized_model) if base is None else None,
+                layers=known_layers(personalized_model) if base is None else None,
                 rank=rank,
                 dtype=dtype,
                 prediction=prediction,
@@ -100,13 +99,6 @@ def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path |
     if written.fingerprint != result.trained_from:
         raise ValueError(f"{result.file.name!r} was trained from another model than the connected one.")
     return written.path, written.prediction
-
-
-def _known_layers(result: Personalized) -> Layers | None:
-    from ..trainer.model.layers import layers_in
-
-    shapes = store().kept_shapes(result.trained_from)
-    return None if shapes is None else layers_in(ShapesOnly("the base", shapes))
 
 
 def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:
