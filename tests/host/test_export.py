@@ -72,7 +72,7 @@ def test_a_lora_is_resized_and_merged_back_with_its_rest(comfyui: ComfyUI, train
     pictures = drawn(comfyui, prompt, ["base", "applied", "summed"], ["base", 2])
     assert apart(pictures["applied"], pictures["summed"]) <= 2 < apart(pictures["applied"], pictures["base"])
     assert (comfyui.output_directory / "loras" / "both_00001.safetensors").is_file()
+    both = prompt["both"]
+    opposed = {**both, "inputs": {**both["inputs"], "strength_second": -0.5}}
     with pytest.raises(NodeError, match="zero in every layer"):
-        comfyui.run(
-            {**prompt, "both": prompt["both"] | {"inputs": {**prompt["both"]["inputs"], "strength_second": -0.5}}}
-        )
+        comfyui.run({**prompt, "both": opposed})

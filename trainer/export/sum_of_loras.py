@@ -25,7 +25,7 @@ from .convert import write_lora
 from .low_rank_error import LayerError, LowRankError
 from .metadata import inherited_metadata, is_comfyui_lora
 from .modelspec import SPEC, VERSION
-from .singular_values import approximated, distance
+from .singular_values import NOTHING, approximated, distance, norm, weighted_sum
 
 MERGED = f"{PREFIX}merged"
 """The metadata field of what a LoRA was merged from: a JSON list of [name, strength]."""
@@ -91,7 +91,7 @@ def sum_loras(wanted: SumOfLoras) -> Summed:
     errors: list[LayerError] = []
     for place, parts in _by_layer(loras).items():
         layer, values = approximated(parts, wanted.rank or None, wanted.numbers)
-        if not values[0]:
+        if values[0] <= NOTHING * max(norm(*weighted_sum([part])) for part in parts):
             continue
         errors.append(LayerError(": ".join(place), values, distance(parts, layer)))
         found.setdefault(place[0], {})[place[1]] = layer

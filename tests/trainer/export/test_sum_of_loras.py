@@ -163,17 +163,13 @@ def test_what_cannot_be_summed_says_why(files: tuple[Path, Path], base: Path, kn
         summed(known, files[0], (files[1], 1.0))
     word = write_tensors({"emb_params": torch.ones(1, 768)}, tmp_path / "word.safetensors", {})
     tensors = read_tensors(files[0])
-    name = next(key for key in tensors if key.endswith("to_q.lora_up.weight"))
+    name = next(key for key in tensors if key.endswith("attn1_to_q.lora_up.weight"))
     infinite = write_tensors({**tensors, name: tensors[name] / 0}, tmp_path / "infinite.safetensors", {})
-    places = {key.rpartition(".lora_")[0] for key in tensors if ".lora_" in key}
-    lokr = {f"{place}.lokr_{part}": torch.ones(1, 1) for place in sorted(places)[:1] for part in ("w1", "w2")}
+    place, side = name.removesuffix(".lora_up.weight"), len(tensors[name])
+    lokr = {f"{place}.lokr_w1": torch.ones(1, 1), f"{place}.lokr_w2": torch.ones(side, side)}
     odd = write_tensors(lokr, tmp_path / "lokr.safetensors", {})
-    for path, said in (
-        (word, "is a learned word"),
-        (infinite, "not finite, in .*to_q"),
-        (odd, "does not fit the base"),
-    ):
-        with pytest.raises(ValueError, match=said):
+    for path, text in ((word, "is a learned word"), (infinite, r"not finite, in .*to_q"), (odd, "is a LoKr, whose")):
+        with pytest.raises(ValueError, match=text):
             summed(known, target, (path, 1.0))
 
 
