@@ -47,7 +47,7 @@ def files(base: Path, known: Layers) -> tuple[Path, Path]:
         ("two", "cat", random_lora(known, 1.5, RANK + 2, only="denoiser")),
     ):
         path = base.with_name(f"{name}.safetensors")
-        result = Personalized(path, "lora", "olt", noun, "0" * 64, 10, 0)
+        result = Personalized(path, "lora", "olt", noun, "ab" * 32, 10, 0)
         written.append(write_lora(lora, known, "kohya", path, result.metadata(), torch.float32))
     return written[0], written[1]
 
@@ -174,7 +174,7 @@ def test_what_cannot_be_summed_says_why(files: tuple[Path, Path], base: Path, kn
 
 
 def test_loras_of_different_bases_are_warned_of(files: tuple[Path, Path], known: Layers, tmp_path: Path) -> None:
-    said = {**read_metadata(files[1]), "dreambooth.trained_from": "1" * 64}
+    said = {**read_metadata(files[1]), "dreambooth.trained_from": "cd" * 32}
     other = write_tensors(read_tensors(files[1]), tmp_path / "other.safetensors", said)
     done = summed(known, tmp_path / "x.safetensors", (files[0], 1.0), (other, 1.0))
     assert done.warnings == (

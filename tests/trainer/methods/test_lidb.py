@@ -28,7 +28,7 @@ from dreambooth_nodes.trainer.files.safetensors import (
     write_tensors,
 )
 from dreambooth_nodes.trainer.methods.adapters import read_adapter
-from dreambooth_nodes.trainer.methods.lidb.auxiliary import Auxiliary, sizes
+from dreambooth_nodes.trainer.methods.lidb.auxiliary import A_SIZE, Auxiliary, sizes
 from dreambooth_nodes.trainer.methods.lidb.file import KEY, one_tensor
 from dreambooth_nodes.trainer.methods.lidb.layer import LidbLayer
 from dreambooth_nodes.trainer.methods.lidb.start import FIELD
@@ -58,8 +58,9 @@ def file(sd1: Path) -> Path:
     method = attached(base, options_of("lidb", seed=7))
     randomise(base)
     saved = method.file(base, method.trained(base))
-    of_a_subject = {f"{PREFIX}identifier": "olt", f"{PREFIX}class_noun": "dog", "modelspec.thumbnail": "data:" * 1000}
-    return write_tensors(saved.tensors, sd1.with_name("lidb.safetensors"), {**saved.metadata, **of_a_subject})
+    result = Personalized(sd1.with_name("lidb.safetensors"), "lidb", "olt", "dog", "ab" * 32, 10, 7)
+    said = {**saved.metadata, **result.metadata(), "modelspec.thumbnail": "data:" * 1000}
+    return write_tensors(saved.tensors, result.file, said)
 
 
 def wanted(source: Path, base: Path, layout: Any, target: Path) -> Conversion:
@@ -136,7 +137,7 @@ def test_the_small_file_is_as_small_as_the_papers(
             lidb.setdefault(component, {})[name] = LidbLayer(a, b, auxiliary)
     tensors, own = one_tensor(lidb)
     assert tensors[KEY].numel() == numbers
-    result = Personalized(tmp_path / "x", "lidb", "olt", "a very long class noun", "0" * 64, 100_000, 2**53)
+    result = Personalized(tmp_path / "x", "lidb", "olt", "a very long class noun", "ab" * 32, 100_000, 2**53)
     written = write_checked(tensors, tmp_path / "small.safetensors", {**result.metadata(), **own}, lambda *_: None)
     print(f"{family}: {written.stat().st_size} bytes")
     assert written.stat().st_size <= most
@@ -162,10 +163,11 @@ def test_files_that_are_no_whole_lidb_are_refused(file: Path, sd1: Path, tmp_pat
     with pytest.raises(CheckpointError, match="does not hold the seed of a LiDB"):
         read_adapter(changed("seedless", tensors[KEY], seed=None), layers)
     lora = read_tensors(file)
-    key = next(name for name in lora if name.endswith("to_q.lora_up.weight"))
+    # Of a layer that is larger than its subspace.
+    key = next(name for name in lora if name.endswith("q_proj.lora_up.weight") and len(lora[name]) > A_SIZE)
     turned = {**lora, key: torch.roll(lora[key], 1, 0)}
     odd = write_tensors(turned, tmp_path / "turned.safetensors", read_metadata(file))
-    with pytest.raises(CheckpointError, match=r"was changed after its training: .*to_q of .* Go on from it with"):
+    with pytest.raises(CheckpointError, match=r"was changed after its training: .*q_proj of .* Go on from it with"):
         METHODS["lidb"].read_start(odd, load_base(sd1), options)
     plain = write_tensors(lora, tmp_path / "plain.safetensors", {})
     with pytest.raises(OptionError, match="only 'lora' can continue it"):
