@@ -45,9 +45,10 @@ class LidbUpdated(UpdatedLayer[LidbLayer]):
             return answer
         with torch.autocast(x.device.type, enabled=False):
             lora = self.layer({"lidb_a": self.lidb_a, "lidb_b": self.lidb_b}).lora()
-        if not isinstance(self.base_layer, nn.Conv2d):
+        layer: Any = self.base_layer
+        if not isinstance(layer, nn.Conv2d):
             return answer + self.scale * F.linear(F.linear(x, lora.down), lora.up)
-        how = (None, self.base_layer.stride, self.base_layer.padding, self.base_layer.dilation)
+        how: Any = (None, layer.stride, layer.padding, layer.dilation)
         return answer + self.scale * F.conv2d(F.conv2d(x, lora.down, *how), lora.up)
 
     def squared_factors(self) -> Tensor:
