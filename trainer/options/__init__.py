@@ -37,13 +37,15 @@ class TrainOptions:
         "lora",
         "training",
         "lora: a small file. full: a whole checkpoint, as in the paper. textual_inversion: a new word, a few kB. dora: "
-        "a LoRA with a magnitude for each input. lokr: a Kronecker product, the smallest file of many layers.",
+        "a LoRA with a magnitude for each input. lokr: a Kronecker product, the smallest file of many layers. lidb: a "
+        "LoRA of rank 1 with 150 trained numbers a layer, which export also writes as a file of some kB.",
     )
     steps: int = setting(800, "training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
     learning_rate: float = setting(
         1e-4,
         "optimizer",
-        "Of what is trained, above 0: about 1e-4 for lora, dora and lokr, 5e-6 for full, 2e-3 for textual_inversion.",
+        "Of what is trained, above 0: about 1e-4 for lora, dora and lokr, 1e-3 for lidb, 5e-6 for full, 2e-3 for "
+        "textual_inversion.",
         0,
         open_minimum=True,
         maximum=1,
