@@ -8,6 +8,7 @@ import pytest
 
 from dreambooth_nodes.tests.host.in_memory.process import measured
 from dreambooth_nodes.tests.host.newer_comfyui import newer_comfyui
+from dreambooth_nodes.tests.host.test_in_memory import check_files_of_other_programs, check_rare_words
 
 pytestmark = pytest.mark.slow
 ROUNDING = 2e-5
@@ -22,7 +23,8 @@ def slow() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def newer() -> dict[str, Any]:
     with newer_comfyui():
-        return dict(measured("newer")["newer"])
+        found = measured("newer", "words")
+        return {**found["newer"], **found["words"]}
 
 
 def test_a_sample_is_what_ksampler_draws_with_the_file(slow: dict[str, Any]) -> None:
@@ -66,6 +68,18 @@ def test_kinds_of_this_year_are_trained(newer: dict[str, Any], name: str) -> Non
     assert found["overfitted"]["last"] < 0.2 * found["overfitted"]["first"]
     loss = found["diffusers"]
     assert loss["ours"] == pytest.approx(loss["theirs"], rel=1e-3) and loss["distance"] < 1e-4
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_lora_of_this_year_s_kinds_is_diffusers_own_and_goes_on_from_there(newer: dict[str, Any], name: str) -> None:
+    """Split layers, and fused ones of FLUX.2's and Z-Image's q, k and v."""
+    check_files_of_other_programs(newer[name]["diffusers"]["files"], fused=name != "krea2", rounding=1e-4)
+
+
+def test_rare_words_are_found_for_this_year_s_tokenizers(newer: dict[str, Any]) -> None:
+    assert {"klein", "krea2", "anima", "z_image", "qwen_image"} <= newer["words"].keys()
+    check_rare_words(newer["words"])
+    assert newer["words"]["anima"]["vocabularies"] == ["the text encoder", "T5"]
 
 
 @pytest.mark.parametrize("name", KINDS)
