@@ -23,8 +23,8 @@ def slow() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def newer() -> dict[str, Any]:
     with newer_comfyui():
-        found = measured("newer", "words")
-        return {**found["newer"], **found["words"]}
+        found = measured("newer", "words", "quantised_newer")
+        return {**found["newer"], **found["words"], "quantised": found["quantised_newer"]}
 
 
 def test_a_sample_is_what_ksampler_draws_with_the_file(slow: dict[str, Any]) -> None:
@@ -74,6 +74,16 @@ def test_kinds_of_this_year_are_trained(newer: dict[str, Any], name: str) -> Non
 def test_a_lora_of_this_year_s_kinds_is_diffusers_own_and_goes_on_from_there(newer: dict[str, Any], name: str) -> None:
     """Split layers, and fused ones of FLUX.2's and Z-Image's q, k and v."""
     check_files_of_other_programs(newer[name]["diffusers"]["files"], fused=name != "krea2", rounding=1e-4)
+
+
+def test_quantised_weights_are_trained_on_where_their_gradient_is_right_and_else_refused(newer: dict[str, Any]) -> None:
+    """By a comparison with the gradient of the same weights as plain numbers, on the host's own layers."""
+    found = newer["quantised"]
+    kinds = found["kinds"]
+    assert {kind for kind, told in kinds.items() if not told} >= {"float8_e4m3fn", "float8_e5m2", "nvfp4", "mxfp8"}
+    for kind, name in {"convrot_w4a4": "ConvRot W4A4", "asym_w4a8_int8": "W4A8"}.items():
+        assert f"weights are {name}" in kinds[kind] and found["way out"] in kinds[kind]
+    assert "nunchaku" in found["pack"] and found["way out"] in found["pack"] and found["plain"] is None
 
 
 def test_rare_words_are_found_for_this_year_s_tokenizers(newer: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from dreambooth_nodes.tests.host.in_memory.models import Parts, qwen, sd3, with_
 from dreambooth_nodes.trainer import randomness
 from dreambooth_nodes.trainer.subject.identifier import PROBE_TIMES, candidates_of
 from dreambooth_nodes.trainer.subject.identifier_warnings import warnings_in
+from dreambooth_nodes.trainer.subject.rare_tokens import Vocabulary
 
 TOKENIZERS = {
     "clip": ("comfy.sd1_clip", "SD1Tokenizer"),
@@ -56,18 +57,27 @@ def read(clip: Any, text: str) -> list[list[str]]:
     return rows
 
 
+def texts(known: list[Vocabulary], length: int) -> list[str]:
+    """The candidates of a length; none where the tokenizers agree on none, of two tokens, and one is advised."""
+    try:
+        return [candidate.text for candidate in candidates_of(known, length, 0)]
+    except ValueError as error:
+        assert length > 1 and "choose a smaller length" in str(error)
+        return []
+
+
 def rare_words(clip: Any) -> dict[str, Any]:
     """The candidates of one and two tokens, what speaks against them and common words, their tokens in a prompt."""
     known = vocabularies(clip)
     found: dict[str, Any] = {"vocabularies": [one.name for one in known]}
     if known:
-        one, two = ([candidate.text for candidate in candidates_of(known, length, 0)] for length in (1, 2))
+        one, two = texts(known, 1), texts(known, 2)
         found |= {
             "one": one,
             "two": two,
             "against": [reason for word in (*one, *two) for reason in warnings_in(word, known)],
             "against common": {word: warnings_in(word, known) for word in ("dog", "sks", "owl")},
-            "again": [candidate.text for candidate in candidates_of(known, 1, 0)] == one,
+            "again": texts(known, 1) == one,
             "read": {word: read(clip, f"a photo of a {word} dog") for word in (*one[:4], *two[:2])},
             "ranks": [min(c.ranks) for c in candidates_of(known, 1, 0)],
         }
