@@ -33,6 +33,7 @@ from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
 from .metadata import inherited_metadata, is_comfyui_lora, layout_metadata
 from .modelspec import SPEC, VERSION
+from .transformer_lora import write_for_diffusers
 
 ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
 
@@ -100,10 +101,7 @@ def _from_lora(wanted: Conversion) -> Converted:
     if wanted.layout == "difference":
         raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
     if is_comfyui_lora(_said_by(wanted.source)):
-        raise ConversionError(
-            f"{wanted.source.name!r} has ComfyUI's own names of the layers: its LoRA loader reads it as it is, and "
-            "it cannot be converted."
-        )
+        return Converted(write_for_diffusers(wanted))
     layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")

@@ -129,7 +129,7 @@ export default {
   "chosen: step {0}": "選択：ステップ {0}",
   "failed: the last good state": "失敗：最後の正常な状態",
   "mean": "平均",
-  "merge rank {0}": "マージ順位 {0}",
+  "rank {0}": "語彙での順位 {0}",
   "near-duplicate": "ほぼ同じ写真",
   "no": "いいえ",
   "no faults found": "問題なし",

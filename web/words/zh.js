@@ -129,7 +129,7 @@ export default {
   "chosen: step {0}": "选中：第 {0} 步",
   "failed: the last good state": "失败：最后一个正常的状态",
   "mean": "平均",
-  "merge rank {0}": "合并序号 {0}",
+  "rank {0}": "词表序号 {0}",
   "near-duplicate": "近似重复",
   "no": "否",
   "no faults found": "没有发现问题",
