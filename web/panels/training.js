@@ -22,6 +22,8 @@ export function addTraining(node) {
     node,
     (state) => panel.load(state),
     (kind, data) => panel.hear(kind, data),
+    () => node,
+    () => panel.lose(),
   );
   const counted = (count) => count && panel.count(count);
   watch(
@@ -84,6 +86,13 @@ class TrainingPanel {
     }
     this.state = state;
     for (const [kind, data] of this.heard.splice(0)) if (kind !== "phase") this.take(kind, data);
+    this.later();
+  }
+
+  /** The host was restarted: a run that it worked on has ended without a word. */
+  lose() {
+    if (this.state?.status !== "running") return;
+    this.state.status = "lost";
     this.later();
   }
 
@@ -192,6 +201,7 @@ function summary(state) {
   if (state.status === "finished") return t("Finished: {0}", state.file);
   if (state.status === "kept") return t("Stopped and kept: {0}", state.file);
   if (state.status === "stopped") return t("Cancelled, saved as {0}. Run goes on from there.", state.file);
+  if (state.status === "lost") return t("ComfyUI has lost this run. Run goes on from its last saved state.");
   if (state.status !== "running") return t("Ended before a file was saved.");
   if (state.stop_asked) return t("Stopping after this step …");
   return state.resumed ? t("Goes on after step {0}.", state.resumed) : state.plan;

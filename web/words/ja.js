@@ -17,6 +17,7 @@ export default {
   "Class leak": "クラスへの漏れ",
   "Class: {0}": "クラス：{0}",
   "Close": "閉じる",
+  "ComfyUI has lost this run. Run goes on from its last saved state.": "ComfyUI はこの学習を見失いました。もう一度実行すると、最後に保存した状態から再開します。",
   "Copy the report": "レポートをコピー",
   "Delete": "削除",
   "Delete this result?": "この結果を削除しますか？",

@@ -17,6 +17,7 @@ export default {
   "Class leak": "类别泄漏",
   "Class: {0}": "类别：{0}",
   "Close": "关闭",
+  "ComfyUI has lost this run. Run goes on from its last saved state.": "ComfyUI 已丢失这次训练。再次运行会从最后保存的状态继续。",
   "Copy the report": "复制报告",
   "Delete": "删除",
   "Delete this result?": "删除这个结果？",
