@@ -89,8 +89,8 @@ class PickRareToken(io.ComfyNode):
         found = rare_tokens(clip)
         if found is None:
             raise ValueError(
-                f"clip is a {type(clip.tokenizer).__name__}, whose rare tokens are not known: "
-                "type an identifier on DreamBooth Train instead."
+                f"clip is a {type(clip.tokenizer).__name__}, whose rare tokens are not known: delete this node and "
+                "type an identifier on DreamBooth Train, a short word that means nothing, such as 'olt'."
             )
         noun = class_noun if subject is None else subject.class_noun
         candidates = rare_candidates(found[0], length, seed, kind=found[1])
