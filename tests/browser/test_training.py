@@ -9,6 +9,10 @@ from dreambooth_nodes.tests.browser.themes import illegible, in_every_palette
 from dreambooth_nodes.tests.browser.workspace import NEWEST, PANEL, POINTS, Workspace, node
 
 STEPS, RESUMED_STEPS = 400, 60
+LISTEN = f"""(says => new MutationObserver(() => (window.said ??= []).push(says.innerText)).observe(
+  says, {{ childList: true, characterData: true, subtree: true }}
+))(document.querySelector('{PANEL} .db-says'))"""
+"""Keeps every line that the panel says from now on in `window.said`."""
 NARROW = f"(n => n.setSize([n.computeSize()[0], n.size[1]]))({node('DreamBoothTrain')})"
 """Makes the node as wide as one that a user adds."""
 CUT_OFF = f"""[...document.querySelectorAll('{PANEL} .db-phases li, {PANEL} .db-says')].filter((part) => {{
@@ -27,9 +31,11 @@ def test_losses_and_samples_arrive_survive_a_reload_and_are_kept_on_stop(workspa
     page = workspace.page
     workspace.open_example(steps=STEPS, seed=1, name="kept")
     workspace.set("GenerateClassPriors", "seed", 77)
+    page.value(LISTEN)
     workspace.run()
     workspace.look_at("DreamBoothTrain")
     page.wait("document.querySelector('.db-count').getAttribute('aria-valuenow') === '4'")
+    assert "Class images are drawn first." in page.value("window.said")
     assert workspace.text(".db-priors .db-figures").split("\n") == ["4 of 4", "0 reused", "4 new"]
     page.wait(f"{LOADED} >= 1 && {POINTS} >= 12")
     assert "of 400" in workspace.text(f"{PANEL} .db-figures[aria-live]"), workspace.text(PANEL)

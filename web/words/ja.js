@@ -14,6 +14,7 @@ export default {
   "Candidates": "候補",
   "Class images": "クラス画像",
   "Class images are connected and not used: a learned word leaves the class as it is.": "クラス画像が接続されていますが、使いません。学習した単語はクラスを変えません。",
+  "Class images are drawn first.": "先にクラス画像を描いています。",
   "Class leak": "クラスへの漏れ",
   "Class: {0}": "クラス：{0}",
   "Close": "閉じる",

@@ -14,6 +14,7 @@ export default {
   "Candidates": "候选词",
   "Class images": "类别先验图",
   "Class images are connected and not used: a learned word leaves the class as it is.": "已连接类别先验图，但没有使用：学到的词不会改变这个类别。",
+  "Class images are drawn first.": "先绘制类别先验图。",
   "Class leak": "类别泄漏",
   "Class: {0}": "类别：{0}",
   "Close": "关闭",
