@@ -98,8 +98,8 @@ class PickRareToken(io.ComfyNode):
         known = vocabularies(clip)
         if not known:
             raise ValueError(
-                f"clip is a {type(clip.tokenizer).__name__}, whose rare tokens are not known: "
-                "type an identifier on DreamBooth Train instead."
+                f"clip is a {type(clip.tokenizer).__name__}, whose rare tokens are not known: delete this node and "
+                "type an identifier on DreamBooth Train, a short word that means nothing, such as 'olt'."
             )
         noun = class_noun if subject is None else subject.class_noun
         candidates = candidates_of(known, length, seed)
