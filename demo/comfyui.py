@@ -53,6 +53,7 @@ class ComfyUI:
         self._arguments = arguments
         self.client_id = uuid.uuid4().hex
         self._process: HostProcess | None = None
+        self._port: int | None = None
 
     def __enter__(self) -> ComfyUI:
         try:
@@ -66,7 +67,9 @@ class ComfyUI:
         return self
 
     def restart(self) -> None:
-        """Stop it and start it again on the same base directory: whatever it kept in memory is gone."""
+        """Stop it and start it again on the same base directory and address: whatever it kept in memory is gone, and
+        an open page finds it again.
+        """
         self._stop()
         self._start()
 
@@ -93,7 +96,8 @@ class ComfyUI:
                 shutil.rmtree(self.base_directory, ignore_errors=True)
 
     def _start(self) -> None:
-        self._process = HostProcess(self.base_directory, self.log, self._arguments)
+        self._process = HostProcess(self.base_directory, self.log, self._arguments, self._port)
+        self._port = self._process.port
         self._process.wait_until_ready()
 
     def _stop(self) -> None:

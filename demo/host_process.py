@@ -68,10 +68,10 @@ def has_accelerator(python: Path) -> bool:
 
 
 class HostProcess:
-    """One running ComfyUI; its output goes to `log`."""
+    """One running ComfyUI; its output goes to `log`. port: None chooses a free one."""
 
-    def __init__(self, base_directory: Path, log: Path, arguments: Sequence[str] = ()) -> None:
-        self.port = free_port()
+    def __init__(self, base_directory: Path, log: Path, arguments: Sequence[str] = (), port: int | None = None) -> None:
+        self.port = port or free_port()
         self.log = log
         python = comfyui_python() or Path(sys.executable)
         check_requirements(python)

@@ -21,14 +21,15 @@ from ..trainer.runs.past_runs import find_finished
 from ..trainer.runs.personalized import Personalized
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, open_run
-from ..trainer.subject.identifier import warnings_for
+from ..trainer.subject.identifier_warnings import warnings_in
 from ..trainer.wording import Wording
 from .comfy_base_file import BaseFile
 from .comfy_cards import write_card
 from .comfy_distilled import distilled_name, distilled_warning
-from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
+from .comfy_host import lora_file, raise_if_interrupted, store, training_memory
 from .comfy_progress import NodeProgress, show
 from .comfy_scores import looks_at_pictures, scorer_of
+from .comfy_tokenizers import vocabularies
 from .host_model.drawing_model import DrawingModel, drawing_model, file_base_drawer
 from .host_model.key import unread_warning
 from .host_model.key import weight_sample as model_sample
@@ -68,10 +69,10 @@ def warnings_of(
     request: Request, model: Any, clip: Any, identifier: str, drawing: DrawingModel | None
 ) -> tuple[str, ...]:
     """What speaks against a request. identifier: as the node has it. drawing: the model that draws, where another."""
-    found = None if request.options.learns_word else rare_tokens(clip)
+    known = [] if request.options.learns_word else vocabularies(clip)
     distilled = distilled_warning(model)
     words = dict.fromkeys(request.identifier_of(one) for one in request.subject.each)
-    of_the_identifier = () if found is None else [text for word in words for text in warnings_for(word, *found)]
+    of_the_identifier = [text for word in words if known for text in warnings_in(word, known)]
     unread = unread_warning(drawing.unread) if drawing and request.options.score_every else None
     of_the_models = [text for text in (distilled, unread) if text is not None]
     return (*_missing(request), *_unused(request, identifier), *of_the_models, *of_the_identifier)

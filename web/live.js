@@ -38,10 +38,11 @@ function isRestoring() {
 
 /**
  * Call `load(state)` with the whole state of a node's run, and `hear(kind, data)` with every event after it.
- * source: the node whose run it is, where that is another one and may change.
+ * source: the node whose run it is, where that is another one and may change. lost: called where the host knows of no
+ * run of the node, as after its restart.
  */
-export function watch(node, load, hear, source = () => node) {
-  const watcher = { source, load, hear };
+export function watch(node, load, hear, source = () => node, lost = () => {}) {
+  const watcher = { source, load, hear, lost };
   watchers.add(watcher);
   after(node, "onRemoved", () => watchers.delete(watcher));
   // A node that comes back by undo, or is pasted, watches again.
@@ -68,8 +69,11 @@ export function watchHost() {
 /** Ask the server for the whole state, and hand it to the nodes. */
 export const refresh = onceAFrame(async () => {
   if (!watchers.size) return;
-  for (const state of await ask("live")) {
-    for (const { source, load } of watchers) if (answers(state, source())) load(state);
+  const states = await ask("live");
+  for (const { source, load, lost } of [...watchers]) {
+    const own = states.filter((state) => answers(state, source()));
+    own.forEach(load);
+    if (!own.length) lost();
   }
 });
 

@@ -82,12 +82,12 @@ def train_in_host(
 def _described(model: HostModel, density: Density) -> str:
     """What the training does that the user did not choose. Raises OptionError for a density that does not go."""
     noise = model.noise_process if density == "auto" else model.noise_process.with_density(density)
-    levels = f"timesteps {noise.density}" if noise.schedule in FLOWS else "timesteps of its schedule"
+    levels = noise.density.replace("_", " ") if noise.schedule in FLOWS else "of its schedule"
     shift = getattr(noise.sampling, "shift", None)
     shifted = "" if shift is None else f", shift {shift:g}"
     return (
-        f"{type(model.model.model).__name__} in ComfyUI's memory, LoRA: {noise.prediction}, {noise.schedule}, "
-        f"{levels}{shifted}. ComfyUI decides what of the model is on the device."
+        f"{type(model.model.model).__name__}, LoRA. ComfyUI decides what is on the device. "
+        f"Timesteps: {levels}{shifted} ({noise.prediction}, {noise.schedule})."
     )
 
 

@@ -6,9 +6,20 @@ import pytest
 
 from dreambooth_nodes.demo import example
 from dreambooth_nodes.tests.browser.themes import illegible, in_every_palette
-from dreambooth_nodes.tests.browser.workspace import NEWEST, PANEL, POINTS, Workspace
+from dreambooth_nodes.tests.browser.workspace import NEWEST, PANEL, POINTS, Workspace, node
 
 STEPS, RESUMED_STEPS = 400, 60
+LISTEN = f"""(says => new MutationObserver(() => (window.said ??= []).push(says.innerText)).observe(
+  says, {{ childList: true, characterData: true, subtree: true }}
+))(document.querySelector('{PANEL} .db-says'))"""
+"""Keeps every line that the panel says from now on in `window.said`."""
+NARROW = f"(n => n.setSize([n.computeSize()[0], n.size[1]]))({node('DreamBoothTrain')})"
+"""Makes the node as wide as one that a user adds."""
+CUT_OFF = f"""[...document.querySelectorAll('{PANEL} .db-phases li, {PANEL} .db-says')].filter((part) => {{
+  const [inner, outer] = [part, part.closest('{PANEL}')].map((element) => element.getBoundingClientRect());
+  return part.checkVisibility() && (inner.right > outer.right || part.scrollHeight > part.clientHeight + 1);
+}}).map((part) => part.innerText)"""
+"""What of the panel is not read in full."""
 DRAWN = f"document.querySelector('{PANEL} .db-raw.db-instance').getAttribute('d')"
 THUMBS = f"document.querySelectorAll('{PANEL} .db-thumb img').length"
 # Of the drawn loss, from the first step on.
@@ -20,9 +31,11 @@ def test_losses_and_samples_arrive_survive_a_reload_and_are_kept_on_stop(workspa
     page = workspace.page
     workspace.open_example(steps=STEPS, seed=1, name="kept")
     workspace.set("GenerateClassPriors", "seed", 77)
+    page.value(LISTEN)
     workspace.run()
     workspace.look_at("DreamBoothTrain")
     page.wait("document.querySelector('.db-count').getAttribute('aria-valuenow') === '4'")
+    assert "Class images are drawn first." in page.value("window.said")
     assert workspace.text(".db-priors .db-figures").split("\n") == ["4 of 4", "0 reused", "4 new"]
     page.wait(f"{LOADED} >= 1 && {POINTS} >= 12")
     assert "of 400" in workspace.text(f"{PANEL} .db-figures[aria-live]"), workspace.text(PANEL)
@@ -71,13 +84,16 @@ def test_cancel_of_the_host_saves_what_was_trained_and_the_same_queued_again_goe
     workspace.open_example(steps=RESUMED_STEPS, seed=2, name="cancelled")
     workspace.set("DreamBoothTrain", "sample_every", 40)
     workspace.run()
+    page.value(NARROW)
     workspace.look_at("DreamBoothTrain")
     page.wait(f"document.querySelector('{PANEL}').dataset.status === 'running' && {POINTS} >= 3")
+    assert page.value(CUT_OFF) == []
     workspace.cancel()
     workspace.wait_for_status("stopped")
     workspace.wait_until_idle()
     cancelled = "Cancelled, saved as cancelled_00001.safetensors. Run goes on from there."
     assert workspace.text(f"{PANEL} .db-says") == cancelled
+    assert page.value(CUT_OFF) == []
     assert page.value(f"document.querySelector('{PANEL} .db-stop').disabled")
     assert page.value(f"{NEWEST}.then(entry => entry.status.status_str)") == "error"
 
@@ -126,6 +142,28 @@ def test_a_scored_step_is_made_the_result_by_a_click(workspace: Workspace) -> No
     assert chosen["files"][-1]["step"] == 30 - result and "chosen by the user" in chosen["choice"]
     name = chosen["files"][-1]["file"].removeprefix("loras/")
     page.wait(f"document.querySelector('{PANEL} .db-says').innerText === 'Finished: {name}'")
+
+
+@pytest.mark.slow
+def test_a_run_of_a_host_that_was_killed_is_shown_as_lost_and_goes_on(workspace: Workspace) -> None:
+    page = workspace.page
+    workspace.open_example(steps=RESUMED_STEPS, seed=4, name="lost")
+    workspace.set("DreamBoothTrain", "sample_every", 0)
+    workspace.set("DreamBoothOptions", "state_seconds", 0.01)
+    workspace.run()
+    workspace.look_at("DreamBoothTrain")
+    page.wait(f"document.querySelector('{PANEL}').dataset.status === 'running' && {POINTS} >= 3")
+    workspace.comfyui.kill()
+    workspace.comfyui.restart()
+    workspace.wait_for_status("lost")
+    assert page.value(f"document.querySelector('{PANEL} .db-stop').disabled")
+    said = "ComfyUI has lost this run. Run goes on from its last saved state."
+    assert workspace.text(f"{PANEL} .db-says") == said
+    workspace.run()
+    page.wait(f"document.querySelector('{PANEL} .db-says').innerText.startsWith('Goes on after step ')")
+    workspace.wait_for_status("finished")
+    page.wait(f"{POINTS} === {RESUMED_STEPS}")
+    workspace.wait_until_idle()
 
 
 def test_the_panel_is_legible_in_every_palette(workspace: Workspace) -> None:

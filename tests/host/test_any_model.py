@@ -14,18 +14,21 @@ from dreambooth_nodes.tests.host.any_model_life import (
     check_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone,
     check_priors_train_save_and_the_stock_loader,
 )
-from dreambooth_nodes.tests.host.tiny_models import QWEN_LAYERS, qwen_shapes, random_weights
+from dreambooth_nodes.tests.host.graphs import node
+from dreambooth_nodes.tests.host.tiny_models import QWEN_LAYERS, qwen_shapes, qwen_text_shapes, random_weights
 from dreambooth_nodes.tests.host.tiny_vaes import wan_vae_shapes
 
 QWEN = Kind("tiny_turbo.safetensors", "tiny_wan.safetensors", "qwen_image", QWEN_LAYERS)
 """Its name says that it is for few steps."""
+TEXT_ENCODER = "tiny_qwen_text.safetensors"
 
 
 def install(base_directory: Path) -> None:
-    """The files of a tiny model and its VAE among the host's own."""
+    """The files of a tiny model, its VAE and its text encoder among the host's own."""
     for folder, name, shapes in (
         ("diffusion_models", QWEN.model, qwen_shapes()),
         ("vae", QWEN.vae, wan_vae_shapes()),
+        ("text_encoders", TEXT_ENCODER, qwen_text_shapes()),
     ):
         (base_directory / "models" / folder).mkdir(parents=True, exist_ok=True)
         save_file(random_weights(shapes), base_directory / "models" / folder / name)
@@ -59,3 +62,13 @@ def test_what_the_host_s_model_does_not_allow_is_refused(
 ) -> None:
     with pytest.raises(NodeError, match=told):
         host.run(training(QWEN, options=options, **inputs))
+
+
+def test_a_vocabulary_without_known_rare_tokens_is_refused_with_the_way_out(host: ComfyUI) -> None:
+    graph = {
+        "clip": node("CLIPLoader", clip_name=TEXT_ENCODER, type="qwen_image"),
+        "word": node("PickRareToken", clip=["clip", 0], length=1, seed=0),
+        "shown": node("PreviewAny", source=["word", 0]),
+    }
+    with pytest.raises(NodeError, match=r"QwenImageTokenizer.*delete this node and type an identifier"):
+        host.run(graph)

@@ -40,6 +40,12 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     "DreamBoothOptions": ("", "", "DREAMBOOTH_OPTIONS"),
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
     "ExportPersonalizedModel": ("personalized_model layout rank dtype name", "model clip vae", "STRING"),
+    "ResizePersonalizedModel": ("personalized_model rank dtype name", "", "PERSONALIZED_MODEL STRING"),
+    "MergePersonalizedModels": (
+        "first second strength_first strength_second rank dtype name",
+        "",
+        "PERSONALIZED_MODEL STRING",
+    ),
     "MeasureFidelity": ("images subject", "clip_vision prompt", "STRING IMAGE FLOAT FLOAT"),
     "LoadToyBase": ("", "checkpoint", "MODEL CLIP VAE"),
     "CheckThisMachine": ("models", "", "STRING STRING"),

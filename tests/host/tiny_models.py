@@ -68,6 +68,20 @@ def qwen_shapes() -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def qwen_text_shapes() -> dict[str, tuple[int, ...]]:
+    """{name: shape} of Qwen-Image's own text encoder, as `text_encoders/` holds it: one layer of width 64 with four
+    heads of 128, behind the vocabulary of the real one.
+    """
+    wide, heads, layer = 64, 512, "model.layers.0"
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (152_064, wide)}
+    for name in ("q_proj", "k_proj", "v_proj"):
+        shapes |= _linear(f"{layer}.self_attn.{name}", wide, heads)
+    shapes[f"{layer}.self_attn.o_proj.weight"] = (wide, heads)
+    shapes |= {f"{layer}.mlp.{name}_proj.weight": (wide, wide) for name in ("gate", "up", "down")}
+    norms = (f"{layer}.input_layernorm", f"{layer}.post_attention_layernorm", "model.norm")
+    return {**shapes, **{f"{name}.weight": (wide,) for name in norms}}
+
+
 def random_weights(shapes: Mapping[str, tuple[int, ...]], seed: int = 0, scale: float = 1.0) -> dict[str, Tensor]:
     """Normal weights of these shapes, of a variance that keeps a layer's outputs as large as its inputs."""
     source = torch.Generator().manual_seed(seed)

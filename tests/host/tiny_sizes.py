@@ -6,10 +6,13 @@ A ComfyUI that has this file among its custom nodes loads such models by its own
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import comfy.model_detection
 import comfy.supported_models
+import comfy.text_encoders.llama
+import comfy.text_encoders.qwen_vl
 
 NODE_CLASS_MAPPINGS: dict[str, Any] = {}
 """None: ComfyUI asks every custom node for its classes."""
@@ -42,6 +45,9 @@ def z_image_sizes(width: int = 256) -> dict[str, Any]:
     }  # fmt: skip
 
 
+TEXT = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1}
+"""Of Qwen-Image's own text encoder, with the vocabulary and heads of the real one."""
+
 _detected = comfy.model_detection.model_config_from_unet_config
 
 
@@ -54,3 +60,15 @@ def tiny_configuration(config: dict[str, Any], *args: Any, **kwargs: Any) -> Any
 
 
 comfy.model_detection.model_config_from_unet_config = tiny_configuration
+comfy.text_encoders.llama.Qwen25_7BVLI_Config = partial(
+    comfy.text_encoders.llama.Qwen25_7BVLI_Config, **TEXT, num_attention_heads=4
+)
+_vision = comfy.text_encoders.qwen_vl.Qwen2VLVisionTransformer
+
+
+def tiny_vision(**sizes: Any) -> Any:
+    """The text encoder's eye, which no prompt uses."""
+    return _vision(**{**sizes, "hidden_size": 64, "intermediate_size": 64, "num_heads": 1, "num_layers": 1})
+
+
+comfy.text_encoders.qwen_vl.Qwen2VLVisionTransformer = tiny_vision

@@ -22,13 +22,15 @@ export function addTraining(node) {
     node,
     (state) => panel.load(state),
     (kind, data) => panel.hear(kind, data),
+    () => node,
+    () => panel.lose(),
   );
-  const counted = (count) => count && panel.count(count);
   watch(
     node,
-    (state) => counted(state.status === "running" && state.priors),
-    (kind, data) => kind === "priors" && counted(data),
+    (state) => panel.count(state.status === "running" ? state.priors : null),
+    (kind, data) => kind === "priors" && panel.count(data),
     () => inputNode(node, "class_priors"),
+    () => panel.count(null),
   );
   // What the user chooses, not what a workflow brings: the numbers of a file are its own.
   for (const name of ["preset", "method"]) after(widgetOf(node, name), "callback", () => useNumbers(node));
@@ -62,7 +64,7 @@ class TrainingPanel {
     this.phases = make("ol", { class: "db-phases", "aria-label": t("Phase") });
     this.figures = make("div", { class: "db-figures", "aria-live": "off" });
     this.bar = make("progress", { class: "db-bar", max: 1, value: 0, "aria-label": t("Steps done") });
-    this.says = make("div", { class: "db-says", role: "status" }, t("Queue the workflow to train."));
+    this.says = make("div", { class: "db-says", role: "status" });
     this.stop = make("button", { type: "button", class: "db-stop", onclick: () => this.stopAndKeep() }, t("Stop and keep"));
     this.stop.title = t("Ends after this step, keeps what was trained, and the rest of the workflow goes on with it.");
     this.later = onceAFrame(() => this.draw());
@@ -87,6 +89,13 @@ class TrainingPanel {
     this.later();
   }
 
+  /** The host was restarted: a run that it worked on has ended without a word. */
+  lose() {
+    if (this.state?.status !== "running") return;
+    this.state.status = "lost";
+    this.later();
+  }
+
   hear(kind, data) {
     this.heard = [...this.heard.slice(1 - MOST_HEARD), [kind, data]];
     if (kind === "warned") toast("warn", t(...data.warning));
@@ -108,8 +117,8 @@ class TrainingPanel {
   }
 
   /** Class pictures are drawn by another node, and are the first part of the training all the same. */
-  count({ asked, reused, drawn }) {
-    this.drawing = reused + drawn < asked;
+  count(counted) {
+    this.drawing = !!counted && counted.reused + counted.drawn < counted.asked;
     this.later();
   }
 
@@ -155,6 +164,9 @@ class TrainingPanel {
     this.figures.replaceChildren(...figures(state).map((text) => make("span", {}, text)));
     this.preset.title = t("advised: {0} class images", numbersOf(this.node)?.priors ?? "–");
     this.preset.replaceChildren(...presetLine(this.node).map((text) => make("span", {}, text)));
+    const said = this.drawing && !runs ? t("Class images are drawn first.") : summary(state);
+    if (this.says.textContent !== said) this.says.textContent = said;
+    this.says.title = said;
     if (!state) return;
     this.chart.draw(state.points, state.steps, state.validation);
     this.scores.draw(state.scores, state.steps);
@@ -162,9 +174,6 @@ class TrainingPanel {
     const result = state.result_step ?? (state.status === "running" ? null : (state.scores.at(-1)?.chosen ?? state.step));
     this.strip.draw(state.samples, state.folder, state.prompt, state.scores, state.choices, result);
     this.bar.value = state.steps ? state.step / state.steps : 0;
-    const said = summary(state);
-    if (this.says.textContent !== said) this.says.textContent = said;
-    this.says.title = said;
     // Only what is new is read aloud.
     for (const told of state.warnings.slice(this.warnings.children.length)) this.warnings.append(make("li", {}, t(...told)));
     while (this.warnings.children.length > state.warnings.length) this.warnings.lastChild.remove();
@@ -204,9 +213,11 @@ function figures(state) {
 }
 
 function summary(state) {
+  if (!state) return t("Queue the workflow to train.");
   if (state.status === "finished") return t("Finished: {0}", state.file);
   if (state.status === "kept") return t("Stopped and kept: {0}", state.file);
   if (state.status === "stopped") return t("Cancelled, saved as {0}. Run goes on from there.", state.file);
+  if (state.status === "lost") return t("ComfyUI has lost this run. Run goes on from its last saved state.");
   if (state.status !== "running") return t("Ended before a file was saved.");
   if (state.stop_asked) return t("Stopping after this step …");
   return state.resumed ? t("Goes on after step {0}.", state.resumed) : state.plan;
