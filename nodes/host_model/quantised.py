@@ -68,6 +68,7 @@ def layout_of(weight: Any) -> str | None:
 def _smallest_of_each(denoiser: nn.Module) -> dict[str, Any]:
     """{layout: the smallest linear layer whose weights have it}."""
     layers: dict[str, Any] = {}
+    layer: Any
     for layer in denoiser.modules():
         layout = layout_of(getattr(layer, "weight", None))
         if layout and isinstance(getattr(layer, "in_features", None), int):
