@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from ..trainer.model.families import clip_tokenizer
 from ..trainer.subject.rare_tokens import ClipVocabulary, Vocabulary, is_clips
 from ..trainer.subject.word_start_tokens import vocabulary_of
 
@@ -33,6 +32,8 @@ def vocabularies(clip: Any) -> list[Vocabulary]:
     """The vocabularies of a CLIP whose tokens are ranked, each once, CLIP's own first; none of bytes, and none that
     does not keep words apart.
     """
+    from ..trainer.model.families import clip_tokenizer
+
     parts = [HostTokenizer(part) for part in vars(clip.tokenizer).values() if hasattr(part, "tokens_start")]
     different: list[HostTokenizer] = []
     for part in parts:
