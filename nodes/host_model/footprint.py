@@ -15,7 +15,7 @@ from torch.autograd import Variable
 from ...trainer.model.base import Conditioning
 from ...trainer.model.source import META
 from ...trainer.options import TrainOptions
-from .in_place import copy_inputs_of_norms
+from .in_place import copy_inputs_of_norms, is_in_place
 from .prediction import predicted
 from .targets import repeated_blocks
 from .training_mode import TrainingMode
@@ -72,14 +72,27 @@ def count(base: Any, options: TrainOptions, noisy: Tensor, sigma: Tensor, told: 
 
 
 def _peak(base: Any, noisy: Tensor, sigma: Tensor, told: Conditioning) -> int:
-    """The peak of the bytes that a forward and a backward allocate beside weights and gradients."""
+    """The peak of the bytes that a forward and a backward allocate beside weights and gradients, with copies of what
+    blocks change in place where they have to be.
+    """
+    if not base.recomputes:
+        try:
+            return _peak_of(base, noisy, sigma, told, copies=False)
+        except RuntimeError as error:
+            if not is_in_place(error):
+                raise
+    return _peak_of(base, noisy, sigma, told, copies=True)
+
+
+def _peak_of(base: Any, noisy: Tensor, sigma: Tensor, told: Conditioning, copies: bool) -> int:
+    """The same. copies: whether norms keep copies of their inputs (see `in_place`)."""
     from ...trainer.memory.footprint import checkpoints_on_meta
     from ...trainer.memory.meta_execution import CountedForward, LiveMemory, nbytes
 
     assert base.branch is not None
     mode = TrainingMode(base.denoiser)
     with on_meta(base.model.model), on_meta(base.branch, train=True), torch.enable_grad():
-        norms = copy_inputs_of_norms(base.denoiser) if base.recomputes else []
+        norms = copy_inputs_of_norms(base.denoiser) if copies else []
         base.branch.attach()
         known = [*base.model.model.parameters(), *base.model.model.buffers(), *base.branch.parameters()]
         try:

@@ -133,9 +133,17 @@ class HostModel(Model):
         from .plan import free_bytes, plan_step
 
         self.release()
-        self.plan = plan_step(self, options, noisy, timesteps, conditioning, free_bytes(self.device))
-        if self._tell is not None:
-            self._tell(Planned(self.plan.text))
+        self._planned_for, tell = None, self._tell
+        try:
+            self.plan = plan_step(self, options, noisy, timesteps, conditioning, free_bytes(self.device))
+            text = self.plan.text
+        except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
+            # A host's module that does not run without values: the training itself may well.
+            text = (
+                f"Its memory could not be counted ({type(error).__name__}: {str(error)[:100]}): ComfyUI estimates it."
+            )
+        if tell is not None:
+            tell(Planned(text))
 
     @property
     def recomputes(self) -> bool:
