@@ -10,6 +10,10 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+PROMPT = "prompt"
+"""The only entry of a model's conditioning: the number of each prompt among those that were encoded, int64 [B] on the
+CPU. The host's own conditionings differ in shape from prompt to prompt, and are kept as they are.
+"""
 Conds = dict[str, Any]
 """{argument of the host's denoiser: the host's COND object}."""
 

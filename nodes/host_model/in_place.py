@@ -34,10 +34,15 @@ def changes_saved_tensors(answer: Tensor, weights: list[nn.Parameter]) -> bool:
     try:
         torch.autograd.grad(answer.float().mean(), weights, allow_unused=True)
     except RuntimeError as error:
-        if "inplace operation" not in str(error):
+        if not is_in_place(error):
             raise
         return True
     return False
+
+
+def is_in_place(error: RuntimeError) -> bool:
+    """Whether this is what autograd says of a tensor that was changed in place after it was saved."""
+    return "inplace operation" in str(error)
 
 
 def _copy(value: Any) -> Any:

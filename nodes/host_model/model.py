@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
 import torch
@@ -13,31 +13,33 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from torch.utils.hooks import RemovableHandle
 
+from ...trainer.events import Planned, Tell
 from ...trainer.model.base import Conditioning, Model, Posterior
 from ...trainer.model.fingerprint import Sample
+from ...trainer.options import TrainOptions
 from ...trainer.options.choices import Precision
 from . import key
 from .branch import Branch
-from .conditioning import conds_of, encode, groups, together
+from .conditioning import PROMPT, encode
 from .images import encode_pixels
 from .in_place import changes_saved_tensors, copy_inputs_of_norms, on_copies
 from .kinds import require_trainable
 from .noise import HostNoise, noise_of
 from .ordinary import OrdinaryTensors
+from .prediction import predicted
 from .quantised import require_gradients
 from .targets import patch_of, repeated_blocks
 from .training_mode import TrainingMode
 
-PROMPT = "prompt"
-"""The conditioning's only entry: the number of each prompt among those that were encoded, int64 [B] on the CPU. The
-host's own conditionings differ in shape from prompt to prompt, and are kept as they are.
-"""
+if TYPE_CHECKING:
+    from .plan import HostPlan
 
 
 class HostModel(Model):
     """A MODEL, CLIP and VAE in the host's memory; use it within `borrowed`, which leaves them as they were.
 
-    model, clip, vae: the host's objects. branch: the LoRA beside the denoiser's layers, once there is one.
+    model, clip, vae: the host's objects. branch: the LoRA beside the denoiser's layers, once there is one. has_frames:
+    whether its latents have an axis of frames. plan: what is on the device, once a step was counted.
     """
 
     noise_process: HostNoise
@@ -57,8 +59,11 @@ class HostModel(Model):
         self._norms: list[RemovableHandle] = []
         self._in_place: bool | None = None
         self._gradients_checked = False
+        self.plan: HostPlan | None = None
+        self._planned_for: TrainOptions | None = None
+        self._tell: Tell | None = None
         self._latents = model.get_model_object("latent_format")
-        self._frames = getattr(self._latents, "latent_dimensions", 2) == 3
+        self.has_frames = getattr(self._latents, "latent_dimensions", 2) == 3
 
     @property
     def device(self) -> torch.device:
@@ -102,39 +107,53 @@ class HostModel(Model):
                 f"The VAE's latents have {latents.shape[1]} channels and the model's {self._latents.latent_channels}: "
                 "connect the VAE of the same model."
             )
-        scaled = self.model.model.process_latent_in(latents.unsqueeze(2) if self._frames else latents)
+        scaled = self.model.model.process_latent_in(latents.unsqueeze(2) if self.has_frames else latents)
         return torch.as_tensor(scaled.reshape(latents.shape))
 
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """The network's output for z_t [B, C, h, w] at noise levels [B], by the host's `apply_model`."""
+        training = self.branch is not None and torch.is_grad_enabled()
+        if training and self.plan is None and self._planned_for is not None:
+            self._make_plan(self._planned_for, noisy, timesteps, conditioning)
         self._hold(noisy)
         if self.branch is not None and torch.is_grad_enabled() and self._in_place is None:
             # Once: the forward is cheap beside a training that would fail in its first backward pass.
             with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-                tried = self._predicted(noisy, timesteps, conditioning)
+                tried = predicted(self, noisy, timesteps, conditioning)
             self._in_place = changes_saved_tensors(tried, list(self.branch.parameters()))
             self._hold(noisy)
-        return self._predicted(noisy, timesteps, conditioning)
+        return predicted(self, noisy, timesteps, conditioning)
 
-    def _predicted(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        """The network's output by a denoiser that is held."""
-        z = noisy.unsqueeze(2) if self._frames else noisy
-        rows = [self.prompts[number] for number in conditioning[PROMPT].tolist()]
-        conds = [conds_of(self.model.model, told, z[i : i + 1]) for i, told in enumerate(rows)]
-        denoised: dict[int, Tensor] = {}
-        for group in groups(conds):
-            arguments = together([conds[index] for index in group])
-            options = {**self.model.model_options["transformer_options"], "cond_or_uncond": [0] * len(group)}
-            answer = self.model.model.apply_model(
-                torch.stack([z[i] for i in group]),
-                torch.stack([timesteps[i] for i in group]),
-                transformer_options=options,
-                **arguments,
+    def plan_by(self, options: TrainOptions, tell: Tell) -> None:
+        """Let a count of the first training step decide what is on the device, and tell so."""
+        self._planned_for, self._tell = options, tell
+
+    def _make_plan(self, options: TrainOptions, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> None:
+        """Count a step, and choose by what is free."""
+        from .plan import free_bytes, plan_step
+
+        self.release()
+        self._planned_for, tell = None, self._tell
+        try:
+            self.plan = plan_step(self, options, noisy, timesteps, conditioning, free_bytes(self.device))
+            text = self.plan.text
+        except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
+            # A host's module that does not run without values: the training itself may well.
+            text = (
+                f"Its memory could not be counted ({type(error).__name__}: {str(error)[:100]}): ComfyUI estimates it."
             )
-            denoised.update(zip(group, answer, strict=True))
-        return self.noise_process.answer(
-            torch.stack([denoised[index] for index in range(len(z))]).view_as(noisy), noisy, timesteps
-        )
+        if tell is not None:
+            tell(Planned(text))
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether activations are recomputed in the backward pass."""
+        return bool(self._blocks)
+
+    @property
+    def pixels_per_position(self) -> int:
+        """Pixels a side for a position of the latents."""
+        return int(getattr(self._latents, "spacial_downscale_ratio", None) or self.vae.spacial_compression_encode())
 
     def enable_checkpointing(self) -> None:
         """Recompute the activations of the denoiser's repeated blocks in the backward pass."""
@@ -176,6 +195,8 @@ class HostModel(Model):
         the memory free that a forward needs, by its own estimate.
         """
         kept_free = 0 if noisy is None else self.model.memory_required(list(noisy.shape))
+        if self.plan is not None:
+            kept_free = self.plan.reserved
         with torch.inference_mode():
             comfy.model_management.load_models_gpu([self.model], memory_required=kept_free)
 

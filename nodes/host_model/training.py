@@ -69,6 +69,9 @@ def train_in_host(
         if warning := unread_warning(base.unread):
             tell(Warned(warning))
         tell(Planned(_described(model, request.options.timestep_density)))
+        # On a CPU the host's memory is all there is.
+        if request.options.memory == "auto" and model.device.type != "cpu":
+            model.plan_by(request.options, tell)
         method = HostLora(request.continue_from)
         scorer = scorer_of(clip_vision, model.weight_sample()) if request.options.score_every else None
         draw = host_drawer(model, method)

@@ -12,6 +12,8 @@ from dreambooth_nodes.tests.host.tiny_models import ATTENTION, QWEN_LAYERS, SD3_
 from dreambooth_nodes.trainer.options.choices import Targets
 
 ROUNDING = 2e-5
+COUNTED_WITHIN = 0.15
+"""How far a counted step's memory may be from a real one's, whose kernels are a CPU's."""
 STARTS = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}\N{LOWER ONE EIGHTH BLOCK}"
 """What tokens carry that start a word."""
 LEAST = 8
@@ -42,9 +44,10 @@ def check_rare_words(words: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
     found = figures_of(
-        "noise", "families", "unets", "state", "forwards", "quantised", "runs", "both_ways", "drawing", "words"
-    )
-    own = {name: found.pop(name) for name in ("runs", "both_ways", "drawing", "words")}
+        "noise", "families", "unets", "state", "forwards", "quantised", "runs", "both_ways", "drawing", "words",
+        "footprints",
+    )  # fmt: skip
+    own = {name: found.pop(name) for name in ("runs", "both_ways", "drawing")}
     return {**{name: figure for figures in found.values() for name, figure in figures.items()}, **own}
 
 
@@ -182,6 +185,26 @@ def test_targets_narrow_and_widen_what_is_trained(measured: dict[str, Any]) -> N
     assert narrow == {f"transformer_blocks.0.attn.{name}" for name in ATTENTION}
     assert usual == set(QWEN_LAYERS) and narrow < usual
     assert wide - usual == {"transformer_blocks.0.img_mod.1", "transformer_blocks.0.txt_mod.1"}
+
+
+def test_a_step_s_memory_is_counted_on_the_meta_device(measured: dict[str, Any]) -> None:
+    """Beside what the same step really allocates, with activations kept and recomputed."""
+    assert len(measured["steps"]) == 4
+    for name, found in measured["steps"].items():
+        assert found["counted"] == pytest.approx(found["real"], rel=COUNTED_WITHIN), name
+
+
+def test_the_first_way_that_fits_is_chosen_and_said(measured: dict[str, Any]) -> None:
+    plans = measured["plans"]
+    assert {name: plan["checkpointing"] for name, plan in plans.items()} == {
+        "everything": False, "recomputed": True, "least": True, "less": True,
+    }  # fmt: skip
+    assert {name: plan["fits"] for name, plan in plans.items()} == {
+        "everything": True, "recomputed": True, "least": True, "less": False,
+    }  # fmt: skip
+    assert "activations kept" in plans["everything"]["text"] and "checkpointing" in plans["recomputed"]["text"]
+    assert "of the weights stay on the device" in plans["least"]["text"]
+    assert "may not fit: try smaller photos, or load the model in 8 bits" in plans["less"]["text"]
 
 
 def test_rare_words_are_found_for_every_tokenizer_of_the_host(measured: dict[str, Any]) -> None:
