@@ -69,7 +69,7 @@ def warnings_of(
     request: Request, model: Any, clip: Any, identifier: str, drawing: DrawingModel | None
 ) -> tuple[str, ...]:
     """What speaks against a request. identifier: as the node has it. drawing: the model that draws, where another."""
-    known = [] if request.options.learns_word else vocabularies(clip)
+    known = [] if request.options.adds_word else vocabularies(clip)
     distilled = distilled_warning(model)
     words = dict.fromkeys(request.identifier_of(one) for one in request.subject.each)
     of_the_identifier = [text for word in words if known for text in warnings_in(word, known)]
