@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Tensor
 
-from ..export.layouts import EMBEDDING
 from ..export.metadata import CHOICE, RUN, layout_metadata, run_metadata
 from ..export.run_info import RunInfo
 from ..files.atomic import numbered_files
@@ -190,7 +189,7 @@ def _write(base: Model, method: Method[Any], trained: Trained, result: Personali
 def _write_word(base: Model, tensors: Mapping[str, Tensor], result: Personalized, run: Run) -> None:
     """Write the learned word that belongs to the weights, which name it."""
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    of_layout = layout_metadata(type(base), EMBEDDING, base.architecture) if isinstance(base, Base) else {}
+    of_layout = layout_metadata(type(base), "embedding", base.architecture) if isinstance(base, Base) else {}
     metadata = {**result.metadata(), RUN: run.key, **of_layout}
     write_checked(tensors, run.store.word_path(result.file), metadata, partial(_require_shapes, shapes))
 
