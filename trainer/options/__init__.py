@@ -384,8 +384,8 @@ TEXTS: dict[str, str] = {name: one.text for name, one in SETTINGS.items()}
 """{field: its unit and range}, for users."""
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(TrainOptions) if f.name in SETTINGS}
 """{field: its default}."""
-OF_A_WORD = ("vectors", "start_word")
-"""The fields of a learned word that concern other methods with a word beside them too."""
+OF_A_WORD = ("vectors", "start_word", "word_learning_rate")
+"""The fields that concern a word beside weights, whatever the method."""
 _HINTS = get_type_hints(TrainOptions)
 CHOICES: dict[str, tuple[str, ...]] = {
     name: one.choices or get_args(_HINTS[name])
