@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from dreambooth_nodes.tests.trainer.methods.adapters import answer
+from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
 from dreambooth_nodes.tests.trainer.short_runs import (
     DEATH,
     NewBase,
@@ -21,6 +24,7 @@ from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.pivotal_tuning.word_beside import DRAWN_BACK, WordBeside, steps_of_word
 from dreambooth_nodes.trainer.methods.registry import new_method
+from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.word_embedding import table_deviation, word_parameters
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.options.setting import OptionError
@@ -114,6 +118,35 @@ def test_vectors_are_drawn_back_as_the_reference_does(new_base: NewBase, of_both
     assert [group["lr"] for group in groups] == [options.learning_rate, 1e-2]
     trained = [id(one) for group in groups for one in group["params"]]
     assert len(trained) == len(set(trained)) and len(groups[1]["params"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("sd1", {"method": "full"}),
+        ("sd1", {"method": "lora", "train_text_encoder": True}),
+        ("sd1", {"method": "lidb"}),
+        pytest.param("sdxl", {"method": "dora", "train_text_encoder": True}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_word_goes_beside_any_method(family: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    """Its weights are saved as without a word, and every trained weight is in one group."""
+    file = write_checkpoint(family, tmp_path / "base.safetensors")
+    base, alone, options = load_base(file), load_base(file), TrainOptions(**changes, **WORD)
+    method, weights = new_method(options, "ohwx", "dog"), new_method(replace(options, word_share=0.0), "ohwx", "dog")
+    before = answer(base)
+    method.add_words(base, options)
+    method.attach(base, options)
+    weights.attach(alone, options)
+    saved, plain = method.file(base, method.trained(base)), weights.file(alone, weights.trained(alone))
+    assert saved.tensors.keys() == plain.tensors.keys() and not plain.word
+    assert len(saved.word) == len(base.text_encoders) and all(len(rows) == 2 for rows in saved.word.values())
+    with method.untrained(base):
+        torch.testing.assert_close(answer(base), before, rtol=1e-4, atol=2e-5)
+    groups = method.parameter_groups(base, options)
+    every = [id(one) for group in groups for one in group["params"]]
+    trained = [id(p) for module in base.components().values() for p in module.parameters() if p.requires_grad]
+    assert len(every) == len(set(every)) and set(every) == set(trained)
 
 
 def test_a_word_beside_weights_is_part_of_the_runs_key(asked: Request, of_both: Request) -> None:
