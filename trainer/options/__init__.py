@@ -126,7 +126,6 @@ class TrainOptions:
         "lora, dora, lokr, lidb, full: the share of the steps, at their start, in which the identifier is learned as a "
         "new word as well (pivotal tuning), 0 to 1, often 0.5; the result is two files. 0: none.",
         0,
-        greatest=1,
         maximum=1,
         step=0.05,
         added_later=True,
@@ -137,7 +136,7 @@ class TrainOptions:
         "Of that word's vectors, above 0.",
         0,
         open_minimum=True,
-        maximum=1,
+        widget_maximum=1,
         step=1e-6,
         added_later=True,
     )

@@ -17,6 +17,8 @@ OTHERS = "other_triggers"
 """The metadata field of the triggers of further subjects, a JSON list."""
 WORD_FILE = "word_file"
 """The metadata field of the name, without ending, of a learned word's file that belongs to the weights."""
+WORD_OF = "word_of_"
+"""How the name of a word's file begins that lies beside the weights that it belongs to."""
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 """Characters that a file name must not have on some system."""
 DIFFUSERS_WORD = "<{identifier}>"

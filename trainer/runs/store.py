@@ -17,7 +17,7 @@ from ..files.atomic import next_numbered_path, remove_temporary_files, write_jso
 from ..files.kept_hashes import KeptHashes
 from ..files.safetensors import write_tensors
 from ..operating_system import replace_path
-from .personalized import DIFFUSERS_WORD, Personalized, word_name
+from .personalized import DIFFUSERS_WORD, WORD_OF, Personalized, word_name
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
@@ -61,8 +61,14 @@ class Store:
 
     def files_of(self, result: Personalized) -> tuple[Path, ...]:
         """The files of a result: its own, and the learned word's that belongs to it."""
-        word = () if not result.word_file else (self.embeddings / f"{result.word_file}.safetensors",)
-        return result.file, *word
+        if not result.word_file:
+            return (result.file,)
+        return result.file, self._word_folder(result.file) / f"{result.word_file}.safetensors"
+
+    def _word_folder(self, file: Path) -> Path:
+        """The folder of the learned word that belongs to a file: the host's, for a result in its folders."""
+        hosts = {folder.resolve() for folder in self.folders.values()}
+        return self.embeddings if file.parent.resolve() in hosts else file.parent
 
     @contextmanager
     def new_file(
@@ -91,8 +97,11 @@ class Store:
             yield free
 
     def word_path(self, file: Path) -> Path:
-        """The path of the learned word's file that belongs to a result's file."""
-        return self.embeddings / f"{word_name(file.stem)}{file.suffix}"
+        """The path of the learned word's file that belongs to a result's file; of a step that is kept in its run's
+        folder, beside it.
+        """
+        folder = self._word_folder(file)
+        return folder / (f"{WORD_OF}{file.name}" if folder == file.parent else f"{word_name(file.stem)}{file.suffix}")
 
     def kept_base(self, fingerprint: str) -> Path:
         """The path where the base with this fingerprint is kept, if full fine-tuning started from it."""
