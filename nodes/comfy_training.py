@@ -67,8 +67,8 @@ def graph_drawing_model(model: Any, base: tuple[Any, Any, Any], options: TrainOp
     """
     if options.word_share:
         raise OptionError(
-            f"draw_with is connected and word_share is {options.word_share:g}, whose word only the trained model's prompts "
-            "know while it is trained: set word_share to 0, or disconnect draw_with."
+            f"draw_with is connected and word_share is {options.word_share:g}, whose word only prompts of the "
+            "model in training know: set word_share to 0, or disconnect draw_with."
         )
     return drawing_model(model, base, options.method, distilled_name(model, "draw_with"))
 

@@ -31,6 +31,7 @@ from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.runs.history import delete_result, history
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.session.choosing import choose_step
 from dreambooth_nodes.trainer.session.personalize import personalize
 
 WORD = {"word_share": 0.5, "vectors": 2, "word_learning_rate": 1e-2}
@@ -92,6 +93,21 @@ def test_the_word_stays_as_it_is_after_its_share_of_the_steps(
     assert moved == [True, True, False, False]
     for step in range(1, 5):
         assert any(not torch.equal(weights[step][key], weights[step + 1][key]) for key in weights[step])
+    # A scored step is kept in the run's folder, its word beside it, and is chosen with it.
+    assert files[2] is not None
+    kept = run.kept.path(2)
+    beside = store.word_path(kept)
+    assert beside == kept.with_name("word_of_step_000002.safetensors")
+    kept.parent.mkdir()
+    for source, target in zip(store.files_of(files[2]), (kept, beside), strict=True):
+        write_tensors(read_tensors(source), target, {**read_metadata(source), "dreambooth.word_file": beside.stem})
+    chosen = choose_step(run, 2)
+    assert all(map(same_weights, store.files_of(chosen), store.files_of(files[2])))
+    assert (
+        chosen.word_file == store.word_path(chosen.file).stem and store.files_of(chosen)[1].parent == store.embeddings
+    )
+    run.kept.bound((), 0)
+    assert not kept.exists() and not beside.exists()
 
 
 def test_vectors_are_drawn_back_as_the_reference_does(new_base: NewBase, of_both: Request) -> None:
