@@ -20,7 +20,10 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "training": ("Batches and loss", "How many photos a step sees, and how noise levels are weighted."),
     "photos": ("Photos and captions", "How the photos and their captions are shown. Captions stand beside the photos."),
     "adapter": ("LoRA", "Which layers get one, and its scale. The rank is above."),
-    "word": ("Learned word", "Of the method textual_inversion: its vectors, and what it learns them from."),
+    "word": (
+        "Learned word",
+        "Of textual_inversion, or of a word beside weights: its vectors, what they learn from.",
+    ),
     "optimizer": ("Optimizer", "How a step is taken, and how the learning rate runs over the training."),
     "memory": ("Memory", "Left at auto, the training is made to fit what is free. Set these to decide yourself."),
     "scores": (

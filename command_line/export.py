@@ -20,6 +20,8 @@ LAYOUTS = {
     "checkpoint": "one whole .safetensors file; a LoRA is merged into --base",
     "diffusers-folder": "a folder for diffusers' from_pretrained; a LoRA is merged into --base",
     "lidb": "what the method lidb trained, as one tensor of some kB; as kohya, it is a LoRA again",
+    "bundle": "a LoRA with the learned --word inside (bundle_emb), for A1111's LoRA loader and OneTrainer",
+    "word": "the learned word inside such a file, by itself",
     "difference": "a checkpoint as a small LoRA of --rank, against --base",
 }
 
@@ -37,6 +39,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--rank", type=int, default=32, metavar="N", help="of a difference (default: 32)")
     parser.add_argument("--dtype", choices=DTYPES, default="fp16", help="of the weights (default: fp16)")
     parser.add_argument("--strength", type=float, default=1.0, metavar="X", help="of a merged LoRA (default: 1)")
+    parser.add_argument("--word", type=Path, metavar="FILE", help="a learned word, for the layout bundle")
     parser.add_argument(
         "--prediction", choices=("epsilon", "v_prediction"), help="of the base, where it does not say it itself"
     )
@@ -60,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             dtype=arguments.dtype,
             strength=arguments.strength,
             prediction=arguments.prediction,
+            word=arguments.word,
         )
         done = convert(wanted)
     say_warnings(done.warnings)

@@ -128,7 +128,7 @@ class Teaching:
 
     def _train(self) -> tuple[Personalized, Run]:
         request = self.request
-        if self.ranks.first and not self.options.learns_word:
+        if self.ranks.first and not self.options.adds_word:
             known = self.base.live.tokenizer, self.base.family.vocabulary
             words = dict.fromkeys(request.identifier_of(one) for one in request.subject.each)
             say_warnings([text for word in words for text in warnings_for(word, *known)])
@@ -175,7 +175,7 @@ class Teaching:
             return subject.identifier
         if self.arguments.identifier != AUTO:
             return str(self.arguments.identifier)
-        if self.options.learns_word:
+        if self.options.adds_word:
             # Its vectors are new, so that any name is as good as a rare token.
             return LEARNED
         chosen = ranked(candidates(self.base), self.base, subject.class_noun, self.listener.bar)[0].text

@@ -72,12 +72,14 @@ class ApplyPersonalizedModel(io.ComfyNode):
 
 
 def _with_lora(model: Any, clip: Any, result: Personalized, on_model: float, on_clip: float) -> tuple[Any, Any]:
+    _require_own_word(clip, result)
     return with_lora(model, clip, read_tensors(result.file), on_model, on_clip)
 
 
 def _with_difference(model: Any, clip: Any, result: Personalized, on_model: float, on_clip: float) -> tuple[Any, Any]:
     from ..trainer.export.difference import difference
 
+    _require_own_word(clip, result)
     kept = store().kept_base(result.trained_from)
     return with_difference(model, clip, difference(result, kept), on_model, on_clip)
 
@@ -85,6 +87,17 @@ def _with_difference(model: Any, clip: Any, result: Personalized, on_model: floa
 def _with_word(model: Any, clip: Any, result: Personalized, on_model: float, on_clip: float) -> tuple[Any, Any]:
     require_word_fits(clip, result.file)
     return model, clip
+
+
+def _require_own_word(clip: Any, result: Personalized) -> None:
+    """Raises ValueError where the word that was learned beside the weights is gone, or does not fit the CLIP."""
+    for file in store().files_of(result)[1:]:
+        if not file.is_file():
+            raise ValueError(
+                f"{result.file.name!r} calls its subject by a word of its own, and {file.name!r} is not in the folder "
+                "of embeddings: put it there."
+            )
+        require_word_fits(clip, file)
 
 
 _APPLIED: dict[str, Callable[..., tuple[Any, Any]]] = {

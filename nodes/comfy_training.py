@@ -14,6 +14,7 @@ from ..trainer.events import StoppedEarly, Warned
 from ..trainer.methods.start import kept_settings
 from ..trainer.model.precision import forward_dtype, frozen_text_dtype
 from ..trainer.options import TrainOptions
+from ..trainer.options.setting import OptionError
 from ..trainer.presets import preset_named
 from ..trainer.runs.explanation import NO_CLASS, explain, is_explainable
 from ..trainer.runs.live_view import live_of
@@ -61,7 +62,14 @@ def is_looked_at(base: BaseFile | HostBase, clip_vision: Any) -> bool:
 
 
 def graph_drawing_model(model: Any, base: tuple[Any, Any, Any], options: TrainOptions) -> DrawingModel:
-    """The MODEL connected to draw_with, for a training of the graph's MODEL, CLIP and VAE; see `drawing_model`."""
+    """The MODEL connected to draw_with, for a training of the graph's MODEL, CLIP and VAE; see `drawing_model`.
+    Raises OptionError for a word beside the weights.
+    """
+    if options.word_share:
+        raise OptionError(
+            f"draw_with is connected and word_share is {options.word_share:g}, whose word only prompts of the "
+            "model in training know: set word_share to 0, or disconnect draw_with."
+        )
     return drawing_model(model, base, options.method, distilled_name(model, "draw_with"))
 
 
@@ -69,7 +77,7 @@ def warnings_of(
     request: Request, model: Any, clip: Any, identifier: str, drawing: DrawingModel | None
 ) -> tuple[str, ...]:
     """What speaks against a request. identifier: as the node has it. drawing: the model that draws, where another."""
-    known = [] if request.options.learns_word else vocabularies(clip)
+    known = [] if request.options.adds_word else vocabularies(clip)
     distilled = distilled_warning(model)
     words = dict.fromkeys(request.identifier_of(one) for one in request.subject.each)
     of_the_identifier = [text for word in words if known for text in warnings_in(word, known)]

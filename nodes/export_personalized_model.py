@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from ..trainer.export.conversion import Conversion
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.files.atomic import next_numbered_path
-from ..trainer.runs.personalized import Personalized, checked_name
+from ..trainer.runs.personalized import Personalized, checked_name, word_name
 from . import sockets
 from .comfy_base_file import base_file
 from .comfy_failures import recording_failures
@@ -39,7 +39,7 @@ class ExportPersonalizedModel(io.ComfyNode):
                 io.Combo.Input("layout", options=list(LAYOUTS), default="diffusers",
                                tooltip="kohya, diffusers: a LoRA. difference: a full result as a small LoRA. "
                                "checkpoint, diffusers folder: everything in one. lidb: what the method lidb trained, "
-                               "in some kB."),
+                               "in some kB. bundle: a LoRA with its learned word inside. word: that word, by itself."),
                 io.Int.Input("rank", default=32, min=1, max=1024,
                              tooltip="Of the layout difference, 1 to 1024; 32 to 128 are usual."),
                 io.Combo.Input("dtype", options=list(DTYPES), default="fp16",
@@ -80,6 +80,7 @@ class ExportPersonalizedModel(io.ComfyNode):
                 rank=rank,
                 dtype=dtype,
                 prediction=prediction,
+                word=next(iter(store().files_of(personalized_model)[1:]), None),
             )
             done = convert(wanted)
         lines = f"{done.path.name}: {done.error or layout}", *done.warnings
@@ -109,4 +110,6 @@ def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:
     if layout == "lidb":
         # The host's loader of LoRAs offers what lies in its folder, and reads no LiDB of one tensor.
         return nullcontext(next_numbered_path(place.work / "lidb", name))
-    return place.new_file("loras" if layout in LORA_LAYOUTS else "checkpoints", name)
+    if layout == "word":
+        return place.new_file("embeddings", word_name(name))
+    return place.new_file("loras" if layout in (*LORA_LAYOUTS, "bundle") else "checkpoints", name)

@@ -86,6 +86,9 @@ def require_supported(options: TrainOptions) -> None:
     """Raises OptionError for options that do not go with a model in the host's memory."""
     refused = {
         f"method is {options.method!r}; only 'lora' trains this kind of model": options.method != "lora",
+        f"word_share is {options.word_share:g}; this kind of model's text encoder takes no new words": (
+            options.word_share > 0
+        ),
         "train_text_encoder is True; this kind of model's text encoder cannot be trained": options.train_text_encoder,
         "base_in_8_bits is True; load the model in fewer bits with ComfyUI's own loader": options.base_in_8_bits,
         f"precision is {options.precision!r}; ComfyUI chooses this model's precision, so leave it at 'auto'": (

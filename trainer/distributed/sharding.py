@@ -31,6 +31,9 @@ def require_shardable(options: TrainOptions) -> None:
         "method is 'textual_inversion', whose few vectors need no sharding; start without --use_fsdp": (
             options.method == "textual_inversion"
         ),
+        f"word_share is {options.word_share:g}; FSDP spreads weights and learns no word, so set it to 0": (
+            options.word_share > 0
+        ),
         f"method is {options.method!r}; FSDP takes 'full' and 'lora'": options.method in ("dora", "lokr", "lidb"),
         "base_in_8_bits is True; FSDP spreads weights that are floating-point numbers": options.base_in_8_bits,
         f"prior is {options.prior!r}, which needs the base's weights whole; FSDP takes class images": (

@@ -50,7 +50,8 @@ class Conversion:
 
     base: the model that the source was trained from, in any form. layers: the base's layers, where only these are
     known. rank: of the LoRA that a "difference" makes. strength: of a LoRA that is merged into the base. prediction:
-    the base's prediction type, where its files do not tell. Raises ConversionError.
+    the base's prediction type, where its files do not tell. word: the file of a learned word, for a "bundle". Raises
+    ConversionError.
     """
 
     source: Path
@@ -62,6 +63,7 @@ class Conversion:
     dtype: str = "fp16"
     strength: float = 1.0
     prediction: str | None = None
+    word: Path | None = None
 
     def __post_init__(self) -> None:
         if self.rank < 1:

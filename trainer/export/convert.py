@@ -10,7 +10,7 @@ import torch
 from ..files.adapter_kinds import DORA, LOKR
 from ..files.checked_file import require_same, write_checked
 from ..files.lazy_tensors import LazyTensors
-from ..files.safetensors import CheckpointError, listed, read_metadata
+from ..files.safetensors import CheckpointError, listed, read_metadata, read_tensors
 from ..methods.adapter_file import ReadAdapter
 from ..methods.adapters import kind_of, network_fields, read_adapter
 from ..methods.lidb.file import one_tensor, read_lidb
@@ -18,6 +18,7 @@ from ..methods.lidb.start import FIELD, is_lidb
 from ..methods.lora.folder import adapter_files
 from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
 from ..methods.lora.weights import LoraWeights
+from ..methods.textual_inversion.bundle import bundle_tensors, bundled_word
 from ..methods.textual_inversion.start import is_embedding
 from ..model.base import Base
 from ..model.families import load_base
@@ -80,6 +81,8 @@ def convert(wanted: Conversion) -> Converted:
             f"{wanted.source.name!r} is a learned word: ComfyUI, the WebUIs and diffusers read it as it is, and there "
             "is nothing to convert."
         )
+    if wanted.layout == "word":
+        return Converted(_write_word(wanted))
     if adapter_files(wanted.source):
         return _from_lora(wanted)
     return _from_checkpoint(wanted)
@@ -107,6 +110,8 @@ def _from_lora(wanted: Conversion) -> Converted:
         raise _needs_base(wanted, "the names of its layers are written there")
     if wanted.layout == "lidb":
         return Converted(_write_lidb(wanted, layers))
+    if wanted.layout == "bundle":
+        return Converted(_write_bundle(wanted, layers))
     lora = read_adapter(wanted.source, layers)
     same = None if wanted.base is None else same_base(lora.file, wanted.base)
     said = lora.warnings if wanted.layout in LORA_LAYOUTS else (*lora.warnings, *_left_out(wanted, layers, True))
@@ -146,6 +151,36 @@ def _write_lidb(wanted: Conversion, layers: Layers) -> Path:
     said = {name: text for name, text in _said_by(wanted.source).items() if name in SUBJECT_FIELDS}
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     return write_checked(tensors, wanted.target, {**said, **own}, lambda found, name: require_same(found, name, shapes))
+
+
+def _write_bundle(wanted: Conversion, layers: Layers) -> Path:
+    """Write a LoRA or another adapter with a learned word inside, in kohya's layout; returns the path. Raises
+    ConversionError where no word is given.
+    """
+    if wanted.word is None or not is_embedding(wanted.word):
+        raise ConversionError(
+            f"{wanted.source.name!r} as 'bundle' needs the file of a learned word that goes into it: give the word."
+        )
+    adapter = read_adapter(wanted.source, layers)
+    word = bundle_tensors(read_tensors(wanted.word), wanted.word.stem)
+    tensors = {**kohya_tensors(adapter, layers, wanted.numbers), **word}
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    source = _said_by(wanted.source)
+    said = converted_metadata(wanted, source.get(f"{PREFIX}method", "lora"), layers)
+    metadata = {
+        **said,
+        **network_fields(adapter),
+        **layout_metadata(layers.family, "kohya", said.get(ARCHITECTURE, "")),
+    }
+    return write_checked(tensors, wanted.target, metadata, lambda found, name: require_same(found, name, shapes))
+
+
+def _write_word(wanted: Conversion) -> Path:
+    """Write the learned word inside a LoRA's file as a file of its own; returns the path."""
+    tensors = bundled_word(wanted.source)
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    said = {name: text for name, text in _said_by(wanted.source).items() if name in SUBJECT_FIELDS}
+    return write_checked(tensors, wanted.target, said, lambda found, name: require_same(found, name, shapes))
 
 
 def _write_adapter(wanted: Conversion, adapter: ReadAdapter[Any], layers: Layers, kind: str) -> Path:

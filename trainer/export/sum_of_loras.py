@@ -156,6 +156,11 @@ def _subjects(wanted: SumOfLoras, said: list[dict[str, str]]) -> dict[str, str]:
     if not all(map(_ours, said)):
         return {}
     results = [read_personalized(path) for path, _ in wanted.sources]
+    if own := next((one for one in results if one.word_file), None):
+        raise ConversionError(
+            f"{own.file.name!r} calls its subject by a word of its own, {own.word_file!r}, which a merged file cannot "
+            "name: merge LoRAs without one."
+        )
     triggers = dict.fromkeys(trigger for one in results for trigger in one.trigger.split(", "))
     others = list(triggers)[1:]
     fields = {**results[0].metadata(), f"{PREFIX}method": "lora", f"{PREFIX}trigger": ", ".join(triggers)}

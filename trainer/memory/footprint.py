@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd import Variable
 
 from ..methods.full import REFERS_TO_THE_BASE
-from ..methods.registry import METHODS
+from ..methods.registry import new_method
 from ..model.base import Base
 from ..model.families import family_of
 from ..model.precision import frozen_text_dtype
@@ -144,7 +144,7 @@ def _attached(source: Source, options: TrainOptions, work: Work, family: type[Ba
     """A base on the meta device with its method attached and its weights prepared for training, and the components that
     hold trained weights.
     """
-    method = METHODS[options.method]()
+    method = new_method(options, "[V]", "thing")
     text_dtype = frozen_text_dtype(options, work.device, work.dtype)
     base = hollow_base(source, method.load_dtype(options, work.dtype), text_dtype, family)
     method.attach(base, options)

@@ -130,7 +130,7 @@ def _ladder(options: TrainOptions, work: Work, ranks: int, sharded: bool) -> Ite
         if levers.get("optimizer", options.optimizer) != options.optimizer and options.optimizer != "adamw":
             # Another optimizer takes another learning rate: what the user has chosen stays.
             continue
-        if levers.get("fused_backward") and (ranks > 1 or options.accumulation > 1):
+        if levers.get("fused_backward") and (ranks > 1 or options.accumulation > 1 or options.word_share):
             levers["fused_backward"] = False
         yield {"checkpointing": True, **levers}
 

@@ -30,13 +30,15 @@ Trains = TypeVar("Trains", bound=Model)
 class ModelFile:
     """The contents of a result's file. layout: its name in `export.layouts`; "comfyui": a LoRA by ComfyUI's own names.
     "embedding": the vectors of a new word.
-    metadata: those that follow from the weights. check: verifies the tensors that were written.
+    metadata: those that follow from the weights. check: verifies the tensors that were written. word: the tensors of a
+    learned word's file that belongs to it; empty: none.
     """
 
     tensors: Mapping[str, Tensor]
     layout: Literal["kohya", "checkpoint", "comfyui", "embedding"]
     check: Check
     metadata: Mapping[str, str] = field(default_factory=dict)
+    word: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Method(ABC, Generic[Trains]):
@@ -106,6 +108,14 @@ class Method(ABC, Generic[Trains]):
 
         by_factors: of a LoRA, the sum of squares of its factors A and B in their product's place.
         """
+
+    def before_update(self, base: Trains, options: TrainOptions, index: int) -> None:
+        """Change the gradients of the step of this index, 0 or more, before they are clipped and used; most methods do
+        not.
+        """
+
+    def after_update(self, base: Trains, options: TrainOptions, index: int) -> None:
+        """Change the trained weights after the step of this index; most methods do not."""
 
     def components(self, base: Trains, options: TrainOptions) -> dict[str, nn.Module]:
         """{component name: module} of those that compute in every step: the denoiser and, when they are trained, the

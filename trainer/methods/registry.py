@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from ..options import TrainOptions
 from ..options.choices import MethodName
 from .dora.adapter import Dora
 from .full import Full
 from .lidb.adapter import Lidb
 from .lokr.adapter import Lokr
 from .lora.adapter import Lora
+from .pivotal_tuning.word_beside import WordBeside
 from .protocol import Method
 from .textual_inversion.word import TextualInversion
 
@@ -16,4 +18,13 @@ METHODS: dict[MethodName, type[Method[Any]]] = {
 }
 """{name of a method: its class}."""
 
-__all__ = ["METHODS", "Dora", "Full", "Lidb", "Lokr", "Lora", "Method", "TextualInversion"]
+
+def new_method(options: TrainOptions, identifier: str, class_noun: str, start: Any = None) -> Method[Any]:
+    """The method that options choose for a subject, with the word beside it where they ask for one. start: what its
+    `read_start` returned; None begins anew.
+    """
+    method = METHODS[options.method].begin(identifier, class_noun, start)
+    return WordBeside(method, identifier, class_noun) if options.word_share else method
+
+
+__all__ = ["METHODS", "Dora", "Full", "Lidb", "Lokr", "Lora", "Method", "TextualInversion", "new_method"]

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from ..files.adapter_kinds import DORA, LIDB, LOKR, PLAIN, adapter_kind
-from ..files.safetensors import read_shapes
+from ..files.safetensors import read_metadata, read_shapes
 from ..options import TrainOptions
 from ..options.setting import OptionError
 from .lidb.start import is_lidb
 from .lokr import start as lokr
 from .lora import start as lora
 from .textual_inversion import start as word
+
+WORD_FILE = "dreambooth.word_file"
+"""The metadata field that names the learned word of weights (see `runs.personalized`)."""
 
 
 def require_continuable(file: Path, options: TrainOptions) -> None:
@@ -21,6 +24,11 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
     """
     if not file.exists():
         raise OptionError(f"There is no LoRA or learned word {file.name!r} to continue from.")
+    if file.is_file() and (own := read_metadata(file).get(WORD_FILE)):
+        raise OptionError(
+            f"{file.name!r} calls its subject by a word of its own, {own!r}, which a run cannot go on with: train it "
+            "anew with more steps."
+        )
     wanted, kind = _made_by(file)
     # A LiDB's own LoRA is continued as either.
     as_lidb = options.method == "lidb" and wanted == "lora" and is_lidb(file)

@@ -70,6 +70,12 @@ def word_parameters(base: Base, word: str) -> dict[str, nn.Parameter]:
     return {name: embedding.added[place] for name, embedding in _embeddings(base)}
 
 
+def table_deviation(base: Base, component: str) -> Tensor:
+    """The standard deviation of all numbers in a text encoder's own table of token embeddings; a scalar."""
+    found: Tensor = base.text_encoders[component].get_input_embeddings().weight.float().std()
+    return found
+
+
 def widths(base: Base) -> dict[str, int]:
     """{text encoder: the width of its token embeddings}."""
     return {name: encoder.get_input_embeddings().weight.shape[1] for name, encoder in base.text_encoders.items()}

@@ -109,7 +109,7 @@ class TrainOptions:
     vectors: int = setting(
         1,
         "word",
-        "textual_inversion: token vectors of the new word, 1 to 8; more hold more detail.",
+        "textual_inversion, word_share: token vectors of the new word, 1 to 8; more hold more detail.",
         1,
         maximum=8,
         methods=WORD_METHODS,
@@ -117,8 +117,28 @@ class TrainOptions:
     start_word: str = setting(
         "",
         "word",
-        "textual_inversion: the word whose vectors it starts from. Empty: the class noun.",
+        "textual_inversion, word_share: the word whose vectors it starts from. Empty: the class noun.",
         methods=WORD_METHODS,
+    )
+    word_share: float = setting(
+        0.0,
+        "word",
+        "lora, dora, lokr, lidb, full: the share of the steps, at their start, in which the identifier is learned as a "
+        "new word as well (pivotal tuning), 0 to 1, often 0.5; the result is two files. 0: none.",
+        0,
+        maximum=1,
+        step=0.05,
+        added_later=True,
+    )
+    word_learning_rate: float = setting(
+        2e-3,
+        "word",
+        "Of that word's vectors, above 0.",
+        0,
+        open_minimum=True,
+        widget_maximum=1,
+        step=1e-6,
+        added_later=True,
     )
     contexts: Contexts = setting(
         "object",
@@ -333,9 +353,14 @@ class TrainOptions:
         return self.method in WORD_METHODS
 
     @property
+    def adds_word(self) -> bool:
+        """Whether the identifier becomes a new word, alone or beside weights."""
+        return self.learns_word or self.word_share > 0
+
+    @property
     def trains_conditioning(self) -> bool:
         """Whether the text encoders' outputs change during the training, so that they cannot be cached."""
-        return self.train_text_encoder or self.learns_word
+        return self.train_text_encoder or self.adds_word
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -347,7 +372,9 @@ class TrainOptions:
     def _concerns(self, name: str) -> bool:
         """Whether an option concerns the method."""
         methods = SETTINGS[name].methods if name in SETTINGS else ()
-        return not methods or self.method in methods
+        if name in OF_A_WORD and self.word_share:
+            return True
+        return name != "word_learning_rate" and (not methods or self.method in methods)
 
 
 SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in fields(TrainOptions) if f.metadata}
@@ -356,6 +383,8 @@ TEXTS: dict[str, str] = {name: one.text for name, one in SETTINGS.items()}
 """{field: its unit and range}, for users."""
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(TrainOptions) if f.name in SETTINGS}
 """{field: its default}."""
+OF_A_WORD = ("vectors", "start_word", "word_learning_rate")
+"""The fields that concern a word beside weights, whatever the method."""
 _HINTS = get_type_hints(TrainOptions)
 CHOICES: dict[str, tuple[str, ...]] = {
     name: one.choices or get_args(_HINTS[name])

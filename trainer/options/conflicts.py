@@ -28,6 +28,18 @@ def require_compatible(options: Any) -> None:
         "train_text_encoder to False, or method to 'lora'": (
             options.train_text_encoder and options.method == "textual_inversion"
         ),
+        f"word_share is {options.word_share:g}, and method 'textual_inversion' trains its word in all steps: set "
+        "word_share to 0": options.word_share > 0 and options.learns_word,
+        f"word_share is {options.word_share:g}, and method 'full' with train_text_encoder trains all words: set "
+        "train_text_encoder to False, or word_share to 0": (
+            options.word_share > 0 and options.method == "full" and options.train_text_encoder
+        ),
+        f"word_share is {options.word_share:g}, and {kind.title} finds one rate for all or averages the weights: set "
+        "optimizer to 'adamw', or word_share to 0": (
+            options.word_share > 0 and (kind.usual_rate is None or kind.averages)
+        ),
+        f"word_share is {options.word_share:g}, and fused_backward uses gradients before the word's share of steps is "
+        "looked at: set fused_backward to False, or word_share to 0": options.word_share > 0 and options.fused_backward,
         f"trained_weights is 'bf16', which {kind.title} would round away: set optimizer to 'adafactor', which rounds "
         "stochastically": options.trained_weights == "bf16" and not kind.one_at_a_time,
         f"fused_backward is True, and {kind.title} updates all weights at once: set optimizer to 'adafactor'": (

@@ -89,7 +89,8 @@ def _delete(run: Run, result: Personalized, recorded_path: str) -> None:
     """
     try:
         with run.alone():
-            result.file.unlink()
+            for file in run.store.files_of(result):
+                file.unlink(missing_ok=file != result.file)
             run.state.unlink(missing_ok=True)
             run.kept.bound((), 0)
             # Otherwise an earlier, intermediate file would count as the finished result.

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from .personalized import Personalized, read_personalized
+from .personalized import WORD_OF, Personalized, read_personalized
 
 MOST = 12
 """The number of steps whose files are kept, beside those that are needed."""
@@ -41,7 +41,8 @@ class KeptSteps:
         over the run.
         """
         while (spare := self._spare(needed)) and (len(self.steps()) > most or self._bytes() > MOST_BYTES):
-            self.path(spare).unlink(missing_ok=True)
+            for path in (self.path(spare), self.path(spare).with_name(f"{WORD_OF}{self.path(spare).name}")):
+                path.unlink(missing_ok=True)
 
     def _bytes(self) -> int:
         """The size of all files."""

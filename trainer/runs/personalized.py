@@ -15,6 +15,10 @@ PREFIX = "dreambooth."
 """The prefix of this package's metadata fields."""
 OTHERS = "other_triggers"
 """The metadata field of the triggers of further subjects, a JSON list."""
+WORD_FILE = "word_file"
+"""The metadata field of the name, without ending, of a learned word's file that belongs to the weights."""
+WORD_OF = "word_of_"
+"""How the name of a word's file begins that lies beside the weights that it belongs to."""
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 """Characters that a file name must not have on some system."""
 DIFFUSERS_WORD = "<{identifier}>"
@@ -25,7 +29,7 @@ LONGEST_NAME = 100
 
 FIELDS = ("method", "identifier", "class_noun", "trained_from", "steps", "seed")
 """The metadata fields of every result, without their prefix."""
-SUBJECT_FIELDS = frozenset(f"{PREFIX}{name}" for name in (*FIELDS, OTHERS, "trigger"))
+SUBJECT_FIELDS = frozenset(f"{PREFIX}{name}" for name in (*FIELDS, OTHERS, WORD_FILE, "trigger"))
 """All fields that `Personalized.metadata` writes."""
 
 
@@ -38,7 +42,8 @@ class Personalized:
     """A result: a model personalized to a subject. file: a LoRA (kohya's keys), a whole checkpoint, or a learned word.
 
     trained_from: the fingerprint of the base that it was trained from. steps: optimizer steps trained. word: how
-    prompts say a learned word (see `Store`). others: the triggers of further subjects in the same file.
+    prompts say a learned word (see `Store`). others: the triggers of further subjects in the same file. word_file: the
+    name, without ending, of the file of the word that was learned beside the weights; "": none.
     """
 
     file: Path
@@ -50,21 +55,25 @@ class Personalized:
     seed: int
     word: str = DIFFUSERS_WORD
     others: tuple[str, ...] = ()
+    word_file: str = ""
 
     @property
     def trigger(self) -> str:
         """The phrase with which a prompt calls the subject: "[V] class", or a learned word, which stands for both. Of
         several subjects all phrases, with commas between them.
         """
+        name = self.file.stem if self.method == "textual_inversion" else self.word_file
+        said = self.word.format(name=name, identifier=self.identifier) if name else self.identifier
         if self.method == "textual_inversion":
-            return self.word.format(name=self.file.stem, identifier=self.identifier)
-        return ", ".join((f"{self.identifier} {self.class_noun}", *self.others))
+            return said
+        return ", ".join((f"{said} {self.class_noun}", *self.others))
 
     def metadata(self) -> dict[str, str]:
         """The fields and the trigger phrase as metadata for the file's header."""
         own = {f"{PREFIX}{name}": str(getattr(self, name)) for name in FIELDS}
         others = {f"{PREFIX}{OTHERS}": json.dumps(self.others, ensure_ascii=False)} if self.others else {}
-        return {**own, **others, f"{PREFIX}trigger": self.trigger}
+        word = {f"{PREFIX}{WORD_FILE}": self.word_file} if self.word_file else {}
+        return {**own, **others, **word, f"{PREFIX}trigger": self.trigger}
 
 
 def read_personalized(file: Path, word: str = DIFFUSERS_WORD) -> Personalized:
@@ -83,6 +92,7 @@ def read_personalized(file: Path, word: str = DIFFUSERS_WORD) -> Personalized:
             seed=int(own["seed"]),
             word=word,
             others=_texts(own.get(OTHERS, "[]")),
+            word_file=own.get(WORD_FILE, ""),
         )
     except (KeyError, ValueError) as error:
         raise CheckpointError(

@@ -146,10 +146,11 @@ class Request:
 
 def _require_one_file_for_several(options: TrainOptions) -> None:
     """Raises OptionError for options that do not go with several subjects."""
-    if options.learns_word:
+    if options.adds_word:
+        what = f"method is {options.method!r}" if options.learns_word else f"word_share is {options.word_share:g}"
         raise OptionError(
-            f"method is {options.method!r}, which learns one word, and there are several subjects: train each by "
-            "itself, or set method to 'lora'."
+            f"{what}, which learns one word, and there are several subjects: train each by "
+            "itself, or set method to 'lora' and word_share to 0."
         )
     if options.score_every:
         raise OptionError(

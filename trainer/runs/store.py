@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +17,7 @@ from ..files.atomic import next_numbered_path, remove_temporary_files, write_jso
 from ..files.kept_hashes import KeptHashes
 from ..files.safetensors import write_tensors
 from ..operating_system import replace_path
-from .personalized import DIFFUSERS_WORD
+from .personalized import DIFFUSERS_WORD, WORD_OF, Personalized, word_name
 
 if TYPE_CHECKING:
     # A host that trains in another process may have another torch, or none.
@@ -59,21 +59,49 @@ class Store:
         """The kept hashes of base models."""
         return KeptHashes(self.work / "hashes.json")
 
+    def files_of(self, result: Personalized) -> tuple[Path, ...]:
+        """The files of a result: its own, and the learned word's that belongs to it."""
+        if not result.word_file:
+            return (result.file,)
+        return result.file, self._word_folder(result.file) / f"{result.word_file}.safetensors"
+
+    def _word_folder(self, file: Path) -> Path:
+        """The folder of the learned word that belongs to a file: the host's, for a result in its folders."""
+        hosts = {folder.resolve() for folder in self.folders.values()}
+        return self.embeddings if file.parent.resolve() in hosts else file.parent
+
     @contextmanager
-    def new_file(self, kind: Literal["loras", "checkpoints", "embeddings"], name: str) -> Iterator[Path]:
+    def new_file(
+        self, kind: Literal["loras", "checkpoints", "embeddings"], name: str, with_word: bool = False
+    ) -> Iterator[Path]:
         """A context with a path for a new result, in the host's folder for its kind, under a name that is not in use.
+        with_word: nor by a learned word, so that one may be written beside it (see `word_path`).
 
         Within the context no other process of this package gets the same path. Temporary files of processes that died
         are removed.
         """
-        folder = self.folders[kind]
-        for place in (self.work, folder):
+        folders = dict.fromkeys([self.folders[kind], *([self.embeddings] if with_word else [])])
+        for place in (self.work, *folders):
             place.mkdir(parents=True, exist_ok=True)
-        # Two hosts may share the folder of results and not the work folder, or the other way round.
-        with FileLock(self.work / LOCK), FileLock(folder / LOCK):
-            remove_temporary_files(folder, NUMBERED)
+        with ExitStack() as locks:
+            # Two hosts may share the folder of results and not the work folder, or the other way round.
+            for place in (self.work, *folders):
+                locks.enter_context(FileLock(place / LOCK))
+            for folder in folders:
+                remove_temporary_files(folder, NUMBERED)
             remove_temporary_files(self.kept_base("").parent)
-            yield next_numbered_path(folder, name)
+            free = next_numbered_path(self.folders[kind], name)
+            if with_word:
+                beside = next_numbered_path(self.embeddings, word_name(name))
+                free = free.with_name(max(free.name, f"{name}{beside.name.removeprefix(word_name(name))}"))
+            yield free
+
+    def word_path(self, file: Path) -> Path:
+        """The path of the learned word's file that belongs to a result's file; of a step that is kept in its run's
+        folder, beside it.
+        """
+        folder = self._word_folder(file)
+        return folder / (f"{WORD_OF}{file.name}" if folder == file.parent else f"{word_name(file.stem)}{file.suffix}")
 
     def kept_base(self, fingerprint: str) -> Path:
         """The path where the base with this fingerprint is kept, if full fine-tuning started from it."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..export.metadata import CHOICE, RUN, layout_metadata, run_metadata
 from ..export.run_info import RunInfo
@@ -58,7 +61,7 @@ def save_steps(
     earlier process wrote before it died is returned instead.
     """
     name = word_name(name) if method.folder == "embeddings" else name
-    with run.store.new_file(method.folder, name) as file:
+    with run.store.new_file(method.folder, name, options.word_share > 0) as file:
         if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
             return left
         return write_result(base, method, request, options, run, steps, file, trained)
@@ -85,6 +88,7 @@ def write_result(
         seed=options.seed,
         word=run.store.word,
         others=request.triggers[1:],
+        word_file=run.store.word_path(file).stem if options.word_share else "",
     )
     info = _run_info(request, options, run, result)
     _write(base, method, trained or method.trained(base), result, info, run)
@@ -96,16 +100,26 @@ def save_chosen(candidate: Personalized, folder: Folder, run: Run, name: str, ch
     folder: of the method's results.
     """
     name = word_name(name) if folder == "embeddings" else name
-    with run.store.new_file(folder, name) as file:
+    with run.store.new_file(folder, name, bool(candidate.word_file)) as file:
         if (left := _left_by_a_death(file.parent, name, run, candidate.steps, choice)) is not None:
             return left
-        result, shapes = replace(candidate, file=file), read_shapes(candidate.file)
-        # Some hosts call a learned word by its file's name.
-        said = read_metadata(candidate.file).items()
-        metadata = {field: text.replace(candidate.trigger, result.trigger) for field, text in said}
-        tensors = lazy_tensors_of(CheckpointFile(candidate.file))
-        write_checked(tensors, file, {**metadata, CHOICE: choice}, partial(_require_shapes, shapes))
+        word = run.store.word_path(file).stem if candidate.word_file else ""
+        result = replace(candidate, file=file, word_file=word)
+        # The word first: the file of the weights names it.
+        for source, target in reversed(list(zip(*map(run.store.files_of, (candidate, result)), strict=True))):
+            _copy(source, target, candidate, result, choice)
         return result
+
+
+def _copy(source: Path, target: Path, candidate: Personalized, result: Personalized, choice: str) -> None:
+    """Copy a file of a candidate, whose metadata are then those of the result. choice: why it was chosen."""
+    # Some hosts call a learned word by its file's name.
+    said = read_metadata(source).items()
+    metadata = {field: text.replace(candidate.trigger, result.trigger) for field, text in said}
+    if result.word_file:
+        metadata.update(result.metadata())
+    shapes, tensors = read_shapes(source), lazy_tensors_of(CheckpointFile(source))
+    write_checked(tensors, target, {**metadata, CHOICE: choice}, partial(_require_shapes, shapes))
 
 
 def _require_shapes(wanted: Shapes, found: Shapes, name: str) -> None:
@@ -167,7 +181,17 @@ def _write(base: Model, method: Method[Any], trained: Trained, result: Personali
         **_layout_metadata(base, contents),
         **contents.metadata,
     }
+    if contents.word:
+        _write_word(base, contents.word, result, run)
     write_checked(contents.tensors, result.file, metadata, contents.check)
+
+
+def _write_word(base: Model, tensors: Mapping[str, Tensor], result: Personalized, run: Run) -> None:
+    """Write the learned word that belongs to the weights, which name it."""
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    of_layout = layout_metadata(type(base), "embedding", base.architecture) if isinstance(base, Base) else {}
+    metadata = {**result.metadata(), RUN: run.key, **of_layout}
+    write_checked(tensors, run.store.word_path(result.file), metadata, partial(_require_shapes, shapes))
 
 
 def _layout_metadata(base: Model, contents: ModelFile) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from ..distributed.ranks import SINGLE_PROCESS, Ranks
 from ..events import Stop
 from ..memory.prepare_weights import prepare_weights
-from ..methods.registry import METHODS, Method
+from ..methods.registry import METHODS, Method, new_method
 from ..model.base import Base, Model
 from ..model.cpu_kernels import use_cpu_kernels
 from ..model.noise_process import with_density
@@ -36,7 +37,7 @@ def method_of(request: Request, base: Model, ranks: Ranks = SINGLE_PROCESS) -> M
     assert isinstance(base, Base)
     kind, file, options = METHODS[request.options.method], request.continue_from, request.options
     start = None if file is None else ranks.decided(lambda: kind.read_start(file, base, options))
-    return kind.begin(request.identifier, request.subject.class_noun, start)
+    return new_method(options, request.identifier, request.subject.class_noun, start)
 
 
 def own_options(options: TrainOptions, ranks: Ranks) -> TrainOptions:
@@ -64,7 +65,9 @@ def build_training(
     noise = Noise(own.noise_offset, own.multires_noise_levels, own.multires_noise_discount)
     batches = Batches(instance, prior, noise_process, own.seed, *place, noise)
     objective = DreamBoothObjective(base, method, components, prompts, own, dtype)
-    return Training(objective, method.parameter_groups(base, own), batches, own, base.device, ranks)
+    groups = method.parameter_groups(base, own)
+    around = partial(method.before_update, base, own), partial(method.after_update, base, own)
+    return Training(objective, groups, batches, own, base.device, ranks, *around)
 
 
 def encode_request(base: Model, request: Request, stop: Stop, ranks: Ranks = SINGLE_PROCESS) -> Encoded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -21,6 +21,14 @@ from .optimizer import make_optimizer, make_schedule
 
 FITTED = ("checkpointing", "batch_size", "accumulation")
 """The options that `Training.fit` changes."""
+
+
+AroundUpdate = Callable[[int], None]
+"""A function of a step's index, 0 or more."""
+
+
+def nothing(index: int) -> None:
+    """Leave gradients and weights as they are."""
 
 
 class Objective(nn.Module):
@@ -56,7 +64,8 @@ class Training:
     groups: the optimizer's, each with its learning rate. gradient_norm: of the last step, before clipping; a scalar on
     the device. weights_consistent: False while a step changes the weights, and after one that was interrupted then.
     done: optimizer steps. average: of the trained weights over the steps, where the options ask for it. to_use: the
-    weights for samples, scores and files. options: of this process; batches: this process's share.
+    weights for samples, scores and files. options: of this process; batches: this process's share. before_update,
+    after_update: what a method does with gradients, and with weights, of the step of an index.
     """
 
     objective: Objective
@@ -65,6 +74,8 @@ class Training:
     options: TrainOptions
     device: torch.device
     ranks: Ranks = SINGLE_PROCESS
+    before_update: AroundUpdate = nothing
+    after_update: AroundUpdate = nothing
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.groups, self.options, self.device)
@@ -106,11 +117,13 @@ class Training:
         self.weights_consistent = self.fused is None
         with self.ranks.exchanging():
             terms = self.ranks.mean(self.gradients(index))
+            self.before_update(index)
             self.weights_consistent = False
             self.gradient_norm = self._clip_gradients() if self.fused is None else self.fused.norm()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.schedule.step()
+        self.after_update(index)
         if self.average is not None:
             self.average.update(index + 1)
         self.optimizer.zero_grad(set_to_none=True)
