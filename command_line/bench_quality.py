@@ -26,6 +26,10 @@ def add_parser(commands: Commands) -> None:
     bench.add_argument("--base", type=Path, nargs=2, metavar=("CHECKPOINT", "FOLDER"), default=(), help=other)
     bench.add_argument("--photos", type=Path, metavar="FOLDER", help="photos of a subject of your own")
     bench.add_argument("--noun", default="", help="what they show, such as dog")
+    missable = (
+        "ask what can be missed: two attributes, no place (those of the photos must not come), two places at once"
+    )
+    bench.add_argument("--missable", action="store_true", help=missable)
     bench.add_argument("--prompts", type=Path, metavar="FILE", help="one a line: a [V] {class} in the jungle")
     bench.add_argument("--dino", type=Path, metavar="FOLDER", help="a DINO model of transformers, to judge likeness")
     bench.add_argument("--clip", type=Path, metavar="FOLDER", help="a CLIP model, to judge prompt following")

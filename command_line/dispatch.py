@@ -17,8 +17,8 @@ from .processes import EndedElsewhere
 from .stopping import Stopped, StopSignals
 
 COMMANDS = (
-    "check", "photos", "train", "explain", "report", "priors", "identifier", "export", "apply-check", "score",
-    "toybase",
+    "check", "photos", "train", "explain", "report", "choose", "priors", "identifier", "export", "resize", "merge",
+    "apply-check", "score", "toybase",
 )  # fmt: skip
 FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality")
 EXIT_STATUS = (

@@ -34,3 +34,10 @@ def scorer_of(dino: Path | None, clip: Path | None, base_sample: Sample) -> Scor
     if dino is not None:
         return dino_scorer(dino)
     return JudgeScorer() if is_embedded_base(base_sample) else None
+
+
+def looks_at_pictures(dino: Path | None, clip: Path | None, base_sample: Sample) -> bool:
+    """Whether `scorer_of` finds a scorer; reads no encoder."""
+    from ..toybase.judge_scorer import is_embedded_base
+
+    return clip is not None or dino is not None or is_embedded_base(base_sample)

@@ -17,7 +17,7 @@ from typing import IO, Any
 from PIL import Image
 from torch import Tensor
 
-from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Scored, Step, Warned
+from ..trainer.events import Event, Phase, Planned, Resumed, Sample, Saved, Scored, Step, Validated, Warned
 from ..trainer.operating_system import STOP
 from .failures import in_one_line
 from .stopping import StopSignals
@@ -69,8 +69,8 @@ class EventLines:
             case Sample():
                 pictures = [_png(image) for image in event.images]
                 self.tell("sample", step=event.step, prompt=event.prompt, pictures=pictures)
-            case Scored():
-                self.tell("scored", **asdict(event))
+            case Scored() | Validated():
+                self.tell("scored" if isinstance(event, Scored) else "validated", **asdict(event))
             case Saved():
                 self.tell("saved", file=str(event.path))
 

@@ -12,12 +12,14 @@ from typing import Any
 from ..trainer.export.layouts import DTYPES
 from .answer import answer, say_warnings
 from .flags import Commands, add_json, add_separate_files
+from .sum_of_loras import with_ending
 
 LAYOUTS = {
     "kohya": "a LoRA for ComfyUI, Forge, A1111 and kohya's tools",
     "diffusers": "a LoRA for diffusers' load_lora_weights",
     "checkpoint": "one whole .safetensors file; a LoRA is merged into --base",
     "diffusers-folder": "a folder for diffusers' from_pretrained; a LoRA is merged into --base",
+    "lidb": "what the method lidb trained, as one tensor of some kB; as kohya, it is a LoRA again",
     "difference": "a checkpoint as a small LoRA of --rank, against --base",
 }
 
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         done = convert(wanted)
     say_warnings(done.warnings)
     error = None if done.error is None else asdict(done.error)
-    text = f"{done.path}" if done.error is None else f"{done.path}\n{done.error}"
+    text = f"{done.path}" if done.error is None else "\n".join((str(done.path), str(done.error), *done.error.details))
     answer(arguments, {"path": str(done.path), "error": error, "same_base": done.same_base}, text)
     return 0
 
@@ -72,6 +74,4 @@ def _names_a_base(arguments: argparse.Namespace) -> bool:
 
 
 def _with_suffix(target: Path, layout: str) -> Path:
-    if layout == "diffusers folder" or target.suffix == ".safetensors":
-        return target
-    return target.with_name(f"{target.name}.safetensors")
+    return target if layout == "diffusers folder" else with_ending(target)

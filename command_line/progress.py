@@ -9,7 +9,7 @@ from typing import NoReturn, Protocol
 
 from tqdm import tqdm
 
-from ..trainer.events import Event, Phase, Planned, Resumed, Saved, Scored, Step, Warned
+from ..trainer.events import Event, Phase, Planned, Resumed, Saved, Scored, Step, Validated, Warned
 from .stopping import StopSignals
 
 SECONDS_BETWEEN_LINES = 0.2 if sys.stderr.isatty() else 2.0
@@ -71,6 +71,8 @@ class Progress:
                 tqdm.write(f"warning: {event.text}", file=sys.stderr)
             case Scored():
                 tqdm.write(_scores(event), file=sys.stderr)
+            case Validated():
+                tqdm.write(_validation(event), file=sys.stderr)
             case Saved():
                 tqdm.write(f"saved {event.path}", file=sys.stderr)
 
@@ -106,4 +108,11 @@ def _scores(event: Scored) -> str:
     return (
         f"step {event.step}: likeness {event.likeness:.3f}, prompt following {event.prompt_following:.3f}, class leak "
         f"{event.class_leak:.3f}, variety {event.variety:.3f}{returns}; the result so far is step {event.chosen or '-'}"
+    )
+
+
+def _validation(event: Validated) -> str:
+    return (
+        f"step {event.step}: validation loss {event.loss:.4f}, base {event.base:.4f}, difference "
+        f"{event.loss - event.base:+.4f} ± {event.error:.4f}"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..trainer.distributed.ranks import Ranks
 from ..trainer.events import StoppedEarly, Warned
+from ..trainer.model.fingerprint import weight_sample
 from ..trainer.options.setting import OptionError
 from ..trainer.out_of_memory import OutOfMemory
 from ..trainer.presets import preset_named
@@ -31,7 +32,7 @@ from ..trainer.subject.subject_folders import SubjectFolder, subject_folders
 from ..trainer.training.divergence import TrainingDiverged
 from .answer import say, say_warnings
 from .class_images import drawn, planned
-from .encoders import scorer_of
+from .encoders import looks_at_pictures, scorer_of
 from .flags import REQUIRED, store
 from .lookup import candidates, ranked
 from .progress import Listener
@@ -82,6 +83,7 @@ class Teaching:
             prediction=self.base.prediction,
             text_dtype=self.base.text_dtype,
             base_file=arguments.base if arguments.base.is_file() else None,
+            looked_at=looks_at_pictures(arguments.dino, arguments.clip, weight_sample(self.base.source)),
         )
         self._tell_of(folders, subject)
         return request

@@ -14,17 +14,23 @@ from .load_instance_images import LoadInstanceImages
 from .load_personalized_model import LoadPersonalizedModel
 from .load_toybase import LoadToyBase
 from .measure_fidelity import MeasureFidelity
+from .merge_personalized_models import MergePersonalizedModels
 from .pick_rare_token import PickRareToken
+from .resize_personalized_model import ResizePersonalizedModel
+from .vary_backgrounds import VaryBackgrounds
 
 NODES: list[type[io.ComfyNode]] = [
     LoadInstanceImages,
     PickRareToken,
     GenerateClassPriors,
+    VaryBackgrounds,
     DreamBoothOptions,
     DreamBoothTrain,
     ApplyPersonalizedModel,
     LoadPersonalizedModel,
     ExportPersonalizedModel,
+    ResizePersonalizedModel,
+    MergePersonalizedModels,
     MeasureFidelity,
     LoadToyBase,
     CheckThisMachine,

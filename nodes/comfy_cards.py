@@ -21,8 +21,12 @@ BASE_MODELS = {
     "stable-diffusion-v1": "SD 1.5",
     "stable-diffusion-v2": "SD 2.1",
     "stable-diffusion-xl": "SDXL 1.0",
+    "qwen_image": "Qwen",
+    "anima": "Anima",
+    "krea2": "Krea 2",
 }
-"""{beginning of modelspec.architecture: that pack's name of the base}."""
+"""{beginning of modelspec.architecture: that pack's name of the base}. A host's name that stands for several bases,
+as "flux2" for Klein 4B and 9B, is none of them."""
 
 
 def write_card(result: Personalized, run: Run) -> None:

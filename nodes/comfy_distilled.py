@@ -15,20 +15,22 @@ FILES = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 
 def distilled_warning(model: Any) -> Wording | None:
     """What to say of a MODEL for few steps; None for any other, as far as its kind and its files' names tell."""
-    name = _distilled_name(model)
+    name = distilled_name(model)
     if name is None:
         return None
     return Wording(
         "{0} is distilled for few steps, which training takes away. Train on the model that it was made from: "
-        "the LoRA may be applied to this one.",
+        "the LoRA may be applied to this one, which draws its samples and scores when connected to draw_with.",
         name,
     )
 
 
-def _distilled_name(model: Any) -> str | None:
-    """The kind or the file that says that a MODEL is for few steps."""
+def distilled_name(model: Any, connected_to: str = "model") -> str | None:
+    """The kind or the file that says that a MODEL is for few steps; None where nothing does. connected_to: the input of
+    the executing node that it comes by.
+    """
     node, prompt, _ = executing()
-    files = files_above(running_graph(prompt), node or "", "model")
+    files = files_above(running_graph(prompt), node or "", connected_to)
     names = [PurePosixPath(file.replace("\\", "/")).name for file in files]
     return next(filter(is_distilled, (*names, type(model.model.model_config).__name__)), None)
 

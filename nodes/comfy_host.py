@@ -14,7 +14,6 @@ import folder_paths
 import torch
 
 from ..trainer.runs.store import Store
-from ..trainer.subject.rare_tokens import Vocabulary
 
 WORK = "dreambooth"
 WORD = "embedding:{name}"
@@ -100,18 +99,3 @@ def interrupted() -> bool:
 def raise_if_interrupted() -> None:
     """End the prompt as the host does it, if the user pressed cancel."""
     comfy.model_management.throw_exception_if_processing_interrupted()
-
-
-def rare_tokens(clip: Any) -> tuple[Any, type[Vocabulary]] | None:
-    """transformers' tokenizer inside the host's CLIP and how rare tokens are found in it; None where no family knows.
-
-    A family names its text encoders, and so their tokenizers, as the host does.
-    """
-    from ..trainer.model.families import FAMILIES
-
-    for family in FAMILIES:
-        for component, prefix in family.comfyui.items():
-            found = getattr(clip.tokenizer, prefix.partition(".")[0], None)
-            if component != "denoiser" and family.vocabulary and found is not None:
-                return found.tokenizer, family.vocabulary
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +11,19 @@ import comfy.utils
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
-from ..trainer.events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Scored, Step, Warned
+from ..trainer.events import (
+    Event,
+    Phase,
+    Planned,
+    PriorsCounted,
+    Resumed,
+    Sample,
+    Saved,
+    Scored,
+    Step,
+    Validated,
+    Warned,
+)
 from ..trainer.runs.live_view import LiveRun, finite, finite_fields
 from ..trainer.runs.run import Run
 from ..trainer.wording import sentence_and_values
@@ -24,7 +37,9 @@ MOST_RUNS = 32
 
 @dataclass(eq=False)
 class ShownRun:
-    """One run on one node. prompt, workflow: the host's ids; samples: their folder as `/view` takes it."""
+    """One run on one node. prompt, workflow: the host's ids; samples: their folder as `/view` takes it; run: on disk,
+    where it is a training.
+    """
 
     node: str | None
     prompt: str | None
@@ -33,13 +48,21 @@ class ShownRun:
     live: LiveRun
     stop_asked: bool = False
     kept: bool = False
+    run: Run | None = None
 
     def state(self) -> dict[str, Any]:
         """Ready for JSON, with what the host knows of its prompt."""
         state = {**self.live.state(), **self.ending()}
         if state["status"] == "running" and self.prompt not in running_prompts():
             state["status"] = "ended"
-        return {**self._ids(), "folder": self.samples, "stop_asked": self.stop_asked, **state}
+        return {**self._ids(), "folder": self.samples, "stop_asked": self.stop_asked, **self._choices(state), **state}
+
+    def _choices(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The run's name, and the steps that can be made its result: none before it has ended."""
+        if self.run is None:
+            return {"run": None, "choices": []}
+        ended = state["status"] in ("finished", "kept")
+        return {"run": self.run.folder.name, "choices": self.run.kept.steps() if ended else []}
 
     def ending(self) -> dict[str, str]:
         """Phase and status; "kept" is a run that Stop and keep ended, "stopped" one that was cancelled."""
@@ -89,7 +112,8 @@ def show(live: LiveRun, run: Run | None = None) -> ShownRun:
     """Begin to show a run on the executing node. run: where its samples lie."""
     node, prompt, workflow = executing()
     samples = "" if run is None else (run.folder / "samples").relative_to(output_folder()).as_posix()
-    shown = ShownRun(node, prompt, workflow, samples, live, kept=run is not None and run.record.get("status") == "kept")
+    kept = run is not None and run.record.get("status") == "kept"
+    shown = ShownRun(node, prompt, workflow, samples, live, kept=kept, run=run)
     _shown.pop(key := f"{workflow}/{node}", None)
     _shown[key] = shown
     while len(_shown) > MOST_RUNS:
@@ -126,12 +150,8 @@ class NodeProgress:
             case Sample():
                 # No preview by the host's bar: the page would put it below the panel, which shows the sample already.
                 self._shown.send("sample", self._shown.live.samples[-1])
-            case Scored():
-                self._shown.send("scored", finite_fields(event))
-                log.info(
-                    "DreamBooth step %d: likeness %.3f, prompt following %.3f, class leak %.3f, variety %.3f",
-                    event.step, event.likeness, event.prompt_following, event.class_leak, event.variety,
-                )  # fmt: skip
+            case Scored() | Validated():
+                self._show_score(event)
             case Phase():
                 self._shown.send("phase", {"phase": event.name})
             case Saved():
@@ -145,6 +165,17 @@ class NodeProgress:
                 self._say(event)
             case PriorsCounted():
                 self._shown.send("priors", asdict(event))
+
+    def _show_score(self, event: Scored | Validated) -> None:
+        if isinstance(event, Validated):
+            self._shown.send("validated", finite_fields(event))
+            log.info("DreamBooth step %d: validation loss %.4f, base %.4f", event.step, event.loss, event.base)
+            return
+        self._shown.send("scored", finite_fields(event))
+        log.info(
+            "DreamBooth step %d: likeness %.3f, prompt following %.3f, class leak %.3f, variety %.3f",
+            event.step, event.likeness, event.prompt_following, event.class_leak, event.variety,
+        )  # fmt: skip
 
     def _say(self, event: Planned | Warned) -> None:
         if isinstance(event, Planned):

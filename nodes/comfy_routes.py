@@ -22,6 +22,7 @@ from ..trainer.subject.captions import require_inside
 from ..trainer.subject.photo_report import photo_report
 from ..trainer.subject.removed_photos import put_aside
 from .comfy_cards import remove_card
+from .comfy_choice import choose
 from .comfy_failures import failures
 from .comfy_host import store
 from .comfy_outputs import shown_outputs
@@ -67,6 +68,15 @@ def stop(fields: Fields) -> dict[str, Any]:
     raise ValueError(f"Nothing is trained on node {node[:40]!r} now.")
 
 
+def choose_step(fields: Fields) -> dict[str, Any]:
+    """Make `step` the result of the ended `run`, as the state of a node names it."""
+    step = fields.get("step")
+    if not isinstance(step, int) or isinstance(step, bool):
+        raise ValueError("step is missing or no whole number.")
+    result = choose(_text(fields, "run"), step)
+    return {"file": result.file.name, "step": result.steps}
+
+
 def photos(fields: Fields) -> dict[str, Any]:
     """The photos of a `folder`, as LoadInstanceImages names it, cropped to `resolution`, or with `buckets` "true" in
     their own shapes, and their faults.
@@ -106,6 +116,7 @@ ROUTES = (
     Route("GET", "/dreambooth/outputs", outputs),
     Route("GET", "/dreambooth/failures", failed),
     Route("POST", "/dreambooth/stop", stop),
+    Route("POST", "/dreambooth/choose", choose_step),
     Route("GET", "/dreambooth/photos", photos),
     Route("POST", "/dreambooth/remove_photo", remove_photo),
     Route("GET", "/dreambooth/history", past),

@@ -15,7 +15,9 @@ from torch import Tensor
 from ..trainer import randomness
 from ..trainer.sampling.class_priors import Draw
 from ..trainer.sampling.prior_recipe import PriorRecipe
+from ..trainer.sampling.surroundings import SurroundingsRecipe
 from ..trainer.subject.identifier import PROBE_TIMES, PROMPTS_AT_ONCE, EpsilonPredictor
+from ..trainer.subject.photos import Photo
 from .comfy_host import raise_if_interrupted
 from .host_model.conditioning import Conds, conds_of, encode, groups, together
 from .host_model.images import decoded
@@ -55,17 +57,43 @@ def host_prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, coun
     return draw_batch
 
 
+def host_surroundings_drawer(model: Any, clip: Any, vae: Any, photo: Photo, recipe: SurroundingsRecipe) -> Draw:
+    """A function that draws a photo anew outside its mask with the host's sampler, one picture at a time; cancelling
+    ends it between steps.
+    """
+    bar = comfy.utils.ProgressBar(recipe.steps)
+
+    def draw(seeds: Sequence[int]) -> Tensor:
+        assert photo.mask is not None
+        (seed,) = seeds
+        positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (recipe.prompt, ""))
+        latents = vae.encode(photo.pixels.movedim(0, -1).unsqueeze(0))
+        noise = torch.randn(latents.shape, generator=randomness.generator(seed, "sample", 0))
+        drawn = comfy.sample.sample(
+            model, noise, recipe.steps, recipe.guidance, recipe.sampler, scheduler_of(model), positive, negative,
+            latents, noise_mask=(1 - photo.mask).unsqueeze(0), callback=lambda step, *_: bar.update_absolute(step),
+            disable_pbar=True, seed=seed,
+        )  # fmt: skip
+        raise_if_interrupted()
+        return decoded(vae, drawn)
+
+    return draw
+
+
 def denoiser_answer(model: Any, clip: Any) -> EpsilonPredictor:
     """ε of the graph's own model for prompts, on one fixed batch of noise at four noise levels."""
-    channels = model.get_model_object("latent_format").latent_channels
+    latents = model.get_model_object("latent_format")
     schedule = model.get_model_object("model_sampling")
     # Four positions at the denoiser's deepest level, 32x32 latents for SD 1.5: enough to compare words by.
     levels = len(model.model.model_config.unet_config.get("channel_mult", (1,)))
     side = max(8, 4 << (levels - 1))
-    noise = randomness.normal(0, "probe", range(len(PROBE_TIMES)), (channels, side, side))
+    noise = randomness.normal(0, "probe", range(len(PROBE_TIMES)), (latents.latent_channels, side, side))
+    if getattr(latents, "latent_dimensions", 2) == 3:
+        noise = noise.unsqueeze(2)
     device = model.load_device
     sigma = torch.stack([_sigma(schedule, share) for share in PROBE_TIMES]).to(device)
-    noisy = noise.to(device) * sigma.view(-1, 1, 1, 1)
+    noise = noise.to(device)
+    noisy = schedule.noise_scaling(_per_row(sigma, noise), noise, torch.zeros_like(noise))
 
     def answer(prompts: Sequence[str]) -> Tensor:
         conds = [conds_of(model.model, told, noisy[:1]) for told in encode(clip, prompts)]
@@ -82,13 +110,19 @@ def denoiser_answer(model: Any, clip: Any) -> EpsilonPredictor:
 
 
 def _epsilon(model: Any, noisy: Tensor, sigma: Tensor, conds: Sequence[Conds]) -> Tensor:
-    """The ε predictions [P, *noisy.shape] for P prompts whose conditionings go together, in float32 on the CPU.
+    """The ε predictions [P, *noisy.shape] for P prompts whose conditionings go together, in float32 on the CPU; of a
+    flow ε − x.
 
-    ComfyUI's denoiser returns x̂_0 for z = x_0 + σε.
+    ComfyUI's denoiser returns x̂_0 for z = x_0 + σε, and of a flow for z = (1 − σ)x_0 + σε.
     """
-    z, levels = noisy.repeat(len(conds), 1, 1, 1), sigma.repeat(len(conds))
+    z, levels = torch.cat([noisy] * len(conds)), sigma.repeat(len(conds))
     denoised = model.apply_model(z, levels, **together([one for one in conds for _ in noisy]))
-    return ((z - denoised) / levels.view(-1, 1, 1, 1)).float().cpu().unflatten(0, (len(conds), len(noisy)))
+    return ((z - denoised) / _per_row(levels, z)).float().cpu().unflatten(0, (len(conds), len(noisy)))
+
+
+def _per_row(levels: Tensor, latents: Tensor) -> Tensor:
+    """Levels [B] in a shape that multiplies each row of latents [B, …]."""
+    return levels.view(-1, *(1,) * (latents.ndim - 1))
 
 
 def _sigma(schedule: Any, share: float) -> Tensor:

@@ -26,6 +26,13 @@ def scorer_of(clip_vision: Any, base_sample: Sample) -> Scorer | None:
     return JudgeScorer() if is_embedded_base(base_sample) else None
 
 
+def looks_at_pictures(clip_vision: Any, base_sample: Sample) -> bool:
+    """Whether `scorer_of` finds a scorer."""
+    from ..toybase.judge_scorer import is_embedded_base
+
+    return clip_vision is not None or is_embedded_base(base_sample)
+
+
 def vision_scorer(clip_vision: Any) -> EmbeddingScorer:
     """The scorer by the host's encoder of pictures, CLIP, SigLIP or DINOv2, which reads no texts."""
 

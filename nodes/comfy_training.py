@@ -21,14 +21,18 @@ from ..trainer.runs.past_runs import find_finished
 from ..trainer.runs.personalized import Personalized
 from ..trainer.runs.request import Request
 from ..trainer.runs.run import Run, open_run
-from ..trainer.subject.identifier import warnings_for
+from ..trainer.subject.identifier_warnings import warnings_in
 from ..trainer.wording import Wording
 from .comfy_base_file import BaseFile
 from .comfy_cards import write_card
-from .comfy_distilled import distilled_warning
-from .comfy_host import lora_file, raise_if_interrupted, rare_tokens, store, training_memory
+from .comfy_distilled import distilled_name, distilled_warning
+from .comfy_host import lora_file, raise_if_interrupted, store, training_memory
 from .comfy_progress import NodeProgress, show
-from .comfy_scores import scorer_of
+from .comfy_scores import looks_at_pictures, scorer_of
+from .comfy_tokenizers import vocabularies
+from .host_model.drawing_model import DrawingModel, drawing_model, file_base_drawer
+from .host_model.key import unread_warning
+from .host_model.key import weight_sample as model_sample
 from .host_model.training import HostBase, train_in_host
 
 
@@ -48,14 +52,30 @@ def chosen_options(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Pat
     return TrainOptions(**{**numbers, **kept_settings(file), **said}), file
 
 
-def warnings_of(request: Request, model: Any, clip: Any, identifier: str) -> tuple[str, ...]:
-    """What speaks against a request. identifier: as the node has it."""
-    found = None if request.options.learns_word else rare_tokens(clip)
+def is_looked_at(base: BaseFile | HostBase, clip_vision: Any) -> bool:
+    """Whether something looks at the pictures of the scores of a training."""
+    from ..trainer.model.fingerprint import weight_sample
+
+    sample = weight_sample(base.source) if isinstance(base, BaseFile) else model_sample(base.model)
+    return looks_at_pictures(clip_vision, sample)
+
+
+def graph_drawing_model(model: Any, base: tuple[Any, Any, Any], options: TrainOptions) -> DrawingModel:
+    """The MODEL connected to draw_with, for a training of the graph's MODEL, CLIP and VAE; see `drawing_model`."""
+    return drawing_model(model, base, options.method, distilled_name(model, "draw_with"))
+
+
+def warnings_of(
+    request: Request, model: Any, clip: Any, identifier: str, drawing: DrawingModel | None
+) -> tuple[str, ...]:
+    """What speaks against a request. identifier: as the node has it. drawing: the model that draws, where another."""
+    known = [] if request.options.learns_word else vocabularies(clip)
     distilled = distilled_warning(model)
     words = dict.fromkeys(request.identifier_of(one) for one in request.subject.each)
-    of_the_identifier = () if found is None else [text for word in words for text in warnings_for(word, *found)]
-    of_the_model = () if distilled is None else (distilled,)
-    return (*_missing(request), *_unused(request, identifier), *of_the_model, *of_the_identifier)
+    of_the_identifier = [text for word in words if known for text in warnings_in(word, known)]
+    unread = unread_warning(drawing.unread) if drawing and request.options.score_every else None
+    of_the_models = [text for text in (distilled, unread) if text is not None]
+    return (*_missing(request), *_unused(request, identifier), *of_the_models, *of_the_identifier)
 
 
 def _unused(request: Request, identifier: str) -> Iterator[Wording]:
@@ -91,17 +111,24 @@ def found_result(base: BaseFile | HostBase, request: Request) -> tuple[Personali
 
 
 def trained(
-    base: BaseFile | HostBase, request: Request, warnings: tuple[str, ...], clip_vision: Any
+    base: BaseFile | HostBase,
+    request: Request,
+    warnings: tuple[str, ...],
+    clip_vision: Any,
+    drawing: DrawingModel | None = None,
 ) -> tuple[Personalized, Run]:
+    """The result of a new training, and its run. clip_vision: the encoder that scores are measured with. drawing: draws
+    samples and scores in the base's place.
+    """
     progress = NodeProgress(request.options.steps, open_run(request.key(base.fingerprint), store()))
     for warning in warnings:
         progress(Warned(warning))
     try:
         if isinstance(base, HostBase):
-            result, run = train_in_host(base, request, store(), progress, progress.stop, clip_vision)
+            result, run = train_in_host(base, request, store(), progress, progress.stop, clip_vision, drawing)
         else:
             with training_memory() as device:
-                result, run = _train_on(device, base, request, progress, clip_vision)
+                result, run = _train_on(device, base, request, progress, clip_vision, drawing)
     except StoppedEarly:
         raise_if_interrupted()
         raise
@@ -112,19 +139,32 @@ def trained(
 
 
 def _train_on(
-    device: torch.device, base: BaseFile, request: Request, progress: NodeProgress, clip_vision: Any
+    device: torch.device,
+    base: BaseFile,
+    request: Request,
+    progress: NodeProgress,
+    clip_vision: Any,
+    drawing: DrawingModel | None,
 ) -> tuple[Personalized, Run]:
     """Apart from `trained`, so that the trained model is gone before the memory is given back."""
     from ..trainer.methods.registry import METHODS
     from ..trainer.model.families import load_base
     from ..trainer.session.personalize import personalize
+    from ..trainer.session.setup import method_of
 
     dtype = METHODS[request.options.method].load_dtype(
         request.options, forward_dtype(request.options.precision, device)
     )
     live = load_base(base.source, base.prediction, dtype, base.fingerprint, request.text_dtype).compute_on(device)
     scorer = scorer_of(clip_vision, live.weight_sample()) if request.options.score_every else None
-    return personalize(live, request, store(), progress, progress.stop, scorer=scorer)
+    if drawing is None:
+        return personalize(live, request, store(), progress, progress.stop, scorer=scorer)
+    method = method_of(request, live)
+    draw = file_base_drawer(live, method, drawing)
+    return personalize(
+        live, request, store(), progress, progress.stop, method=method, draw=draw, scorer=scorer,
+        draw_untrained=draw.untrained,
+    )  # fmt: skip
 
 
 def findings(run: Run) -> list[dict[str, Any]]:

@@ -88,5 +88,5 @@ def _input(name: str) -> io.Input:
     if name in UNSET:
         shown |= {"default": 0, "tooltip": f"{one.text} {UNSET[name]}"}
     if kind is int:
-        return io.Int.Input(name, min=int(low or 0), max=int(one.maximum), **shown)
-    return io.Float.Input(name, min=float(low or 0), max=float(one.maximum), step=one.step, **shown)
+        return io.Int.Input(name, min=int(low or 0), max=int(one.widget_end), **shown)
+    return io.Float.Input(name, min=float(low or 0), max=float(one.widget_end), step=one.step, **shown)

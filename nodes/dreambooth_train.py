@@ -14,6 +14,7 @@ from ..trainer.sampling.class_priors import ClassPriors
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_base_file import loaded_from
+from .comfy_choice import choices_made
 from .comfy_failures import recording_failures
 from .comfy_graph_base import graph_base
 from .comfy_host import raise_if_interrupted
@@ -22,6 +23,8 @@ from .comfy_training import (
     chosen_options,
     findings,
     found_result,
+    graph_drawing_model,
+    is_looked_at,
     sample_images,
     text_dtype,
     total_losses,
@@ -149,6 +152,12 @@ class DreamBoothTrain(io.ComfyNode):
                     optional=True,
                     tooltip="Looks at the pictures of the scores. The toy base needs none.",
                 ),
+                io.Model.Input(
+                    "draw_with",
+                    optional=True,
+                    tooltip="Draws samples and scores in model's place, with the LoRA on it: a merge of model, or its "
+                    "version for few steps. None: model.",
+                ),
             ],
             outputs=[
                 sockets.PersonalizedModel.Output(display_name="PERSONALIZED_MODEL"),
@@ -158,12 +167,18 @@ class DreamBoothTrain(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> int:
+        """Changes when a result is chosen in the page: the host would answer with the one before."""
+        return choices_made()
+
+    @classmethod
     @recording_failures
     def execute(
         cls, model: Any, clip: Any, vae: Any, subject: Subject, identifier: str, method: Any, preset: str, steps: int,
         learning_rate: float, name: str, seed: int, class_priors: ClassPriors | None = None,
         options: dict[str, Any] | None = None, sample_every: int = SAMPLE_EVERY, memory: str = "auto",
         score_every: int = 0, early_stop: int = 0, prior: str = "class images", clip_vision: Any = None,
+        draw_with: Any = None,
     ) -> io.NodeOutput:  # fmt: skip
         """The result, from disk where the same run is finished."""
         shown = {
@@ -182,13 +197,15 @@ class DreamBoothTrain(io.ComfyNode):
         base = graph_base(model, clip, vae)
         if isinstance(base, HostBase):
             require_supported(chosen)
+        drawing = None if draw_with is None else graph_drawing_model(draw_with, (model, clip, vae), chosen)
         request = Request(
             subject=subject, identifier=identifier, options=chosen, name=name, priors=class_priors,
             continue_from=begin, prediction=base.prediction, base_file=loaded_from(model, clip, vae),
-            text_dtype=text_dtype(base, chosen),
+            text_dtype=text_dtype(base, chosen), drawn_with="" if drawing is None else drawing.fingerprint,
+            looked_at=is_looked_at(base, clip_vision),
         )  # fmt: skip
         result, run = found_result(base, request) or trained(
-            base, request, warnings_of(request, model, clip, identifier), clip_vision
+            base, request, warnings_of(request, model, clip, identifier, drawing), clip_vision, drawing
         )
         raise_if_interrupted()
         shown_below = {"text": (f"{result.file.name}: say '{result.trigger}'",), "dreambooth_findings": [findings(run)]}

@@ -11,13 +11,12 @@ from comfy_api.latest import io
 from ..trainer.export.conversion import Conversion
 from ..trainer.export.layouts import DTYPES, LAYOUTS, LORA_LAYOUTS, Layout
 from ..trainer.files.atomic import next_numbered_path
-from ..trainer.model.layers import Layers
-from ..trainer.model.source import ShapesOnly
 from ..trainer.runs.personalized import Personalized, checked_name
 from . import sockets
 from .comfy_base_file import base_file
 from .comfy_failures import recording_failures
 from .comfy_host import store
+from .comfy_loras import known_layers
 from .comfy_outputs import keep_shown
 
 
@@ -39,7 +38,8 @@ class ExportPersonalizedModel(io.ComfyNode):
                                                 tooltip="From DreamBooth Train, or a loaded one."),
                 io.Combo.Input("layout", options=list(LAYOUTS), default="diffusers",
                                tooltip="kohya, diffusers: a LoRA. difference: a full result as a small LoRA. "
-                               "checkpoint, diffusers folder: everything in one."),
+                               "checkpoint, diffusers folder: everything in one. lidb: what the method lidb trained, "
+                               "in some kB."),
                 io.Int.Input("rank", default=32, min=1, max=1024,
                              tooltip="Of the layout difference, 1 to 1024; 32 to 128 are usual."),
                 io.Combo.Input("dtype", options=list(DTYPES), default="fp16",
@@ -76,7 +76,7 @@ class ExportPersonalizedModel(io.ComfyNode):
                 layout=layout,
                 target=target,
                 base=base,
-                layers=_known_layers(personalized_model) if base is None else None,
+                layers=known_layers(personalized_model) if base is None else None,
                 rank=rank,
                 dtype=dtype,
                 prediction=prediction,
@@ -101,16 +101,12 @@ def _base(result: Personalized, model: Any, clip: Any, vae: Any) -> tuple[Path |
     return written.path, written.prediction
 
 
-def _known_layers(result: Personalized) -> Layers | None:
-    from ..trainer.model.layers import layers_in
-
-    shapes = store().kept_shapes(result.trained_from)
-    return None if shapes is None else layers_in(ShapesOnly("the base", shapes))
-
-
 def _target(layout: Layout, name: str) -> AbstractContextManager[Path]:
     """A new name, which no training and no other export is given meanwhile."""
     place = store()
     if layout == "diffusers folder":
         return nullcontext(next_numbered_path(place.work / "diffusers", name, ""))
+    if layout == "lidb":
+        # The host's loader of LoRAs offers what lies in its folder, and reads no LiDB of one tensor.
+        return nullcontext(next_numbered_path(place.work / "lidb", name))
     return place.new_file("loras" if layout in LORA_LAYOUTS else "checkpoints", name)

@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -210,5 +209,4 @@ def _folder(name: str) -> Path:
 
 def _first_few(priors: ClassPriors) -> Tensor:
     """The first images [B, H, W, 3] that have the size of the first one."""
-    first, *rest = (photo.pixels for photo in islice(priors.photos(SHOWN), SHOWN))
-    return torch.stack([first, *(pixels for pixels in rest if pixels.shape == first.shape)]).movedim(1, -1)
+    return sockets.one_size([photo.pixels for photo in islice(priors.photos(SHOWN), SHOWN)])

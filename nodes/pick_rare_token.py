@@ -6,17 +6,23 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..trainer.subject.identifier import Candidate, candidate_table, rank_by_prior, rare_candidates
+from ..trainer.subject.identifier import (
+    Candidate,
+    candidate_table,
+    candidates_of,
+    range_in_words,
+    rank_by_prior,
+)
 from ..trainer.subject.subject import Subject
 from . import sockets
 from .comfy_failures import recording_failures
-from .comfy_host import rare_tokens
 from .comfy_outputs import keep_shown
 from .comfy_sampling import denoiser_answer
+from .comfy_tokenizers import vocabularies
 
 
 class PickRareToken(io.ComfyNode):
-    """The paper's rare-token lookup on the model's own tokenizer (section 3.2)."""
+    """The paper's rare-token lookup on the model's own tokenizers (section 3.2)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -28,7 +34,10 @@ class PickRareToken(io.ComfyNode):
             **sockets.found_by("identifier", "trigger word", "instance token"),
             description="Finds a word that the model has no picture of: the subject's name, [V].",
             inputs=[
-                io.Clip.Input("clip", tooltip="Its vocabulary is what the words are drawn from."),
+                io.Clip.Input(
+                    "clip",
+                    tooltip="The words are drawn from its vocabulary; of several, they are rare in all.",
+                ),
                 sockets.advanced(
                     io.Int.Input("length", default=1, min=1, max=3, tooltip="Tokens in the identifier, 1 to 3.")
                 ),
@@ -39,7 +48,7 @@ class PickRareToken(io.ComfyNode):
                         min=0,
                         max=2**32 - 1,
                         control_after_generate=False,
-                        tooltip="Of the 16 candidates that are drawn, 0 to 4294967295: another seed, other candidates.",
+                        tooltip="Of the candidates, 16 at most, 0 to 4294967295: another seed, other candidates.",
                     )
                 ),
                 io.Model.Input(
@@ -86,19 +95,19 @@ class PickRareToken(io.ComfyNode):
         subject: Subject | None = None,
     ) -> io.NodeOutput:
         """The chosen candidate, or the one with the weakest prior, and how it compares."""
-        found = rare_tokens(clip)
-        if found is None:
+        known = vocabularies(clip)
+        if not known:
             raise ValueError(
                 f"clip is a {type(clip.tokenizer).__name__}, whose rare tokens are not known: delete this node and "
                 "type an identifier on DreamBooth Train, a short word that means nothing, such as 'olt'."
             )
         noun = class_noun if subject is None else subject.class_noun
-        candidates = rare_candidates(found[0], length, seed, kind=found[1])
+        candidates = candidates_of(known, length, seed)
         if model is not None:
             candidates = rank_by_prior(candidates, noun, denoiser_answer(model, clip))
         chosen = _chosen(candidates, choice.strip())
         shown = [{"text": c.text, "ranks": c.ranks, "prior": c.prior} for c in candidates]
-        return io.NodeOutput(chosen.text, candidate_table(candidates, chosen, noun),
+        return io.NodeOutput(chosen.text, candidate_table(candidates, chosen, noun, range_in_words(known)),
                              ui=keep_shown({"dreambooth_candidates": shown}, length=length, seed=seed))  # fmt: skip
 
 

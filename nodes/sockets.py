@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+import torch
 from comfy_api.latest import io
+from torch import Tensor
 
 Subject = io.Custom("SUBJECT")  # trainer.subject.Subject
 ClassPriors = io.Custom("CLASS_PRIORS")  # trainer.priors.ClassPriors
 PersonalizedModel = io.Custom("PERSONALIZED_MODEL")  # trainer.personalized.Personalized
 Options = io.Custom("DREAMBOOTH_OPTIONS")  # dict of keyword arguments for trainer.options.TrainOptions
 CATEGORY = "DreamBooth"
+
+
+def one_size(pictures: Sequence[Tensor]) -> Tensor:
+    """Of pictures [3, H, W] those of the first one's size, as a host's IMAGE [B, H, W, 3]."""
+    first = pictures[0]
+    return torch.stack([pixels for pixels in pictures if pixels.shape == first.shape]).movedim(1, -1)
 
 
 def told(one: io.Input, **values: Any) -> io.Input:

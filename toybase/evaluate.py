@@ -22,7 +22,7 @@ from .narrow_vae import new_vae
 from .quantize import load_stored
 from .reconstruction import psnr
 from .sample import sample_prompts
-from .sheet import PROMPTS, contact_sheet
+from .sheet import SHEET_SEED, contact_sheet, drawn_prompts
 from .world import World
 
 SIZE = 64
@@ -54,7 +54,7 @@ if __name__ == "__main__":
     parser.add_argument("--sheet", type=Path, default=Path(__file__).resolve().parent / "sample_sheet.jpg")
     arguments = parser.parse_args()
     denoiser, vae = stored_models()
-    contact_sheet(sample_prompts(denoiser, vae, PROMPTS, 8, SIZE)).save(arguments.sheet, quality=88)
+    contact_sheet(sample_prompts(denoiser, vae, drawn_prompts(), 8, SIZE, SHEET_SEED)).save(arguments.sheet, quality=88)
     for second in (False, True):
         name = "second judge" if second else "judge"
         print(f"{name}: {adherence(denoiser, vae, load_judge(second), SIZE)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,9 +11,12 @@ from torch import Tensor
 from ..trainer.files.hashes import digest_of
 from ..trainer.model.fingerprint import Sample, has_the_sampled_weights
 from .judge import FILES, Judge, load_judge
-from .palette import NOUNS, PLACES
+from .palette import COLOURS, NOUNS, PLACES
 from .quantize import WEIGHTS, load_stored
 from .writer import DENOISER
+
+ANYWHERE_BUT = ", anywhere but "
+"""What a text names places behind that a picture should not show."""
 
 
 class JudgeScorer:
@@ -32,8 +36,15 @@ class JudgeScorer:
         return (self._embedded(pictures) @ self._embedded(photos).T).mean(1)
 
     def prompt_following(self, pictures: Tensor, texts: Sequence[str]) -> Tensor:
-        """The probability that the judge gives to the place that the text names, 0 to 1."""
-        return self._judge.look(pictures * 2 - 1).place.gather(1, torch.tensor([[_place(t)] for t in texts]))[:, 0]
+        """The probability that the judge gives to the place that the text names, 0 to 1; times that of a colour, where
+        it names one. Of two places at once twice the smaller probability, 1 where both are seen alike. After
+        ANYWHERE_BUT: the probability of any other place.
+
+        Raises ValueError for a text that names neither a place nor a colour.
+        """
+        seen = self._judge.look(pictures * 2 - 1)
+        rows = zip(texts, seen.place, seen.colour, strict=True)
+        return torch.stack([_follows(text, place, colour) for text, place, colour in rows])
 
     def shows(self, pictures: Tensor, class_noun: str) -> Tensor:
         """Whether the judge's first noun is `class_noun`."""
@@ -63,8 +74,20 @@ def is_embedded_base(sample: Sample) -> bool:
     return bool(sample) and has_the_sampled_weights(sample, own.get)
 
 
-def _place(text: str) -> int:
-    for index, words in enumerate(PLACES.values()):
-        if text.endswith(words):
-            return index
-    raise ValueError(f"the judge knows toybase's places alone, and {text!r} ends with none: give --dino and --clip")
+def _follows(text: str, place: Tensor, colour: Tensor) -> Tensor:
+    """How far a picture shows a text, a scalar; see `prompt_following`. place, colour: of the judge's `Opinion`."""
+    asked, _, avoided = text.partition(ANYWHERE_BUT)
+    if avoided:
+        return 1 - place[_named(avoided, PLACES.values())].sum()
+    places, colours = _named(asked, PLACES.values()), _named(asked, COLOURS)
+    if not places and not colours:
+        raise ValueError(
+            f"the judge knows toybase's places and colours alone, and {text!r} names none: give --dino and --clip"
+        )
+    following = colour[colours].prod()
+    return following * len(places) * place[places].min() if places else following
+
+
+def _named(text: str, words: Iterable[str]) -> list[int]:
+    """The numbers of the words that a text names."""
+    return [number for number, word in enumerate(words) if re.search(rf"\b{word}\b", text)]

@@ -47,9 +47,9 @@ def sample(
 
 
 def sample_prompts(
-    denoiser: UNet2DConditionModel, vae: AutoencoderKL, prompts: Iterable[str], count: int, size: int
+    denoiser: UNet2DConditionModel, vae: AutoencoderKL, prompts: Iterable[str], count: int, size: int, seed: int = 0
 ) -> list[tuple[str, Tensor]]:
-    """(prompt, pictures [count, 3, size, size]) for each prompt, the same noises for all."""
+    """(prompt, pictures [count, 3, size, size]) for each prompt, the same noises, of `seed`, for all."""
     prompts = list(prompts)
-    rows = [sample(denoiser, vae, [prompt] * count, size, seed=0) for prompt in prompts]
+    rows = [sample(denoiser, vae, [prompt] * count, size, seed) for prompt in prompts]
     return list(zip(prompts, rows, strict=True))

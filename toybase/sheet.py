@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-PROMPTS = (
-    "a dog on the beach",
-    "a red car in the snow",
-    "a house in the forest",
-    "a blue robot on the moon",
-    "a cat in a room",
-    "a pink elephant in the desert",
-    "a green backpack in the mountains",
-    "a boat under the sea",
-)
-"""The eight prompts of the sample sheet; eight samples of each."""
+from .captions import write_caption
+from .palette import COLOURS, NOUNS, PLACES
+
+SHEET_SEED = 20261130
+"""Draws the prompts and the noises of the sample sheet; fixed before the denoiser was trained on 128 px."""
+
+
+def drawn_prompts(seed: int = SHEET_SEED, count: int = 8) -> list[str]:
+    """Captions of the world, no noun and no place twice, every second one with a colour, no colour twice.
+
+    count: at most 12, the number of places.
+    """
+    random = Random(seed)
+    nouns, places = random.sample(NOUNS, count), random.sample(list(PLACES), count)
+    colours = random.sample(list(COLOURS), (count + 1) // 2)
+    return [
+        write_caption(noun, place, None if row % 2 else colours[row // 2], None)
+        for row, (noun, place) in enumerate(zip(nouns, places, strict=True))
+    ]
 
 
 def to_image(picture: Tensor) -> Image.Image:

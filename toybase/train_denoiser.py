@@ -25,7 +25,7 @@ from .icons import load_icons
 from .latent_bank import LatentBank
 from .narrow_vae import new_vae
 from .sample import sample_prompts
-from .sheet import PROMPTS, contact_sheet
+from .sheet import contact_sheet, drawn_prompts
 from .text_encoder import short_context, short_ids, short_mask
 from .training import Average, Clock, rank, resume, save_weights, share, training_autocast, workers
 from .world import World
@@ -162,7 +162,7 @@ class _Report:
         model = new_denoiser().to(training.device).eval()
         model.load_state_dict(training.average.weights)
         for size, bank in training.banks.items():
-            rows = sample_prompts(model, bank.vae, PROMPTS, 8, size)
+            rows = sample_prompts(model, bank.vae, drawn_prompts(), 8, size)
             contact_sheet(rows, max(96, size)).save(self.arguments.out / f"samples_{size}.jpg", quality=90)
 
 

@@ -90,6 +90,20 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Validated:
+    """The loss after `step` steps on a photo that is held out, where nothing can look at pictures.
+
+    loss: a mean over fixed noise and timesteps; base: the base's on the same. error: the standard error of the mean of
+    their differences.
+    """
+
+    step: int
+    loss: float
+    base: float
+    error: float
+
+
+@dataclass(frozen=True)
 class Saved:
     """A completely written file. last: True for the run's result, False for an intermediate file to choose from.
     ended_early: whether the run is finished with steps left, because its scores rise no more.
@@ -113,7 +127,7 @@ class PriorsCounted:
     drawn: int
 
 
-Event = Phase | Step | Resumed | Planned | Warned | Sample | Scored | Saved | PriorsCounted
+Event = Phase | Step | Resumed | Planned | Warned | Sample | Scored | Validated | Saved | PriorsCounted
 Tell = Callable[[Event], None]
 """The callback that receives events."""
 Stop = Callable[[], bool]

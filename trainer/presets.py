@@ -19,9 +19,10 @@ LEARNING_RATES: dict[MethodName, float] = {
     "textual_inversion": 2e-3,
     "dora": 1e-4,
     "lokr": 1e-4,
+    "lidb": 1e-3,
 }
 """{method: learning rate for Stable Diffusion}: each paper's for full fine-tuning and textual inversion, the usual one
-for a LoRA."""
+for a LoRA; LiDB's few numbers take the tenfold."""
 PRIOR_GUIDANCE = 1.0
 """The guidance of class images: 1, none. They are then what the base itself predicts, so the prior term asks for no
 change at all.

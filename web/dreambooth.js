@@ -16,6 +16,7 @@ import { addReport } from "./panels/report.js";
 import { addTokens } from "./panels/tokens.js";
 import { addTraining } from "./panels/training.js";
 import { fitTemplate, keepClassicSizes, sortTemplates, takeTemplate } from "./view.js";
+import { t } from "./words.js";
 
 const CATEGORY = "DreamBooth";
 const PANELS = {
@@ -23,11 +24,12 @@ const PANELS = {
   CheckThisMachine: addReport,
   DreamBoothTrain: addTraining,
   ExportPersonalizedModel: addExport,
-  GenerateClassPriors: addPriors,
+  GenerateClassPriors: (node) => addPriors(node, t("Class images")),
   LoadInstanceImages: addPhotos,
   LoadPersonalizedModel: addHistory,
   MeasureFidelity: addFidelity,
   PickRareToken: addTokens,
+  VaryBackgrounds: (node) => addPriors(node, t("Other surroundings")),
 };
 
 sortTemplates();

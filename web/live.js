@@ -5,7 +5,7 @@ import { app } from "../../scripts/app.js";
 import { after, onceAFrame } from "./callbacks.js";
 import { ask } from "./routes.js";
 
-const KINDS = ["began", "step", "sample", "scored", "phase", "saved", "planned", "warned", "priors", "resumed"];
+const KINDS = ["began", "step", "sample", "scored", "validated", "phase", "saved", "planned", "warned", "priors", "resumed"];
 const MARK = "dreambooth";
 const watchers = new Set();
 const cached = new Set();

@@ -1,4 +1,4 @@
-/* Two losses by step: raw behind, smoothed in front. */
+/* Two losses by step: raw behind, smoothed in front; and the loss on a photo that is held out, where one is. */
 
 import { make } from "./panel.js";
 import { short, t } from "./words.js";
@@ -28,20 +28,26 @@ export class LossChart {
     this.draw([], 0);
   }
 
-  /** points: [step, instance, prior or null] by step; steps: how many there will be. */
-  draw(points, steps) {
+  /**
+   * points: [step, instance, prior or null] by step; steps: how many there will be; validation: [{ step, loss, base }] of
+   * the photo that is held out.
+   */
+  draw(points, steps, validation = []) {
     this.points = points;
+    this.validation = validation;
     this.steps = Math.max(steps, points.at(-1)?.[0] ?? 0, 2);
     this.svg.dataset.points = points.length;
     const smooth = SERIES.map(({ index }) => smoothed(points, index));
     this.smooth = smooth;
-    this.range = rangeOf(smooth);
+    const held = validation.map(({ step, loss }) => [step, loss]);
+    this.range = rangeOf([...smooth, held]);
     this.top.textContent = points.length ? short(this.range[1]) : "";
     this.bottom.textContent = points.length ? short(this.range[0]) : "";
     this.svg.replaceChildren(
       ...[0.25, 0.5, 0.75].map((share) => line("db-grid", `M0 ${HEIGHT * share}H${WIDTH}`)),
       ...SERIES.map(({ name, index }) => line(`db-raw db-${name}`, this.path(points, index))),
       ...SERIES.map(({ name }, number) => line(`db-smooth db-${name}`, this.path(smooth[number], 1))),
+      ...(held.length ? [line("db-smooth db-validation", this.path(held, 1))] : []),
     );
     this.say(null);
   }
@@ -84,9 +90,18 @@ export class LossChart {
     // A training without class images has no prior loss.
     const series = SERIES.filter(({ index: column }) => !this.points.length || this.points.some((point) => point[column] !== null));
     const shown = series.map((one) => make("span", { class: `db-key db-${one.name}` }, one.label(), " ", make("b", {}, short(value(one)))));
+    if (this.validation.length) shown.push(this.held(at === null ? null : step));
     this.legend.replaceChildren(...shown, make("span", { class: "db-at" }, at === null ? "" : t("step {0}", step)));
     const said = series.map((one) => `${one.label()} ${short(value(one))}`).join(", ");
     this.svg.setAttribute("aria-label", step ? `${t("step {0}", step)}: ${said}` : t("No losses yet"));
+  }
+
+  /** The key of the validation loss, the latest up to a step, or of all. */
+  held(step) {
+    const found = this.validation.filter((one) => step === null || one.step <= step).at(-1);
+    const key = make("span", { class: "db-key db-validation" }, t("Validation loss"), " ", make("b", {}, short(found?.loss)));
+    key.title = found ? t("the base's: {0}", short(found.base)) : "";
+    return key;
   }
 }
 

@@ -117,7 +117,7 @@ class Scoring:
 
     def scores(self, subject: BenchSubject, drawn: Tensor, of_class: Tensor | None) -> dict[str, Scores]:
         """By every scorer: pictures of all prompts [prompts x SEEDS, 3, H, W], and of the class."""
-        texts = [prompt.text(subject.class_noun) for prompt in self.prompts for _ in range(SEEDS)]
+        texts = [prompt.text(subject.class_noun, subject.places) for prompt in self.prompts for _ in range(SEEDS)]
         photos = pixels(self.materials.photos(subject))
         found = {}
         for scorer in self.scorers:

@@ -21,7 +21,7 @@ from .cell import Scoring
 from .contender import Contender
 from .materials import BenchSubject, Materials
 from .ours import train_ours
-from .prompts import Prompt, read_prompts, toybase_prompts
+from .prompts import Prompt, missable_prompts, read_prompts, toybase_prompts
 from .publish import publish
 from .rivals.diffusers_scripts import diffusers_scripts
 from .rivals.train_lora_node import train_lora_node
@@ -73,7 +73,7 @@ def prepared(arguments: argparse.Namespace) -> Bench:
         if not path.exists():
             raise FileNotFoundError(f"--base: there is no {path}")
     subjects = _subjects(arguments)
-    prompts: list[Prompt] = read_prompts(arguments.prompts) if arguments.prompts else toybase_prompts()
+    prompts = _prompts(arguments)
     scorers = _scorers(arguments)
     work = arguments.output / f"base {base_digest(own_base)[:12]} {arguments.size}"
     sampler = SamplerSettings(width=arguments.size, height=arguments.size, **SAMPLER)  # type: ignore[arg-type]
@@ -88,6 +88,15 @@ def prepared(arguments: argparse.Namespace) -> Bench:
         raise ValueError("--ablations has wrong nouns for toybase's subjects alone: leave --photos away")
     rows = _named([*_own_rows(arguments), *rivals(tuple(contenders))], arguments.rows)
     return Bench(materials, Scoring(materials, scorers, prompts), subjects, rows, contenders, work / "cells")
+
+
+def _prompts(arguments: argparse.Namespace) -> list[Prompt]:
+    """What models are asked. Raises ValueError for two choices at once."""
+    if arguments.missable and arguments.prompts:
+        raise ValueError("--missable and --prompts are two choices of prompts: leave one away")
+    if arguments.missable:
+        return missable_prompts()
+    return read_prompts(arguments.prompts) if arguments.prompts else toybase_prompts()
 
 
 def _own_rows(arguments: argparse.Namespace) -> list[Row]:
@@ -127,4 +136,7 @@ def _subjects(arguments: argparse.Namespace) -> list[BenchSubject]:
     names = list(listing) if arguments.full and not arguments.subjects else arguments.subjects or DEFAULT_SUBJECTS
     if unknown := [name for name in names if name not in listing]:
         raise ValueError(f"no subject {unknown[0]!r}; there are {', '.join(listing)}")
-    return [BenchSubject(name, listing[name].class_noun, SUBJECTS / name) for name in names]
+    return [
+        BenchSubject(name, listing[name].class_noun, SUBJECTS / name, tuple(sorted(listing[name].places)))
+        for name in names
+    ]

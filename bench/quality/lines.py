@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from .cell import Cell, Scores
 from .estimate import Estimate, mean_of, paired_difference
+from .prompts import SEEDS, Prompt
 
 COLUMNS = ("likeness", "prompt_following", "pres", "div", "class_accuracy")
 
@@ -28,6 +29,12 @@ class Line:
     def mean(self, column: str) -> Estimate:
         """The column's mean."""
         return mean_of(self.sample(column))
+
+    def following(self, prompts: Sequence[Prompt]) -> dict[str, Estimate]:
+        """{kind of prompt: the mean of prompt following}. prompts: those that the pictures were drawn by."""
+        kinds = [prompt.kind for _ in self.cells for prompt in prompts for _ in range(SEEDS)]
+        values = list(zip(kinds, self.sample("prompt_following"), strict=True))
+        return {kind: mean_of([value for own, value in values if own == kind]) for kind in dict.fromkeys(kinds)}
 
     def curve(self) -> list[tuple[int, float, float]]:
         """(steps, prompt_following, likeness) at every look, over all subjects."""

@@ -27,11 +27,14 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class BenchSubject:
-    """A folder of photos of one thing and the noun of its kind."""
+    """A folder of photos of one thing and the noun of its kind. places: keys of those that the photos show, of
+    toybase's subjects.
+    """
 
     name: str
     class_noun: str
     folder: Path
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

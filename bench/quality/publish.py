@@ -16,7 +16,7 @@ from .findings import findings
 from .lines import Line
 from .materials import pixels
 from .prompts import SEEDS
-from .report import NOTE, claims, contact_sheet, plot, record, table
+from .report import NOTE, claims, contact_sheet, plot, record, table, table_by_kind
 
 
 def publish(cells: Sequence[Cell], bench: Bench, output: Path) -> None:
@@ -26,7 +26,9 @@ def publish(cells: Sequence[Cell], bench: Bench, output: Path) -> None:
         lines = _lines(cells, scorer)
         real = _real(bench, scorer)
         found = findings({line.name: line for line in lines}, real, scorer.margin)
-        parts += [f"## By {scorer.name}", table(lines), claims(found), _note(bench, scorer, real)]
+        prompts = bench.scoring.prompts
+        by_kind = [table_by_kind(lines, prompts)] if len({prompt.kind for prompt in prompts}) > 1 else []
+        parts += [f"## By {scorer.name}", table(lines), *by_kind, claims(found), _note(bench, scorer, real)]
         records.append(record(lines, found, {"real_likeness": real, **machine(bench.materials.device)}))
         plot(lines, real, output / f"curve by {scorer.name}.png")
     text = "\n\n".join(parts)

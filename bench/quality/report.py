@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .cell import Cell
 from .findings import Finding
 from .lines import COLUMNS, Line
+from .prompts import Prompt
 
 HEADER = (
     "| row | likeness | prompt following | PRES ↓ | DIV | class accuracy | trained | file | seconds |\n"
@@ -30,6 +31,13 @@ pictures, not over trainings. Scorer: {scorer}.
 def table(lines: Sequence[Line]) -> str:
     """The rows in Markdown."""
     return "\n".join([HEADER, *(_row(line) for line in lines)])
+
+
+def table_by_kind(lines: Sequence[Line], prompts: Sequence[Prompt]) -> str:
+    """Prompt following by kind of prompt, in Markdown."""
+    kinds = list(dict.fromkeys(prompt.kind for prompt in prompts))
+    rows = [f"| {' | '.join([line.name, *map(str, line.following(prompts).values())])} |" for line in lines]
+    return "\n".join([f"| prompt following | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}", *rows])
 
 
 def claims(found: Sequence[Finding]) -> str:

@@ -7,7 +7,7 @@ the graph has changed; never of the host's own ids, which are other ones after a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...trainer.model.fingerprint import Sample, sampled_values
+from ...trainer.wording import Wording
 from .reader import Reader
 
 SAMPLING = "model_sampling"
@@ -36,13 +37,34 @@ class Identity:
     unread: tuple[str, ...]
 
 
+def unread_warning(unread: Sequence[str]) -> Wording | None:
+    """What to say of changes to a model that cannot be read; None where there is none."""
+    if not unread:
+        return None
+    return Wording(
+        "The model is changed by {0}, which cannot be read: its runs are never found again, nor gone on with.",
+        ", ".join(unread),
+    )
+
+
 def identity_of(model: Any, clip: Any, vae: Any) -> Identity:
     """The identity of a graph's model."""
+    patchers = {"model": model, "clip": clip.patcher, "vae": vae.patcher}
+    return _identity(patchers, f"layer {getattr(clip, 'layer_idx', None)}")
+
+
+def identity_of_model(model: Any) -> Identity:
+    """The identity of a MODEL alone."""
+    return _identity({"model": model})
+
+
+def _identity(patchers: Mapping[str, Any], last: str = "") -> Identity:
+    """The identity of the host's patchers, by their names. last: a text that counts too."""
     digest, reader = hashlib.sha256(), Reader()
-    for part, patcher in (("model", model), ("clip", clip.patcher), ("vae", vae.patcher)):
+    for part, patcher in patchers.items():
         for text in (*_weights(patcher), *_patches(patcher, reader), *_objects(patcher, reader)):
             digest.update(f"{part}.{text}\n".encode())
-    digest.update(f"layer {getattr(clip, 'layer_idx', None)}".encode())
+    digest.update(last.encode())
     return Identity(digest.hexdigest(), tuple(sorted(reader.unread)))
 
 

@@ -9,6 +9,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...trainer.options import TrainOptions
 from ...trainer.options.setting import OptionError
+from .quantised import quantised_by_a_pack
 
 VIDEO = re.compile(r"video|wan\d|mochi|ltx|svd|sv3d|cosmos(?!predict2)|kandinsky5$|seedvr|minimaxh|cogvideo", re.I)
 SOUND = re.compile(r"audio|ace_?step|music", re.IGNORECASE)
@@ -45,6 +46,8 @@ def require_trainable(model: Any) -> None:
         reason = reason or "has latents of one dimension, which are no picture's"
     if reason:
         raise ValueError(f"The model is a {kind.__name__}, which {reason}: only text-to-image models can be trained.")
+    if told := quantised_by_a_pack(model.model.diffusion_model):
+        raise ValueError(told)
     if beside := _beside_the_weights(model):
         raise ValueError(
             f"The model is patched by {', '.join(beside)}, under which it cannot be trained: connect it from before "

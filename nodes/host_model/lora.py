@@ -14,8 +14,10 @@ from ...trainer.export.metadata import COMFYUI
 from ...trainer.export.modelspec import SPEC
 from ...trainer.files.checked_file import require_same
 from ...trainer.files.lazy_tensors import finite
-from ...trainer.files.safetensors import CheckpointError, read_tensors
+from ...trainer.files.safetensors import read_tensors
 from ...trainer.methods.lora.change import squared_factors, squared_product
+from ...trainer.methods.lora.start import kept_settings
+from ...trainer.methods.lora.transformer_file import read_transformer_lora
 from ...trainer.methods.protocol import Folder, Method, ModelFile, Trained
 from ...trainer.options import TrainOptions
 from ...trainer.options.choices import MethodName
@@ -38,7 +40,7 @@ class HostLora(Method[HostModel]):
     keeps_base: ClassVar[bool] = False
 
     def __init__(self, continue_from: Path | None = None) -> None:
-        """continue_from: a LoRA file of this method to continue, with its rank and alpha."""
+        """continue_from: a LoRA file of any program to continue, with its rank and alpha."""
         self._start = continue_from
 
     @staticmethod
@@ -55,7 +57,7 @@ class HostLora(Method[HostModel]):
         rank, alpha, device = options.rank, float(options.lora_alpha), base.device
         updates = {name: new_update(layer, name, rank, alpha, options.seed, device) for name, layer in layers.items()}
         if self._start is not None:
-            updates |= _started(self._start, layers, options, device)
+            updates |= _started(self._start, layers, options, base.architecture, device)
         base.branch = Branch(layers, updates).train()
 
     def components(self, base: HostModel, options: TrainOptions) -> dict[str, nn.Module]:
@@ -103,50 +105,31 @@ class HostLora(Method[HostModel]):
 def _metadata(base: HostModel) -> dict[str, str]:
     """The metadata that follow from the branch and the host's model."""
     assert base.branch is not None
-    update = next(iter(base.branch.by_name.values()))
+    updates = base.branch.by_name.values()
+    ranks, alphas = {len(update.down) for update in updates}, {update.alpha for update in updates}
     return {
         f"{SPEC}architecture": f"{base.architecture}/lora",
         f"{SPEC}implementation": COMFYUI,
         "ss_base_model_version": base.architecture,
         "ss_network_module": "networks.lora",
-        "ss_network_dim": str(len(update.down)),
-        "ss_network_alpha": f"{update.alpha:g}",
+        # As kohya's scripts have it where layers differ.
+        "ss_network_dim": str(*ranks) if len(ranks) == 1 else "Dynamic",
+        "ss_network_alpha": f"{min(alphas):g}" if len(alphas) == 1 else "Dynamic",
     }
 
 
 def _started(
-    file: Path, layers: Mapping[str, Linear], options: TrainOptions, device: torch.device
+    file: Path, layers: Mapping[str, Linear], options: TrainOptions, architecture: str, device: torch.device
 ) -> dict[str, LowRank]:
-    """The updates in a LoRA file. Raises OptionError for another rank or alpha than the options', CheckpointError for a
-    file that is no LoRA of these layers by the host's names.
+    """The updates in a LoRA file of any program's. Raises OptionError for another rank or alpha than the options',
+    CheckpointError for a file that is no LoRA of these layers.
     """
-    tensors = read_tensors(file)
-    names = [key.removeprefix(PREFIX).removesuffix(DOWN) for key in tensors if key.endswith(DOWN)]
-    odd = sorted(key for key in tensors if _layer_of(key) not in layers)
-    if odd or not names:
-        raise CheckpointError(f"{file.name!r} is no LoRA that these targets of this model continue: {odd[:3]} …")
-    updates = {name: _read(tensors, name, device) for name in names}
-    for name, update in updates.items():
-        if len(update.down) != options.rank:
-            raise OptionError(f"rank is {options.rank}, and {file.name!r} has rank {len(update.down)}: leave it unset.")
-        if options.alpha is not None and update.alpha != options.alpha:
-            raise OptionError(f"alpha is {options.alpha:g}, and {file.name!r} has {update.alpha:g}: leave it unset.")
-        expected = (layers[name].in_features, layers[name].out_features)
-        if (update.down.shape[1], update.up.shape[0]) != expected:
-            raise CheckpointError(f"{file.name!r} is of another model: {name} is of another size.")
-    return updates
-
-
-def _layer_of(key: str) -> str:
-    """The host's name of the layer in a key of this method's files; "" for any other key."""
-    ending = next((end for end in (DOWN, UP, ALPHA) if key.endswith(end)), None)
-    return key.removeprefix(PREFIX).removesuffix(ending) if ending and key.startswith(PREFIX) else ""
-
-
-def _read(tensors: Mapping[str, Tensor], name: str, device: torch.device) -> LowRank:
-    """One layer's update. Raises CheckpointError for a layer of which a half is missing."""
-    down, up = tensors[f"{PREFIX}{name}{DOWN}"], tensors.get(f"{PREFIX}{name}{UP}")
-    if up is None or down.ndim != 2 or up.ndim != 2 or len(down) != up.shape[1]:
-        raise CheckpointError(f"The LoRA of {name} is torn: it needs both halves, of one rank.")
-    alpha = tensors.get(f"{PREFIX}{name}{ALPHA}")
-    return LowRank(down.float().to(device), up.float().to(device), float(len(down) if alpha is None else alpha))
+    if options.rank != (rank := kept_settings(file)["rank"]):
+        raise OptionError(f"rank is {options.rank}, and {file.name!r} has rank {rank}: leave it unset.")
+    sizes = {name: (layer.in_features, layer.out_features) for name, layer in layers.items()}
+    found = read_transformer_lora(read_tensors(file), sizes, architecture, file.name)
+    scales = {one.alpha / one.rank for one in found.values()}
+    if options.alpha is not None and scales != {options.alpha / options.rank}:
+        said = ", ".join(f"{scale * rank:g}" for scale in sorted(scales))
+        raise OptionError(f"alpha is {options.alpha:g}, and {file.name!r} has {said}: leave it unset.")
+    return {name: LowRank(one.down.to(device), one.up.to(device), one.alpha) for name, one in found.items()}

@@ -24,6 +24,7 @@ from .in_place import changes_saved_tensors, copy_inputs_of_norms, on_copies
 from .kinds import require_trainable
 from .noise import HostNoise, noise_of
 from .ordinary import OrdinaryTensors
+from .quantised import require_gradients
 from .targets import patch_of, repeated_blocks
 from .training_mode import TrainingMode
 
@@ -55,6 +56,7 @@ class HostModel(Model):
         self._blocks: list[torch.nn.Module] = []
         self._norms: list[RemovableHandle] = []
         self._in_place: bool | None = None
+        self._gradients_checked = False
         self._latents = model.get_model_object("latent_format")
         self._frames = getattr(self._latents, "latent_dimensions", 2) == 3
 
@@ -186,6 +188,9 @@ class HostModel(Model):
             self.load(noisy)
             self._ordinary = OrdinaryTensors(self.model.model)
             self._training_mode = TrainingMode(self.denoiser)
+            if self.branch is not None and not self._gradients_checked:
+                require_gradients(self.denoiser, noisy.device)
+                self._gradients_checked = True
         if self.branch is not None:
             self.branch.attach()
         if self._in_place and not self._norms:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .quantised import PLAIN_FILE
+
 
 @dataclass(frozen=True)
 class _Rewrapped:
@@ -75,8 +77,7 @@ def _of_parts(tensor: Any, name: str) -> Tensor:
     """A tensor that is made of others, of ordinary ones of their memory (torch's protocol of traceable subclasses)."""
     if not hasattr(tensor, "__tensor_flatten__"):
         raise ValueError(
-            f"The model's {name} is a {type(tensor).__name__}, which cannot be trained on here: load the model's bf16 "
-            "file instead of a quantised one."
+            f"The model's {name} is a {type(tensor).__name__}, which cannot be trained on here. {PLAIN_FILE}"
         )
     names, context = tensor.__tensor_flatten__()
     parts = {part: _ordinary(getattr(tensor, part), name) for part in names}

@@ -48,6 +48,14 @@ def target_layers(denoiser: nn.Module, targets: Targets) -> dict[str, Linear]:
     return found
 
 
+def block_sizes(denoiser: nn.Module) -> dict[str, tuple[int, int]]:
+    """{the host's name: inputs and outputs} of every linear layer of the repeated blocks: the same for every model that
+    takes the same LoRAs.
+    """
+    linear = {name: layer for name, layer in denoiser.named_modules() if is_linear(layer)}
+    return {n: (one.in_features, one.out_features) for n, one in linear.items() if _in_a_block(denoiser, n)}
+
+
 def repeated_blocks(denoiser: nn.Module) -> list[nn.Module]:
     """The innermost elements of module lists that hold attention: what activations are recomputed by."""
     blocks = dict(_elements(denoiser))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.model_management
@@ -15,14 +15,14 @@ from ...trainer.runs.personalized import Personalized
 from ...trainer.runs.request import Request
 from ...trainer.runs.run import Run
 from ...trainer.runs.store import Store
-from ...trainer.wording import Wording
 from ..comfy_scores import scorer_of
-from .key import identity_of
+from .drawing_model import DrawingModel
+from .key import identity_of, unread_warning
 from .kinds import require_supported, require_trainable
 from .lora import HostLora
 from .model import HostModel
 from .noise import FLOWS, noise_of
-from .sampling import HostSampler
+from .sampling import host_drawer
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,16 @@ def host_base(model: Any, clip: Any, vae: Any) -> HostBase:
 
 
 def train_in_host(
-    base: HostBase, request: Request, store: Store, tell: Tell, stop: Stop, clip_vision: Any = None
+    base: HostBase,
+    request: Request,
+    store: Store,
+    tell: Tell,
+    stop: Stop,
+    clip_vision: Any = None,
+    drawing: DrawingModel | None = None,
 ) -> tuple[Personalized, Run]:
     """Train a LoRA and save it; the base is as before afterwards, however the training ends. clip_vision: the host's
-    encoder that scores are measured with.
+    encoder that scores are measured with. drawing: draws samples and scores in the base's place.
 
     Raises OptionError for options that do not go with it, and what `personalize` raises.
     """
@@ -60,23 +66,17 @@ def train_in_host(
 
     require_supported(request.options)
     with _in_training(), HostModel(base.model, base.clip, base.vae, base.fingerprint).borrowed() as model:
-        if warning := _unread_warning(base):
+        if warning := unread_warning(base.unread):
             tell(Warned(warning))
         tell(Planned(_described(model, request.options.timestep_density)))
         method = HostLora(request.continue_from)
         scorer = scorer_of(clip_vision, model.weight_sample()) if request.options.score_every else None
-        draw = HostSampler(model, method)
-        return personalize(model, request, store, tell, stop, method=method, draw=draw, scorer=scorer)
-
-
-def _unread_warning(base: HostBase) -> Wording | None:
-    """What to say of changes to the model that cannot be read; None where there is none."""
-    if not base.unread:
-        return None
-    return Wording(
-        "The model is changed by {0}, which cannot be read: its runs are never found again, nor gone on with.",
-        ", ".join(base.unread),
-    )
+        draw = host_drawer(model, method)
+        other = None if drawing is None else replace(draw, model=drawing.model, how=drawing.how)
+        return personalize(
+            model, request, store, tell, stop, method=method, draw=other or draw, scorer=scorer,
+            draw_untrained=other and other.untrained,
+        )  # fmt: skip
 
 
 def _described(model: HostModel, density: Density) -> str:

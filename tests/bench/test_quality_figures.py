@@ -14,8 +14,8 @@ from dreambooth_nodes.bench.quality.contender import Trained
 from dreambooth_nodes.bench.quality.estimate import Estimate, mean_of, pair_pseudo_values, paired_difference
 from dreambooth_nodes.bench.quality.findings import above, findings
 from dreambooth_nodes.bench.quality.lines import Line, likeness_at, way_to_real
-from dreambooth_nodes.bench.quality.prompts import read_prompts, toybase_prompts
-from dreambooth_nodes.bench.quality.report import claims, plot, table
+from dreambooth_nodes.bench.quality.prompts import SEEDS, Prompt, missable_prompts, read_prompts, toybase_prompts
+from dreambooth_nodes.bench.quality.report import claims, plot, table, table_by_kind
 from dreambooth_nodes.bench.quality.rows import LORA, ablations, main_rows, rivals, settings
 
 
@@ -84,6 +84,33 @@ def test_prompts_leave_no_gap_where_a_word_is_missing() -> None:
     assert prompt.asked("olt", "dog") == "a olt dog on the beach"
     assert prompt.asked("", "dog") == "a dog on the beach"
     assert prompt.asked("olt", "") == "a olt on the beach"
+
+
+def test_prompts_that_can_be_missed_ask_for_more_than_a_place_or_for_none() -> None:
+    by_kind: dict[str, list[str]] = {}
+    for prompt in missable_prompts():
+        by_kind.setdefault(prompt.kind, []).append(prompt.text("dog", ("beach", "snow")))
+        assert prompt.asked("olt", "dog").count("olt dog") == 1
+    assert {kind: len(texts) for kind, texts in by_kind.items()} == {
+        "two attributes": 7, "no place": 3, "two places": 6,
+    }  # fmt: skip
+    assert "an orange dog in the snow" in by_kind["two attributes"]
+    assert by_kind["no place"][0] == "a dog, anywhere but on the beach, in the snow"
+    assert by_kind["two places"][0] == "a dog on the beach at night"
+    assert Prompt("a [V] {class}", "no place").text("dog") == "a dog"
+
+
+def test_prompt_following_is_told_by_kind(tmp_path: Path) -> None:
+    asked = [Prompt("a [V] {class} at night"), Prompt("a [V] {class}", "no place"), Prompt("{class} [V]", "no place")]
+    cells = [cell("LoRA", 0.5, 0.5, tmp_path) for _ in range(2)]
+    for one in cells:
+        scores = one.last["judge"]
+        scores.prompt_following[:] = [1.0] * SEEDS + [0.5] * SEEDS + [0.25] * SEEDS
+    line = Line("LoRA", cells, "judge")
+    found = line.following(asked)
+    assert {kind: estimate.value for kind, estimate in found.items()} == {"one place": 1.0, "no place": 0.375}
+    header, _, row = table_by_kind([line], asked).splitlines()
+    assert header == "| prompt following | one place | no place |" and row.startswith("| LoRA | 1.000")
 
 
 def test_a_prompt_file_that_forgets_the_subject_is_refused(tmp_path: Path) -> None:

@@ -116,6 +116,35 @@ def test_cancel_of_the_host_saves_what_was_trained_and_the_same_queued_again_goe
 
 
 @pytest.mark.slow
+def test_a_scored_step_is_made_the_result_by_a_click(workspace: Workspace) -> None:
+    page, choose = workspace.page, "dialog.db-dialog .db-choose"
+    text = f"document.querySelector('{choose}').innerText"
+    workspace.open_example(steps=20, seed=3, name="chosen")
+    workspace.set("DreamBoothTrain", "score_every", 10)
+    workspace.run()
+    workspace.look_at("DreamBoothTrain")
+    workspace.wait_for_status("finished")
+    workspace.wait_until_idle()
+    result = example.newest_run(workspace.comfyui)["files"][-1]["step"]
+    page.wait(f"[...document.querySelectorAll('{PANEL} .db-step')].some(one => one.innerText === '★ {result}')")
+    page.value(f"document.querySelector('{PANEL} .db-strip').scrollLeft = 0")
+    page.click(f"{PANEL} .db-thumb")
+    page.wait("document.querySelector('dialog.db-dialog')?.open")
+    if result == 10:
+        assert page.value(f"{text} === 'This is the result' && document.querySelector('{choose}').disabled")
+        page.press("ArrowRight")
+    page.wait(f"{text} === 'Make this the result'")
+    workspace.screenshot("choosing")
+    page.click(choose)
+    page.wait(f"{text} === 'This is the result'")
+    page.press("Escape")
+    chosen = example.newest_run(workspace.comfyui)
+    assert chosen["files"][-1]["step"] == 30 - result and "chosen by the user" in chosen["choice"]
+    name = chosen["files"][-1]["file"].removeprefix("loras/")
+    page.wait(f"document.querySelector('{PANEL} .db-says').innerText === 'Finished: {name}'")
+
+
+@pytest.mark.slow
 def test_a_run_of_a_host_that_was_killed_is_shown_as_lost_and_goes_on(workspace: Workspace) -> None:
     page = workspace.page
     workspace.open_example(steps=RESUMED_STEPS, seed=4, name="lost")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from dreambooth_nodes.command_line import apply_check, export
+from dreambooth_nodes.tests.command_line.parsed import parsed
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.model.families.small import components, write_checkpoint
@@ -34,13 +34,8 @@ def lora(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lora(random_lora(layers), layers, "kohya", path, {}, torch.float16)
 
 
-def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(dest="command")
-    for module in (export, apply_check):
-        module.add_parser(commands)
-    arguments = parser.parse_args([str(word) for word in words])
-    return {"export": export, "apply-check": apply_check}[arguments.command].run(arguments)
+def run(name: str, *words: object) -> int:
+    return parsed({"export": export, "apply-check": apply_check}[name], name, *words)
 
 
 def test_export_writes_and_prints_the_path(

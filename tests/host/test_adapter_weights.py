@@ -17,6 +17,8 @@ from dreambooth_nodes.demo.environment import comfyui_folder, comfyui_python
 from dreambooth_nodes.machine_check.full_size import shapes_of
 from dreambooth_nodes.trainer.files.safetensors import read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.dora.layer import DoraLayer
+from dreambooth_nodes.trainer.methods.lidb.auxiliary import Auxiliary
+from dreambooth_nodes.trainer.methods.lidb.layer import LidbLayer
 from dreambooth_nodes.trainer.methods.lokr.layer import LokrLayer
 from dreambooth_nodes.trainer.methods.lokr.module import new_shapes
 from dreambooth_nodes.trainer.methods.lora.layouts import kohya_tensors
@@ -27,7 +29,7 @@ from dreambooth_nodes.trainer.model.source import ShapesOnly
 SCRIPT = Path(__file__).with_name("adapter_weights.py")
 STRENGTHS = (0.5, 1.0)
 FAMILIES = ("sd1", "sdxl")
-KINDS = ("lora", "dora", "lokr", "lokr_whole")
+KINDS = ("lora", "dora", "lokr", "lokr_whole", "lidb")
 LAYERS = ("attn1.to_q", "attn2.to_k", "to_out.0", "proj_in", "conv1", "time_emb_proj", "ff.net.2", "q_proj", "fc2")
 ALPHA, RANK, CONV_RANK = 2.0, 4, 2
 
@@ -39,7 +41,7 @@ def chosen(layers: Layers) -> list[Place]:
     return list(found.values())
 
 
-def random_layer(kind: str, weight: Tensor, generator: torch.Generator) -> Any:
+def random_layer(kind: str, place: Place, weight: Tensor, generator: torch.Generator) -> Any:
     """One layer's part of an adapter, large enough to be seen."""
 
     def normal(*shape: int) -> Tensor:
@@ -49,6 +51,9 @@ def random_layer(kind: str, weight: Tensor, generator: torch.Generator) -> Any:
         shapes = new_shapes(weight.shape, 10_000 if kind == "lokr_whole" else RANK, 0)
         first, *second = (normal(*shape) for shape in shapes.values())
         return LokrLayer(first, tuple(second), ALPHA)  # type: ignore[arg-type]
+    if kind == "lidb":
+        auxiliary = Auxiliary.of(0, place, weight.shape)
+        return LidbLayer(normal(auxiliary.left.shape[1]), 4 * normal(auxiliary.right.shape[0]), auxiliary)
     rank = CONV_RANK if weight.ndim == 4 and weight.shape[-1] > 1 else RANK
     ones = (1,) * (weight.ndim - 2)
     lora = LoraLayer(normal(rank, *weight.shape[1:]), normal(weight.shape[0], rank, *ones), ALPHA * rank / RANK)
@@ -66,7 +71,7 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[st
         places = chosen(layers)
         weights = {layers.kohya_name(one): torch.randn(layers.places[one], generator=generator) / 8 for one in places}
         for kind in KINDS:
-            parts = {one: random_layer(kind, weights[layers.kohya_name(one)], generator) for one in places}
+            parts = {one: random_layer(kind, one, weights[layers.kohya_name(one)], generator) for one in places}
             adapter: dict[str, dict[str, Any]] = {}
             for (component, name), part in parts.items():
                 adapter.setdefault(component, {})[name] = part

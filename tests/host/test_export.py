@@ -54,3 +54,25 @@ def test_another_layout_needs_no_base(comfyui: ComfyUI, trained: Prompt) -> None
 def test_half_a_model_is_refused(comfyui: ComfyUI, trained: Prompt) -> None:
     with pytest.raises(NodeError, match="connect all three"):
         comfyui.run({**trained, "export": export("checkpoint", model=["base", 0])})
+
+
+def test_a_lora_is_resized_and_merged_back_with_its_rest(comfyui: ComfyUI, trained: Prompt) -> None:
+    """The LoRA at one half and a copy of it that lost nothing at the other half are the LoRA."""
+    small = node("ResizePersonalizedModel", personalized_model=["trained", 0], rank=0, dtype="fp32", name="small")
+    halves = {"strength_first": 0.5, "strength_second": 0.5, "rank": 0, "dtype": "fp32", "name": "both"}
+    given = {"model": ["base", 0], "clip": ["base", 1], "strength_model": 1.0, "strength_clip": 1.0}
+    prompt = {
+        **trained,
+        "small": small,
+        "both": node("MergePersonalizedModels", first=["trained", 0], second=["small", 0], **halves),
+        "applied": node("ApplyPersonalizedModel", **given, personalized_model=["trained", 0]),
+        "summed": node("ApplyPersonalizedModel", **given, personalized_model=["both", 0]),
+        "errors": node("PreviewAny", source=["both", 1]),
+    }
+    pictures = drawn(comfyui, prompt, ["base", "applied", "summed"], ["base", 2])
+    assert apart(pictures["applied"], pictures["summed"]) <= 2 < apart(pictures["applied"], pictures["base"])
+    assert (comfyui.output_directory / "loras" / "both_00001.safetensors").is_file()
+    both = prompt["both"]
+    opposed = {**both, "inputs": {**both["inputs"], "strength_second": -0.5}}
+    with pytest.raises(NodeError, match="zero in every layer"):
+        comfyui.run({**prompt, "both": opposed})

@@ -12,17 +12,40 @@ from dreambooth_nodes.tests.host.tiny_models import ATTENTION, QWEN_LAYERS, SD3_
 from dreambooth_nodes.trainer.options.choices import Targets
 
 ROUNDING = 2e-5
+STARTS = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}\N{LOWER ONE EIGHTH BLOCK}"
+"""What tokens carry that start a word."""
+LEAST = 8
+"""Words that are found of one token where two tokenizers have to agree, or T5 alone is asked."""
+
+
+def check_rare_words(words: dict[str, Any]) -> None:
+    """Of each tokenizer: no word speaks against itself, common ones do, and in a prompt each reads as tokens of two
+    letters or more that stand apart from their neighbours.
+    """
+    for name, found in words.items():
+        if not found["vocabularies"]:
+            continue
+        assert len(found["one"]) >= LEAST and (found["two"] or len(found["vocabularies"]) > 1), name
+        assert found["again"] and found["against"] == [], name
+        assert all(found["against common"].values()), name
+        for word, rows in found["read"].items():
+            for row in rows:
+                tokens = [token.removesuffix("</w>").lstrip(STARTS) for token in row]
+                # Every letter of its own is a tokenizer of bytes, which knows no words.
+                if "photo" in tokens:
+                    start = tokens.index("of") + 1
+                    inside = [token for token in tokens[start:] if token and token != "a"]
+                    end = inside.index("dog")
+                    assert "".join(inside[:end]) == word and min(map(len, inside[:end])) > 1, (name, row)
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    found = figures_of("noise", "families", "unets", "state", "forwards", "quantised", "runs", "both_ways")
-    runs, both_ways = found.pop("runs"), found.pop("both_ways")
-    return {
-        **{name: figure for figures in found.values() for name, figure in figures.items()},
-        "runs": runs,
-        "both_ways": both_ways,
-    }
+    found = figures_of(
+        "noise", "families", "unets", "state", "forwards", "quantised", "runs", "both_ways", "drawing", "words"
+    )
+    own = {name: found.pop(name) for name in ("runs", "both_ways", "drawing", "words")}
+    return {**{name: figure for figures in found.values() for name, figure in figures.items()}, **own}
 
 
 def test_the_target_denoises_to_the_picture_in_every_class_of_answers(measured: dict[str, Any]) -> None:
@@ -70,6 +93,20 @@ def test_a_unet_answers_as_its_family_does(measured: dict[str, Any], model: str)
 def test_qwen_image_has_the_loss_of_diffusers_own_class(measured: dict[str, Any]) -> None:
     found = measured["diffusers"]
     assert found["ours"] == pytest.approx(found["theirs"], rel=ROUNDING) and found["distance"] < ROUNDING
+
+
+def check_files_of_other_programs(files: dict[str, Any], fused: bool, rounding: float) -> None:
+    """diffusers' `load_lora_weights` of the exported file answers as the host with the LoRA; a file of either's, and
+    one of q, k and v apart, whose fused layers have their ranks together, is gone on from with the same answer.
+    """
+    assert files["moved"] > 0.01 and files["distance"] < rounding
+    for name, found in files["gone on"].items():
+        assert found["distance"] < rounding, name
+        assert found["ranks"] == ([4, 12] if fused and name == "split" else [4]), name
+
+
+def test_a_lora_of_qwen_image_is_diffusers_own_and_goes_on_from_there(measured: dict[str, Any]) -> None:
+    check_files_of_other_programs(measured["diffusers"]["files"], fused=False, rounding=ROUNDING)
 
 
 def test_a_vae_for_videos_encodes_pictures_one_by_one_and_another_model_s_is_refused(measured: dict[str, Any]) -> None:
@@ -147,6 +184,32 @@ def test_targets_narrow_and_widen_what_is_trained(measured: dict[str, Any]) -> N
     assert wide - usual == {"transformer_blocks.0.img_mod.1", "transformer_blocks.0.txt_mod.1"}
 
 
+def test_rare_words_are_found_for_every_tokenizer_of_the_host(measured: dict[str, Any]) -> None:
+    check_rare_words(measured["words"])
+    assert measured["words"]["bytes"]["vocabularies"] == []
+
+
+def test_t5_s_words_are_of_the_paper_s_range(measured: dict[str, Any]) -> None:
+    """DreamBooth, section 3.2: ids 5,000 to 10,000."""
+    found = measured["words"]["t5"]
+    assert found["vocabularies"] == ["T5"] and len(found["one"]) >= 8
+    assert all(5_000 <= rank < 10_000 for rank in found["ranks"])
+
+
+def test_several_tokenizers_are_all_asked_and_equal_ones_once(measured: dict[str, Any]) -> None:
+    known = {name: found["vocabularies"] for name, found in measured["words"].items()}
+    assert known["sdxl"] == known["clip"] == ["CLIP"]
+    assert known["flux"] == known["sd3"] == ["CLIP", "T5"]
+    assert known["hunyuan_image"] == known["z_image"]
+
+
+def test_the_prior_s_strength_is_of_the_model_s_own_answer(measured: dict[str, Any]) -> None:
+    """A flow whose latents have frames, and one whose have none."""
+    for name, found in measured["strengths"].items():
+        assert found["distance"] < ROUNDING < found["apart"], name
+        assert len(found["priors"]) == 16 and found["priors"] == sorted(found["priors"]), name
+
+
 def test_qwen_image_learns_one_picture(measured: dict[str, Any]) -> None:
     assert measured["overfitted"]["last"] < 0.2 * measured["overfitted"]["first"]
 
@@ -156,3 +219,32 @@ def test_both_ways_of_training_the_embedded_base_come_to_the_same(measured: dict
     assert len(found["adapter"]) == 20
     assert found["adapter"] == pytest.approx(found["file"], rel=2e-3)
     assert found["pictures"] <= 2 < found["changed"]
+
+
+@pytest.mark.parametrize("way", ["host", "file"])
+def test_another_model_draws_with_the_lora_on_it(measured: dict[str, Any], way: str) -> None:
+    apart = measured["drawing"][way]
+    assert apart["same"] <= 1 < min(apart["without"], apart["trained"])
+
+
+def test_scores_are_compared_with_the_model_that_draws(measured: dict[str, Any]) -> None:
+    """As where that model is trained itself, whatever the base would have drawn."""
+    of_both, alone = measured["drawing"]["base"]
+    assert of_both == alone
+    assert measured["drawing"]["fingerprints"][0][:12] in measured["drawing"]["choice"]
+
+
+def test_what_cannot_draw_for_a_training_is_refused_in_a_sentence(measured: dict[str, Any]) -> None:
+    refused = measured["drawing"]["refused"]
+    assert "of another architecture than model" in refused["architecture"]
+    assert "method is 'full'" in refused["method"] and "disconnect draw_with" in refused["method"]
+
+
+def test_a_model_that_draws_is_known_again_and_told_from_others(measured: dict[str, Any]) -> None:
+    first, again, *others = measured["drawing"]["fingerprints"]
+    assert first == again and len({first, *others}) == 1 + len(others)
+
+
+def test_a_model_for_few_steps_draws_in_few_steps(measured: dict[str, Any]) -> None:
+    how = measured["drawing"]["how"]
+    assert how == {"None": [20, 5.0], "flux1-schnell.sft": [8, 1.0], "lightning_4step.safetensors": [4, 1.0]}

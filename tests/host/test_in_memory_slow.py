@@ -8,6 +8,7 @@ import pytest
 
 from dreambooth_nodes.tests.host.in_memory.process import measured
 from dreambooth_nodes.tests.host.newer_comfyui import newer_comfyui
+from dreambooth_nodes.tests.host.test_in_memory import check_files_of_other_programs, check_rare_words
 
 pytestmark = pytest.mark.slow
 ROUNDING = 2e-5
@@ -22,7 +23,8 @@ def slow() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def newer() -> dict[str, Any]:
     with newer_comfyui():
-        return dict(measured("newer")["newer"])
+        found = measured("newer", "words", "quantised_newer")
+        return {**found["newer"], **found["words"], "quantised": found["quantised_newer"]}
 
 
 def test_a_sample_is_what_ksampler_draws_with_the_file(slow: dict[str, Any]) -> None:
@@ -66,6 +68,28 @@ def test_kinds_of_this_year_are_trained(newer: dict[str, Any], name: str) -> Non
     assert found["overfitted"]["last"] < 0.2 * found["overfitted"]["first"]
     loss = found["diffusers"]
     assert loss["ours"] == pytest.approx(loss["theirs"], rel=1e-3) and loss["distance"] < 1e-4
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_lora_of_this_year_s_kinds_is_diffusers_own_and_goes_on_from_there(newer: dict[str, Any], name: str) -> None:
+    """Split layers, and fused ones of FLUX.2's and Z-Image's q, k and v."""
+    check_files_of_other_programs(newer[name]["diffusers"]["files"], fused=name != "krea2", rounding=1e-4)
+
+
+def test_quantised_weights_are_trained_on_where_their_gradient_is_right_and_else_refused(newer: dict[str, Any]) -> None:
+    """By a comparison with the gradient of the same weights as plain numbers, on the host's own layers."""
+    found = newer["quantised"]
+    kinds = found["kinds"]
+    assert {kind for kind, told in kinds.items() if not told} >= {"float8_e4m3fn", "float8_e5m2", "nvfp4", "mxfp8"}
+    for kind, name in {"convrot_w4a4": "ConvRot W4A4", "asym_w4a8_int8": "W4A8"}.items():
+        assert f"weights are {name}" in kinds[kind] and found["way out"] in kinds[kind]
+    assert "nunchaku" in found["pack"] and found["way out"] in found["pack"] and found["plain"] is None
+
+
+def test_rare_words_are_found_for_this_year_s_tokenizers(newer: dict[str, Any]) -> None:
+    assert {"klein", "krea2", "anima", "z_image", "qwen_image"} <= newer["words"].keys()
+    check_rare_words(newer["words"])
+    assert newer["words"]["anima"]["vocabularies"] == ["the text encoder", "T5"]
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -26,9 +26,10 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
         "class_noun width height steps cfg sampler_name batch_size",
         "CLASS_PRIORS IMAGE",
     ),
+    "VaryBackgrounds": ("model clip vae subject count seed", "places steps cfg sampler_name", "SUBJECT IMAGE"),
     "DreamBoothTrain": (
         "model clip vae subject identifier method preset steps learning_rate name seed",
-        "class_priors options sample_every memory score_every early_stop prior clip_vision",
+        "class_priors options sample_every memory score_every early_stop prior clip_vision draw_with",
         "PERSONALIZED_MODEL IMAGE LOSS_MAP",
     ),
     "ApplyPersonalizedModel": (
@@ -39,6 +40,12 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     "DreamBoothOptions": ("", "", "DREAMBOOTH_OPTIONS"),
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
     "ExportPersonalizedModel": ("personalized_model layout rank dtype name", "model clip vae", "STRING"),
+    "ResizePersonalizedModel": ("personalized_model rank dtype name", "", "PERSONALIZED_MODEL STRING"),
+    "MergePersonalizedModels": (
+        "first second strength_first strength_second rank dtype name",
+        "",
+        "PERSONALIZED_MODEL STRING",
+    ),
     "MeasureFidelity": ("images subject", "clip_vision prompt", "STRING IMAGE FLOAT FLOAT"),
     "LoadToyBase": ("", "checkpoint", "MODEL CLIP VAE"),
     "CheckThisMachine": ("models", "", "STRING STRING"),

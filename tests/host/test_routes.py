@@ -24,7 +24,8 @@ SOURCE = Path(__file__).parent.parent.parent / "nodes" / "comfy_routes.py"
 PHOTOS, HISTORY, LIVE = "/dreambooth/photos", "/dreambooth/history", "/dreambooth/live"
 OUTPUTS, STOP, DELETE = "/dreambooth/outputs", "/dreambooth/stop", "/dreambooth/delete"
 FAILURES, REMOVE = "/dreambooth/failures", "/dreambooth/remove_photo"
-GETS, POSTS = [LIVE, OUTPUTS, PHOTOS, HISTORY, FAILURES], [STOP, DELETE, REMOVE]
+CHOOSE = "/dreambooth/choose"
+GETS, POSTS = [LIVE, OUTPUTS, PHOTOS, HISTORY, FAILURES], [STOP, CHOOSE, DELETE, REMOVE]
 OUTSIDE = [
     "..",
     "../input",
@@ -243,3 +244,32 @@ def test_stop_and_keep_ends_the_training_and_the_rest_of_the_graph_runs_on(comfy
     assert (during["status"], during["steps"], during["points"][0][0]) == ("running", 500, 1)
     (afterwards,) = [state for state in ask(comfyui, LIVE)[1] if state["node"] == number]
     assert (afterwards["status"], len(afterwards["points"])) == ("kept", len(left["losses"]))
+
+
+@pytest.mark.parametrize("run", [*OUTSIDE, "0" * 24])
+def test_no_step_is_chosen_of_a_run_that_is_not_there(comfyui: ComfyUI, run: str) -> None:
+    assert post(comfyui, CHOOSE, run=run, step=1)[0] == 400
+
+
+@pytest.mark.slow
+def test_a_scored_step_is_made_the_result_and_the_graph_takes_it(comfyui: ComfyUI) -> None:
+    """With one step of sampling, by the name of the LoRA that the model has which draws."""
+    shutil.copyfile(trained_file(comfyui, 21), comfyui.output_directory / "loras" / "one_1step.safetensors")
+    prompt = training(comfyui, seed=22, steps=2, score_every=1)
+    train = find(prompt, example.TRAIN)
+    base = find(prompt, "LoadToyBase")
+    prompt["few"] = node("LoraLoaderModelOnly", model=[base, 0], lora_name="one_1step.safetensors", strength_model=0.5)
+    prompt[train]["inputs"]["draw_with"] = ["few", 0]
+    comfyui.run(prompt)
+    record = example.newest_run(comfyui)
+    run, scores = record["key"][:24], record["scores"]
+    assert [point["step"] for point in scores] == [1, 2] and "drawn with another model" in record["choice"]
+    now = record["files"][-1]["step"]
+    other = 3 - now
+    status, answer = post(comfyui, CHOOSE, run=run, step=other)
+    assert (status, answer["step"]) == (200, other)
+    messages: list[Message] = []
+    (said,) = comfyui.run(prompt, messages.append)[train]["text"]
+    assert said.startswith(answer["file"]) and not any(one.kind == "dreambooth.step" for one in messages)
+    assert post(comfyui, CHOOSE, run=run, step=9)[0] == 400
+    assert post(comfyui, CHOOSE, run=run, step=True)[0] == 400

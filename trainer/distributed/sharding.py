@@ -31,7 +31,7 @@ def require_shardable(options: TrainOptions) -> None:
         "method is 'textual_inversion', whose few vectors need no sharding; start without --use_fsdp": (
             options.method == "textual_inversion"
         ),
-        f"method is {options.method!r}; FSDP takes 'full' and 'lora'": options.method in ("dora", "lokr"),
+        f"method is {options.method!r}; FSDP takes 'full' and 'lora'": options.method in ("dora", "lokr", "lidb"),
         "base_in_8_bits is True; FSDP spreads weights that are floating-point numbers": options.base_in_8_bits,
         f"prior is {options.prior!r}, which needs the base's weights whole; FSDP takes class images": (
             options.prior_in_use not in ("class images", "off")

@@ -10,7 +10,7 @@ import torch
 from ..model.layers import Layers
 from ..model.source import Source
 from .layouts import Layout
-from .low_rank import LowRankError
+from .low_rank_error import LowRankError
 
 TORCH = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 """{dtype's name: torch's dtype}."""

@@ -13,6 +13,8 @@ from ..files.lazy_tensors import LazyTensors
 from ..files.safetensors import CheckpointError, listed, read_metadata
 from ..methods.adapter_file import ReadAdapter
 from ..methods.adapters import kind_of, network_fields, read_adapter
+from ..methods.lidb.file import one_tensor, read_lidb
+from ..methods.lidb.start import FIELD, is_lidb
 from ..methods.lora.folder import adapter_files
 from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
 from ..methods.lora.weights import LoraWeights
@@ -22,7 +24,7 @@ from ..model.families import load_base
 from ..model.layers import Layers, layers_in
 from ..model.original_layout import original_tensors, without_copies
 from ..model.source import CheckpointFile, Source
-from ..runs.personalized import PREFIX
+from ..runs.personalized import PREFIX, SUBJECT_FIELDS
 from .compatibility import same_base
 from .conversion import Conversion, ConversionError, Converted
 from .diffusers_folder import write_diffusers_folder
@@ -31,6 +33,7 @@ from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
 from .metadata import inherited_metadata, is_comfyui_lora, layout_metadata
 from .modelspec import SPEC, VERSION
+from .transformer_lora import write_for_diffusers
 
 ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
 
@@ -98,13 +101,12 @@ def _from_lora(wanted: Conversion) -> Converted:
     if wanted.layout == "difference":
         raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
     if is_comfyui_lora(_said_by(wanted.source)):
-        raise ConversionError(
-            f"{wanted.source.name!r} has ComfyUI's own names of the layers: its LoRA loader reads it as it is, and "
-            "it cannot be converted."
-        )
+        return Converted(write_for_diffusers(wanted))
     layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")
+    if wanted.layout == "lidb":
+        return Converted(_write_lidb(wanted, layers))
     lora = read_adapter(wanted.source, layers)
     same = None if wanted.base is None else same_base(lora.file, wanted.base)
     said = lora.warnings if wanted.layout in LORA_LAYOUTS else (*lora.warnings, *_left_out(wanted, layers, True))
@@ -119,7 +121,8 @@ def _written_lora(wanted: Conversion, lora: ReadAdapter[Any], layers: Layers) ->
     if wanted.layout in LORA_LAYOUTS and kind in (DORA, LOKR):
         return _write_adapter(wanted, lora, layers, kind)
     if wanted.layout in LORA_LAYOUTS:
-        said = converted_metadata(wanted, "lora", layers)
+        own = {FIELD: _said_by(wanted.source)[FIELD]} if is_lidb(wanted.source) else {}
+        said = {**converted_metadata(wanted, "lidb" if own else "lora", layers), **own}
         layout: LoraLayout = "diffusers" if wanted.layout == "diffusers" else "kohya"
         return write_lora(lora, layers, layout, wanted.target, said, wanted.numbers)
     if wanted.base is None:
@@ -128,6 +131,21 @@ def _written_lora(wanted: Conversion, lora: ReadAdapter[Any], layers: Layers) ->
         merged = merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength)
         return _write_folder(wanted, merged, layers)
     return _write_checkpoint(wanted, merged_tensors(layers, lora, wanted.strength, wanted.numbers), layers, True)
+
+
+def _write_lidb(wanted: Conversion, layers: Layers) -> Path:
+    """Write a LiDB as one tensor with its seed, and of its metadata the subject's alone; returns the path. Raises
+    ConversionError for another LoRA.
+    """
+    if not is_lidb(wanted.source):
+        raise ConversionError(
+            f"{wanted.source.name!r} was not trained by the method 'lidb', and has no smaller form: write it as "
+            "'kohya' or 'diffusers'."
+        )
+    tensors, own = one_tensor(read_lidb(wanted.source, layers))
+    said = {name: text for name, text in _said_by(wanted.source).items() if name in SUBJECT_FIELDS}
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    return write_checked(tensors, wanted.target, {**said, **own}, lambda found, name: require_same(found, name, shapes))
 
 
 def _write_adapter(wanted: Conversion, adapter: ReadAdapter[Any], layers: Layers, kind: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Layout = Literal["kohya", "diffusers", "checkpoint", "diffusers folder", "difference"]
+Layout = Literal["kohya", "diffusers", "checkpoint", "diffusers folder", "difference", "lidb"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 EMBEDDING = "embedding"
 """The layout of a learned word, which no conversion makes."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,30 +11,7 @@ from ..methods.lora.weights import LoraLayer, LoraWeights
 from ..model.keys import Components
 from ..model.layers import Layers, Place
 from ..model.source import Source
-
-
-@dataclass
-class LowRankError:
-    """The approximation error of a LoRA of `rank`: ‖change − LoRA‖ / ‖change‖, in Frobenius norms.
-
-    error: over all layers. worst_layer, worst_error: the layer with the greatest error. left_out: the share of
-    ‖change‖² that is in weights which no LoRA can change: norms, biases and token embeddings. left_out_weights: their
-    names.
-    """
-
-    rank: int
-    error: float = 0.0
-    worst_layer: str = ""
-    worst_error: float = 0.0
-    left_out: float = 0.0
-    left_out_weights: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return (
-            f"rank {self.rank}: relative error {self.error:.2%}, worst {self.worst_error:.2%} in "
-            f"{self.worst_layer or 'no layer'}; {len(self.left_out_weights)} norms, biases and embeddings with "
-            f"{self.left_out:.2%} of the squared change left out"
-        )
+from .low_rank_error import LayerError, LowRankError
 
 
 def low_rank(
@@ -47,28 +22,23 @@ def low_rank(
     layers: of the base. Unchanged layers get no LoRA. dtype: of the LoRA's matrices; the error includes its rounding.
     """
     found: dict[str, dict[str, LoraLayer]] = {}
-    report, held, missed, left = LowRankError(rank), 0.0, 0.0, 0.0
+    errors: list[LayerError] = []
+    left_out: dict[str, float] = {}
     for component, name, change in _changes(trained, base, layers):
         place: Place = component, name.removesuffix(".weight")
-        size = change.double().square().sum().item()
         if place not in layers.places or not name.endswith(".weight"):
-            report.left_out_weights.append(f"{component}: {name}")
-            left += size
+            left_out[f"{component}: {name}"] = change.double().square().sum().item()
             continue
-        layer = truncated(change, rank, dtype)
-        apart = (change.flatten(1) - layer.change()).double().square().sum().item()
-        if math.sqrt(apart / size) > report.worst_error:
-            report.worst_layer, report.worst_error = place[1], math.sqrt(apart / size)
-        held, missed = held + size, missed + apart
+        layer, values = truncated(change, rank, dtype)
+        apart = (change.flatten(1) - layer.change()).double().norm().item()
+        errors.append(LayerError(f"{component}: {place[1]}", values, apart))
         found.setdefault(component, {})[place[1]] = layer
-    report.error = math.sqrt(missed / held) if held else 0.0
-    report.left_out = left / (held + left) if left else 0.0
-    return found, report
+    return found, LowRankError.of(rank, errors, left_out)
 
 
-def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> LoraLayer:
-    """The LoRA of this rank that best approximates a change [out, in] or [out, in, k, k] (Eckart and Young, 1936), with
-    alpha = rank.
+def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> tuple[LoraLayer, Tensor]:
+    """(the LoRA of this rank that best approximates a change [out, in] or [out, in, k, k], with alpha = rank; the
+    change's singular values, falling): Eckart and Young, 1936.
 
     The singular vectors are eigenvectors of the smaller Gram matrix, in float64, which is much faster than a full
     singular value decomposition and as accurate. Both matrices get the square roots of the singular values, so that
@@ -85,7 +55,8 @@ def truncated(change: Tensor, rank: int, dtype: torch.dtype = torch.float32) -> 
     up, down = halves if wide is flat else (halves[1].T, halves[0].T)
     ones = (1,) * (change.ndim - 2)
     shaped = down.reshape(kept, *change.shape[1:]), up.reshape(change.shape[0], kept, *ones)
-    return LoraLayer(shaped[0].to(dtype), shaped[1].to(dtype), float(kept)).padded(rank)
+    layer = LoraLayer(shaped[0].to(dtype), shaped[1].to(dtype), float(kept)).padded(rank)
+    return layer, squares.clamp(min=0).sqrt().flip(0)
 
 
 def _changes(trained: Source, base: Source, layers: Layers) -> Iterator[tuple[str, str, Tensor]]:

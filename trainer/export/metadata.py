@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
+from ..methods.lidb.start import FIELD as LIDB_FIELD
 from ..model.base import Model
 from ..model.family import Family
 from ..runs.personalized import PREFIX
@@ -28,7 +29,7 @@ WORD_ARCHITECTURE = "/textual-inversion"
 """What the modelspec puts behind the architecture of a learned word's base."""
 COMFYUI = "ComfyUI"
 """The modelspec implementation of a LoRA with ComfyUI's own names of the layers."""
-ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", RUN)
+ABOUT_THE_FILE = ("ss_network_", "lora_adapter_metadata", "format", "dreambooth.difference", LIDB_FIELD, RUN)
 """The prefixes of metadata fields that are true of one file only, and are not copied to a converted one."""
 
 

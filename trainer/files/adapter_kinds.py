@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
-DORA, LOKR = "a DoRA", "a LoKr"
+DORA, LOKR, LIDB = "a DoRA", "a LoKr", "a LiDB of one tensor"
 """Kinds beside plain LoRAs that can be read."""
 OTHER_KINDS = {
     DORA: r"\.dora_scale$|\.lora_magnitude_vector(?:\.|$)",
     "a LoHa": r"\.hada_(?:w[12]_[ab]|t[12])(?:\.|$)",
     LOKR: r"\.lokr_(?:w[12](?:_[ab])?|t2)(?:\.|$)",
+    LIDB: r"^lidb$",
     "a LoCon with a Tucker core": r"\.lora_mid(?:\.|$)",
     "an OFT or BOFT": r"\.(?:oft_(?:blocks|diag|[rR])|boft_[RrsS])(?:\.|$)",
     "a GLoRA": r"\.[ab][12]\.weight$",

@@ -100,7 +100,7 @@ def memory_advice(options: TrainOptions, width: int, height: int) -> str:
         ways.append("leave the text encoder as it is")
     if options.method == "full":
         ways.append("choose the method lora, which needs about a quarter")
-    elif options.method in ADAPTERS and options.rank > 4:
+    elif options.method in ADAPTERS and options.method != "lidb" and options.rank > 4:
         ways.append(f"lower the rank from {options.rank}")
     if min(width, height) >= 128:
         ways.append(f"load the photos smaller than {width}x{height}")

@@ -60,6 +60,7 @@ METHOD_NAMES: dict[MethodName, str] = {
     "textual_inversion": "Textual Inversion",
     "dora": "DoRA",
     "lokr": "LoKr",
+    "lidb": "LiDB",
 }
 """{method: its name in a plan's text}."""
 

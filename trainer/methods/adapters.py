@@ -1,4 +1,4 @@
-"""Adapters of any kind that can be read: LoRA, DoRA, LoKr."""
+"""Adapters of any kind that can be read: LoRA, DoRA, LoKr, LiDB."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..files.adapter_kinds import DORA, LOKR, adapter_kind
+from ..files.adapter_kinds import DORA, LIDB, LOKR, adapter_kind
 from ..files.safetensors import read_shapes
 from .adapter_file import ReadAdapter
 from .dora.file import dora_fields, dora_keys, read_dora
 from .dora.layer import DoraLayer
+from .lidb.file import lidb_fields, lidb_keys, read_as_lora
+from .lidb.layer import LidbLayer
 from .lokr.file import lokr_fields, lokr_keys, read_lokr
 from .lokr.layer import LokrLayer
 from .lora.file import read_lora, sorted_keys
@@ -45,10 +47,12 @@ def kind_of(path: Path) -> str | None:
 
 
 def read_adapter(path: Path, layers: Layers) -> ReadAdapter[Any]:
-    """The adapter at a path, by the layers of a base. Raises CheckpointError where it is none of LoRA, DoRA and LoKr,
-    and where it does not fit.
+    """The adapter at a path, by the layers of a base. Raises CheckpointError where it is none of LoRA, DoRA, LoKr
+    and LiDB, and where it does not fit.
     """
     kind = kind_of(path)
+    if kind == LIDB:
+        return read_as_lora(path, layers)
     if kind == DORA:
         return read_dora(path, layers)
     return read_lokr(path, layers) if kind == LOKR else read_lora(path, layers)
@@ -61,7 +65,7 @@ def adapter_keys(own: AdapterFile, layers: Layers) -> LoraKeys:
         return dora_keys(read_shapes(own.file), layers.meant_by, layers.places)
     if kind == LOKR:
         return lokr_keys(read_shapes(own.file), layers.meant_by, layers.places)
-    return sorted_keys(own, layers)
+    return lidb_keys(own.file, layers.places) if kind == LIDB else sorted_keys(own, layers)
 
 
 def network_fields(adapter: Any) -> dict[str, str]:
@@ -69,4 +73,6 @@ def network_fields(adapter: Any) -> dict[str, str]:
     first = next(layer for own in adapter.values() for layer in own.values())
     if isinstance(first, DoraLayer):
         return dora_fields(adapter)
+    if isinstance(first, LidbLayer):
+        return lidb_fields(adapter)
     return lokr_fields(adapter) if isinstance(first, LokrLayer) else network_metadata(adapter)

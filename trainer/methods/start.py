@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..files.adapter_kinds import DORA, LOKR, PLAIN, adapter_kind
+from ..files.adapter_kinds import DORA, LIDB, LOKR, PLAIN, adapter_kind
 from ..files.safetensors import read_shapes
 from ..options import TrainOptions
 from ..options.setting import OptionError
+from .lidb.start import is_lidb
 from .lokr import start as lokr
 from .lora import start as lora
 from .textual_inversion import start as word
@@ -21,7 +22,9 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
     if not file.exists():
         raise OptionError(f"There is no LoRA or learned word {file.name!r} to continue from.")
     wanted, kind = _made_by(file)
-    if options.method != wanted:
+    # A LiDB's own LoRA is continued as either.
+    as_lidb = options.method == "lidb" and wanted == "lora" and is_lidb(file)
+    if options.method != wanted and not as_lidb:
         raise OptionError(
             f"method is {options.method!r}, and {file.name!r} is {kind}: only {wanted!r} can continue it."
         )
@@ -34,16 +37,21 @@ def _made_by(file: Path) -> tuple[str, str]:
     if word.is_embedding(file):
         return "textual_inversion", "a learned word"
     kind = None if file.is_dir() else adapter_kind(read_shapes(file))
-    return {DORA: ("dora", DORA), LOKR: ("lokr", LOKR)}.get(kind or "", ("lora", PLAIN))
+    return {DORA: ("dora", DORA), LOKR: ("lokr", LOKR), LIDB: ("lidb", LIDB)}.get(kind or "", ("lora", PLAIN))
 
 
 def kept_settings(file: Path | None) -> dict[str, Any]:
     """The settings that a run takes over from what it continues, unless the user chooses others: the ranks of a LoRA
-    or DoRA, the rank of a LoKr, or the number of a word's vectors. Empty without a file.
+    or DoRA, the rank of a LoKr, none of a LiDB, or the number of a word's vectors. Empty without a file.
 
     Raises CheckpointError for any other file.
     """
     if file is None:
         return {}
-    kept = {"textual_inversion": word.kept_settings, "lokr": lokr.kept_settings}
+    kept = {"textual_inversion": word.kept_settings, "lokr": lokr.kept_settings, "lidb": _nothing}
     return kept.get(_made_by(file)[0], lora.kept_settings)(file)
+
+
+def _nothing(file: Path) -> dict[str, Any]:
+    """No settings."""
+    return {}

@@ -18,7 +18,7 @@ WRAPPERS = ("base_model_model_", "lora_", "lycoris_", "loha_", "locon_", "_orig_
 """What tools write before the name of a component or of a layer: flat names of peft's classes, of kinds of adapters, of
 torch.compile and of data parallelism.
 """
-ADDED = (".lora_", ".lokr_", ".added.")
+ADDED = (".lora_", ".lokr_", ".lidb_", ".added.")
 """Marks of the names of tensors that methods add to a base."""
 TEXT_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 """The ends of the names of a text encoder's attention projections, which earlier versions of diffusers called to_q,

@@ -37,20 +37,24 @@ class TrainOptions:
         "lora",
         "training",
         "lora: a small file. full: a whole checkpoint, as in the paper. textual_inversion: a new word, a few kB. dora: "
-        "a LoRA with a magnitude for each input. lokr: a Kronecker product, the smallest file of many layers.",
+        "a LoRA with a magnitude for each input. lokr: a Kronecker product, the smallest file of many layers. lidb: a "
+        "LoRA of rank 1 with 150 trained numbers a layer, which export also writes as a file of some kB.",
     )
     steps: int = setting(800, "training", "Optimizer steps, 1 or more (the paper: about 1000).", 1)
     learning_rate: float = setting(
         1e-4,
         "optimizer",
-        "Of what is trained, above 0: about 1e-4 for lora, dora and lokr, 5e-6 for full, 2e-3 for textual_inversion.",
+        "Of what is trained, above 0: about 1e-4 for lora, dora and lokr, 1e-3 for lidb, 5e-6 for full, 2e-3 for "
+        "textual_inversion.",
         0,
         open_minimum=True,
-        maximum=1,
+        widget_maximum=1,
         step=1e-6,
     )
     seed: int = setting(0, "training", "Of every random draw, 0 or more.", 0)
-    prior_weight: float = setting(1.0, "training", "λ, 0 or more; 0 trains without the prior term.", 0, maximum=10)
+    prior_weight: float = setting(
+        1.0, "training", "λ, 0 or more; 0 trains without the prior term.", 0, widget_maximum=10
+    )
     prior: PriorName = setting(
         "class images",
         "training",
@@ -59,14 +63,23 @@ class TrainOptions:
         added_later=True,
     )
     batch_size: int = setting(
-        1, "training", "Instance images in a forward, 1 or more; as many prior images go with them.", 1, maximum=64
+        1,
+        "training",
+        "Instance images in a forward, 1 or more; as many prior images go with them.",
+        1,
+        widget_maximum=64,
     )
     accumulation: int = setting(
-        1, "training", "Forwards whose gradients are averaged into one step, 1 or more.", 1, maximum=256
+        1, "training", "Forwards whose gradients are averaged into one step, 1 or more.", 1, widget_maximum=256
     )
-    rank: int = setting(16, "adapter", "Of the LoRA, 1 or more.", 1, maximum=1024)
+    rank: int = setting(16, "adapter", "Of the LoRA, 1 or more.", 1, widget_maximum=1024)
     alpha: float | None = setting(
-        None, "adapter", "LoRA's scale is alpha / rank; unset, alpha is the rank.", 0, open_minimum=True, maximum=1024
+        None,
+        "adapter",
+        "LoRA's scale is alpha / rank; unset, alpha is the rank.",
+        0,
+        open_minimum=True,
+        widget_maximum=1024,
     )
     conv_rank: int = setting(
         0,
@@ -74,7 +87,7 @@ class TrainOptions:
         "lora, dora: the rank of 3 x 3 convolutions, at the same scale; 0: as the others. With targets "
         "transformer_and_resnet.",
         0,
-        maximum=1024,
+        widget_maximum=1024,
         methods=("lora", "dora"),
         added_later=True,
     )
@@ -84,7 +97,7 @@ class TrainOptions:
         "lokr: the smaller side of the Kronecker product's first factor, where it divides a layer's sides; the higher, "
         "the smaller the file. 0: as square as possible, the smallest.",
         0,
-        maximum=64,
+        widget_maximum=64,
         methods=("lokr",),
         added_later=True,
     )
@@ -98,7 +111,6 @@ class TrainOptions:
         "word",
         "textual_inversion: token vectors of the new word, 1 to 8; more hold more detail.",
         1,
-        greatest=8,
         maximum=8,
         methods=WORD_METHODS,
     )
@@ -116,21 +128,21 @@ class TrainOptions:
     )
     train_text_encoder: bool = setting(False, "training", "Train the text encoder as well.")
     text_encoder_learning_rate: float | None = setting(
-        None, "optimizer", "Above 0; unset, the denoiser's.", 0, open_minimum=True, maximum=1, step=1e-6
+        None, "optimizer", "Above 0; unset, the denoiser's.", 0, open_minimum=True, widget_maximum=1, step=1e-6
     )
     schedule: Schedule = setting("constant", "optimizer", "Of the learning rate.")
     warmup_steps: int = setting(0, "optimizer", "Steps over which the learning rate rises, 0 or more.", 0)
     max_grad_norm: float = setting(
-        1.0, "optimizer", "Gradients longer than this are cut to it; above 0.", 0, open_minimum=True, maximum=100
+        1.0, "optimizer", "Gradients longer than this are cut to it; above 0.", 0, open_minimum=True, widget_maximum=100
     )
-    weight_decay: float = setting(1e-2, "optimizer", "Of the optimizer, 0 or more.", 0, maximum=1)
+    weight_decay: float = setting(1e-2, "optimizer", "Of the optimizer, 0 or more.", 0, widget_maximum=1)
     snr_gamma: float | None = setting(
         None,
         "training",
         "γ of min-SNR weighting, above 0, often 5; unset, the paper's plain loss.",
         0,
         open_minimum=True,
-        maximum=100,
+        widget_maximum=100,
     )
     timestep_density: Density = setting(
         "auto",
@@ -144,7 +156,6 @@ class TrainOptions:
         "Of a moving average of the trained weights, below 1, such as 0.99, which samples, scores and the result have. "
         "0: none.",
         0,
-        greatest=0.9999,
         maximum=0.9999,
         step=0.0001,
         added_later=True,
@@ -204,7 +215,7 @@ class TrainOptions:
         "photos",
         "Tags at a caption's start that shuffle_tags leaves in place, 0 or more.",
         0,
-        maximum=75,
+        widget_maximum=75,
         added_later=True,
     )
     caption_dropout: float = setting(
@@ -213,7 +224,6 @@ class TrainOptions:
         "How often, 0 to 1, a photo is shown under an empty prompt, often 0.05 to 0.1; above that the subject comes "
         "unasked.",
         0,
-        greatest=1,
         maximum=1,
         added_later=True,
     )
@@ -230,7 +240,7 @@ class TrainOptions:
         "Strength of one more random value for each picture and channel, 0 or more, often 0.05 to 0.1: for pictures "
         "that are dark or bright all over. Flow models need none.",
         0,
-        maximum=1,
+        widget_maximum=1,
         added_later=True,
     )
     multires_noise_levels: int = setting(
@@ -238,7 +248,6 @@ class TrainOptions:
         "training",
         "Sizes at which noise is drawn, 0 to 10, often 6: for large shapes and for brightness. 0: white noise.",
         0,
-        greatest=10,
         maximum=10,
         added_later=True,
     )
@@ -247,7 +256,6 @@ class TrainOptions:
         "training",
         "Strength of each of these sizes beside the next larger one, 0 to 1.",
         0,
-        greatest=1,
         maximum=1,
         added_later=True,
     )
@@ -264,7 +272,7 @@ class TrainOptions:
         "scores",
         "Scores in a row without more likeness after which the training ends; 0 trains all steps.",
         0,
-        maximum=1000,
+        widget_maximum=1000,
         added_later=True,
     )
     state_seconds: float = setting(
@@ -272,7 +280,7 @@ class TrainOptions:
         "preview",
         "Seconds between states that a run can be resumed from; 0 keeps none.",
         0,
-        maximum=86_400,
+        widget_maximum=86_400,
         step=1,
         changes_weights=False,
     )
@@ -285,7 +293,9 @@ class TrainOptions:
     sample_prompt: str = setting(
         "", "preview", "Empty: the instance prompt. [V] and {class} are filled in.", changes_weights=False
     )
-    sample_count: int = setting(2, "preview", "Pictures of a sample, 0 or more.", 0, maximum=16, changes_weights=False)
+    sample_count: int = setting(
+        2, "preview", "Pictures of a sample, 0 or more.", 0, widget_maximum=16, changes_weights=False
+    )
 
     def __post_init__(self) -> None:
         for name in SETTINGS:

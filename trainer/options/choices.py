@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-MethodName = Literal["full", "lora", "textual_inversion", "dora", "lokr"]
+MethodName = Literal["full", "lora", "textual_inversion", "dora", "lokr", "lidb"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 Contexts = Literal["object", "style", "plain"]
@@ -16,7 +16,7 @@ PriorName = Literal[
 ]
 CaptionTrigger = Literal["before the caption", "as the first tag", "for the class noun", "not at all"]
 Memory = Literal["auto", "off", "8 GB", "12 GB", "16 GB", "24 GB"]
-ADAPTERS: tuple[MethodName, ...] = ("lora", "dora", "lokr")
+ADAPTERS: tuple[MethodName, ...] = ("lora", "dora", "lokr", "lidb")
 """The methods whose results hosts load as LoRAs, into the weights of the base that they were trained from."""
 READ_THE_BASE: tuple[MethodName, ...] = ("full", "dora")
 """The methods that compute with the base's own weights in every step, which therefore are not kept in 8 bits."""

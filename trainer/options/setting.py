@@ -27,10 +27,10 @@ class Setting:
     made.
 
     text: unit and range, for users. minimum: the least value, or with `open_minimum` an exclusive bound; None: any.
-    maximum: where a host's widget ends; higher values are allowed. step: of that widget. changes_weights: whether the
-    trained weights, or which of them are the result, depend on it, so that it is part of a run's key. added_later: part
-    of the key only where it is not at its default, so that runs of earlier versions keep their keys. greatest: the
-    greatest value allowed; None: any. methods: those that it concerns; empty: all. choices: the words allowed, where
+    maximum: the greatest value; None: any. widget_maximum: where a host's widget ends if there is no maximum. step: of
+    that widget. changes_weights: whether the trained weights, or which of them are the result, depend on it, so that
+    it is part of a run's key. added_later: part of the key only where it is not at its default, so that runs of
+    earlier versions keep their keys. methods: those that it concerns; empty: all. choices: the words allowed, where
     the field's type does not list them.
     """
 
@@ -38,24 +38,29 @@ class Setting:
     group: str
     minimum: float | None = None
     open_minimum: bool = False
-    maximum: float = 100_000
+    maximum: float | None = None
+    widget_maximum: float = 100_000
     step: float = 0.01
     changes_weights: bool = True
     added_later: bool = False
-    greatest: float | None = None
     methods: tuple[MethodName, ...] = ()
     choices: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> str:
         """The range of a number, in words."""
-        if self.greatest is not None:
-            return f"{self.minimum} to {self.greatest}"
+        if self.maximum is not None:
+            return f"{self.minimum} to {self.maximum}"
         return f"above {self.minimum}" if self.open_minimum else f"{self.minimum} or more"
+
+    @property
+    def widget_end(self) -> float:
+        """The highest value of a host's widget."""
+        return self.widget_maximum if self.maximum is None else self.maximum
 
     def fits(self, value: float) -> bool:
         """Whether a number is within the range."""
-        if self.greatest is not None and value > self.greatest:
+        if self.maximum is not None and value > self.maximum:
             return False
         return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
 

@@ -82,7 +82,8 @@ def delete_result(file: str, store: Store) -> None:
 
 
 def _delete(run: Run, result: Personalized, recorded_path: str) -> None:
-    """Delete the result's file and the run's resumable state; the record loses the file and says "stopped".
+    """Delete the result's file, the run's resumable state and the files of its scored steps; the record loses the file
+    and says "stopped".
 
     recorded_path: of the file, as the record has it. Raises NotOurs for a run in progress.
     """
@@ -90,6 +91,7 @@ def _delete(run: Run, result: Personalized, recorded_path: str) -> None:
         with run.alone():
             result.file.unlink()
             run.state.unlink(missing_ok=True)
+            run.kept.bound((), 0)
             # Otherwise an earlier, intermediate file would count as the finished result.
             run.write(status="stopped", files=[kept for kept in run.record["files"] if kept["file"] != recorded_path])
     except RunInUse as error:

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Scored, Step, Warned
+from ..events import Event, Phase, Planned, PriorsCounted, Resumed, Sample, Saved, Scored, Step, Validated, Warned
 from ..wording import sentence_and_values
 from .personalized import Personalized
 from .run import Run
@@ -37,11 +37,15 @@ class LiveRun:
     samples: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
     """The fields of each `Scored`, by step."""
+    validation: list[dict[str, Any]] = field(default_factory=list)
+    """The fields of each `Validated`, by step."""
     plan: str = ""
     warnings: list[list[str]] = field(default_factory=list)
     """Each as `wording.sentence_and_values` returns it."""
     priors: dict[str, int] | None = None
     file: str | None = None
+    result_step: int | None = None
+    """The step that the result is of, where it was looked up or chosen after the run; None: as the scores say."""
     resumed: int = 0
     """The number of steps that were trained before the run was resumed."""
     _every: int = 1
@@ -55,7 +59,7 @@ class LiveRun:
                 self._show_step(event)
             case Sample():
                 self.samples.append({"step": event.step, "text": event.prompt, "count": len(event.images)})
-            case Scored() | Resumed():
+            case Scored() | Validated() | Resumed():
                 self._show_curves(event)
             case Saved():
                 self.file = event.path.name
@@ -84,10 +88,15 @@ class LiveRun:
         else:
             self.warnings.append(sentence_and_values(event.text))
 
-    def _show_curves(self, event: Scored | Resumed) -> None:
-        """Add scores, in place of those of the same or a later step, or the points of a resumed run."""
+    def _show_curves(self, event: Scored | Validated | Resumed) -> None:
+        """Add scores or a validation loss, in place of those of the same or a later step, or the points of a resumed
+        run.
+        """
         if isinstance(event, Scored):
             self.scores = [one for one in self.scores if one["step"] < event.step] + [finite_fields(event)]
+            return
+        if isinstance(event, Validated):
+            self.validation = [one for one in self.validation if one["step"] < event.step] + [finite_fields(event)]
             return
         self.resumed = len(event.points)
         for point in event.points:
@@ -114,14 +123,16 @@ def live_of(run: Run, result: Personalized) -> LiveRun:
         live.on_event(step)
     pictures = Counter(int(file.stem.split("_")[1]) for file in (run.folder / "samples").glob("step_*_*.png"))
     live.samples = [{"step": step, "text": "", "count": count} for step, count in sorted(pictures.items())]
-    for point in run.scores():
+    measured: list[Scored | Validated] = [*run.scores(), *run.validation()]
+    for point in measured:
         live.on_event(point)
+    live.result_step = result.steps
     live.on_event(Saved(result.file, ended_early=run.record.get("status") == "finished"))
     return live
 
 
-def finite_fields(event: Scored) -> dict[str, Any]:
-    """The fields of scores, ready for JSON."""
+def finite_fields(event: Scored | Validated) -> dict[str, Any]:
+    """The fields of scores or of a validation loss, ready for JSON."""
     return {name: finite(value) for name, value in asdict(event).items()}
 
 

@@ -65,6 +65,7 @@ NAMES = {
     "subject": "the photos, their captions, size or class noun",
     "priors": "the class images",
     "continue_from": "the LoRA to go on from",
+    "drawn_with": "the model that draws",
 }
 """{field of `Request.asked`: its description}."""
 

@@ -23,6 +23,12 @@ LONGEST_NAME = 100
 """Bytes of a result's name, without number and ending."""
 
 
+FIELDS = ("method", "identifier", "class_noun", "trained_from", "steps", "seed")
+"""The metadata fields of every result, without their prefix."""
+SUBJECT_FIELDS = frozenset(f"{PREFIX}{name}" for name in (*FIELDS, OTHERS, "trigger"))
+"""All fields that `Personalized.metadata` writes."""
+
+
 class FileNameError(ValueError):
     """A name that is not a valid file name on every system."""
 
@@ -56,8 +62,7 @@ class Personalized:
 
     def metadata(self) -> dict[str, str]:
         """The fields and the trigger phrase as metadata for the file's header."""
-        fields = ("method", "identifier", "class_noun", "trained_from", "steps", "seed")
-        own = {f"{PREFIX}{name}": str(getattr(self, name)) for name in fields}
+        own = {f"{PREFIX}{name}": str(getattr(self, name)) for name in FIELDS}
         others = {f"{PREFIX}{OTHERS}": json.dumps(self.others, ensure_ascii=False)} if self.others else {}
         return {**own, **others, f"{PREFIX}trigger": self.trigger}
 

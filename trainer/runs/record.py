@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path, PurePath
 from typing import Any
 
-from ..events import Scored, Step
+from ..events import Scored, Step, Validated
 from ..files.safetensors import CheckpointError
 
 FORMAT = 2
@@ -58,6 +58,13 @@ def _is_scored(point: Any) -> bool:
     return all(isinstance(v, int | float) or (v is None and name in unset) for name, v in point.items())
 
 
+def _is_validated(point: Any) -> bool:
+    """Whether a value holds the fields of `Validated`."""
+    if not isinstance(point, dict) or point.keys() != _VALIDATED or not isinstance(point["step"], int):
+        return False
+    return all(isinstance(value, int | float) for value in point.values())
+
+
 def _is_mapping(value: Any) -> bool:
     """Whether a value is a JSON object."""
     return isinstance(value, Mapping)
@@ -75,6 +82,7 @@ def _all_are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 _POINT = {field.name for field in fields(Step)}
 _SCORED = {field.name for field in fields(Scored)}
+_VALIDATED = {field.name for field in fields(Validated)}
 FITS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("key", "status", "name", "trigger", "identifier", "class_noun", "method", "base"), _is_text),
     **dict.fromkeys(("error", "planned", "device"), _is_text),
@@ -84,6 +92,7 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "losses": _all_are(_is_step),
     "scores": _all_are(_is_scored),
     "base_scores": _is_scored,
+    "validation": _all_are(_is_validated),
     **dict.fromkeys(("choice", "scorer"), _is_text),
 }
 """{field: a function that checks its value}."""

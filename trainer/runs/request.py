@@ -17,9 +17,13 @@ from ..options import TrainOptions
 from ..options.setting import OptionError
 from ..prompts import checked_identifier
 from ..sampling.class_priors import ClassPriors
+from ..subject.photos import Photo
 from ..subject.subject import Subject
 from .personalized import checked_name
 from .record import FORMAT
+
+FEWEST_TO_HOLD_OUT = 8
+"""The photos of a subject of which one may be held out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,9 @@ class Request:
     the options take another prior. name: of the result's file. continue_from: a LoRA or a learned word, a file or a
     folder, to continue training. prediction: the base's prediction type, where the user gave it.
     base_file: the user's file that the base was loaded from, whose hash goes into the result's metadata; None where the
-    base is a model in the host's memory. text_dtype: of the base's frozen text encoders.
+    base is a model in the host's memory. text_dtype: of the base's frozen text encoders. drawn_with: what tells the
+    model that draws samples and scores in the base's place from others; "" where the base draws them. looked_at:
+    whether something looks at the pictures of the scores.
     """
 
     subject: Subject
@@ -42,6 +48,8 @@ class Request:
     prediction: str | None = None
     base_file: Path | None = None
     text_dtype: torch.dtype = torch.float32
+    drawn_with: str = ""
+    looked_at: bool = True
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -57,6 +65,21 @@ class Request:
     def class_images(self) -> ClassPriors | None:
         """The class images that the prior term is trained on; None where the options have another prior, or none."""
         return self.priors if self.options.prior_in_use == "class images" else None
+
+    @cached_property
+    def held_out(self) -> Photo | None:
+        """The photo that is not trained on, whose loss is measured in place of scores: where scores are asked for, and
+        nothing looks at pictures; of 8 photos or more, so that enough are left, and of a size that another has.
+        """
+        subject, (size, count) = self.subject, next(iter(self.subject.sizes.items()))
+        if not self.options.score_every or self.looked_at or len(subject.photos) < FEWEST_TO_HOLD_OUT or count < 2:
+            return None
+        return min((photo for photo in subject.photos if photo.size == size), key=lambda photo: photo.digest)
+
+    @cached_property
+    def trained_subject(self) -> Subject:
+        """The subject without the photo that is held out."""
+        return self.subject if self.held_out is None else self.subject.without(self.held_out)
 
     @property
     def triggers(self) -> tuple[str, ...]:
@@ -98,6 +121,9 @@ class Request:
             "settings": self.options.weight_settings,
             "continue_from": self._continued_hash,
             **({} if self.text_dtype == torch.float32 else {"text_dtype": str(self.text_dtype)}),
+            **({} if self.held_out is None else {"held_out": True}),
+            # Without scores it draws previews alone.
+            **({"drawn_with": self.drawn_with} if self.drawn_with and self.options.score_every else {}),
         }
 
     def record(self, base_fingerprint: str) -> dict[str, Any]:

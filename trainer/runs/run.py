@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..events import Scored, Step
+from ..events import Scored, Step, Validated
 from ..files.atomic import remove_temporary_files, write_json
 from ..operating_system import same_drive
+from .kept_steps import KeptSteps
 from .personalized import Personalized, read_personalized
 from .record import FORMAT, read_record
 from .run_log import RunLog
@@ -52,6 +53,11 @@ class Run:
         return RunLog(self.folder / "log.txt")
 
     @property
+    def kept(self) -> KeptSteps:
+        """The files of this run's scored steps."""
+        return KeptSteps(self.folder / "scored", self.store.word)
+
+    @property
     def samples(self) -> SamplePictures:
         """The sample images of this run."""
         return SamplePictures(self.folder / "samples")
@@ -74,6 +80,7 @@ class Run:
         try:
             remove_temporary_files(self.folder)
             remove_temporary_files(self.samples.folder)
+            remove_temporary_files(self.kept.folder)
             self.record = open_run(self.key, self.store).record
             yield
         finally:
@@ -84,24 +91,10 @@ class Run:
         self.record.update(changes)
         write_json({"format": FORMAT, "key": self.key, **self.record}, self.folder / "run.json")
 
-    def add_file(self, result: Personalized, candidate: bool = False) -> None:
-        """Add a file of this run to its record, with the trigger that calls it. candidate: kept only as long as the
-        scores may choose its step.
-        """
+    def add_file(self, result: Personalized) -> None:
+        """Add a file of this run to its record, with the trigger that calls it."""
         entry = {"step": result.steps, "file": relative(result.file, self.store)}
-        files = [*self.record.get("files", []), {**entry, **({"candidate": True} if candidate else {})}]
-        self.write(files=files, trigger=result.trigger)
-
-    def drop_candidates(self, keep: Collection[int]) -> None:
-        """Delete the files of candidates other than those of the steps in `keep`, and their entries."""
-        kept = []
-        for entry in self.record.get("files", []):
-            if not entry.get("candidate") or entry["step"] in keep:
-                kept.append(entry)
-            elif (found := self._read(entry)) is not None:
-                found.file.unlink(missing_ok=True)
-        if kept != self.record.get("files", []):
-            self.write(files=kept)
+        self.write(files=[*self.record.get("files", []), entry], trigger=result.trigger)
 
     def scores(self) -> list[Scored]:
         """The scores in the record, by step; empty where none were made."""
@@ -115,6 +108,14 @@ class Run:
     def write_scores(self, scorer: str, base: Scored, points: Sequence[Scored]) -> None:
         """Record the scores of the base and of steps so far. scorer: its fingerprint."""
         self.write(scorer=scorer, base_scores=asdict(base), scores=[asdict(point) for point in points])
+
+    def validation(self) -> list[Validated]:
+        """The losses on the photo that is held out in the record, by step; empty where none is."""
+        return [Validated(**point) for point in self.record.get("validation", [])]
+
+    def write_validation(self, points: Sequence[Validated]) -> None:
+        """Record the losses on the photo that is held out."""
+        self.write(validation=[asdict(point) for point in points])
 
     def finish(
         self,
@@ -156,12 +157,9 @@ class Run:
         files = self.record.get("files")
         return self._read(files[-1]) if files else None
 
-    def file_of(self, step: int, candidate: bool = False) -> Personalized | None:
-        """The file with the weights after `step` steps, if it still exists in the host's folders. candidate: of those
-        that are kept for the scores.
-        """
-        files = self.record.get("files", [])
-        entries = [one for one in files if one["step"] == step and bool(one.get("candidate")) == candidate]
+    def file_of(self, step: int) -> Personalized | None:
+        """The file with the weights after `step` steps, if it still exists in the host's folders."""
+        entries = [one for one in self.record.get("files", []) if one["step"] == step]
         return self._read(entries[-1]) if entries else None
 
     def _read(self, entry: Mapping[str, Any]) -> Personalized | None:

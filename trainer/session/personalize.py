@@ -33,6 +33,7 @@ def personalize(
     method: Method[Any] | None = None,
     draw: DrawPictures | None = None,
     scorer: Scorer | None = None,
+    draw_untrained: DrawPictures | None = None,
 ) -> tuple[Personalized, Run]:
     """Fine-tune `base` on the subject and save the result, or return the finished run with the same key.
 
@@ -42,7 +43,8 @@ def personalize(
     is saved. ranks: the processes that train together, each of which calls this function with the same request, whose
     batch_size is that of all together; files are written and events reported by the first one only. method: None takes
     the one that the options name. draw: draws the sample images; None takes this package's sampler. A model that is no
-    `Base` comes with both.
+    `Base` comes with both. draw_untrained: draws what scores are compared with, where `draw` draws with another model
+    than the base; None takes `draw` with the base as it was.
 
     Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten; ValueError where the
     base is not the first rank's.
@@ -58,7 +60,7 @@ def personalize(
             method = method or method_of(request, base, ranks)
             told = run.log.listening(tell) if ranks.first else tell_nobody
             draw = draw or _drawer(base, request)
-            session = Session(base, method, draw, request, run, told, stop, ranks, scorer)
+            session = Session(base, method, draw, request, run, told, stop, ranks, scorer, draw_untrained)
             return session.result(resume), run
     except (RuntimeError, MemoryError) as error:
         if ranks.first and not isinstance(error, RunInUse):

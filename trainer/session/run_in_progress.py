@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..distributed.ranks import Ranks
@@ -11,6 +13,8 @@ from ..events import PhaseSeconds, Saved, Stop, StoppedEarly, Tell, Warned
 from ..memory.levers import Levers
 from ..methods.protocol import Method, Trained
 from ..model.base import Model
+from ..options import TrainOptions
+from ..runs.kept_steps import MOST
 from ..runs.personalized import Personalized
 from ..runs.request import Request
 from ..runs.run import Run
@@ -21,8 +25,9 @@ from ..training.step import Training
 from ..wording import Wording
 from .drawing import DrawPictures
 from .resume_state import StateKeeper
-from .saving import not_written_error, save_chosen, save_steps
+from .saving import not_written_error, save_chosen, save_steps, write_result
 from .scoring import RunScores
+from .validation import RunValidation
 
 NONE_CHOSEN = Wording(
     "No step kept prompt following and variety near the base's: the last step is the result. Fewer steps, a lower "
@@ -35,8 +40,9 @@ class RunInProgress:
     """The run of a request on a model, in one of its ranks; only the first one writes files and reports events.
 
     method: trains the base. draw: draws pictures of it. scorer: measures the scores where the options ask for them.
-    options: those of the memory plan. training and curve are there once the training is set up; scores are None where
-    none are made.
+    draw_untrained: see `personalize`.
+    options: those of the memory plan. training and curve are there once the training is set up; scores and validation
+    are None where none are made.
     """
 
     base: Model
@@ -48,9 +54,11 @@ class RunInProgress:
     stop: Stop
     ranks: Ranks
     scorer: Scorer | None = None
+    draw_untrained: DrawPictures | None = None
     training: Training = field(init=False)
     curve: LossCurve = field(init=False)
     scores: RunScores | None = None
+    validation: RunValidation | None = None
     ended_early: bool = False
 
     def __post_init__(self) -> None:
@@ -63,20 +71,38 @@ class RunInProgress:
         written again, and one that cannot be written is a warning.
         """
         self.ranks.decided(self.curve.flush)
-        if self.ranks.decided(lambda: self.run.file_of(step) or self.run.file_of(step, candidate=True)) is not None:
+        named = f"{self.request.name}_step{step}"
+        if self.ranks.decided(lambda: self.run.file_of(step)) is not None:
             return
         trained = self._gathered()
-        if not self.ranks.first:
+        if self.ranks.first and (result := self._tried(step, lambda: self._write_file(trained, step, named))):
+            self.tell(Saved(result.file, last=False))
+
+    def keep_scored(self, step: int) -> None:
+        """Keep the weights after `step` steps in the run's folder, from which the result is chosen; as with
+        `save_intermediate`, a file that is there is not written again.
+        """
+        if self.ranks.decided(self.run.kept.path(step).is_file):
             return
+        trained, path = self._gathered(), self.run.kept.path(step)
+        if self.ranks.first:
+            self._tried(step, lambda: self._write_to(path, trained, step))
+
+    def _tried(self, step: int, write: Callable[[], Personalized]) -> Personalized | None:
+        """What `write` has written of a step; None where it could not be, which is a warning."""
         try:
             with self.phases.during("saving"):
-                wanted = is_due(self.options.save_every, step)
-                result = self._write_file(trained, step, f"{self.request.name}_step{step}", candidate=not wanted)
+                return write()
         except OSError as error:
             lost = Wording("The file of step {0} was not written, and the training goes on: {1}", str(step), str(error))
             self.tell(Warned(lost))
-        else:
-            self.tell(Saved(result.file, last=False))
+            return None
+
+    def bound_scored(self, needed: Collection[int] = ()) -> None:
+        """Delete files of scored steps until those are left that are needed, and a few others to choose from later; of
+        whole models none.
+        """
+        self.run.kept.bound(needed, 0 if self.method.folder == "checkpoints" else MOST)
 
     def save_result(self, status: str = "") -> Personalized:
         """Save the weights trained so far, and record the end of the run; the state on disk is kept where steps are
@@ -107,7 +133,7 @@ class RunInProgress:
             raise not_written_error(error, self.request.name, done, self.state.steps) from error
         if finished:
             self.state.remove()
-            self.run.drop_candidates(())
+            self.bound_scored()
         self.tell(Saved(result.file, ended_early=self.ended_early))
         return result
 
@@ -122,7 +148,7 @@ class RunInProgress:
             self.tell(Warned(NONE_CHOSEN))
             return None
         step = self.scores.candidates[0]
-        candidate = self.run.file_of(step) or self.run.file_of(step, candidate=True)
+        candidate = self.run.file_of(step) or self.run.kept.file_of(step)
         if candidate is None:
             gone = Wording("The file of the chosen step {0} is gone: the last step is the result.", str(step))
             self.tell(Warned(gone))
@@ -171,18 +197,30 @@ class RunInProgress:
         trained = self.method.trained(self.base)
         return {name: gathered(tensors, self.ranks.first) for name, tensors in trained.items()}
 
-    def _write_file(self, trained: Trained, steps: int, name: str, candidate: bool = False) -> Personalized:
+    def _write_file(self, trained: Trained, steps: int, name: str) -> Personalized:
         """Write the file for these steps, and add it to the run's record."""
-        # The file's metadata hold the options in use; the run's record and key hold the requested ones.
-        own = self.training.options
-        options = replace(self.request.options, batch_size=own.batch_size * self.ranks.count)
-        options = Levers.of(own).applied_to(replace(options, accumulation=own.accumulation))
+        options = self._options_in_use()
         result = save_steps(self.base, self.method, self.request, options, self.run, steps, name, trained)
-        self.run.add_file(result, candidate)
+        self.run.add_file(result)
         return result
 
+    def _write_to(self, file: Path, trained: Trained, steps: int) -> Personalized:
+        """Write the file for these steps at a path of its own."""
+        options = self._options_in_use()
+        return write_result(self.base, self.method, self.request, options, self.run, steps, file, trained)
+
+    def _options_in_use(self) -> TrainOptions:
+        """The options for a file's metadata: those in use; the run's record and key hold the requested ones."""
+        own = self.training.options
+        options = replace(self.request.options, batch_size=own.batch_size * self.ranks.count)
+        return Levers.of(own).applied_to(replace(options, accumulation=own.accumulation))
+
     def resume_scores(self) -> None:
-        """Go on with the scores of the steps that are done."""
+        """Go on with the scores, or the validation losses, of the steps that are done."""
+        if self.validation is not None:
+            self.validation.resume(self.training.done)
+            for loss in self.validation.points:
+                self.tell(loss)
         if self.scores is not None:
             self.ended_early = self.scores.resume(self.training.done)
             for point in self.scores.points:

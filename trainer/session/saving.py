@@ -61,19 +61,33 @@ def save_steps(
     with run.store.new_file(method.folder, name) as file:
         if (left := _left_by_a_death(file.parent, name, run, steps)) is not None:
             return left
-        result = Personalized(
-            file=file,
-            method=method.name,
-            identifier=request.identifier,
-            class_noun=request.subject.class_noun,
-            trained_from=base.fingerprint,
-            steps=steps,
-            seed=options.seed,
-            word=run.store.word,
-            others=request.triggers[1:],
-        )
-        info = _run_info(request, options, run, result)
-        _write(base, method, trained or method.trained(base), result, info, run)
+        return write_result(base, method, request, options, run, steps, file, trained)
+
+
+def write_result(
+    base: Model,
+    method: Method[Any],
+    request: Request,
+    options: TrainOptions,
+    run: Run,
+    steps: int,
+    file: Path,
+    trained: Trained | None = None,
+) -> Personalized:
+    """Write the weights after `steps` steps as this file; all else as in `save_steps`."""
+    result = Personalized(
+        file=file,
+        method=method.name,
+        identifier=request.identifier,
+        class_noun=request.subject.class_noun,
+        trained_from=base.fingerprint,
+        steps=steps,
+        seed=options.seed,
+        word=run.store.word,
+        others=request.triggers[1:],
+    )
+    info = _run_info(request, options, run, result)
+    _write(base, method, trained or method.trained(base), result, info, run)
     return result
 
 

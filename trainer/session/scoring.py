@@ -45,14 +45,14 @@ class RunScores:
     rule: Rule = field(init=False)
     points: list[Scored] = field(default_factory=list)
 
-    def begin(self, untrained: AbstractContextManager[Any]) -> None:
+    def begin(self, untrained: AbstractContextManager[Any], draw: DrawPictures) -> None:
         """Measure the base, or take its scores from the run's record. untrained: a context in which the model answers
-        as the base.
+        as the base. draw: draws its pictures there.
         """
         drawn = None
         if self.ranks.decided(self._known_base) is None:
             with untrained:
-                drawn = self._together(self._base_pictures)
+                drawn = self._together(partial(self._base_pictures, draw))
         self.ranks.decided(partial(self._begin, drawn))
 
     def resume(self, done: int) -> bool:
@@ -63,7 +63,7 @@ class RunScores:
 
     def measure(self, step: int) -> Verdict:
         """Score the model after `step` steps."""
-        drawn = self._together(lambda: self._pictures(subject_prompt(self.request)))
+        drawn = self._together(lambda: self._pictures(self.draw, subject_prompt(self.request)))
         return self.ranks.decided(partial(self._add, step, drawn))
 
     def _together(self, draw: Callable[[], Tensor]) -> Tensor | None:
@@ -73,20 +73,22 @@ class RunScores:
         with self.phases.during("sampling"):
             return draw()
 
-    def _pictures(self, prompt: str, seeds: Sequence[int] = SEEDS, of_class: Sequence[int] = CLASS_SEEDS) -> Tensor:
+    def _pictures(
+        self, draw: DrawPictures, prompt: str, seeds: Sequence[int] = SEEDS, of_class: Sequence[int] = CLASS_SEEDS
+    ) -> Tensor:
         """Pictures of a prompt at every place with these seeds, and then of the class, in eight bits as files hold
         them.
         """
         subject, places = self.request.subject, prompts_at_places(prompt)
         prompts = [text for text in places for _ in seeds] + [self._class_prompt] * len(of_class)
-        return as_written(self.draw(prompts, [*seeds] * len(places) + [*of_class], (subject.width, subject.height)))
+        return as_written(draw(prompts, [*seeds] * len(places) + [*of_class], (subject.width, subject.height)))
 
-    def _base_pictures(self) -> Tensor:
+    def _base_pictures(self, draw: DrawPictures) -> Tensor:
         """The pictures by which the base is scored, and those that a scorer without texts compares with."""
-        own = self._pictures(self._class_prompt)
+        own = self._pictures(draw, self._class_prompt)
         if self.scorer.reads_texts:
             return own
-        return torch.cat([own, self._pictures(self._class_prompt, REFERENCE_SEEDS, ())])
+        return torch.cat([own, self._pictures(draw, self._class_prompt, REFERENCE_SEEDS, ())])
 
     def _known_base(self) -> Scored | None:
         """The base's scores in the run's record, where they are by this scorer."""
@@ -129,7 +131,8 @@ class RunScores:
     @property
     def reason(self) -> str:
         """Why which step is the result; empty before the first score."""
-        return f"{self.rule.reason(self.points)} (by {self.scorer.name})" if self.points else ""
+        drawn_with = f", drawn with another model, {other[:12]}" if (other := self.request.drawn_with) else ""
+        return f"{self.rule.reason(self.points)} (by {self.scorer.name}{drawn_with})" if self.points else ""
 
     @property
     def _class_prompt(self) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from ..distributed.sharding import require_shardable
 from ..events import Planned, Sample, Warned
 from ..memory.levers import Levers
@@ -14,18 +12,19 @@ from ..memory.plan import Plan, make_plan
 from ..model.base import Base
 from ..model.noise_process import with_density
 from ..runs.personalized import Personalized
-from ..runs.versions import versions
-from ..subject.photo_report import fault_counts
 from ..training.divergence import DivergenceGuard, TrainingDiverged
+from ..training.encoded import EncodedImages
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
 from ..training.optimizer import require_installed
 from ..wording import Wording
+from .circumstances import circumstances
 from .drawing import sample_prompts
 from .run_in_progress import RunInProgress, is_due
 from .scoring import RunScores
 from .setup import build_training, encode_request, own_options
 from .shown_prompts import ShownPrompts
+from .validation import RunValidation, encode_held_out
 
 NO_SCORER = Wording(
     "Scores were asked for, and nothing here can look at pictures: the last step is the result. Connect a CLIP Vision "
@@ -48,11 +47,12 @@ class Session(RunInProgress):
         self.method.add_words(self.base, self.options)
         with self.phases.during("encoding"):
             encoded = encode_request(self.base, self.request, self.stop, self.ranks)
+            held_out = None if self.scorer else encode_held_out(self.base, self.request, self.ranks)
         self.method.attach(self.base, self.options)
         self.training = build_training(self.base, self.method, self.options, encoded, self.ranks)
         watch = DivergenceGuard(self.training.scaler.is_enabled())
         self.curve = LossCurve(self.options.steps, self.tell, self.base.device, watch)
-        self._begin_scores()
+        self._begin_scores(held_out)
         if resume:
             self.state.resume(self.training, self.curve)
             self.curve.fixed = [tuple(point) for point in self.run.record.get("fixed_losses", [])]
@@ -84,22 +84,11 @@ class Session(RunInProgress):
         plan = Plan(own)
         if isinstance(self.base, Base):
             plan = make_plan(self.base.source, own, size, priors, self.base.device, kept, *ranks)
-        record = {**self.request.record(self.base.fingerprint), **self._circumstances()}
+        record = {**self.request.record(self.base.fingerprint), **circumstances(self.base, self.request)}
         self.run.write(status="running", **record, plan=plan.levers.changing_weights, planned=plan.text, error="")
         if plan.text:
             self.tell(Planned(plan.text) if plan.fits else Warned(plan.text))
         return plan.levers
-
-    def _circumstances(self) -> dict[str, Any]:
-        """What the run's explanation needs to know beside the request, ready for JSON."""
-        base, device = self.base, self.base.device
-        native = type(base).stated_resolution(base.source, base.prediction) if isinstance(base, Base) else None
-        return {
-            "native_resolution": native,
-            "photo_faults": fault_counts(self.request.subject.all_photos),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-            "versions": versions(),
-        }
 
     def _train(self) -> None:
         """Train and draw the last sample images; where an exception ends it, save the weights before passing it on."""
@@ -133,38 +122,65 @@ class Session(RunInProgress):
         """Whether the user or the scores end the run."""
         return self.stop() or self.ended_early
 
-    def _begin_scores(self) -> None:
-        """Score the base before anything is trained or restored; a warning where nothing can look at pictures."""
+    def _begin_scores(self, held_out: EncodedImages | None) -> None:
+        """Score the base before anything is trained or restored; where nothing can look at pictures, measure its loss
+        on the photo that is held out, with a warning, or say that there is none.
+        """
         if not self.options.score_every:
             return
         if self.scorer is None:
-            self.tell(Warned(NO_SCORER))
+            self._begin_validation(held_out)
             return
         self.scores = RunScores(self.scorer, self.request, self.run, self.draw, self.phases, self.ranks)
-        self.scores.begin(self.method.untrained(self.base))
+        self.scores.begin(self.method.untrained(self.base), self.draw_untrained or self.draw)
+
+    def _begin_validation(self, held_out: EncodedImages | None) -> None:
+        """Measure the base's loss on the photo that is held out; say what the scores are, or that there are none."""
+        photo = self.request.held_out
+        if held_out is None or photo is None:
+            self.tell(Warned(NO_SCORER))
+            return
+        self.tell(Warned(_held_out_warning(photo.name)))
+        self.validation = RunValidation(held_out, self.training, self.run, self.ranks)
+        with self.phases.during("sampling"):
+            self.validation.begin(self.method.untrained(self.base))
+
+    def _validate(self, step: int) -> None:
+        """Measure the loss on the photo that is held out after `step` steps, and keep the weights to choose from."""
+        if self.validation is None:
+            return
+        self.ranks.decided(self.curve.flush)
+        with self.phases.during("sampling"), self.training.to_use.in_place():
+            point = self.validation.measure(step)
+        self.tell(point)
+        if self.method.folder != "checkpoints":
+            self.keep_scored(step)
+        self.ranks.decided(self.bound_scored)
 
     def _score(self, step: int) -> None:
-        """Score the model after `step` steps; where its step may be the result, its weights are kept as a file.
+        """Score the model after `step` steps, and keep its weights as a file to choose from; a whole model's only where
+        its step may be the result.
 
-        The state is written before files of other candidates are deleted, so that those of the state on disk are there.
+        The state is written before files of other steps are deleted, so that those of the state on disk are there.
         """
         if self.scores is None:
+            self._validate(step)
             return
         self.ranks.decided(self.curve.flush)
         with self.training.to_use.in_place():
             verdict = self.scores.measure(step)
         self.tell(verdict.point)
         self.ended_early = verdict.ends
-        if verdict.kept:
-            self.save_intermediate(step)
+        if verdict.kept or self.method.folder != "checkpoints":
+            self.keep_scored(step)
         if self.ranks.first or self.ranks.sharded:
             self.state.write(self.training, self.curve.points)
-        self.ranks.decided(self._drop_candidates)
+        self.ranks.decided(self._bound_scored)
 
-    def _drop_candidates(self) -> None:
-        """Delete the files of steps that can no longer be chosen."""
+    def _bound_scored(self) -> None:
+        """Delete files of steps that the scores can no longer choose, where they become too many."""
         assert self.scores is not None
-        self.run.drop_candidates(self.scores.candidates)
+        self.bound_scored(self.scores.candidates)
 
     def _sample(self, step: int) -> None:
         """Draw, keep and report the sample images of a step; images that cannot be written are a warning.
@@ -189,3 +205,12 @@ class Session(RunInProgress):
             )
             self.tell(Warned(lost))
         self.tell(sample)
+
+
+def _held_out_warning(name: str) -> Wording:
+    """What is said where a validation loss stands in for scores. name: of the photo that is held out."""
+    return Wording(
+        "Nothing here can look at pictures: {0} is held out, and the loss on it is shown beside the base's. It chooses "
+        "nothing: the last step is the result, until you make another sample's step the result.",
+        name,
+    )

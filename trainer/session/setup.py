@@ -83,7 +83,7 @@ def _encoded(base: Model, request: Request, stop: Stop) -> Encoded:
     """The request's prompts and images, encoded."""
     shown, priors = ShownPrompts(request), request.class_images
     prompts = encode_prompts(base, shown.distinct, request.options.trains_conditioning)
-    rows, photos = shown.first_rows, request.subject.in_training_order
+    rows, photos = shown.first_rows, request.trained_subject.in_training_order
     firsts = [first for first, *_ in rows]
     instance = replace(encode_images(base, photos, firsts, stop), classes=tuple(shown.class_of_photos))
     if flipped := shown.flipped:

@@ -35,7 +35,7 @@ class ShownPrompts:
         new word a photo has a prompt for every context, else one; a photo that is to be shown more often than others
         has it as many times.
         """
-        each = self.request.subject.each
+        each = self.request.trained_subject.each
         owners = [(one, photo) for one in each for photo in one.in_training_order]
         return [self._of_photo(number, *owner) * owner[0].repeats for number, owner in enumerate(owners)]
 
@@ -50,6 +50,12 @@ class ShownPrompts:
         compared = options.prior_in_use == "compare with the base"
         return {noun: options.templates.class_prompt(noun) for noun in self.classes} if compared else {}
 
+    @cached_property
+    def of_held_out(self) -> list[str]:
+        """The prompt of the photo that is held out, as it would be trained under first; empty where none is."""
+        photo = self.request.held_out
+        return [] if photo is None else self._of_photo(0, self.request.subject, photo)[0][:1]
+
     @property
     def classes(self) -> list[str]:
         """The class nouns of the subjects, each once."""
@@ -58,14 +64,15 @@ class ShownPrompts:
     @property
     def class_of_photos(self) -> list[int]:
         """The number of each photo's class among `classes`, in training order."""
-        return [self.classes.index(one.class_noun) for one in self.request.subject.each for _ in one.in_training_order]
+        each = self.request.trained_subject.each
+        return [self.classes.index(one.class_noun) for one in each for _ in one.in_training_order]
 
     @cached_property
     def distinct(self) -> list[str]:
         """All prompts, each once, in the order of their rows."""
         variants = chain.from_iterable(chain.from_iterable(self.of_photos))
         empty = [""] if self.request.options.caption_dropout else []
-        return list(dict.fromkeys([*variants, *self.of_class.values(), *empty]))
+        return list(dict.fromkeys([*variants, *self.of_class.values(), *empty, *self.of_held_out]))
 
     def row(self, text: str) -> int:
         """The row of a prompt."""
@@ -98,7 +105,7 @@ class ShownPrompts:
     @cached_property
     def _sides(self) -> list[tuple[Photo, str | None]]:
         """Each photo, and what names a side or a text in one of its prompts."""
-        pairs = zip(self.request.subject.in_training_order, self.of_photos, strict=True)
+        pairs = zip(self.request.trained_subject.in_training_order, self.of_photos, strict=True)
         return [(photo, side_named(" ".join(chain.from_iterable(prompts)))) for photo, prompts in pairs]
 
     def warnings(self) -> Iterator[Wording]:

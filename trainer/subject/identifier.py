@@ -8,12 +8,13 @@ if that text tokenizes to exactly those ids.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .identifier_warnings import warnings_for
-from .rare_tokens import RARE_FROM, ClipVocabulary, Tokenizer, Vocabulary, encode
+from .rare_tokens import ClipVocabulary, Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +25,8 @@ __all__ = [
     "Candidate",
     "EpsilonPredictor",
     "candidate_table",
+    "candidates_of",
+    "range_in_words",
     "rank_by_prior",
     "rare_candidates",
     "warnings_for",
@@ -37,6 +40,9 @@ PROBE_TIMES = (0.15, 0.4, 0.6, 0.85)
 """The noise levels of that batch, as fractions of the schedule: 0 is clean, 1 is pure noise."""
 PROMPTS_AT_ONCE = 8
 """The number of prompts that are shown to the denoiser together."""
+
+COUNT = 16
+"""The usual number of candidates."""
 
 _REFUSED_DRAWS_IN_A_ROW = 2_000
 """After so many rejected samples in a row, the vocabulary counts as exhausted."""
@@ -57,7 +63,7 @@ class Candidate:
 
 
 def rare_candidates(
-    tokenizer: Tokenizer, length: int, seed: int, count: int = 16, kind: type[Vocabulary] = ClipVocabulary
+    tokenizer: Tokenizer, length: int, seed: int, count: int = COUNT, kind: type[Vocabulary] = ClipVocabulary
 ) -> tuple[Candidate, ...]:
     """`count` identifiers of `length` rare tokens each, sampled from the tokenizer's vocabulary.
 
@@ -69,27 +75,49 @@ def rare_candidates(
     vocabulary yields, and a tokenizer of another kind than `kind`.
     """
     _check(length, seed, count)
-    vocabulary = kind(tokenizer)
-    urns = [vocabulary.rare_ids(ends_word=False)] * (length - 1)
-    urns.append(vocabulary.rare_ids(ends_word=True))
+    found = tuple(islice(_drawn((kind(tokenizer),), length, seed), count))
+    if len(found) < count:
+        raise ValueError(
+            f"count {count}: this vocabulary gives only {len(found)} identifiers of {length} "
+            "rare tokens that share no token; ask for fewer"
+        )
+    return found
+
+
+def candidates_of(
+    vocabularies: Sequence[Vocabulary], length: int, seed: int, most: int = COUNT
+) -> tuple[Candidate, ...]:
+    """Up to `most` identifiers of `length` rare tokens of the first vocabulary, each made of rare tokens in every other
+    one too; fewer where there are no more.
+
+    Raises ValueError for a length or seed out of range, and where there is none at all.
+    """
+    _check(length, seed, most)
+    found = tuple(islice(_drawn(vocabularies, length, seed), most))
+    if not found:
+        names = " and ".join(dict.fromkeys(vocabulary.name for vocabulary in vocabularies))
+        other = "another length" if length == 1 else "a smaller length"
+        raise ValueError(
+            f"identifier length {length}: no word of so many tokens was found that is rare in {names}; choose {other}"
+        )
+    return found
+
+
+def _drawn(vocabularies: Sequence[Vocabulary], length: int, seed: int) -> Iterator[Candidate]:
+    """Identifiers in the order in which they are drawn, until there are no more."""
+    first, *others = vocabularies
+    urns = first.urns(length)
     draw = random.Random(seed)
-    found: list[Candidate] = []
     refused = 0
-    while len(found) < count:
-        ids = _draw_ids(urns, draw)
-        if ids and (text := _spelled(ids, vocabulary, tokenizer)):
-            found.append(Candidate(text, ids, tuple(map(vocabulary.rank, ids))))
+    while (ids := _draw_ids(urns, draw)) and refused < _REFUSED_DRAWS_IN_A_ROW:
+        text = "".join(map(first.piece, ids))
+        if not first.is_word(text) and first.spells(ids) and all(other.is_rare(text) for other in others):
+            yield Candidate(text, ids, tuple(map(first.rank, ids)))
             refused = 0
             continue
         refused += 1
-        for urn, index in zip(urns, ids, strict=False):
+        for urn, index in zip(urns, ids, strict=True):
             urn.append(index)
-        if not ids or refused >= _REFUSED_DRAWS_IN_A_ROW:
-            raise ValueError(
-                f"count {count}: this vocabulary gives only {len(found)} identifiers of {length} "
-                "rare tokens that share no token; ask for fewer"
-            )
-    return tuple(found)
 
 
 def _check(length: int, seed: int, count: int) -> None:
@@ -113,15 +141,6 @@ def _draw_ids(urns: Sequence[list[int]], draw: random.Random) -> tuple[int, ...]
     return tuple(urn.pop(int(draw.random() * len(urn))) for urn in urns)
 
 
-def _spelled(ids: tuple[int, ...], vocabulary: Vocabulary, tokenizer: Tokenizer) -> str:
-    """The text of the token ids, or "" where that text spells a word or tokenizes differently."""
-    text = "".join(map(vocabulary.piece, ids))
-    if vocabulary.is_word(text) or encode(tokenizer, text) != ids:
-        return ""
-    around = encode(tokenizer, "a dog")
-    return text if encode(tokenizer, f"a {text} dog") == (around[0], *ids, around[1]) else ""
-
-
 def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: EpsilonPredictor) -> tuple[Candidate, ...]:
     """The candidates sorted by the prior that each has in this model, the weakest prior first.
 
@@ -142,13 +161,23 @@ def rank_by_prior(candidates: Sequence[Candidate], class_noun: str, answer: Epsi
     return tuple(sorted(ranked, key=lambda candidate: candidate.prior or 0.0))
 
 
+def range_in_words(vocabularies: Sequence[Vocabulary]) -> str:
+    """What identifiers are drawn from, and where else they are rare."""
+    first, *others = vocabularies
+    names = [f"rare in {other.name} too" for other in others]
+    return ", ".join([first.drawn_from, *names])
+
+
 def candidate_table(
-    candidates: Sequence[Candidate], chosen: Candidate | None = None, class_noun: str = "[class]"
+    candidates: Sequence[Candidate],
+    chosen: Candidate | None = None,
+    class_noun: str = "[class]",
+    drawn_from: str = ClipVocabulary.drawn_from,
 ) -> str:
     """A text table of the candidates in the order given, with their ids, ranks and priors, and a mark at the chosen
     one.
 
-    chosen: None means the first candidate. Raises ValueError without candidates.
+    chosen: None means the first candidate. drawn_from: the range, in words. Raises ValueError without candidates.
     """
     if not candidates:
         raise ValueError("no candidate to report: draw one or more")
@@ -156,7 +185,7 @@ def candidate_table(
     width = max(len(candidate.text) for candidate in candidates)
     lines = [
         f"identifier: {chosen.text}   (in prompts: a {chosen.text} {class_noun})",
-        f"drawn from CLIP's merge ranks {RARE_FROM} and up; each tokenizes back to its ids",
+        f"drawn from {drawn_from}; each tokenizes back to its ids",
         f"prior: |answer to 'a X {class_noun}' - answer to 'a {class_noun}'|, lower is rarer"
         if chosen.prior is not None
         else "prior: not measured (needs the model); the first one drawn is chosen",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from .rare_tokens import ClipVocabulary, Tokenizer, Vocabulary, encode
+from .rare_tokens import ClipVocabulary, Tokenizer, Vocabulary
 
 _MOST_TOKENS = 3
 """The longest identifier that is not warned about; the paper's k is 1 to 3."""
@@ -31,41 +31,46 @@ def warnings_for(
     tokenizer, so there are no warnings. Raises ValueError for an empty identifier, and for a tokenizer of another kind
     than `kind`.
     """
+    return warnings_in(identifier, [] if kind is None else [kind(tokenizer)])
+
+
+def warnings_in(identifier: str, vocabularies: Sequence[Vocabulary]) -> tuple[str, ...]:
+    """The same for a model that reads prompts by several tokenizers. Raises ValueError for an empty identifier."""
     words = identifier.split()
     if not words:
         raise ValueError(f"identifier {identifier!r} is empty: give a rare word; {_WAY_OUT}")
-    if kind is None:
-        return ()
-    vocabulary = kind(tokenizer)
-    found = [*_spelling(identifier, words)]
-    for word in words:
-        found.extend(_meaning(word.lower(), vocabulary, encode(tokenizer, word)))
+    found: list[str] = []
+    for vocabulary in vocabularies:
+        found.extend(_spelling(identifier, words, vocabulary))
+        for word in words:
+            found.extend(_meaning(word.lower() if vocabulary.lowercases else word, vocabulary))
     sentences = (f"identifier {identifier!r}: {reason}; {_WAY_OUT}" for reason in found)
     return tuple(dict.fromkeys(sentences))
 
 
-def _spelling(identifier: str, words: list[str]) -> Iterator[str]:
+def _spelling(identifier: str, words: list[str], vocabulary: Vocabulary) -> Iterator[str]:
     """Reasons that follow from the identifier's characters."""
+    name = vocabulary.name
     if len(words) > 1:
         yield f"it holds spaces, so it is read as {len(words)} words"
     if any(character.isdigit() for character in identifier):
-        yield "it holds digits, which CLIP reads one by one and the model may draw"
+        yield f"it holds digits, which {name} reads one by one and the model may draw"
     if re.search(r"[^\w\s]|_", identifier):
-        yield "it holds punctuation, which CLIP splits off"
+        yield f"it holds punctuation, which {name} splits off"
     if not identifier.isascii():
-        yield "it holds letters outside a to z, which CLIP splits into bytes"
-    if identifier != identifier.lower():
-        yield f"CLIP reads capitals as small letters, so it is the same as {identifier.lower()!r}"
+        yield f"it holds letters outside a to z, which {name} splits into bytes"
+    if vocabulary.lowercases and identifier != identifier.lower():
+        yield f"{name} reads capitals as small letters, so it is the same as {identifier.lower()!r}"
 
 
-def _meaning(word: str, vocabulary: Vocabulary, ids: tuple[int, ...]) -> Iterator[str]:
-    """Reasons that follow from one word's meaning and tokens. ids: its token ids."""
-    pieces = [vocabulary.piece(index) for index in ids]
-    if word in _WEAPONS:
-        yield _WEAPONS[word]
-    elif vocabulary.is_word(word):
+def _meaning(word: str, vocabulary: Vocabulary) -> Iterator[str]:
+    """Reasons that follow from one word's meaning and tokens."""
+    pieces = [piece for piece in map(vocabulary.piece, vocabulary.word_ids(word)) if piece]
+    if word.lower() in _WEAPONS:
+        yield _WEAPONS[word.lower()]
+    elif vocabulary.is_word(word) or vocabulary.is_word(word.lower()):
         yield f"{word!r} is a word or name that the model knows"
-    elif len(ids) == 1 and len(word) >= _SHORTEST_HASHTAG:
+    elif len(pieces) == 1 and len(word) >= _SHORTEST_HASHTAG:
         yield f"{word!r} is one token of {len(word)} letters, as words and hashtags are"
     if not (word.isascii() and word.isalpha()):
         return

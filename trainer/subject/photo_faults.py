@@ -21,6 +21,8 @@ from .photos import Photo
 from .sharpness import Grey, blur, smoothed
 
 FaultName = Literal["too small", "blurred", "near-duplicate", "same background"]
+OF_BACKGROUND: FaultName = "same background"
+"""The fault of photos that show one place."""
 
 BLURRED = 0.45
 """Blur above which a photo is reported. Sharp photos measured 0.20 to 0.36, the same blurred by 2 to 3 pixels 0.46 to
@@ -73,7 +75,7 @@ def faults(photos: Sequence[Photo], size: TrainingSize | None = None) -> list[tu
             "All photos have this background, so it is learned as part of the subject. Add photos from other places."
         )
         for own in found:
-            own.append(Fault("same background", why))
+            own.append(Fault(OF_BACKGROUND, why))
     return [tuple(own) for own in found]
 
 

@@ -47,6 +47,11 @@ class Photo:
     frame: Frame | None = None
     mirror_frame: Frame | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.pixels.shape[2], self.pixels.shape[1]
+
     @cached_property
     def digest(self) -> bytes:
         """The SHA-256 of pixels, mask, caption and frame; the name is not included."""

@@ -13,6 +13,8 @@ no such token reaches 3.5. Hence `RARE_FROM`, CLIP's counterpart of the paper's 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,24 +38,81 @@ class Tokenizer(Protocol):
     def __call__(self, text: Any, *, add_special_tokens: bool) -> Any: ...
 
 
-class Vocabulary(Protocol):
-    """The tokens of one kind of tokenizer, ranked by how common they are."""
+class Vocabulary(ABC):
+    """The tokens of one tokenizer, ranked by how common they are: a token is rare from the rank `rare_from` on.
 
-    def __init__(self, tokenizer: Tokenizer) -> None: ...
+    name: of the kind of tokenizer, for people. lowercases: whether capitals are read as small letters.
+    """
 
+    name: str
+    lowercases: bool
+    rare_from: int
+    drawn_from: str
+    """The range that identifiers are drawn from, in words."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.ids = tokenizer.get_vocab()
+        self.tokens = {index: token for token, index in self.ids.items()}
+
+    @abstractmethod
     def rank(self, token_id: int) -> int:
         """The token's rank; 0 for the most common token."""
 
+    @abstractmethod
     def piece(self, token_id: int) -> str:
-        """The token's text, without end-of-word marks."""
+        """The token's text, without the mark at a word's start or end."""
+
+    @abstractmethod
+    def whole(self, word: str) -> str:
+        """The name in the vocabulary of the token that is this whole word."""
+
+    @abstractmethod
+    def urns(self, length: int) -> list[list[int]]:
+        """For each place of an identifier of so many tokens the ids, ascending, that it is drawn from: rare tokens of
+        two or three letters a to z that are no word.
+        """
+
+    def word_ids(self, word: str) -> tuple[int, ...]:
+        """The token ids of a word in "a X dog"; () where they do not stand apart from those of its neighbours."""
+        around, inside = encode(self.tokenizer, "a dog"), encode(self.tokenizer, f"a {word} dog")
+        for before in range(len(around), -1, -1):
+            after = len(inside) - (len(around) - before)
+            if after > before and inside[:before] == around[:before] and inside[after:] == around[before:]:
+                return inside[before:after]
+        return ()
+
+    def spells(self, ids: tuple[int, ...]) -> bool:
+        """Whether the text of these tokens is read as these tokens in a prompt."""
+        return self.word_ids("".join(map(self.piece, ids))) == ids
+
+    def is_common(self, word: str) -> bool:
+        """Whether `word` is a single token of a common rank: a word, a name or an abbreviation."""
+        whole = self.ids.get(self.whole(word))
+        return whole is not None and self.rank(whole) < self.rare_from
 
     def is_word(self, text: str) -> bool:
-        """Whether `text` is a word or has another meaning."""
+        """Whether `text` is a common token or one of `known_words`."""
+        return self.is_common(text) or text in known_words()
 
-    def rare_ids(self, *, ends_word: bool) -> list[int]:
-        """The ids, ascending, of rare tokens without a meaning: those that end a word, or else those that must be
-        continued.
+    def is_rare(self, word: str) -> bool:
+        """Whether a word is none that is known, and made of rare tokens of two letters or more."""
+        ids = [index for index in self.word_ids(word) if self.piece(index)]
+        rare = all(self.rank(index) >= self.rare_from and len(self.piece(index)) > 1 for index in ids)
+        return bool(ids) and rare and not self.is_word(word)
+
+    def rare_ids(self, is_of: Callable[[str], bool]) -> list[int]:
+        """The ids, ascending, of rare tokens of two or three letters a to z that are no word. is_of: which names in the
+        vocabulary to choose from.
         """
+        return sorted(
+            index
+            for token, index in self.ids.items()
+            if self.rank(index) >= self.rare_from
+            and is_of(token)
+            and _RARE_LETTERS.fullmatch(self.piece(index))
+            and not self.is_word(self.piece(index))
+        )
 
 
 @lru_cache(maxsize=1)
@@ -69,15 +128,19 @@ def encode(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
     return tuple(tokenizer(text, add_special_tokens=False).input_ids)
 
 
-class ClipVocabulary:
+class ClipVocabulary(Vocabulary):
     """The ranks, token texts and words of one CLIP tokenizer. Raises ValueError for any other kind of tokenizer."""
 
+    name = "CLIP"
+    lowercases = True
+    rare_from = RARE_FROM
+    drawn_from = f"CLIP's merge ranks {RARE_FROM} and up"
+
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._ids = tokenizer.get_vocab()
-        self._tokens = {index: token for token, index in self._ids.items()}
-        if self._ids.get(f"a{END_OF_WORD}", FIRST_MERGE_ID) >= FIRST_MERGE_ID:
+        super().__init__(tokenizer)
+        if not is_clips(self.ids):
             raise ValueError(
-                f"the tokenizer ({type(tokenizer).__name__}, {len(self._ids)} tokens) is not "
+                f"the tokenizer ({type(tokenizer).__name__}, {len(self.ids)} tokens) is not "
                 "CLIP's, whose merge ranks tell rare tokens: give the identifier by hand"
             )
 
@@ -87,28 +150,24 @@ class ClipVocabulary:
 
     def piece(self, token_id: int) -> str:
         """The token's text without its end-of-word mark."""
-        return self._tokens[token_id].removesuffix(END_OF_WORD)
+        return self.tokens[token_id].removesuffix(END_OF_WORD)
 
-    def is_common(self, word: str) -> bool:
-        """Whether `word` is a single token of a common rank: a word, a name or an abbreviation."""
-        whole = self._ids.get(word + END_OF_WORD)
-        return whole is not None and self.rank(whole) < RARE_FROM
+    def whole(self, word: str) -> str:
+        """The word with the end-of-word mark."""
+        return word + END_OF_WORD
 
-    def is_word(self, text: str) -> bool:
-        """Whether `text` is a common token or one of `known_words`."""
-        return self.is_common(text) or text in known_words()
+    def urns(self, length: int) -> list[list[int]]:
+        """Tokens that must be continued, and at the end one that closes the word."""
+        inside = self.rare_ids(lambda token: not token.endswith(END_OF_WORD))
+        # One list, from which several places are drawn without replacement.
+        return [inside] * (length - 1) + [self.rare_ids(lambda token: token.endswith(END_OF_WORD))]
 
-    def rare_ids(self, *, ends_word: bool) -> list[int]:
-        """The ids, ascending, of tokens from `RARE_FROM` on that are two or three letters a to z and no word.
+    def spells(self, ids: tuple[int, ...]) -> bool:
+        """Whether the text of these tokens is read as these tokens alone and in a prompt."""
+        text = "".join(map(self.piece, ids))
+        return encode(self.tokenizer, text) == ids and super().spells(ids)
 
-        ends_word: True for tokens that close a word, the only ones an identifier may end with; False for those that
-        must be continued.
-        """
-        return sorted(
-            index
-            for token, index in self._ids.items()
-            if self.rank(index) >= RARE_FROM
-            and token.endswith(END_OF_WORD) is ends_word
-            and _RARE_LETTERS.fullmatch(self.piece(index))
-            and not self.is_word(self.piece(index))
-        )
+
+def is_clips(ids: Mapping[str, int]) -> bool:
+    """Whether a vocabulary {token: id} is CLIP's."""
+    return ids.get(f"a{END_OF_WORD}", FIRST_MERGE_ID) < FIRST_MERGE_ID

@@ -26,8 +26,8 @@ class Subject:
     width, height: the size of every photo in pixels, or with `buckets` the size whose buckets theirs are. identifier:
     [V], where the photos' folder names it; else "". repeats: how often each photo is shown while another subject's with
     1 is shown once. close_ups: of the photos, at the same sizes and shown as often. others: further subjects, learned
-    in the same run. Raises ValueError for no photo, photos of another size, or a class noun that is empty, above 100
-    characters, or not one line.
+    in the same run. redrawn: the photos with other surroundings, which are trained on in their place. Raises ValueError
+    for no photo, photos of another size, or a class noun that is empty, above 100 characters, or not one line.
     """
 
     photos: tuple[Photo, ...]
@@ -39,6 +39,7 @@ class Subject:
     repeats: int = 1
     close_ups: tuple[Photo, ...] = ()
     others: tuple[Subject, ...] = ()
+    redrawn: tuple[Photo, ...] = ()
 
     @classmethod
     def joined(cls, subjects: Sequence[Subject]) -> Subject:
@@ -84,8 +85,8 @@ class Subject:
         object.__setattr__(self, "class_noun", checked_class_noun(self.class_noun))
         if not self.photos:
             raise ValueError("the subject has no photo: give 3 to 5")
-        for photo in (*self.photos, *self.close_ups):
-            if _size(photo) not in allowed:
+        for photo in (*self.photos, *self.close_ups, *self.redrawn):
+            if photo.size not in allowed:
                 raise ValueError(
                     f"photo '{photo.name}' has the shape {list(photo.pixels.shape)}, the subject "
                     f"[3, {self.height}, {self.width}]: read all photos at one size, or all into its buckets"
@@ -111,10 +112,22 @@ class Subject:
 
     @cached_property
     def in_training_order(self) -> tuple[Photo, ...]:
-        """The photos and close-ups sorted by digest, so that renaming files does not change the order; those of one
-        subject after the other's.
+        """The photos, or those with other surroundings in their place, and the close-ups, sorted by digest, so that
+        renaming files does not change the order; those of one subject after the other's.
         """
-        return tuple(photo for one in (self, *self.others) for photo in _by_digest((*one.photos, *one.close_ups)))
+        shown = [(*(one.redrawn or one.photos), *one.close_ups) for one in (self, *self.others)]
+        return tuple(photo for own in shown for photo in _by_digest(own))
+
+    def without(self, photo: Photo) -> Subject:
+        """This subject alone without one of its photos, and without what was made of that: its close-ups, and itself
+        with other surroundings.
+        """
+        made = f"{photo.name} ("
+        photos, close_ups, redrawn = (
+            tuple(one for one in own if one is not photo and not one.name.startswith(made))
+            for own in (self.photos, self.close_ups, self.redrawn)
+        )
+        return replace(self, photos=photos, close_ups=close_ups, redrawn=redrawn)
 
     def at_one_size(self) -> Tensor:
         """The photos [N, 3, height, width] in 0..1, in training order. One that is trained at another size of the
@@ -124,12 +137,14 @@ class Subject:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 (hex) of pixels, masks, captions, crops, class noun and size, and of the other subjects; names of
-        files and their order do not change it.
+        """The SHA-256 (hex) of pixels, masks, captions, crops, class noun and size, of the photos with other
+        surroundings, and of the other subjects; names of files and their order do not change it.
         """
         whole = hashlib.sha256(repr((self.class_noun, self.width, self.height)).encode())
         for photo in _by_digest((*self.photos, *self.close_ups)):
             whole.update(photo.digest)
+        for photo in _by_digest(self.redrawn):
+            whole.update(b"redrawn" + photo.digest)
         for one in self.each if self.others else ():
             whole.update(repr((one.identifier, one.repeats, one.fingerprint)).encode())
         return whole.hexdigest()
@@ -156,13 +171,8 @@ def _require_own_triggers(subjects: Sequence[Subject]) -> None:
 
 def _counted(photos: Sequence[Photo]) -> dict[Size, int]:
     """{width and height: how many photos have this size}, the most frequent first."""
-    counted = Counter(_size(photo) for photo in photos)
+    counted = Counter(photo.size for photo in photos)
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _size(photo: Photo) -> Size:
-    """A photo's width and height in pixels."""
-    return photo.pixels.shape[2], photo.pixels.shape[1]
 
 
 def _covering(pixels: Tensor, width: int, height: int) -> Tensor:

@@ -1,4 +1,4 @@
-/* GenerateClassPriors: how many of how many, and which were there before. */
+/* GenerateClassPriors, VaryBackgrounds: how many of how many, and which were there before. */
 
 import { onceAFrame } from "../callbacks.js";
 import { watch } from "../live.js";
@@ -7,9 +7,9 @@ import { t } from "../words.js";
 
 const HEIGHT = 64;
 
-export function addPriors(node) {
-  const element = addPanel(node, "priors", t("Class images"), HEIGHT);
-  const bar = make("div", { class: "db-count", role: "progressbar", "aria-label": t("Class images"), "aria-valuemin": 0 });
+export function addPriors(node, label) {
+  const element = addPanel(node, "priors", label, HEIGHT);
+  const bar = make("div", { class: "db-count", role: "progressbar", "aria-label": label, "aria-valuemin": 0 });
   const reused = make("span", { class: "db-reused" });
   const drawn = make("span", { class: "db-drawn" });
   const says = make("div", { class: "db-figures", role: "status" }, t("None counted yet."));

@@ -46,7 +46,7 @@ const strongest = (found) => Math.max(...found.map((candidate) => candidate.prio
 function chip(node, { text, ranks, prior }, chosen, most) {
   const is = text === chosen;
   const strength = prior === null ? t("prior not measured") : t("prior {0}", short(prior));
-  const label = `${text}: ${t("merge rank {0}", ranks.join(" "))}, ${strength}`;
+  const label = `${text}: ${t("rank {0}", ranks.join(" "))}, ${strength}`;
   const meter = make("span", { class: "db-meter", "aria-hidden": "true" });
   if (prior !== null) meter.style.setProperty("--share", prior / most);
   return make(

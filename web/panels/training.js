@@ -60,7 +60,7 @@ class TrainingPanel {
     this.drawing = false;
     this.chart = new LossChart();
     this.scores = new ScoreChart();
-    this.strip = new SampleStrip();
+    this.strip = new SampleStrip((step) => this.choose(step));
     this.phases = make("ol", { class: "db-phases", "aria-label": t("Phase") });
     this.figures = make("div", { class: "db-figures", "aria-live": "off" });
     this.bar = make("progress", { class: "db-bar", max: 1, value: 0, "aria-label": t("Steps done") });
@@ -109,6 +109,7 @@ class TrainingPanel {
     if (kind === "phase") state.phase = data.phase;
     if (kind === "sample" && !state.samples.some((sample) => sample.step === data.step)) state.samples.push(data);
     if (kind === "scored") state.scores = [...state.scores.filter((scored) => scored.step < data.step), data];
+    if (kind === "validated") state.validation = [...state.validation.filter((one) => one.step < data.step), data];
     if (kind === "saved") Object.assign(state, { file: data.file, status: data.status, phase: data.phase });
     if (kind === "planned") state.plan = data.text;
     if (kind === "warned" && !state.warnings.some((told) => `${told}` === `${data.warning}`)) state.warnings.push(data.warning);
@@ -142,6 +143,18 @@ class TrainingPanel {
     }
   }
 
+  /** Make a step the run's result. */
+  async choose(step) {
+    try {
+      const { file } = await ask("choose", { run: this.state.run, step });
+      Object.assign(this.state, { file, result_step: step });
+      toast("success", t("Step {0} is the result now: {1}. Run takes it into the workflow.", step, file));
+    } catch (error) {
+      toast("error", error.message);
+    }
+    this.draw();
+  }
+
   draw() {
     const state = this.state;
     const runs = state?.status === "running";
@@ -155,9 +168,10 @@ class TrainingPanel {
     if (this.says.textContent !== said) this.says.textContent = said;
     this.says.title = said;
     if (!state) return;
-    this.chart.draw(state.points, state.steps);
+    this.chart.draw(state.points, state.steps, state.validation);
     this.scores.draw(state.scores, state.steps);
-    this.strip.draw(state.samples, state.folder, state.prompt, state.scores);
+    const result = state.result_step ?? (state.status === "running" ? null : (state.scores.at(-1)?.chosen ?? null));
+    this.strip.draw(state.samples, state.folder, state.prompt, state.scores, state.choices, result);
     this.bar.value = state.steps ? state.step / state.steps : 0;
     // Only what is new is read aloud.
     for (const told of state.warnings.slice(this.warnings.children.length)) this.warnings.append(make("li", {}, t(...told)));

@@ -7,12 +7,14 @@ from typing import Any, get_args
 import comfy.model_base
 import comfy.sd
 import torch
+from torch import Tensor
 
 from dreambooth_nodes.nodes.host_model.kinds import is_distilled, unsuitable
 from dreambooth_nodes.nodes.host_model.lora import HostLora
 from dreambooth_nodes.nodes.host_model.model import HostModel
 from dreambooth_nodes.nodes.host_model.targets import target_layers
 from dreambooth_nodes.tests.host.in_memory import models
+from dreambooth_nodes.tests.host.in_memory.lora_files import beside_the_pipeline
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts
 from dreambooth_nodes.tests.host.model_names import DISTILLED, PLAIN
 from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights
@@ -40,9 +42,9 @@ def overfitted(parts: Parts, size: tuple[int, ...] = (16, 8, 8), steps: int = 20
         return {"first": seen[0], "last": seen[-1]}
 
 
-def beside_diffusers(parts: Parts) -> dict[str, float]:
+def beside_diffusers(parts: Parts) -> dict[str, Any]:
     """The loss of Qwen-Image for one picture, noise and level, and that of diffusers' own class with the same weights;
-    the relative distance of their answers.
+    the relative distance of their answers, also with a LoRA in both.
     """
     from diffusers import QwenImageTransformer2DModel
 
@@ -58,13 +60,19 @@ def beside_diffusers(parts: Parts) -> dict[str, float]:
         text = base.prompts[0]["cross_attn"]
         packed = z.view(1, 16, 4, 2, 4, 2).permute(0, 2, 4, 1, 3, 5).reshape(1, 16, 64)
         mask = torch.ones(text.shape[:2], dtype=torch.bool)
-        answer = theirs(
-            packed, encoder_hidden_states=text, encoder_hidden_states_mask=mask, timestep=sigma,
-            img_shapes=[[(1, 4, 4)]], return_dict=False,
-        )[0]  # fmt: skip
-        unpacked = answer.view(1, 4, 4, 16, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(1, 16, 8, 8)
+
+        def answer() -> Tensor:
+            given = theirs(
+                packed, encoder_hidden_states=text, encoder_hidden_states_mask=mask, timestep=sigma,
+                img_shapes=[[(1, 4, 4)]], return_dict=False,
+            )[0]  # fmt: skip
+            return torch.as_tensor(given.view(1, 4, 4, 16, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(1, 16, 8, 8))
+
+        unpacked = answer()
+        files = beside_the_pipeline("qwen_image", base, theirs, lambda: base.predict(z, sigma, told), answer)
         target = base.noise_process.target(x, eps, sigma)
     return {
+        "files": files,
         "ours": float((ours - target).square().mean()),
         # As its training scripts have it.
         "theirs": float((unpacked - (eps - x)).square().mean()),

@@ -136,7 +136,15 @@ def losses(run: Run) -> list[float]:
 def drawn(parts: Parts, sampler: str = "euler") -> Tensor:
     """A picture as the stock sampler draws it."""
     model, _, vae = parts
-    return sampling.draw(model, vae, told("a photo of olt dog"), told(""), (SIDE, SIDE), 0, sampler, 4)
+    return sampling.draw(
+        model,
+        vae,
+        told("a photo of olt dog"),
+        told(""),
+        (SIDE, SIDE),
+        0,
+        sampling.HowDrawn(sampler, 4, sampling.GUIDANCE),
+    )
 
 
 @cache

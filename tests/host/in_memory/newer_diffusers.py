@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from dreambooth_nodes.nodes.host_model.model import HostModel
 from dreambooth_nodes.tests.host.in_memory import models
+from dreambooth_nodes.tests.host.in_memory.lora_files import beside_the_pipeline
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts
 from dreambooth_nodes.tests.host.tiny_sizes import KREA_2, WORDS, z_image_sizes
 
@@ -18,8 +20,13 @@ WIDE = 1152
 """Of a Z-Image that diffusers' class can be."""
 
 
-def beside_diffusers(kind: str, parts: Parts, size: tuple[int, int, int]) -> dict[str, float]:
-    """The loss for one picture, noise and level, and that of diffusers' class; the relative distance of the answers.
+Answer = Callable[[Tensor, Tensor], Tensor]
+"""The answer of a class of diffusers' for a noisy latent and a text, at SIGMA."""
+
+
+def beside_diffusers(kind: str, parts: Parts, size: tuple[int, int, int]) -> dict[str, Any]:
+    """The loss for one picture, noise and level, and that of diffusers' class; the relative distance of the answers,
+    also with a LoRA in both.
 
     Of a Z-Image a wider one: diffusers' class is never narrower.
     """
@@ -32,8 +39,11 @@ def beside_diffusers(kind: str, parts: Parts, size: tuple[int, int, int]) -> dic
         told, z = base.encode_prompts([SHORT]), base.noise_process.add_noise(x, eps, sigma)
         ours, target = base.predict(z, sigma, told), base.noise_process.target(x, eps, sigma)
         text = base.prompts[0]["cross_attn"].clone()
-        theirs = ANSWERS[kind](weights, z, text)
+        model, answer = MODELS[kind](weights)
+        theirs = answer(z, text)
+        lora = beside_the_pipeline(kind, base, model, lambda: base.predict(z, sigma, told), lambda: answer(z, text))
     return {
+        "files": lora,
         "ours": float((ours - target).square().mean()),
         # As its training scripts have it.
         "theirs": float((theirs - (eps - x)).square().mean()),
@@ -41,8 +51,8 @@ def beside_diffusers(kind: str, parts: Parts, size: tuple[int, int, int]) -> dic
     }
 
 
-def flux2(weights: dict[str, Tensor], z: Tensor, text: Tensor) -> Tensor:
-    """FLUX.2's answer by diffusers, of latents whose every position is a token."""
+def flux2(weights: dict[str, Tensor]) -> tuple[Any, Answer]:
+    """FLUX.2 by diffusers, told latents whose every position is a token."""
     from diffusers import Flux2Transformer2DModel
     from diffusers.loaders.single_file_utils import convert_flux2_transformer_checkpoint_to_diffusers
 
@@ -52,20 +62,24 @@ def flux2(weights: dict[str, Tensor], z: Tensor, text: Tensor) -> Tensor:
         num_layers=1, num_single_layers=1, num_attention_heads=1, joint_attention_dim=WORDS, guidance_embeds=False
     )
     model.load_state_dict(convert_flux2_transformer_checkpoint_to_diffusers(named))
-    height, width = z.shape[-2:]
-    grid = torch.cartesian_prod(torch.tensor([0]), torch.arange(height), torch.arange(width), torch.tensor([0]))
-    # As the host does it, which trains by the same.
-    text = F.pad(text, (0, 0, 512 - text.shape[1], 0))
-    words = torch.zeros(text.shape[1], 4, dtype=torch.long)
-    words[:, 3] = torch.arange(text.shape[1])
-    answer = model(
-        z.flatten(2).transpose(1, 2), text, torch.tensor([SIGMA]), img_ids=grid, txt_ids=words, return_dict=False
-    )[0]  # fmt: skip
-    return torch.as_tensor(answer.transpose(1, 2).reshape(z.shape))
+
+    def answer(z: Tensor, text: Tensor) -> Tensor:
+        height, width = z.shape[-2:]
+        grid = torch.cartesian_prod(torch.tensor([0]), torch.arange(height), torch.arange(width), torch.tensor([0]))
+        # As the host does it, which trains by the same.
+        text = F.pad(text, (0, 0, 512 - text.shape[1], 0))
+        words = torch.zeros(text.shape[1], 4, dtype=torch.long)
+        words[:, 3] = torch.arange(text.shape[1])
+        given = model(
+            z.flatten(2).transpose(1, 2), text, torch.tensor([SIGMA]), img_ids=grid, txt_ids=words, return_dict=False
+        )[0]  # fmt: skip
+        return torch.as_tensor(given.transpose(1, 2).reshape(z.shape))
+
+    return model, answer
 
 
-def krea2(weights: dict[str, Tensor], z: Tensor, text: Tensor) -> Tensor:
-    """Krea 2's answer by diffusers, of tokens of 2 x 2 positions."""
+def krea2(weights: dict[str, Tensor]) -> tuple[Any, Answer]:
+    """Krea 2 by diffusers, told tokens of 2 x 2 positions."""
     from diffusers import Krea2Transformer2DModel
     from diffusers.loaders.single_file_utils import convert_krea2_transformer_checkpoint_to_diffusers
 
@@ -79,18 +93,22 @@ def krea2(weights: dict[str, Tensor], z: Tensor, text: Tensor) -> Tensor:
         text_intermediate_size=len(named["text_fusion.refiner_blocks.0.ff.up.weight"]),
     )  # fmt: skip
     model.load_state_dict(named)
-    _, channels, height, width = z.shape
-    rows, columns = height // 2, width // 2
-    packed = z.view(1, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5).reshape(1, rows * columns, -1)
-    grid = torch.cartesian_prod(torch.tensor([0]), torch.arange(rows), torch.arange(columns))
-    places = torch.cat([torch.zeros(text.shape[1], 3, dtype=torch.long), grid])
-    answer = model(packed, text.unflatten(2, (layers, -1)), torch.tensor([SIGMA]), places, return_dict=False)[0]
-    unpacked = answer.view(1, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)
-    return torch.as_tensor(unpacked.reshape(z.shape))
+
+    def answer(z: Tensor, text: Tensor) -> Tensor:
+        _, channels, height, width = z.shape
+        rows, columns = height // 2, width // 2
+        packed = z.view(1, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5).reshape(1, rows * columns, -1)
+        grid = torch.cartesian_prod(torch.tensor([0]), torch.arange(rows), torch.arange(columns))
+        places = torch.cat([torch.zeros(text.shape[1], 3, dtype=torch.long), grid])
+        given = model(packed, text.unflatten(2, (layers, -1)), torch.tensor([SIGMA]), places, return_dict=False)[0]
+        unpacked = given.view(1, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)
+        return torch.as_tensor(unpacked.reshape(z.shape))
+
+    return model, answer
 
 
-def z_image(weights: dict[str, Tensor], z: Tensor, text: Tensor) -> Tensor:
-    """Z-Image's answer by diffusers, which is told 1 − t and answers x − ε."""
+def z_image(weights: dict[str, Tensor]) -> tuple[Any, Answer]:
+    """Z-Image by diffusers, which is told 1 − t and answers x − ε."""
     from diffusers import ZImageTransformer2DModel
     from diffusers.loaders.single_file_utils import convert_z_image_transformer_checkpoint_to_diffusers
 
@@ -99,13 +117,17 @@ def z_image(weights: dict[str, Tensor], z: Tensor, text: Tensor) -> Tensor:
     sizes = z_image_sizes(WIDE)
     model = ZImageTransformer2DModel(**{name: sizes[name] for name in same})
     model.load_state_dict(convert_z_image_transformer_checkpoint_to_diffusers(dict(weights)))
-    answer = model([z[0].unsqueeze(1)], torch.tensor([1 - SIGMA]), [text[0]], return_dict=False)[0]
-    return -torch.as_tensor(answer[0]).reshape(z.shape)
+
+    def answer(z: Tensor, text: Tensor) -> Tensor:
+        given = model([z[0].unsqueeze(1)], torch.tensor([1 - SIGMA]), [text[0]], return_dict=False)[0]
+        return -torch.as_tensor(given[0]).reshape(z.shape)
+
+    return model, answer
 
 
-ANSWERS: dict[str, Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]] = {
+MODELS: dict[str, Callable[[dict[str, Tensor]], tuple[Any, Answer]]] = {
     "flux2": flux2,
     "krea2": krea2,
     "z_image": z_image,
 }
-"""{kind: diffusers' answer}."""
+"""{kind: diffusers' class with the host's weights, and its answer}."""

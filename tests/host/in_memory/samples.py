@@ -13,7 +13,7 @@ from torch import Tensor
 import nodes  # type: ignore[import-not-found]
 from dreambooth_nodes.nodes.host_model.lora import HostLora
 from dreambooth_nodes.nodes.host_model.model import HostModel
-from dreambooth_nodes.nodes.host_model.sampling import GUIDANCE, STEPS, HostSampler, scheduler_of
+from dreambooth_nodes.nodes.host_model.sampling import GUIDANCE, STEPS, host_drawer, scheduler_of
 from dreambooth_nodes.nodes.host_model.training import host_base
 from dreambooth_nodes.tests.host.in_memory.models import SIDE, Parts, new_store, request_of, sd3, with_words
 from dreambooth_nodes.tests.host.tiny_models import random_weights, sd3_shapes
@@ -39,7 +39,7 @@ def sample_of(parts: Parts, sampler: str) -> tuple[Tensor, Path]:
 
     with HostModel(*parts, host_base(*parts).fingerprint).borrowed() as model:
         method, request = HostLora(), request_of(sample_count=1)
-        draw = HostSampler(model, method, sampler)
+        draw = host_drawer(model, method, sampler)
         result, _ = personalize(model, request, new_store(), keep, method=method, draw=draw)
     return samples[-1][0].movedim(0, -1), result.file
 

@@ -96,6 +96,9 @@ def test_a_difference_comes_nearer_with_its_rank(base_file: Path, layers: Layers
         found = convert(wanted).error
         assert found is not None and found.worst_error >= found.error and not found.left_out_weights
         errors.append(found.error)
+        # By rank: that of this one, and of one twice as large.
+        assert found.by_rank[1] == pytest.approx(errors[0], rel=1e-3) and min(found.by_rank.values()) < 1e-3
+        assert max(found.by_layer.values()) == found.worst_error
     assert errors[0] > 0.1 and max(errors[1:]) < 1e-3
     near = read_lora(target, layers_in(base_file))
     for component, name, layer in all_layers(lora):
@@ -107,7 +110,8 @@ def test_a_difference_comes_nearer_with_its_rank(base_file: Path, layers: Layers
 def test_truncation_is_as_near_as_the_singular_values_allow(shape: tuple[int, ...], rank: int) -> None:
     change = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     values = torch.linalg.svdvals(change.flatten(1))
-    layer = truncated(change, rank)
+    layer, found = truncated(change, rank)
+    torch.testing.assert_close(found.float(), values, rtol=1e-4, atol=1e-5)
     assert layer.rank == rank and layer.alpha == rank
     nearest = values[rank:].square().sum().sqrt()
     torch.testing.assert_close((change.flatten(1) - layer.change()).norm(), nearest, rtol=1e-4, atol=1e-5)

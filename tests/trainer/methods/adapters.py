@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dreambooth_nodes.trainer.methods.registry import METHODS, Dora, Lokr, Lora, Method
+from dreambooth_nodes.trainer.methods.layer_adapter import LayerAdapter
+from dreambooth_nodes.trainer.methods.registry import METHODS, Dora, Lora, Method
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.subject.frame import Frame
@@ -18,6 +19,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dora": {"method": "dora", "rank": 4, "alpha": 2.0, "conv_rank": 2},
     "lokr": {"method": "lokr", "rank": 3, "alpha": 1.5},
     "lokr, factor 4": {"method": "lokr", "rank": 3, "alpha": 1.5, "factor": 4},
+    "lidb": {"method": "lidb"},
 }
 
 
@@ -42,16 +44,19 @@ def randomise(base: Base) -> None:
                 noise = torch.randn(weight.shape, generator=generator)
                 if name.endswith("lora_magnitude"):
                     weight.mul_(1 + 0.05 * noise)
+                elif "lokr_w1" in name:
+                    weight.copy_(noise * 0.1)
                 else:
-                    weight.copy_(noise * (0.1 if "lokr_w1" in name else 0.3 / weight.shape[-1] ** 0.5))
+                    # Of a LiDB's few numbers, within whole weights, each counts more.
+                    weight.copy_(noise * (0.2 if ".lidb_" in name else 0.3 / weight.shape[-1] ** 0.5))
 
 
 def weights_of(method: Method[Any], base: Base) -> Mapping[str, Mapping[str, Any]]:
     """{component: {layer: its part of the adapter}} of the trained weights."""
     if isinstance(method, Dora):
         return method.dora(base)
-    assert isinstance(method, Lokr | Lora)
-    return method.lokr(base) if isinstance(method, Lokr) else method.weights(base)
+    assert isinstance(method, LayerAdapter | Lora)
+    return method.adapter(base) if isinstance(method, LayerAdapter) else method.weights(base)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""DoRA, LoKr and LoRA with convolutions of their own rank: identity at first, saved, read back, gone on from."""
+"""DoRA, LoKr, LiDB and LoRA with convolutions of their own rank: identity at first, saved, read back, gone on from."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_options_that_do_not_go_together_are_refused(changes: dict[str, Any], sa
         TrainOptions(**changes)
 
 
-@pytest.mark.parametrize("method", ["dora", "lokr"])
+@pytest.mark.parametrize("method", ["dora", "lokr", "lidb"])
 def test_sharded_training_refuses_other_adapters_than_loras(method: Any) -> None:
     with pytest.raises(OptionError, match=f"method is '{method}'; FSDP takes"):
         require_shardable(TrainOptions(method=method))

@@ -23,14 +23,16 @@ from dreambooth_nodes.tests.trainer.short_runs import (
 from dreambooth_nodes.trainer.events import Event, Scored, Step, Warned
 from dreambooth_nodes.trainer.files.safetensors import read_metadata
 from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.runs.history import delete_result
 from dreambooth_nodes.trainer.runs.live_view import live_of
 from dreambooth_nodes.trainer.runs.past_runs import find_finished
 from dreambooth_nodes.trainer.runs.personalized import Personalized
 from dreambooth_nodes.trainer.runs.request import Request
-from dreambooth_nodes.trainer.runs.run import Run
+from dreambooth_nodes.trainer.runs.run import Run, open_run, relative
 from dreambooth_nodes.trainer.runs.store import Store
 from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
 from dreambooth_nodes.trainer.scores.rule import Rule
+from dreambooth_nodes.trainer.session.choosing import NotChosen, choose_step
 from dreambooth_nodes.trainer.session.personalize import personalize
 
 
@@ -87,23 +89,39 @@ def test_the_chosen_word_is_called_by_its_own_file(new_base: NewBase, scored: Re
     assert run.record["trigger"] == result.trigger and said["dreambooth.choice"] == run.record["choice"]
 
 
-def test_only_files_that_may_be_chosen_are_kept_and_none_beside_the_result(
+def test_scored_steps_are_kept_beside_the_result_and_one_can_be_made_it(
     new_base: NewBase, scored: Request, store: Store
 ) -> None:
-    left: list[tuple[int, set[int]]] = []
+    scored = with_options(scored, save_every=0, steps=3)
+    result, run = taught(new_base(), scored, store)
+    assert run.kept.steps() == [1, 2, 3] and list(store.loras.glob("*.safetensors")) == [result.file]
+    step = 2 if result.steps != 2 else 1
+    by_scores = run.record["choice"]
+    chosen = choose_step(run, step)
+    said = read_metadata(chosen.file)
+    assert chosen.steps == step and same_weights(chosen.file, run.kept.path(step))
+    assert said["dreambooth.choice"] == run.record["choice"] == _by_hand(step, run.scores()[-1].chosen) != by_scores
+    found = find_finished(scored, result.trained_from, store)
+    assert found is not None and found[0] == chosen and live_of(run, chosen).state()["result_step"] == step
+    assert result.file.is_file() and choose_step(run, step) == chosen
+    back = choose_step(run, result.steps)
+    assert back.steps == result.steps and same_weights(back.file, result.file)
+    assert choose_step(run, step) == chosen and len(list(store.loras.glob("*.safetensors"))) == 3
+    with pytest.raises(NotChosen, match=r"Step 7 has no file in this run; those that can be chosen are \[1, 2, 3\]"):
+        choose_step(run, 7)
+    run.write(status="stopped")
+    with pytest.raises(NotChosen, match="not finished"):
+        choose_step(run, 1)
+    run.write(status="finished")
+    with open_run(run.key, store).alone(), pytest.raises(NotChosen, match="being trained right now"):
+        choose_step(run, 1)
+    delete_result(relative(chosen.file, store), store)
+    assert run.kept.steps() == []
 
-    def look(event: Event) -> None:
-        if isinstance(event, Step):
-            files = store.loras.glob("dog_step*.safetensors")
-            left.append((event.step, {int(file.name.split("_")[1].removeprefix("step")) for file in files}))
 
-    result, run = taught(new_base(), with_options(scored, save_every=0), store, look)
-    base = run.base_scores()
-    assert base is not None
-    rule = Rule(base, pixel_scorer().margin)
-    for step, files in left:
-        assert files == {point.step for point in rule.candidates(run.scores()[: step - 1])}
-    assert list(store.loras.glob("*.safetensors")) == [result.file]
+def _by_hand(step: int, by_scores: int | None) -> str:
+    """What the metadata say of a step that the user chose."""
+    return f"step {step}, chosen by the user; the scores chose {'none' if by_scores is None else f'step {by_scores}'}"
 
 
 def test_a_run_ends_early_and_is_found_as_finished(new_base: NewBase, scored: Request, store: Store) -> None:

@@ -88,7 +88,7 @@ def test_no_token_is_drawn_twice(seed: int, length: int) -> None:
 
 
 def test_draws_are_uniform(tokenizer: CLIPTokenizer) -> None:
-    urn = ClipVocabulary(tokenizer).rare_ids(ends_word=True)
+    urn = ClipVocabulary(tokenizer).urns(1)[0]
     drawn = [urn.index(c.token_ids[0]) for seed in range(60) for c in rare_candidates(tokenizer, 1, seed)]
     counts = torch.histc(torch.tensor(drawn, dtype=torch.float), bins=8, min=0, max=len(urn))
     expected = len(drawn) / 8
@@ -97,7 +97,7 @@ def test_draws_are_uniform(tokenizer: CLIPTokenizer) -> None:
 
 
 def test_every_token_of_the_rare_range_is_reached_and_then_the_urn_is_empty(tokenizer: CLIPTokenizer) -> None:
-    urn = ClipVocabulary(tokenizer).rare_ids(ends_word=True)
+    urn = ClipVocabulary(tokenizer).urns(1)[0]
     assert len(urn) > 400
     everything = rare_candidates(tokenizer, 1, seed=0, count=len(urn))
     assert sorted(c.token_ids[0] for c in everything) == urn

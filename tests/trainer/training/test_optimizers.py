@@ -63,6 +63,7 @@ def request_of_flow(subject: Subject) -> Request:
         {"ema_decay": 0.9, "optimizer": "lion"},
         {"method": "dora"},
         {"method": "lokr"},
+        {"method": "lidb"},
     ],
     ids=lambda changes: " ".join(map(str, changes.values())),
 )

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..layer_adapter import UpdatedLayer
 from .layer import LokrLayer, factored
 
 
@@ -24,7 +25,7 @@ def new_shapes(weight: Sequence[int], rank: int, factor: int) -> dict[str, tuple
     return {"lokr_w1": (out1, in1), "lokr_w2_a": (out2, rank), "lokr_w2_b": (rank, in2 * prod(kernel))}
 
 
-class Adapted(nn.Module):
+class LokrUpdated(UpdatedLayer[LokrLayer]):
     """A frozen linear layer or convolution with a LoKr. lokr_w1, lokr_w2, or lokr_w2_a and lokr_w2_b: see `LokrLayer`,
     in float32. scale: s, 0 where the update is switched off.
     """
@@ -33,18 +34,11 @@ class Adapted(nn.Module):
 
     def __init__(self, base_layer: nn.Linear | nn.Conv2d, shapes: Mapping[str, tuple[int, ...]], alpha: float) -> None:
         """shapes: {name of a trained matrix: its shape} (see `new_shapes`); all are zero. alpha: see `LokrLayer`."""
-        super().__init__()
-        self.base_layer: Any = base_layer
+        super().__init__(base_layer)
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(shape, device=base_layer.weight.device)))
         self.alpha = alpha
         self.scale = self.layer(dict(self.named_parameters(recurse=False))).scale
-
-    @property
-    def weight(self) -> Tensor:
-        """The base's weight."""
-        found: Tensor = self.base_layer.weight
-        return found
 
     @property
     def seconds(self) -> tuple[nn.Parameter, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -145,7 +145,7 @@ def _begin(module: nn.Module, seed: int, component: str) -> None:
                 weight.data.copy_(uniform_start(weight.shape, generator(seed, f"lora.{component}.{name}", 0)))
 
 
-def uniform_start(shape: torch.Size, source: torch.Generator) -> Tensor:
+def uniform_start(shape: Sequence[int], source: torch.Generator) -> Tensor:
     """The initial values that peft and torch give a linear layer: uniform within ±1 / sqrt(inputs)."""
     bound = 1 / math.sqrt(math.prod(shape[1:]))
     return (torch.rand(shape, generator=source) * 2 - 1) * bound

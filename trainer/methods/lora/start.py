@@ -30,7 +30,7 @@ def kept_settings(file: Path) -> dict[str, Any]:
     """
     found = [weight_shapes(own.file) for own in adapter_files(file)]
     if kind := next((kind for shapes in found if (kind := adapter_kind(shapes)) not in (PLAIN, DORA)), None):
-        raise CheckpointError(f"{file.name!r} is {kind}. Only LoRAs, DoRAs and LoKrs can be continued.")
+        raise CheckpointError(f"{file.name!r} is {kind}. Only LoRAs, DoRAs, LoKrs and LiDBs can be continued.")
     halves = [shape for shapes in found for key, shape in shapes.items() if any_style(key)[1] == DOWN and shape]
     if not halves:
         raise no_lora(file)
