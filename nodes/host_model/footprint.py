@@ -122,7 +122,8 @@ def on_meta(module: nn.Module, train: bool = False) -> Iterator[None]:
     made: dict[int, Tensor] = {}
     try:
         for inner in module.modules():
-            for holder in (inner._parameters, inner._buffers):
+            holders: tuple[dict[str, Any], ...] = (inner._parameters, inner._buffers)
+            for holder in holders:
                 for name, tensor in holder.items():
                     if tensor is not None:
                         found.append((holder, name, tensor))
