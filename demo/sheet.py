@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-CELL, GAP, MARGIN, GUTTER = 144, 8, 36, 48
+CELL, GAP, MARGIN, GUTTER = 200, 8, 40, 56
 PAPER, INK, FAINT, ACCENT = "#f7f5f0", "#23211d", "#8a857a", "#b4532a"
-CAPTION_HEIGHT, HEADING_HEIGHT = 34, 96
+CAPTION_HEIGHT, HEADING_HEIGHT = 40, 112
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,21 @@ class Sheet:
 
     def heading(self, title: str, subtitle: str) -> None:
         pen = self.strip(HEADING_HEIGHT)
-        pen.text((MARGIN, 28), title, INK, font(30))
-        pen.text((MARGIN, 68), subtitle, FAINT, font(16))
+        pen.text((MARGIN, 30), title, INK, font(36))
+        pen.text((MARGIN, 80), subtitle, FAINT, font(18))
 
     def captions(self, *captions: tuple[int, str, str]) -> None:
         """Lines of text above the next pictures: (left edge, text, colour)."""
         pen = self.strip(CAPTION_HEIGHT)
         for left, text, colour in captions:
-            pen.text((left, 10), text, colour, font(17))
+            pen.text((left, 10), text, colour, font(20))
 
     def pictures(self, *rows: tuple[int, list[Image.Image]]) -> None:
         """Pictures side by side: (left edge, pictures)."""
         self.strip(CELL + GAP)
         for left, pictures in rows:
             for index, picture in enumerate(pictures):
-                shown = picture.convert("RGB").resize((CELL, CELL), Image.Resampling.BICUBIC)
+                shown = picture.convert("RGB").resize((CELL, CELL), Image.Resampling.LANCZOS)
                 self._strips[-1].paste(shown, (left + index * (CELL + GAP), 0))
 
     def page(self) -> Image.Image:
