@@ -73,7 +73,7 @@ def test_a_sample_is_enlarged_and_turned_by_keys(workspace: Workspace) -> None:
     page.wait("document.querySelector('dialog.db-dialog')?.open")
     assert workspace.text(".db-caption").startswith("step 10")
     page.press("ArrowLeft")
-    last = page.value(f"[...document.querySelectorAll('{PANEL} .db-step')].at(-1).innerText")
+    last = page.value(f"[...document.querySelectorAll('{PANEL} .db-step')].at(-1).innerText").removeprefix("★ ")
     assert workspace.text(".db-caption").startswith(f"step {last}")
     page.press("Escape")
     page.wait("!document.querySelector('dialog.db-dialog')")
