@@ -34,13 +34,11 @@ def plan_step(
     """The first way for `base`, a HostModel, that fits a budget in bytes: everything kept; activations recomputed; and
     weights in the host's memory as well, as many as have to. Where it recomputes, it has switched that on.
     """
-    from ...trainer.memory.plan import ALLOCATOR_OVERHEAD
-
     counted = count(base, options, noisy, sigma, told)
     if not base.recomputes and needed(counted.resident) > budget:
         base.enable_checkpointing()
         counted = count(base, options, noisy, sigma, told)
-    reserved = int((counted.adapter + counted.step) * ALLOCATOR_OVERHEAD)
+    reserved = needed(counted.adapter + counted.step)
     fits = needed(counted.least if base.recomputes else counted.resident) <= budget
     size = [side * base.pixels_per_position for side in (noisy.shape[-1], noisy.shape[-2])]
     what = f"{type(base.model.model).__name__}, LoRA, {size[0]}x{size[1]} px, {len(noisy)} at a time"
