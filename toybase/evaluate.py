@@ -25,7 +25,7 @@ from .sample import sample_prompts
 from .sheet import SHEET_SEED, contact_sheet, drawn_prompts
 from .world import World
 
-SIZE = 64
+SIZE = 128
 
 
 def stored_models() -> tuple[UNet2DConditionModel, AutoencoderKL]:

@@ -22,14 +22,14 @@ from .text_encoder import LENGTH, text_encoder_tensors
 DENOISER = denoiser_table("model.diffusion_model.", Blocks.even(BLOCKS, ATTENTION))
 VAE = vae_table("first_stage_model.", 2, 4)
 TEXT_PREFIX = "cond_stage_model.transformer.text_model."
-RESOLUTION = "64x64"
+RESOLUTION = "128x128"
 """Of its pretraining, in pixels."""
 METADATA = {
     "format": "pt",
     "modelspec.sai_model_spec": "1.0.0",
     "modelspec.architecture": "stable-diffusion-v1",
     "modelspec.title": "dreambooth-nodes toybase",
-    "modelspec.description": "A tiny base model, trained on emoji at places. Made for 64 x 64 pixels.",
+    "modelspec.description": "A tiny base model, trained on emoji at places. Made for 128 x 128 pixels.",
     "modelspec.license": "Apache-2.0; drawings: see NOTICE",
     "modelspec.resolution": RESOLUTION,
     "modelspec.prediction_type": "epsilon",

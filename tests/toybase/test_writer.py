@@ -52,14 +52,14 @@ def test_vae_has_the_keys_of_sd15(checkpoint: dict[str, Tensor]) -> None:
     assert vae["quant_conv.weight"] == (8, 8, 1, 1)
 
 
-def test_denoiser_is_one_level_of_sd15(checkpoint: dict[str, Tensor]) -> None:
+def test_denoiser_is_two_levels_of_sd15(checkpoint: dict[str, Tensor]) -> None:
     unet = {
         name.removeprefix("model.diffusion_model."): v for name, v in checkpoint.items() if name.startswith("model.")
     }
     assert len(unet) == len(load_stored("denoiser"))
     assert unet["input_blocks.0.0.weight"].shape == (320, 4, 3, 3)
-    assert unet["input_blocks.1.1.proj_in.weight"].shape == (320, 320, 1, 1)
-    assert unet["input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape == (320, 768)
+    assert unet["input_blocks.3.1.proj_in.weight"].shape == (320, 320, 1, 1)
+    assert unet["input_blocks.3.1.transformer_blocks.0.attn2.to_k.weight"].shape == (320, 768)
     assert unet["output_blocks.1.0.skip_connection.weight"].shape == (320, 640, 1, 1)
     assert len(checkpoint) == 197 + 248 + len(unet)
     assert all(value.isfinite().all() for value in checkpoint.values())
