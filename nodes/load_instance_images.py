@@ -90,8 +90,8 @@ class LoadInstanceImages(io.ComfyNode):
                     default="",
                     optional=True,
                     socketless=True,
-                    tooltip="What was changed on the photos' panel, kept in this workflow: captions, masks, order, photos "
-                    "that are not used.",
+                    tooltip="What was changed on the photos' panel, kept in this workflow: captions, masks, order, "
+                    "photos that are not used.",
                 ),
             ],
             outputs=[

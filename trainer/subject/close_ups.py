@@ -34,8 +34,9 @@ WORD = "close-up"
 def close_ups_of_folder(
     folder: PhotoFolder, size: TrainingSize, count: int, masks: Sequence[Tensor] | Tensor | None = None
 ) -> tuple[Photo, ...]:
-    """`count` close-ups of each photo of a sorted folder that is used and large enough. masks: see `read_folder`. Raises
-    PhotoError, ValueError.
+    """`count` close-ups of each used photo of a sorted folder that is large enough. masks: see `read_folder`.
+
+    Raises PhotoError, ValueError.
     """
     check_count(count)
     given = given_masks(masks, len(folder.photos))

@@ -86,7 +86,7 @@ def painted_mask(png: bytes, name: str, photo: Raster) -> Band | None:
         raise PhotoError(f"the mask painted on '{name}' is no PNG that can be read ({error}): paint it anew") from error
     if abs(grey.width * height / (grey.height * width) - 1) > _OTHER_SHAPE + 1 / grey.width + 1 / grey.height:
         raise PhotoError(
-            f"the mask painted on '{name}' is {grey.width} x {grey.height}, and the photo {width} x {height}, of another "
-            "shape: paint it anew, or remove it"
+            f"the mask painted on '{name}' is {grey.width} x {grey.height}, and the photo {width} x {height}, of "
+            "another shape: paint it anew, or remove it"
         )
     return np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR)).astype(np.float32) / np.float32(255)
