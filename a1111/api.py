@@ -15,13 +15,16 @@ from .asked import Asked
 from .host import page
 from .job import Job
 from .subjects import subjects
-from .uploads import keep_encoded
+from .uploads import keep_encoded, keep_encoded_class_images
 
 
 class TrainRequest(BaseModel):
-    """What the tab asks. photos: base64. resume: go on with the last unfinished training, the rest is not read."""
+    """What the tab asks. photos, class_images: base64; the latter are of the user's own. resume: go on with the last
+    unfinished training, the rest is not read.
+    """
 
     photos: list[str] = Field(default_factory=list)
+    class_images: list[str] = Field(default_factory=list)
     class_noun: str = ""
     identifier: str = ""
     base: str = ""
@@ -70,8 +73,10 @@ def _train(request: TrainRequest) -> dict[str, Any]:
 
 
 def _asked(request: TrainRequest) -> Asked:
-    fields = {name: getattr(request, name) for name in TrainRequest.__annotations__ if name not in ("photos", "resume")}
-    return Asked(photos=keep_encoded(request.photos), **fields)
+    apart = ("photos", "class_images", "resume")
+    fields = {name: getattr(request, name) for name in TrainRequest.__annotations__ if name not in apart}
+    own = keep_encoded_class_images(request.class_images)
+    return Asked(photos=keep_encoded(request.photos), class_images=own, **fields)
 
 
 def _status() -> dict[str, Any]:

@@ -16,6 +16,7 @@ class Controls:
     """
 
     photos: Any
+    class_images: Any
     thumbnails: Any
     faults: Any
     pick: Any

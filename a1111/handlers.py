@@ -17,11 +17,12 @@ from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
-from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL, WATCH_AGAIN
+from .page_code import ALREADY_LISTED, BY_HAND, REFRESH_LISTS, SELECT_MODEL, WATCH_AGAIN, reach_by_keyboard
+from .photo_report import report_html
 from .pick import pick
 from .shown import faults_html, mistake_html, status_html
 from .this_machine import check_report
-from .uploads import keep_files
+from .uploads import keep_class_images, keep_files
 from .views import answering, views
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ MISTAKES = (ValueError, OSError, ChildFailed)
 def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
-    keep_uploads(blocks, c.photos)
+    zones = [(c.photos, "Choose the photos of one subject"), (c.class_images, "Choose class images of your own")]
+    for zone, _ in zones:
+        keep_uploads(blocks, zone)
     sized = [c.asked["resolution"], c.asked["buckets"]]
     for looked_at in (c.photos, *sized):
         looked_at.change(_look, [c.photos, *sized], [c.thumbnails, c.faults], **quietly())
@@ -52,8 +55,10 @@ def connect(blocks: Any, controls: Controls) -> None:
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, [c.mistakes["training"], c.status], **quietly())
     _connect_training(blocks, c)
-    keep_form(blocks, c.photos, {**c.asked, **c.options}, {"base": bases, "continue_from": starts})
-    blocks.load(inputs=None, outputs=None, **with_js(REACH_BY_KEYBOARD))
+    files = {"photos": c.photos, "own_class_images": c.class_images}
+    keep_form(blocks, {**files, **c.asked, **c.options}, {"base": bases, "continue_from": starts})
+    for zone, label in zones:
+        blocks.load(inputs=None, outputs=None, **with_js(reach_by_keyboard(zone.elem_id, label)))
 
 
 def _connect_preset(c: Controls) -> None:
@@ -95,15 +100,15 @@ def _connect_training(blocks: Any, c: Controls) -> None:
     keeps it until then, and would begin a training when this one is over."""
     names, options = list(c.asked), list(c.options)
 
-    def train(files: Any, *values: Any) -> str:
+    def train(files: Any, class_images: Any, *values: Any) -> str:
         asked = dict(zip(names, values[: len(names)], strict=True))
         said = said_options(dict(zip(options, values[len(names) :], strict=True)))
-        return _mistake_in(lambda: desk.begin(_asked(files, asked, said)))
+        return _mistake_in(lambda: desk.begin(_asked(files, class_images, asked, said)))
 
     def resume() -> str:
         return _mistake_in(desk.resume)
 
-    form, lora = [c.photos, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
+    form, lora = [c.photos, c.class_images, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
     watch = answering(views)
     begun = [
         event(handler, inputs, [c.mistakes["training"]], **quietly()).then
@@ -120,13 +125,14 @@ def _connect_training(blocks: Any, c: Controls) -> None:
     blocks.load(inputs=None, outputs=None, **with_js(WATCH_AGAIN))
 
 
-def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
+def _asked(files: Any, class_images: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
     numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
     numbers |= {"buckets": bool(asked["buckets"]), "close_ups": asked["close_ups"] or 0}
     photos = keep_files([file_path(file) for file in files or []])
+    own = keep_class_images([file_path(file) for file in class_images or []])
     choices = {name: named(asked[name]) for name in ("base", "prediction", "continue_from")}
-    return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})
+    return Asked(**{**texts, **numbers, **choices, "photos": photos, "class_images": own, "options": options})
 
 
 def _mistake_in(begin: Callable[[], Job]) -> str:
@@ -144,7 +150,9 @@ def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:
         looks = judge([file_path(file) for file in files or []], side, bool(buckets))
     except MISTAKES as error:
         return gr.update(), mistake_html(str(error))
-    return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
+    return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks) + report_html(
+        looks
+    )
 
 
 def _counted(resolution: int | None, priors: int | None) -> str:

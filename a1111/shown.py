@@ -138,8 +138,8 @@ def faults_html(looks: Iterable[Look]) -> str:
     """Which photos cannot be used, and why; then what speaks against the others."""
     looks, against = list(looks), defaultdict[str, list[str]](list)
     for one in looks:
-        for why in one.advice:
-            against[why].append(one.name)
+        for fault in one.advice:
+            against[fault.why].append(one.name)
     bad = "".join(f"<li>{escape(one.fault)}</li>" for one in looks if one.fault)
     advice = "".join(f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>" for why, names in against.items())
     alert = f'<ul role="alert" class="{WRONG}">{bad}</ul>' if bad else ""

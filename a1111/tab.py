@@ -57,6 +57,11 @@ def _subject() -> Controls:
     mistakes["start"] = _mistake("start")
     asked |= _method()
     mistakes["counts"] = _mistake("counts")
+    with gr.Accordion("Class images of your own", open=False, elem_id="dreambooth_own_class_images"):
+        class_images = gr.File(
+            label="Pictures of the class, beside those that are drawn; with 0 class images above, instead of them",
+            file_count="multiple", elem_id="dreambooth_class_images",
+        )  # fmt: skip
     with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
         asked["prediction"] = gr.Radio(
             predictions(), value=AS_THE_FILE, label="The base answers", elem_id="dreambooth_prediction",
@@ -64,7 +69,7 @@ def _subject() -> Controls:
         )  # fmt: skip
         asked |= prompt_controls()
         options = option_controls()
-    return Controls(photos, thumbnails, faults, pick, report, refresh, mistakes, asked, options)
+    return Controls(photos, class_images, thumbnails, faults, pick, report, refresh, mistakes, asked, options)
 
 
 def _method() -> dict[str, Any]:

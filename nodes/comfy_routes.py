@@ -34,7 +34,7 @@ from .input_folders import own_folder, photo_folder
 
 LONGEST_BODY = 4096
 """Bytes."""
-LONGEST_EDITS = 20_000_000
+LONGEST_EDITS = 4_000_000
 """Bytes of a body with captions and painted masks."""
 Fields = Mapping[str, Any]
 

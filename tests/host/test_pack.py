@@ -19,7 +19,11 @@ SUBGRAPHS = ROOT / "subgraphs"
 
 # node_id: required inputs, optional inputs, outputs. Public: others may be added behind, none renamed or moved.
 CONTRACT: dict[str, tuple[str, str, str]] = {
-    "LoadInstanceImages": ("folder class_noun resolution", "images masks captions buckets close_ups", "SUBJECT IMAGE"),
+    "LoadInstanceImages": (
+        "folder class_noun resolution",
+        "images masks captions buckets close_ups edits",
+        "SUBJECT IMAGE",
+    ),
     "PickRareToken": ("clip length seed", "model class_noun choice subject", "STRING STRING"),
     "GenerateClassPriors": (
         "model clip vae subject count seed",

@@ -84,7 +84,9 @@ def test_photos_arrive_whatever_is_chosen_meanwhile(page: Any, give: Callable[..
 
 def test_no_file_is_handed_on_that_was_not_uploaded(webui: Served, tmp_path: Path) -> None:
     config = webui.request("/config")
-    (arrived,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == "dreambooth_arrived"] or [None]
+    (arrived,) = [
+        c["id"] for c in config["components"] if c["props"].get("elem_id") == "dreambooth_photos_arrived"
+    ] or [None]
     if arrived is None:
         assert webui.kind == "forge", "whose Gradio looks at the paths itself"
         return
