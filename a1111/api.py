@@ -12,10 +12,18 @@ from ..trainer.presets import DEFAULT
 from ..trainer.prompts import PromptTemplates
 from . import desk
 from .asked import Asked
+from .child import ChildFailed
+from .choosing import choose
 from .host import page
 from .job import Job
 from .subjects import subjects
 from .uploads import keep_encoded, keep_encoded_class_images
+
+
+class ChooseRequest(BaseModel):
+    """step: of the newest training, to be its result."""
+
+    step: int
 
 
 class TrainRequest(BaseModel):
@@ -44,13 +52,14 @@ class TrainRequest(BaseModel):
 
 
 def add_routes(app: FastAPI) -> None:
-    """train, status, stop, subjects."""
+    """train, status, stop, choose, subjects."""
     users = page.api_users()
     guarded: dict[str, Any] = {"dependencies": [Depends(_require(users))]} if users else {}
     root = "/dreambooth/v1"
     app.add_api_route(f"{root}/train", _train, methods=["POST"], **guarded)
     app.add_api_route(f"{root}/status", _status, methods=["GET"], **guarded)
     app.add_api_route(f"{root}/stop", _stop, methods=["POST"], **guarded)
+    app.add_api_route(f"{root}/choose", _choose, methods=["POST"], **guarded)
     app.add_api_route(f"{root}/subjects", subjects, methods=["GET"], **guarded)
 
 
@@ -86,6 +95,14 @@ def _status() -> dict[str, Any]:
 
 def _stop() -> dict[str, Any]:
     return {"stopping": desk.stop()}
+
+
+def _choose(request: ChooseRequest) -> dict[str, Any]:
+    try:
+        result = choose(request.step)
+    except (ValueError, ChildFailed) as error:
+        raise HTTPException(422, str(error)) from error
+    return {"file": result["file"], "step": result["steps"], "choice": result["choice"]}
 
 
 def _described(job: Job) -> dict[str, Any]:

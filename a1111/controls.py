@@ -33,6 +33,8 @@ class Controls:
     watch: Any = None
     curve: Any = None
     samples: Any = None
+    step: Any = None
+    choose: Any = None
     send: Any = None
     parameters: Any = None
     history: Any = None

@@ -12,8 +12,9 @@ from . import desk
 from .asked import Asked, require_counts
 from .child import ChildFailed
 from .choices import bases, lists, loras, named, preset_changes, rank_of_choice, starts
+from .choosing import choosable, choose
 from .gradio_versions import file_path, js_before, keep_uploads, quietly, with_js
-from .job import Job
+from .job import Job, step_of
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .controls import Controls
 
 NOTHING_TO_SET = "Nothing that a setting mends went wrong in the newest training."
+CHOOSE = "Make {} the result (click a sample first)"
 MISTAKES = (ValueError, OSError, ChildFailed)
 """What a user can change: said where it was made, never raised, for Gradio would print a traceback."""
 
@@ -110,9 +112,14 @@ def _connect_training(blocks: Any, c: Controls) -> None:
 
     form, lora = [c.photos, c.class_images, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
     watch = answering(views)
+    c.samples.select(_select, None, [c.step, c.choose], **quietly())
     begun = [
         event(handler, inputs, [c.mistakes["training"]], **quietly()).then
-        for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None))
+        for event, handler, inputs in (
+            (c.train.click, train, form),
+            (c.resume.click, resume, None),
+            (c.choose.click, _choose, [c.step]),
+        )
     ]
     # The page presses this one itself, see WATCH_AGAIN.
     for look in (*begun, c.watch.click):
@@ -176,6 +183,26 @@ def _check() -> tuple[Any, str]:
         return check_report(), ""
     except MISTAKES as error:
         return gr.update(), mistake_html(str(error))
+
+
+def _select(event: gr.SelectData) -> tuple[Any, Any]:
+    """The step of the sample that was clicked, and what the button says of it."""
+    job = desk.newest()
+    if job is None or event.index >= len(job.samples):
+        return 0, gr.update(interactive=False)
+    step = step_of(job.samples[event.index][1])
+    if step in choosable(job):
+        return step, gr.update(value=f"Make step {step} the result", interactive=True)
+    why = "has no file, and cannot be made the result" if job.over else "can be chosen when the training is over"
+    return step, gr.update(value=f"Step {step} {why}", interactive=False)
+
+
+def _choose(step: float) -> str:
+    try:
+        choose(int(step))
+    except MISTAKES as error:
+        return mistake_html(str(error))
+    return ""
 
 
 def _stop() -> tuple[str, Any]:

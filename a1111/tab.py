@@ -10,7 +10,7 @@ from ..trainer.options import CHOICES, TEXTS
 from ..trainer.presets import DEFAULT, PRESETS
 from .choices import AS_THE_FILE, CURRENT, NEW_LORA, bases, predictions, starts
 from .controls import Controls
-from .handlers import connect
+from .handlers import CHOOSE, connect
 from .host.offered import lacking
 from .host.page import bind_to_txt2img, make_picture_folder
 from .option_controls import FIELDS, option_controls, prompt_controls
@@ -109,6 +109,10 @@ def _training(controls: Controls) -> None:
     controls.samples = gr.Gallery(
         label="Samples", columns=4, height=260, object_fit="contain", elem_id="dreambooth_samples"
     )
+    controls.step = gr.Number(0, visible=False, precision=0, elem_id="dreambooth_step")
+    # The WebUI's own file of defaults is of what is on the page.
+    controls.step.do_not_save_to_config = True
+    controls.choose = gr.Button(CHOOSE.format("its step"), size="sm", interactive=False, elem_id="dreambooth_choose")
     controls.parameters = gr.Textbox(
         label="Prompt of the result", lines=3, interactive=False, elem_id="dreambooth_parameters"
     )
