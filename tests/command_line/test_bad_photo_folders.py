@@ -33,8 +33,8 @@ def _masked(size: tuple[int, int]) -> Fill:
         (
             _copy("."),
             ("--buckets", "--width", "64"),
-            "64 x 64 pixels are too few for buckets: their narrowest would have a side of 32 pixels, and 64 is the least; "
-            "train at a higher resolution",
+            "64 x 64 pixels are too few for buckets: their narrowest would have a side of 32 pixels, and 64 is the "
+            "least; train at a higher resolution",
         ),
         (_masked((40, 30)), (), "00-masklabel.png' is 40 x 30 pixels, its photo"),
         (_copy("dog", "10_olt cat"), (), "whose names do not begin with a number: dog; name each by how often"),
