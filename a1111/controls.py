@@ -22,6 +22,7 @@ class Controls:
     pick: Any
     report: Any
     refresh: Any
+    preset_steps: Any
     mistakes: dict[str, Any]
     asked: dict[str, Any]
     options: dict[str, Any]

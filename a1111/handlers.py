@@ -11,16 +11,16 @@ from ..command_line.option_flags import BY_PRESET
 from . import desk
 from .asked import Asked, require_counts
 from .child import ChildFailed
-from .choices import bases, lists, loras, named, preset_changes, rank_of_choice, starts
-from .choosing import choosable, choose
+from .choices import bases, lists, loras, named, preset_changes, preset_steps, rank_of_choice, starts
 from .gradio_versions import file_path, js_before, keep_uploads, quietly, with_js
-from .job import Job, step_of
+from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
 from .page_code import ALREADY_LISTED, BY_HAND, REFRESH_LISTS, SELECT_MODEL, WATCH_AGAIN, reach_by_keyboard
 from .photo_report import report_html
 from .pick import pick
+from .sample_choice import choose_sample, select_sample
 from .shown import faults_html, mistake_html, status_html
 from .this_machine import check_report
 from .uploads import keep_class_images, keep_files
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .controls import Controls
 
 NOTHING_TO_SET = "Nothing that a setting mends went wrong in the newest training."
-CHOOSE = "Make {} the result (click a sample first)"
 MISTAKES = (ValueError, OSError, ChildFailed)
 """What a user can change: said where it was made, never raised, for Gradio would print a traceback."""
 
@@ -54,6 +53,7 @@ def connect(blocks: Any, controls: Controls) -> None:
     _connect_next(c)
     c.check.click(_check, None, [c.machine, c.mistakes["machine"]], **quietly())
     _connect_preset(c)
+    _connect_preset_steps(c)
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, [c.mistakes["training"], c.status], **quietly())
     _connect_training(blocks, c)
@@ -72,6 +72,13 @@ def _connect_preset(c: Controls) -> None:
     for name in ("preset", "method"):
         c.asked[name].input(preset_changes, [*chosen, by_hand], by_preset, **quietly(), **js_before(BY_HAND))
     c.asked["continue_from"].input(rank_of_choice, chosen, [c.options["rank"], c.mistakes["start"]], **quietly())
+
+
+def _connect_preset_steps(c: Controls) -> None:
+    """What the steps of a preset come to for the photos that are there."""
+    looked_at = [c.photos, c.asked["preset"], c.asked["method"]]
+    for control in looked_at:
+        control.change(preset_steps, looked_at, [c.preset_steps], **quietly())
 
 
 def _connect_next(c: Controls) -> None:
@@ -112,13 +119,13 @@ def _connect_training(blocks: Any, c: Controls) -> None:
 
     form, lora = [c.photos, c.class_images, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
     watch = answering(views)
-    c.samples.select(_select, None, [c.step, c.choose], **quietly())
+    c.samples.select(select_sample, None, [c.step, c.choose], **quietly())
     begun = [
         event(handler, inputs, [c.mistakes["training"]], **quietly()).then
         for event, handler, inputs in (
             (c.train.click, train, form),
             (c.resume.click, resume, None),
-            (c.choose.click, _choose, [c.step]),
+            (c.choose.click, choose_sample, [c.step]),
         )
     ]
     # The page presses this one itself, see WATCH_AGAIN.
@@ -183,26 +190,6 @@ def _check() -> tuple[Any, str]:
         return check_report(), ""
     except MISTAKES as error:
         return gr.update(), mistake_html(str(error))
-
-
-def _select(event: gr.SelectData) -> tuple[Any, Any]:
-    """The step of the sample that was clicked, and what the button says of it."""
-    job = desk.newest()
-    if job is None or event.index >= len(job.samples):
-        return 0, gr.update(interactive=False)
-    step = step_of(job.samples[event.index][1])
-    if step in choosable(job):
-        return step, gr.update(value=f"Make step {step} the result", interactive=True)
-    why = "has no file, and cannot be made the result" if job.over else "can be chosen when the training is over"
-    return step, gr.update(value=f"Step {step} {why}", interactive=False)
-
-
-def _choose(step: float) -> str:
-    try:
-        choose(int(step))
-    except MISTAKES as error:
-        return mistake_html(str(error))
-    return ""
 
 
 def _stop() -> tuple[str, Any]:

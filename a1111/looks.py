@@ -65,6 +65,11 @@ def judge(files: Sequence[Path], resolution: int = 0, buckets: bool = False) -> 
     return [*judged, *_lone_captions(files)]
 
 
+def photo_count(files: Sequence[Path]) -> int:
+    """How many photos there are among files, whether they can be used or not."""
+    return len(without_sidecars(files))
+
+
 def _beside(files: Sequence[Path]) -> PhotoFolder:
     """The photos among files, with their captions and masks: every upload may lie in a folder of its own."""
     masks, photos = masks_of(photos_of(files))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..trainer.options.choices import ADAPTERS
+from ..trainer.presets import preset_named
 from .host import models
 from .job import Job
 from .looks import Look
@@ -132,6 +133,17 @@ def parameters(job: Job | None) -> str:
 def _quoted(value: str) -> str:
     """As the WebUI does, which takes commas and colons for its own."""
     return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",:\n") else value
+
+
+def preset_steps_html(preset: str, method: str, photos: int) -> str:
+    """What the steps of a preset come to that follow the number of photos; "" for another."""
+    chosen = preset_named(preset)
+    if chosen.by_photos is None:
+        return ""
+    each = f"{chosen.by_photos.each} a photo, {chosen.by_photos.least} to {chosen.by_photos.most}"
+    said = f"{chosen.steps(method, photos)} steps for {photos} photos" if photos else "steps follow the photos"  # type: ignore[arg-type]
+    half = ", half of it for full" if method == "full" else ""
+    return f'<p role="status">{escape(preset.capitalize())}: {said} ({each}{half}). Steps at 0 leave it so.</p>'
 
 
 def faults_html(looks: Iterable[Look]) -> str:

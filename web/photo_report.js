@@ -7,10 +7,10 @@ import { photos as photosOf, t } from "./words.js";
 
 const STEPS = 100;
 
-/** Open the report of the server in a dialog. notes: its notes in the page's language. */
-export function showReport(report, notes) {
+/** Open the report of the server in a dialog. */
+export function showReport(report) {
   const close = make("button", { type: "button", onclick: () => dialog.close() }, t("Close"));
-  const lines = [...summary(report), ...notes].map((line) => make("li", {}, line));
+  const lines = [...summary(report), ...report.notes.map(inWords)].map((line) => make("li", {}, line));
   const table = make("div", { class: "db-scroll" }, tableOf(report.photos));
   const list = make("ul", { class: "db-summary" }, ...lines);
   const dialog = openDialog(t("Report on the photos"), {}, make("b", {}, t("Report on the photos")), list, table, make("div", { class: "db-row" }, close));
@@ -46,4 +46,16 @@ function row({ name, pixels, size, share, mask, caption, faults, excluded }) {
   const cells = [pixels?.join(" × ") ?? "–", size?.join(" × ") ?? "–", shown, mask ? t("yes") : "–", caption || "–"];
   const found = faults.map((fault) => faultNames()[fault.name]).join(", ") || "–";
   return make("tr", {}, make("th", { scope: "row" }, name), ...[...cells, found].map((text) => make("td", {}, text)));
+}
+
+/** A note of the server, "what: names", in the page's language. */
+export function inWords(note) {
+  const [what, ...names] = note.split(": ");
+  const words = {
+    "captions that are not read, because there are others": t("captions that are not read, because there are others"),
+    "captions without a photo of their name": t("captions without a photo of their name"),
+    "passed over": t("passed over"),
+    "photos whose caption is empty, as if they had none": t("photos whose caption is empty, as if they had none"),
+  };
+  return [words[what] ?? what, ...names].join(": ");
 }

@@ -125,3 +125,33 @@ def test_what_cannot_be_read_is_said_in_the_editor(workspace: Workspace, folder:
     page.wait("!document.querySelector('.db-dialog')")
     assert workspace.widget(LOADER, "edits") == ""
     assert page.value(f"{node(LOADER)}.widgets.find(w => w.name === 'edits').hidden")
+
+
+def test_steps_of_a_kind_of_subject_follow_the_photos_that_are_used(workspace: Workspace, folder: Path) -> None:
+    page = workspace.page
+    page.value("(train => { app.graph.add(train); train.pos = [900, 0]; })(LiteGraph.createNode('DreamBoothTrain'))")
+    workspace.connect(LOADER, 0, "DreamBoothTrain", "subject")
+    workspace.set("DreamBoothTrain", "preset", "object")
+    assert workspace.widget("DreamBoothTrain", "steps") == 0
+    line = "document.querySelector('.db-preset').innerText"
+    page.wait(f"{line}.includes('640 steps')")
+    page.click(f"{tile('01.png')} .db-exclude")
+    page.wait(f"{line}.includes('480 steps')")
+    workspace.set("DreamBoothTrain", "method", "full")
+    page.wait(f"{line}.includes('240 steps')")
+    workspace.set("DreamBoothTrain", "preset", "fast")
+    assert workspace.widget("DreamBoothTrain", "steps") == 200
+
+
+def test_the_text_that_keeps_the_edits_is_not_shown_in_either_renderer(workspace: Workspace, folder: Path) -> None:
+    page = workspace.page
+    page.click(f"{tile('01.png')} .db-exclude")
+    page.wait(f"{SAYS}.includes('left out: 1')")
+    workspace.use_renderer(nodes_2=True)
+    try:
+        page.wait("!!document.querySelector('[data-node-id] .db-photos')")
+        shown = "[...document.querySelectorAll('[data-node-id] input, [data-node-id] textarea')].map(i => i.value)"
+        assert not [text for text in page.value(shown) if "excluded" in str(text)]
+        workspace.screenshot("photos_nodes_2")
+    finally:
+        workspace.use_renderer(nodes_2=False)

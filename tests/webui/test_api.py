@@ -116,8 +116,8 @@ def test_class_images_of_the_users_own_are_trained_on_and_another_step_is_chosen
     code, text = refused(webui, "choose", {"step": 7})
     assert code == 422 and ("step 7 has no file" in text or "no training is over" in text)
     asked = {name: value for name, value in ASKED.items() if name != "priors"}
-    options = {"steps": 2, "rank": 2, "score_every": 1}
-    webui.request(f"{ROOT}/train", {**asked, "name": "own", "class_images": PHOTOS[:2], "options": options}, USER)
+    asked |= {"name": "own", "resolution": 64, "options": {"steps": 2, "rank": 2, "score_every": 1}}
+    webui.request(f"{ROOT}/train", {**asked, "class_images": PHOTOS[:2]}, USER)
     done = awaited(webui, lambda said: said["status"] == "finished")
     assert done["result"]["priors"] == 2 and done["error"] == ""
     other = 3 - done["result"]["steps"]

@@ -148,6 +148,20 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
     assert [name for name in TEXTS if page.locator(f"#dreambooth_{name}").count() != 1] == []
 
 
+def test_steps_of_a_kind_of_subject_follow_the_photos(page: Any) -> None:
+    unfold(page)
+    page.locator("#dreambooth_preset label", has_text="person").click()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '0'")
+    said(page, "preset_steps", "Person: steps follow the photos (320 a photo, 1200 to 4000)")
+    drop(page, *sorted(SUBJECT.glob("*.png")))
+    said(page, "preset_steps", "Person: 1600 steps for 5 photos")
+    page.locator("#dreambooth_method label", has_text="full").click()
+    said(page, "preset_steps", "Person: 800 steps for 5 photos")
+    page.locator("#dreambooth_preset label", has_text="fast").click()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '200'")
+    page.locator("#dreambooth_preset_steps p").wait_for(state="detached")
+
+
 @OF_OUR_OWN_PROCESS
 def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
     fill(page, "dreambooth_class_noun", "dog")
@@ -236,13 +250,14 @@ def test_a_click_on_a_sample_makes_its_step_the_result_of_a_training_with_own_cl
     own = [str(file) for file in sorted((SUBJECT.parent / "pug").glob("*.png"))]
     page.locator("#dreambooth_class_images input[type=file]").set_input_files(own)
     page.locator("#dreambooth_class_images").get_by_text("04.png").wait_for()
-    for name, value in {"name": "chosen", "priors": 0, "steps": 2, "score_every": 1, "sample_every": 1}.items():
+    numbers = {"priors": 0, "resolution": 64, "steps": 2, "score_every": 1, "sample_every": 1}
+    for name, value in {"name": "chosen", **numbers}.items():
         fill(page, f"dreambooth_{name}", value)
     before = loras(webui)
     page.locator("#dreambooth_train").click()
     status(page).get_by_text("chosen_00001").wait_for(timeout=PATIENCE)
     (record,) = [record for record in records(webui) if record["name"] == "chosen"]
-    assert record["priors"] == len(own) and record["asked"]["priors"]["own"]
+    assert record["priors"] == len(own)
     (result,) = [entry["step"] for entry in record["files"]]
     other = page.locator("#dreambooth_samples button", has_text=f"step {3 - result}").first
     other.click()

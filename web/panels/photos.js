@@ -2,11 +2,12 @@
 
 import { api } from "../../../scripts/api.js";
 import { after, onceAFrame } from "../callbacks.js";
-import { droppedPhotos, newFolder, upload } from "../dropped_photos.js";
+import { acceptDrops, droppedPhotos, newFolder, upload } from "../dropped_photos.js";
 import { addPanel, make, setWidget, toast, widgetOf } from "../panel.js";
+import { tellPhotoCount } from "../photo_count.js";
 import { editsOf, forgetPhoto, hideEdits, keepEdits, writable } from "../photo_edits.js";
 import { editPhoto } from "../photo_editor.js";
-import { showReport } from "../photo_report.js";
+import { inWords, showReport } from "../photo_report.js";
 import { tile } from "../photo_tiles.js";
 import { ask } from "../routes.js";
 import { photos as photosOf, t } from "../words.js";
@@ -43,28 +44,13 @@ class PhotosPanel {
     this.input = make("input", { type: "file", multiple: "", accept: "image/*", hidden: "", onchange: () => this.chosen() });
     const button = (name, text, onclick) => make("button", { type: "button", class: `db-${name}`, onclick }, text);
     const add = button("add", t("Add photos"), () => this.input.click());
-    this.report = button("look", t("Report"), () => showReport(this.found, this.found.notes.map(inWords)));
+    this.report = button("look", t("Report"), () => showReport(this.found));
     this.writes = button("write", t("Save to files"), () => this.write());
     this.writes.title = t("Write captions and masks beside the photos, as photo.txt and photo-masklabel.png.");
     const row = make("div", { class: "db-row" }, this.input, this.writes, this.report, add);
     element.append(this.grid, this.notes, this.drop, this.says, row);
     this.look = onceAFrame(() => this.show());
-    this.acceptDrops(element.closest(".db-panel"));
-  }
-
-  acceptDrops(element) {
-    const over = (on) => element.classList.toggle("db-over", on);
-    element.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      over(true);
-    });
-    element.addEventListener("dragleave", (event) => element.contains(event.relatedTarget) || over(false));
-    element.addEventListener("drop", (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      over(false);
-      this.take(event.dataTransfer);
-    });
+    acceptDrops(element.closest(".db-panel"), (dataTransfer) => this.take(dataTransfer));
   }
 
   chosen() {
@@ -179,6 +165,7 @@ class PhotosPanel {
   }
 
   empty(text) {
+    tellPhotoCount(this.node, null);
     this.report.hidden = true;
     this.writes.hidden = true;
     this.grid.replaceChildren(this.hint);
@@ -188,6 +175,7 @@ class PhotosPanel {
 
   draw(found, own) {
     this.found = found;
+    tellPhotoCount(this.node, found.count);
     const { photos, count, excluded, captions, masks, faults, notes } = found;
     this.grid.replaceChildren(...photos.map((photo) => tile(photo, this.deeds(photo, own))));
     const hurt = photos.filter((photo) => !photo.excluded && photo.faults.length).length;
@@ -223,16 +211,4 @@ class PhotosPanel {
     const { captions, masks } = editsOf(this.node, this.folder);
     return [Object.keys(captions).length, Object.keys(masks).length];
   }
-}
-
-/** A note of the server, "what: names", in the page's language. */
-function inWords(note) {
-  const [what, ...names] = note.split(": ");
-  const words = {
-    "captions that are not read, because there are others": t("captions that are not read, because there are others"),
-    "captions without a photo of their name": t("captions without a photo of their name"),
-    "passed over": t("passed over"),
-    "photos whose caption is empty, as if they had none": t("photos whose caption is empty, as if they had none"),
-  };
-  return [words[what] ?? what, ...names].join(": ");
 }
