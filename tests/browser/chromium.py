@@ -142,6 +142,24 @@ class Page:
             return
         raise PageError(f"{selector} was clicked again and again, and never {expression}; errors: {self.errors}")
 
+    def drag(self, selector: str, by: tuple[float, float]) -> None:
+        """With the mouse held down, from the middle of the element by so many pixels."""
+        x, y = self._middle(selector)
+        self.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1)
+        for share in (0.25, 0.5, 0.75, 1):
+            to = {"x": x + share * by[0], "y": y + share * by[1]}
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", button="left", buttons=1, **to)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", clickCount=1, **to)
+
+    def drag_onto(self, selector: str, target: str) -> None:
+        """The same, to the middle of another element."""
+        (x, y), (to_x, to_y) = self._middle(selector), self._middle(target)
+        self.drag(selector, (to_x - x, to_y - y))
+
+    def type(self, text: str) -> None:
+        """Into what has the focus."""
+        self.call("Input.insertText", text=text)
+
     def press(self, key: str) -> None:
         """One of `KEYS`."""
         for kind in ("keyDown", "keyUp"):

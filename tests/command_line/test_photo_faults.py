@@ -61,10 +61,11 @@ def test_photos_that_keep_their_shapes_train_with_class_images_of_their_sizes(
     for number, box in enumerate(((0, 0, 128, 96), (0, 0, 96, 128), (0, 16, 128, 112))):
         Image.open(PHOTOS / f"0{number}.png").convert("RGB").crop(box).save(folder / f"{number}.png")
     words = train_words(toybase_file, output, "--photos", folder, "--steps", 3, "--rank", 1, "--batch-size", 2)
+    words = [*words, "--width", "128"]
     result = command(*words, "--buckets", "--priors", 3)
-    assert result["sizes"] == [[72, 56, 2], [56, 72, 1]] and result["priors"] == 3
+    assert result["sizes"] == [[144, 112, 2], [112, 144, 1]] and result["priors"] == 3
     drawn = [Image.open(file).size for file in sorted((output / "dreambooth" / "priors").rglob("*.png"))]
-    assert sorted(drawn) == [(56, 72), (72, 56), (72, 56)]
+    assert sorted(drawn) == [(112, 144), (144, 112), (144, 112)]
     assert result["loss"] > 0 and result["prior_loss"] > 0
     assert command(*words, "--buckets", "--priors", 3)["found"]
     assert not command(*words, "--priors", 3)["found"]
