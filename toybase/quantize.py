@@ -1,4 +1,4 @@
-"""Stores trained weights as int8 per output channel: `python -m toybase quantize --runs runs`.
+"""Stores trained weights as int8 per output channel: `python -m toybase quantize --runs runs [--upscaler]`.
 
 A weight `name` of two or more dimensions becomes int8 `name` and fp32 `name|scale` [out]; norms and
 biases stay fp16. Everything measured or shown of toybase is measured on what `load_stored` gives.
@@ -7,6 +7,7 @@ biases stay fp16. Everything measured or shown of toybase is measured on what `l
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from ..trainer.files.hashes import digest_of
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
-PARTS = ("denoiser", "vae")
+PARTS, UPSCALER_PARTS = ("denoiser", "vae"), ("upscaler", "upscaler_vae")
 _SCALE = "|scale"
 
 
@@ -74,11 +75,11 @@ def stored_digest(folder: Path = WEIGHTS) -> str:
     return digest_of(folder / f"{part}.safetensors" for part in PARTS)
 
 
-def store(runs: Path, folder: Path = WEIGHTS) -> int:
-    """Pack runs/{denoiser,vae}.safetensors into `folder`; the bytes written."""
+def store(runs: Path, folder: Path = WEIGHTS, parts: Sequence[str] = PARTS) -> int:
+    """Pack each part's file in `runs` into `folder`; the bytes written."""
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
-    for part in PARTS:
+    for part in parts:
         path = folder / f"{part}.safetensors"
         temporary = path.with_name(path.name + ".tmp")
         save_file(pack(load_file(runs / f"{part}.safetensors")), temporary, {"format": "pt", "licence": "Apache-2.0"})
@@ -90,4 +91,7 @@ def store(runs: Path, folder: Path = WEIGHTS) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    print(f"{store(parser.parse_args().runs) / 1e6:.2f} MB")
+    parser.add_argument("--upscaler", action="store_true", help="the upscaler's weights instead of the base's")
+    arguments = parser.parse_args()
+    parts = UPSCALER_PARTS if arguments.upscaler else PARTS
+    print(f"{store(arguments.runs, parts=parts) / 1e6:.2f} MB")

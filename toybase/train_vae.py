@@ -4,7 +4,7 @@
     torchrun --nproc-per-node 2 -m toybase train_vae ...   (two workers, each with batches of its own)
 
 Runs on a GPU if there is one. Restarts from `runs/vae.safetensors`; run with --decoder-only, the latents
-stay what they are and the denoiser's training remains valid.
+stay what they are and the denoiser's training remains valid. --upscaler trains the upscaler's VAE instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL
 from torch import Generator, Tensor, nn
 
 from .icons import Icons, load_icons
-from .narrow_vae import SCALING, fold_statistics, new_vae
+from .narrow_vae import BASE, UPSCALER, fold_statistics, new_vae
 from .reconstruction import VaeObjective, psnr
 from .sheet import save_pairs
 from .training import Average, Clock, rank, resume, save_weights, share, training_autocast, workers
@@ -48,12 +48,14 @@ class VaeTraining:
     """The VAE, its optimizer and its data; `decoder_only` leaves the latents what they are."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.out, self.size, self.decoder_only = arguments.out, max(arguments.sizes), arguments.decoder_only
+        self.kind = UPSCALER if arguments.upscaler else BASE
+        self.file = arguments.out / f"{self.kind.name}.safetensors"
+        self.size, self.decoder_only = max(arguments.sizes), arguments.decoder_only
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.icons = load_icons(arguments.icons, arguments.cache)
         self.pictures = Pictures(self.icons, self.device, arguments.sizes, arguments.seed + rank())
         self.vae = self._new()
-        self.resumed = resume(self.vae, self.out / "vae.safetensors")
+        self.resumed = resume(self.vae, self.file)
         if self.decoder_only:
             self.vae.encoder.requires_grad_(False)
             self.vae.quant_conv.requires_grad_(False)
@@ -64,16 +66,16 @@ class VaeTraining:
         self.objective = share(objective) if workers() > 1 else objective
 
     def _new(self) -> AutoencoderKL:
-        return new_vae().to(self.device, memory_format=torch.channels_last)
+        return new_vae(self.kind).to(self.device, memory_format=torch.channels_last)
 
     def step(self, batch: Tensor, learning_rate: float) -> Tensor:
         """One optimizer step on pictures [B, 3, S, S]; the loss."""
         self.optimizer.param_groups[0]["lr"] = learning_rate
-        side = batch.shape[-1] // 8
+        side = batch.shape[-1] // self.kind.factor
         noise = torch.randn(len(batch), 4, side, side, device=self.device)
-        # stored latents have a std of 1 / SCALING, new ones of 1
+        # stored latents have a std of 1 / scaling, new ones of 1
         with training_autocast(batch.device):
-            loss: Tensor = self.objective(batch, noise, SCALING if self.resumed else 1.0)
+            loss: Tensor = self.objective(batch, noise, self.kind.scaling if self.resumed else 1.0)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
         self.optimizer.step()
@@ -94,8 +96,8 @@ class VaeTraining:
             with torch.no_grad():
                 latents = vae.encode(scenes).latent_dist.mode()
             fold_statistics(vae, latents.mean((0, 2, 3)), latents.std((0, 2, 3)))
-        save_weights(vae.state_dict(), self.out / "vae.safetensors")
-        save_pairs(vae, torch.cat([scenes[:24], strangers[:24]]), self.out / "vae.png")
+        save_weights(vae.state_dict(), self.file)
+        save_pairs(vae, torch.cat([scenes[:24], strangers[:24]]), self.file.with_suffix(".png"))
         return f"PSNR of unseen scenes {psnr(vae, scenes):.2f} dB, of unseen subjects {psnr(vae, strangers):.2f} dB"
 
 
@@ -133,4 +135,5 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--decoder-only", action="store_true")
+    parser.add_argument("--upscaler", action="store_true", help="the upscaler's VAE, of factor 4")
     train(parser.parse_args())

@@ -316,6 +316,15 @@ class TrainOptions:
     sample_count: int = setting(
         2, "preview", "Pictures of a sample, 0 or more.", 0, widget_maximum=16, changes_weights=False
     )
+    noise_level: int = setting(
+        0,
+        "training",
+        "Of an upscaler alone: the level of the noise on the small pictures, 0 to 350; 0 is the least (σ = 0.01), as "
+        "the paper lowers it for the subject's details.",
+        0,
+        maximum=350,
+        added_later=True,
+    )
 
     def __post_init__(self) -> None:
         for name in SETTINGS:
