@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .. import randomness
 from ..files.safetensors import CheckpointError
@@ -15,7 +16,7 @@ from ..model.small_picture import SmallPicture
 from .sampler import SamplerSettings, TellShare, draw, tell_nobody
 
 SIDE = 8
-"""Small pictures have sides of multiples of this, in pixels: the denoiser halves its latents up to three times."""
+"""The denoiser takes pictures whose sides are multiples of this, in pixels: it halves them up to three times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,13 @@ class UpscaleSettings:
     sampler: str = "ddim"
 
 
+def require_upscaler(base: Base) -> SmallPicture:
+    """How a base is shown small pictures. Raises CheckpointError for one that enlarges none."""
+    if base.small_picture is None:
+        raise CheckpointError(f"{base.source.name!r} is a {base.family}, which enlarges no pictures: name an upscaler.")
+    return base.small_picture
+
+
 def upscale(
     base: Base,
     small: Tensor,
@@ -41,28 +49,24 @@ def upscale(
     """Small pictures [B, 3, h, w] in 0..1, enlarged by the model's factor, [B, 3, H, W] in 0..1 on the CPU. A picture's
     noises depend on its seed alone. prompts, seeds: of each. tell: called after each denoising step.
 
-    Raises CheckpointError for a model that enlarges no pictures, ValueError for a size or a noise level that it does
-    not take.
+    Sides that are no multiples of SIDE are continued by their last pixels, and what comes of these is cut off. Raises
+    CheckpointError for a model that enlarges no pictures, ValueError for a noise level that it does not take.
     """
-    process = base.small_picture
-    if process is None:
-        raise CheckpointError(f"{base.source.name!r} is a {base.family}, which enlarges no pictures: name an upscaler.")
-    height, width = small.shape[-2:]
-    if min(height, width) < SIDE or height % SIDE or width % SIDE:
-        raise ValueError(
-            f"A picture of {width}x{height} pixels cannot be enlarged: sides are multiples of {SIDE}, {SIDE} or more."
-        )
+    process = require_upscaler(base)
     if not 0 <= settings.noise_level <= process.highest_level:
         raise ValueError(f"noise_level is {settings.noise_level}; it must be 0 to {process.highest_level}.")
+    height, width = small.shape[-2:]
+    whole = F.pad(small, (0, -width % SIDE, 0, -height % SIDE), mode="replicate")
     size = SamplerSettings(
-        width=width * process.factor,
-        height=height * process.factor,
+        width=whole.shape[-1] * process.factor,
+        height=whole.shape[-2] * process.factor,
         sampler=settings.sampler,
         steps=settings.steps,
         guidance=settings.guidance,
     )
-    shown = _shown(process, small * 2 - 1, seeds, settings.noise_level, base.device)
-    return draw(base, prompts, seeds, size, tell, shown)
+    shown = _shown(process, whole * 2 - 1, seeds, settings.noise_level, base.device)
+    drawn = draw(base, prompts, seeds, size, tell, shown)
+    return drawn[..., : height * process.factor, : width * process.factor]
 
 
 def _shown(
