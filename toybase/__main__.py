@@ -16,6 +16,7 @@ SCRIPTS = (
     "train_denoiser",
     "train_judge",
     "train_upscaler",
+    "train_upscaler_vae",
     "train_vae",
 )
 

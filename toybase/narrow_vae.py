@@ -4,11 +4,13 @@ upscaler's.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
+from torch.nn import functional as F
 
 LAYERS = 1
 """Residual blocks per level of the encoder, one more in the decoder; SD 1.5 has 2 (and 3)."""
@@ -36,8 +38,8 @@ class VaeKind:
 
 BASE = VaeKind("vae", 6, (4, 8, 16, 16), SCALING)
 """The base's, as SD 1.5's: factor 8."""
-UPSCALER = VaeKind("upscaler_vae", 4, (4, 8, 16), 0.08333)
-"""The upscaler's, as Stable Diffusion x4's: factor 4."""
+UPSCALER = VaeKind("upscaler_vae", 6, (4, 8, 16), 0.08333)
+"""The upscaler's, as Stable Diffusion x4's: factor 4. Its latents are the base's of the picture at twice the size."""
 
 
 def new_vae(kind: VaeKind = BASE) -> AutoencoderKL:
@@ -53,6 +55,17 @@ def new_vae(kind: VaeKind = BASE) -> AutoencoderKL:
         sample_size=64,
         scaling_factor=kind.scaling,
     )
+
+
+def moments_at_twice_the_size(base_vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+    """The upscaler's latents of pictures [B, 3, S, S] in -1 to 1: mean and log-variance [B, 8, S / 4, S / 4], of unit
+    variance after `scaling`, from the base's VAE.
+    """
+    doubled = F.interpolate(pictures, scale_factor=2, mode="bicubic").clamp(-1, 1)
+    moments: Tensor = base_vae.quant_conv(base_vae.encoder(doubled.to(memory_format=torch.channels_last)))
+    mean, log_variance = moments.float().chunk(2, 1)
+    ratio = BASE.scaling / UPSCALER.scaling
+    return torch.cat([mean * ratio, log_variance + 2 * math.log(ratio)], 1)
 
 
 @torch.no_grad()

@@ -2,8 +2,9 @@
 
     python -m toybase train_upscaler --icons FOLDER --cache icons.npz --out runs --minutes 45
 
-Needs `runs/upscaler_vae.safetensors` (train_vae --upscaler). Runs on a GPU if there is one; restarts from
-`runs/upscaler.safetensors`, which is written every minute.
+Its latents are the stored VAE's of pictures at twice the size, so that it and the upscaler's own VAE
+(train_upscaler_vae) are trained side by side. Runs on a GPU if there is one; restarts from `runs/upscaler.safetensors`,
+which is written every minute.
 """
 
 from __future__ import annotations
@@ -19,15 +20,13 @@ from ..trainer.model.noise_process import Diffusion
 from ..trainer.model.small_picture import SmallPicture
 from .icons import load_icons
 from .narrow_vae import UPSCALER as VAE
-from .narrow_vae import new_vae
-from .pair_bank import PairBank
+from .pair_bank import PairBank, stored_base_vae, worlds_of
 from .text_encoder import UPSCALER, short_context, short_ids, short_mask
 from .training import Average, Clock, resume, save_weights, training_autocast
 from .upscaler import HIGHEST_LEVEL, SCHEDULE, in_training
-from .world import World
 
-EMPTY_CAPTIONS, OTHER_ICONS = 0.10, 0.15
-"""Shares: of captions that are emptied, for guidance; of scenes with drawings that have no noun."""
+EMPTY_CAPTIONS = 0.10
+"""Share of captions that are emptied, for guidance."""
 
 
 def upscaling_loss(
@@ -82,16 +81,8 @@ class UpscalerTraining:
 
 
 def _bank(arguments: argparse.Namespace, shown: SmallPicture, device: torch.device) -> PairBank:
-    """Raises FileNotFoundError without the VAE."""
-    vae = new_vae(VAE).to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    if not resume(vae, arguments.out / f"{VAE.name}.safetensors"):
-        raise FileNotFoundError(f"no {VAE.name}.safetensors in {arguments.out}: run train_vae --upscaler first")
-    icons = load_icons(arguments.icons, arguments.cache)
-    worlds = {
-        World.of_training(icons.world, device): 1 - OTHER_ICONS,
-        World.of_things(icons.others, device): OTHER_ICONS,
-    }
-    return PairBank(worlds, vae, shown, arguments.seed + 7919)
+    worlds = worlds_of(load_icons(arguments.icons, arguments.cache), device)
+    return PairBank(worlds, stored_base_vae(device), shown, arguments.seed + 7919, 12_800)
 
 
 def train(arguments: argparse.Namespace) -> None:

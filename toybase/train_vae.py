@@ -4,7 +4,7 @@
     torchrun --nproc-per-node 2 -m toybase train_vae ...   (two workers, each with batches of its own)
 
 Runs on a GPU if there is one. Restarts from `runs/vae.safetensors`; run with --decoder-only, the latents
-stay what they are and the denoiser's training remains valid. --upscaler trains the upscaler's VAE instead.
+stay what they are and the denoiser's training remains valid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL
 from torch import Generator, Tensor, nn
 
 from .icons import Icons, load_icons
-from .narrow_vae import BASE, UPSCALER, fold_statistics, new_vae
+from .narrow_vae import SCALING, fold_statistics, new_vae
 from .reconstruction import VaeObjective, psnr
 from .sheet import save_pairs
 from .training import Average, Clock, rank, resume, save_weights, share, training_autocast, workers
@@ -30,35 +30,30 @@ OTHER_ICONS = 0.15
 
 
 class Pictures:
-    """Endless batches of scenes [B, 3, S, S], rendered some hundred at a time. quarters: cut each into four."""
+    """Endless batches of scenes [B, 3, S, S], rendered some hundred at a time."""
 
-    def __init__(self, icons: Icons, device: str, sizes: Sequence[int], seed: int, quarters: bool = False) -> None:
-        self.quarters = quarters
+    def __init__(self, icons: Icons, device: str, sizes: Sequence[int], seed: int) -> None:
         self.world, self.others = World.of_training(icons.world, device), World.of_things(icons.others, device)
         self.sizes, self.generator = itertools.cycle(sizes), Generator().manual_seed(seed)
 
     def batch(self, count: int) -> Tensor:
-        """The next pictures, -1 to 1, all of the next size, or four times as many quarters of them."""
+        """The next pictures, -1 to 1, all of the next size."""
         few, size = round(count * OTHER_ICONS), next(self.sizes)
         parts = [(self.world, count - few), (self.others, few)]
         pictures = torch.cat([w.render(w.draw_scenes(self.generator, n), size) for w, n in parts])
-        if self.quarters:
-            pictures = torch.cat([half for rows in pictures.chunk(2, 2) for half in rows.chunk(2, 3)])
-        return pictures[torch.randperm(len(pictures), generator=self.generator).to(pictures.device)]
+        return pictures[torch.randperm(count, generator=self.generator).to(pictures.device)]
 
 
 class VaeTraining:
     """The VAE, its optimizer and its data; `decoder_only` leaves the latents what they are."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.kind = UPSCALER if arguments.upscaler else BASE
-        self.file = arguments.out / f"{self.kind.name}.safetensors"
-        self.size, self.decoder_only = max(arguments.sizes), arguments.decoder_only
+        self.out, self.size, self.decoder_only = arguments.out, max(arguments.sizes), arguments.decoder_only
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.icons = load_icons(arguments.icons, arguments.cache)
-        self.pictures = Pictures(self.icons, self.device, arguments.sizes, arguments.seed + rank(), arguments.quarters)
+        self.pictures = Pictures(self.icons, self.device, arguments.sizes, arguments.seed + rank())
         self.vae = self._new()
-        self.resumed = resume(self.vae, self.file)
+        self.resumed = resume(self.vae, self.out / "vae.safetensors")
         if self.decoder_only:
             self.vae.encoder.requires_grad_(False)
             self.vae.quant_conv.requires_grad_(False)
@@ -69,16 +64,16 @@ class VaeTraining:
         self.objective = share(objective) if workers() > 1 else objective
 
     def _new(self) -> AutoencoderKL:
-        return new_vae(self.kind).to(self.device, memory_format=torch.channels_last)
+        return new_vae().to(self.device, memory_format=torch.channels_last)
 
     def step(self, batch: Tensor, learning_rate: float) -> Tensor:
         """One optimizer step on pictures [B, 3, S, S]; the loss."""
         self.optimizer.param_groups[0]["lr"] = learning_rate
-        side = batch.shape[-1] // self.kind.factor
+        side = batch.shape[-1] // 8
         noise = torch.randn(len(batch), 4, side, side, device=self.device)
-        # stored latents have a std of 1 / scaling, new ones of 1
+        # stored latents have a std of 1 / SCALING, new ones of 1
         with training_autocast(batch.device):
-            loss: Tensor = self.objective(batch, noise, self.kind.scaling if self.resumed else 1.0)
+            loss: Tensor = self.objective(batch, noise, SCALING if self.resumed else 1.0)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
         self.optimizer.step()
@@ -99,8 +94,8 @@ class VaeTraining:
             with torch.no_grad():
                 latents = vae.encode(scenes).latent_dist.mode()
             fold_statistics(vae, latents.mean((0, 2, 3)), latents.std((0, 2, 3)))
-        save_weights(vae.state_dict(), self.file)
-        save_pairs(vae, torch.cat([scenes[:24], strangers[:24]]), self.file.with_suffix(".png"))
+        save_weights(vae.state_dict(), self.out / "vae.safetensors")
+        save_pairs(vae, torch.cat([scenes[:24], strangers[:24]]), self.out / "vae.png")
         return f"PSNR of unseen scenes {psnr(vae, scenes):.2f} dB, of unseen subjects {psnr(vae, strangers):.2f} dB"
 
 
@@ -131,13 +126,11 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=Path, default=Path("icons.npz"))
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64], help="of the pictures, in turn")
-    parser.add_argument("--quarters", action="store_true", help="train on quarters of the pictures, which is cheaper")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128], help="of the pictures, in turn")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--decoder-only", action="store_true")
-    parser.add_argument("--upscaler", action="store_true", help="the upscaler's VAE, of factor 4")
     train(parser.parse_args())

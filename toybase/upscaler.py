@@ -12,7 +12,7 @@ from .text_encoder import UPSCALER
 
 SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
 """Stable Diffusion x4's noise schedule, of the latents and of the small picture, in diffusers' words."""
-CHANNELS = (96, 128)
+CHANNELS = (96, 96)
 """The width of each level, outermost first; one residual block a level, attention in the middle alone."""
 LEVELS, HIGHEST_LEVEL = 1000, 350
 """Noise levels that the UNet has vectors for, and the highest that it is trained with."""
