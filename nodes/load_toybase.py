@@ -13,7 +13,7 @@ from .comfy_host import checkpoint_file, checkpoint_folder, checkpoint_names, lo
 
 log = logging.getLogger("dreambooth")
 FILE = "dreambooth-nodes-toybase.safetensors"
-MEGABYTES = 465
+MEGABYTES = 487
 TOY = "toy base"
 
 

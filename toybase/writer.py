@@ -45,7 +45,7 @@ Tell = Callable[[int], None]
 
 
 def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16, tell: Tell = lambda done: None) -> Path:
-    """The base in SD 1.5's checkpoint layout (465 MB in fp16) at `path`, replaced only when complete.
+    """The base in SD 1.5's checkpoint layout (487 MB in fp16) at `path`, replaced only when complete.
 
     tell: is called after each of PARTS; what it raises ends the writing, and leaves no file. Raises ValueError where
     `path` is not a .safetensors file, OSError where it cannot be written.
