@@ -44,6 +44,8 @@ class LevelEmbedding(nn.Module):
     level is learned from its neighbours too.
     """
 
+    features: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(width, FEATURES) * 0.02)
