@@ -100,7 +100,7 @@ def _measured(
     return {"subject": scenes.name, "level": level, "steps": arguments.steps, "figures": figures}
 
 
-def enlarger(base: Base, level: int, steps: int = 12) -> Enlarge:
+def enlarger(base: Base, level: int, steps: int = 8) -> Enlarge:
     """The upscaler as it is, with noise of this level on what it is shown."""
     settings = UpscaleSettings(noise_level=level, steps=steps)
 
