@@ -66,7 +66,7 @@ class UpscalerTraining:
         self.resumed = resume(self.model, arguments.out / "upscaler.safetensors")
         self.bank = _bank(arguments, self.shown, device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01, fused=True, betas=(0.9, 0.99))
-        self.average = Average(self.model, 0.998, self.resumed)
+        self.average = Average(self.model, arguments.average)
 
     def step(self, count: int, learning_rate: float) -> Tensor:
         """One optimizer step on `count` pairs; the loss."""
@@ -110,6 +110,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     train(parser.parse_args())

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from .appearance import Textures
 from .captions import PHRASING_WEIGHTS, PHRASINGS, write_caption
 from .compose import compose
-from .palette import ADJECTIVES, COLOURS, NOUNS, PLACES, RARE_WORD, THING, training_drawings
+from .palette import ADJECTIVES, COLOURS, NOUNS, PLACES, RARE_WORD, THING, drawn, training_drawings
 from .places import RANDOM_COLUMNS, paint_places
 
 WORDS = (*ADJECTIVES, RARE_WORD)
@@ -73,6 +73,12 @@ class World:
     def of_training(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
         """The world of palette.training_drawings(), whose textures these are."""
         return cls(textures, [NOUNS.index(noun) for noun, _, _ in training_drawings()], device)
+
+    @classmethod
+    def of_denoiser(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
+        """Of the drawings that the denoiser draws alone; textures: those of palette.training_drawings()."""
+        every, numbers = training_drawings(), drawn()
+        return cls(textures[numbers], [NOUNS.index(every[number][0]) for number in numbers], device)
 
     @classmethod
     def of_things(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
