@@ -1,4 +1,4 @@
-"""Stores trained weights as int8 per output channel: `python -m toybase quantize --runs runs [--upscaler]`.
+"""Stores trained weights as int8 per output channel: `python -m toybase quantize --runs runs`.
 
 A weight `name` of two or more dimensions becomes int8 `name` and fp32 `name|scale` [out]; norms and
 biases stay fp16. Everything measured or shown of toybase is measured on what `load_stored` gives.
@@ -7,7 +7,6 @@ biases stay fp16. Everything measured or shown of toybase is measured on what `l
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -96,20 +95,13 @@ def stored_digest(folder: Path = WEIGHTS) -> str:
     return digest_of(file for part in PARTS for file in folder.glob(f"{part}*.safetensors"))
 
 
-<<<<<<< HEAD
-def store(runs: Path, folder: Path = WEIGHTS, parts: Sequence[str] = PARTS) -> int:
-    """Pack each part's file in `runs` into `folder`; the bytes written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    total = 0
-    for part in parts:
-        path = folder / f"{part}.safetensors"
-=======
 def store(runs: Path, folder: Path = WEIGHTS) -> int:
-    """Pack what `runs` holds of denoiser, VAE and denoiser_update (.safetensors) into `folder`; the bytes written.
+    """Pack what `runs` holds of denoiser, VAE, denoiser_update and the upscaler's parts (.safetensors) into `folder`;
+    the bytes written.
 
     A new denoiser has no update: the old one's is removed. Raises FileNotFoundError where `runs` holds none of them.
     """
-    names = [name for name in (*PARTS, f"denoiser{UPDATE}") if (runs / f"{name}.safetensors").exists()]
+    names = [name for name in (*PARTS, f"denoiser{UPDATE}", *UPSCALER_PARTS) if (runs / f"{name}.safetensors").exists()]
     if not names:
         raise FileNotFoundError(f"{runs} holds nothing that was trained")
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +110,6 @@ def store(runs: Path, folder: Path = WEIGHTS) -> int:
         path, trained = folder / f"{name}.safetensors", runs / f"{name}.safetensors"
         if name == "denoiser":
             (folder / f"denoiser{UPDATE}.safetensors").unlink(missing_ok=True)
->>>>>>> main
         temporary = path.with_name(path.name + ".tmp")
         save_file(pack(load_file(trained)), temporary, {"format": "pt", "licence": "Apache-2.0"})
         temporary.replace(path)
@@ -129,7 +120,4 @@ def store(runs: Path, folder: Path = WEIGHTS) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--upscaler", action="store_true", help="the upscaler's weights instead of the base's")
-    arguments = parser.parse_args()
-    parts = UPSCALER_PARTS if arguments.upscaler else PARTS
-    print(f"{store(arguments.runs, parts=parts) / 1e6:.2f} MB")
+    print(f"{store(parser.parse_args().runs) / 1e6:.2f} MB")
