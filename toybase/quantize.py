@@ -16,7 +16,7 @@ from torch import Tensor
 from ..trainer.files.hashes import digest_of
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
-PARTS = ("denoiser", "vae")
+PARTS, UPSCALER_PARTS = ("denoiser", "vae"), ("upscaler", "upscaler_vae")
 _SCALE = "|scale"
 UPDATE = "_update"
 """What ends the name of the file with an update of low rank (`low_rank_update`)."""
@@ -96,11 +96,12 @@ def stored_digest(folder: Path = WEIGHTS) -> str:
 
 
 def store(runs: Path, folder: Path = WEIGHTS) -> int:
-    """Pack what `runs` holds of denoiser, VAE and denoiser_update (.safetensors) into `folder`; the bytes written.
+    """Pack what `runs` holds of denoiser, VAE, denoiser_update and the upscaler's parts (.safetensors) into `folder`;
+    the bytes written.
 
     A new denoiser has no update: the old one's is removed. Raises FileNotFoundError where `runs` holds none of them.
     """
-    names = [name for name in (*PARTS, f"denoiser{UPDATE}") if (runs / f"{name}.safetensors").exists()]
+    names = [name for name in (*PARTS, f"denoiser{UPDATE}", *UPSCALER_PARTS) if (runs / f"{name}.safetensors").exists()]
     if not names:
         raise FileNotFoundError(f"{runs} holds nothing that was trained")
     folder.mkdir(parents=True, exist_ok=True)
