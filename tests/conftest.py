@@ -53,3 +53,11 @@ def toybase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from dreambooth_nodes.tests.compact_base import write_compact_base
 
     return write_compact_base(tmp_path_factory.mktemp("toybase") / "toybase.safetensors")
+
+
+@pytest.fixture(scope="session")
+def tiny_base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of random weights, for what does not depend on what it has learned."""
+    from dreambooth_nodes.tests.tiny_base import write_tiny_base
+
+    return write_tiny_base(tmp_path_factory.mktemp("tiny_base") / "tiny_base.safetensors")

@@ -29,9 +29,9 @@ def told(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_run_is_told_from_its_first_class_image_to_its_result(toybase_file: Path, tmp_path: Path) -> None:
+def test_a_run_is_told_from_its_first_class_image_to_its_result(tiny_base_file: Path, tmp_path: Path) -> None:
     loras = tmp_path / "host" / "Lora"
-    process = start(toybase_file, tmp_path, "--steps", 2, "--sample-count", 1, "--loras", loras)
+    process = start(tiny_base_file, tmp_path, "--steps", 2, "--sample-count", 1, "--loras", loras)
     out, err = finished(process)
     assert process.returncode == 0, err
     events = told(out)
@@ -43,8 +43,8 @@ def test_a_run_is_told_from_its_first_class_image_to_its_result(toybase_file: Pa
     assert Path(events[-1]["file"]).parent == loras
 
 
-def test_a_line_on_stdin_stops_and_keeps_what_was_trained(toybase_file: Path, tmp_path: Path) -> None:
-    process = start(toybase_file, tmp_path, "--steps", 100_000)
+def test_a_line_on_stdin_stops_and_keeps_what_was_trained(tiny_base_file: Path, tmp_path: Path) -> None:
+    process = start(tiny_base_file, tmp_path, "--steps", 100_000)
     assert process.stdin is not None and process.stdout is not None
     events = []
     for line in process.stdout:
@@ -57,8 +57,8 @@ def test_a_line_on_stdin_stops_and_keeps_what_was_trained(toybase_file: Path, tm
     assert read_personalized(Path(events[-1]["file"])).steps == events[-1]["steps"] >= 2
 
 
-def test_what_has_to_be_changed_is_told(toybase_file: Path, tmp_path: Path) -> None:
-    process = start(toybase_file, tmp_path, "--steps", 0)
+def test_what_has_to_be_changed_is_told(tiny_base_file: Path, tmp_path: Path) -> None:
+    process = start(tiny_base_file, tmp_path, "--steps", 0)
     out, _ = finished(process)
     assert process.returncode == 1
     assert told(out)[-1]["event"] == "failed" and "steps is 0" in told(out)[-1]["text"]

@@ -267,14 +267,14 @@ def test_another_page_is_told_of_the_training_that_runs(page: Any, chromium: Any
     await_ready(other)
     for asking in (page, other):
         ask(asking)
-        fill(asking, "dreambooth_steps", 3000)
+        fill(asking, "dreambooth_steps", 30_000)
     page.locator("#dreambooth_train").click()
-    said(page, "status", "of 3000")
+    said(page, "status", "of 30000")
     # Also on the page that is watching it, where Gradio would keep the click for later, or drop it.
     for asking in (page, other):
         asking.locator("#dreambooth_train").click()
         said(asking, "mistake_training", "a training is running")
-        said(asking, "status", "of 3000")
+        said(asking, "status", "of 30000")
     other.locator("#dreambooth_stop").click()
     for asking in (page, other):
         said(asking, "status", "Stopped, and what was trained is saved")

@@ -23,10 +23,10 @@ def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> No
     assert not torch.allclose(both[0], both[1])
 
 
-def test_layers_in_bf16_answer_nearly_the_same(base: Base, toybase_file: Path) -> None:
+def test_layers_in_bf16_answer_nearly_the_same(base: Base, tiny_base_file: Path) -> None:
     """As a LoRA's base is loaded where bf16 is fast; the embeddings stay float32."""
     exact = denoiser_answer(base)(["a dog"])
-    near = denoiser_answer(load_base(toybase_file, dtype=torch.bfloat16))(["a dog"])
+    near = denoiser_answer(load_base(tiny_base_file, dtype=torch.bfloat16))(["a dog"])
     assert 0 < float((near - exact).norm() / exact.norm()) < 0.05
 
 
