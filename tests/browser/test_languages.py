@@ -56,7 +56,7 @@ def test_a_panel_speaks_the_language(workspace: Workspace, language: str) -> Non
     assert stop in workspace.text(".db-training")
 
 
-def test_the_help_page_is_the_languages(workspace: Workspace, language: str, screenshots: Path) -> None:
+def test_the_help_page_is_the_languages(workspace: Workspace, language: str) -> None:
     workspace.look_at(TRAIN)
     workspace.page.value(f"app.canvas.selectItems([{node(TRAIN)}])")
     workspace.page.click(HELP)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from dreambooth_nodes.command_line.event_lines import EventLines
+from dreambooth_nodes.command_line.stopping import StopSignals
 from dreambooth_nodes.tests.command_line.conftest import ROOT, started, train_words
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
+from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 
@@ -57,6 +65,17 @@ def test_a_line_on_stdin_stops_and_keeps_what_was_trained(tiny_base_file: Path, 
     assert read_personalized(Path(events[-1]["file"])).steps == events[-1]["steps"] >= 2
 
 
+def test_an_error_that_ends_it_is_a_line_and_one_that_is_no_users_is_none() -> None:
+    out = io.StringIO()
+    with pytest.raises(OptionError) as raised:
+        TrainOptions(steps=0)
+    for error in (raised.value, AssertionError("ours")):
+        EventLines(out, sys.stdin, StopSignals()).__exit__(type(error), error, None)
+    (failed,) = told(out.getvalue())
+    assert failed["event"] == "failed" and "steps is 0" in failed["text"]
+
+
+@pytest.mark.slow
 def test_what_has_to_be_changed_is_told(tiny_base_file: Path, tmp_path: Path) -> None:
     process = start(tiny_base_file, tmp_path, "--steps", 0)
     out, _ = finished(process)

@@ -163,7 +163,8 @@ def test_two_machines_need_no_common_folder(tiny_base_file: Path, tmp_path: Path
     require_same_within_rounding(two, one)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_both_and_what_was_trained_is_saved(number: int, tiny_base_file: Path, tmp_path: Path) -> None:
     process = launched(short_run(tiny_base_file, tmp_path, *ENDLESS))
     read_until_steps(process)
