@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
