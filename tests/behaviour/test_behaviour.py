@@ -104,7 +104,7 @@ def test_the_base_is_the_same_after_training(materials: Materials, with_priors: 
         assert torch.equal(frozen[name], weight.to(frozen[name].dtype)), name
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_masked_background_is_not_learned(masked: bool, train: Train, photos: tuple[Photo, ...]) -> None:
     base = train(photos=tuple(framed(photo, MAGENTA, masked) for photo in photos), steps=80).base
     with fastest_autocast(CPU):

@@ -100,6 +100,7 @@ def test_no_weight_on_the_prior_term_is_no_priors(
     assert all(torch.equal(without[key], weightless[key]) for key in without)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_on_the_subject(toybase_file: Path, subject: Subject, store: Store) -> None:
     asked = request(subject, None, steps=40, learning_rate=1e-3, batch_size=2)
     _, run = personalize(load_base(toybase_file), asked, store)
