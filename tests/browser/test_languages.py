@@ -11,7 +11,8 @@ import pytest
 from dreambooth_nodes.demo.environment import ROOT
 from dreambooth_nodes.tests.browser.workspace import READY, Workspace, node
 
-LANGUAGES = ("zh", "ja")
+LANGUAGES = ("zh", pytest.param("ja", marks=pytest.mark.slow))
+"""One of them: both are files of the same names, which `tests/host/test_translations.py` reads."""
 TRAIN = "DreamBoothTrain"
 # What the help button of a selected node opens, whatever the language says on it.
 HELP = "[data-testid=info-button]"

@@ -32,6 +32,7 @@ from dreambooth_nodes.trainer.files.safetensors import read_tensors
 ENDLESS = ("--steps", 100_000, "--priors", 0, "--rank", 2, "--state-seconds", 1000)
 
 
+@pytest.mark.slow
 def test_a_lora_is_what_one_process_with_twice_the_batch_trains(
     tiny_base_file: Path, tmp_path: Path, command: Command
 ) -> None:

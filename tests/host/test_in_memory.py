@@ -169,8 +169,10 @@ def test_blocks_that_change_their_inputs_in_place_are_trained(measured: dict[str
     assert measured["in place"]["distance"] <= ROUNDING * measured["in place"]["norm"]
 
 
-def test_samples_do_not_change_the_losses(measured: dict[str, Any]) -> None:
-    assert measured["runs"]["with samples"] == measured["runs"]["plain"]
+def test_samples_and_a_stop_do_not_change_the_losses(measured: dict[str, Any]) -> None:
+    runs = measured["runs"]
+    assert runs["with samples"] == runs["resumed"] == runs["anew"] == runs["plain"]
+    assert 0 < len(runs["stopped"]) < len(runs["plain"]) and runs["stopped"] == runs["plain"][: len(runs["stopped"])]
 
 
 def test_attention_and_feed_forward_get_a_lora_that_the_host_finds(measured: dict[str, Any]) -> None:

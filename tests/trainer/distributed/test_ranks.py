@@ -16,6 +16,7 @@ import torch
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.distributed.ranks import SINGLE_PROCESS
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
@@ -87,9 +88,14 @@ def test_a_step_that_does_not_fit_in_one_rank_is_made_smaller_in_all(
         subject=Subject(photos, "dog", 64, 64), identifier="ohwx", options=TrainOptions(**OPTIONS), name="dog"
     )
     alone = Store(tmp_path / "loras", tmp_path / "checkpoints", tmp_path / "dreambooth")
-    _, run = personalize(load_base(tiny_base_file), request, alone)
+    result, run = personalize(load_base(tiny_base_file), request, alone)
     expected = torch.tensor([step.instance for step in run.losses()])
     torch.testing.assert_close(torch.tensor(found["losses"]), expected, rtol=1e-4, atol=1e-4)
+    (file,) = (ended.folder / "0" / "0" / "loras").glob("*.safetensors")
+    together, weights = read_tensors(file), read_tensors(result.file)
+    assert together.keys() == weights.keys()
+    apart = sum(float((together[key].double() - weights[key].double()).square().sum()) for key in weights)
+    assert apart < 1e-6 * sum(float(weight.double().square().sum()) for weight in weights.values())
 
 
 def test_a_stop_that_one_rank_wants_ends_both_after_the_same_step_and_is_saved(ended: Ended) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dreambooth_nodes.trainer.memory.levers import Levers
 from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory, nbytes
 from dreambooth_nodes.trainer.memory.plan import make_plan
 from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.source import ShapesOnly
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.options.choices import MethodName
@@ -31,6 +33,12 @@ SMALL_FULL = {"optimizer": "adafactor", "trained_weights": "bf16", "fused_backwa
 
 MOST_TOO_MUCH = 1.35 if torch.__version__.startswith("2.3.") else 1.25
 """Times the truth that a count may be; torch 2.3 keeps less of what is counted alive."""
+
+
+@pytest.fixture(scope="module")
+def base(toybase_file: Path) -> Base:
+    """The embedded base: what is counted of a step is compared with a real one, which has to be of some size."""
+    return load_base(toybase_file)
 
 
 def real_training(base: Base, subject: Subject, options: TrainOptions) -> Training:
