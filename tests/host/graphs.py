@@ -59,7 +59,7 @@ def training(comfyui: ComfyUI, options: dict[str, Any] | None = None, /, **input
 
 
 def few_photos(comfyui: ComfyUI) -> str:
-    """A folder among the host's inputs with three of the example's photos: a VAE of the real size encodes them slowly."""
+    """A folder among the inputs with three of the example's photos: a VAE of the real size takes long for each."""
     folder = comfyui.base_directory / "input" / "three photos"
     if not folder.is_dir():
         folder.mkdir(parents=True)
