@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
 from dreambooth_nodes.machine_check.full_size import new_text_encoder, with_original_keys
-from dreambooth_nodes.tests.trainer.model.families.small import new_vae
 from dreambooth_nodes.trainer.files.safetensors import write_tensors
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     CLIP_L,
@@ -24,6 +23,7 @@ from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import (
     vae_table,
 )
 from dreambooth_nodes.trainer.model.families.latent_diffusion.unet_shape import Blocks
+from dreambooth_nodes.trainer.model.keys import KeyTable
 
 METADATA = {"modelspec.prediction_type": "epsilon", "modelspec.resolution": "64x64"}
 
@@ -41,12 +41,16 @@ def _tensors() -> dict[str, Tensor]:
         block_out_channels=(32,), layers_per_block=1, cross_attention_dim=768, attention_head_dim=8,
         down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",),
     )  # fmt: skip
-    modules: list[tuple[nn.Module, object]] = [
+    vae = AutoencoderKL(
+        block_out_channels=(16,) * 4, layers_per_block=1, norm_num_groups=4,
+        down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
+    )  # fmt: skip
+    modules: list[tuple[nn.Module, KeyTable]] = [
         (denoiser, denoiser_table(DENOISER, Blocks.even(1, (1,)))),
-        (new_vae(), vae_table(VAE, 1, 4)),
+        (vae, vae_table(VAE, 1, 4)),
         (new_text_encoder(768, 1), clip_table(CLIP_L)),
     ]
     found: dict[str, Tensor] = {}
     for module, table in modules:
-        found |= with_original_keys(module, table)  # type: ignore[arg-type]
+        found |= with_original_keys(module, table)
     return found
