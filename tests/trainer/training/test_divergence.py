@@ -74,9 +74,10 @@ def asked(subject: Subject, **options: Any) -> Request:
     return Request(subject=subject, identifier="ohwx", options=TrainOptions(**settings), name="dog")
 
 
-def test_a_rate_that_is_too_high_ends_the_run(new_base: Callable[[], Base], subject: Subject, store: Store) -> None:
+def test_a_rate_that_is_too_high_ends_the_run(toybase_file: Path, subject: Subject, store: Store) -> None:
+    """A base that has learned something: one of random weights has little to lose."""
     with pytest.raises(TrainingDiverged, match=r"learning rate 3 is likely too high"):
-        personalize(new_base(), asked(subject, method="full", steps=400, learning_rate=3.0), store)
+        personalize(load_base(toybase_file), asked(subject, method="full", steps=400, learning_rate=3.0), store)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
