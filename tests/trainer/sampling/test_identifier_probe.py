@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from dreambooth_nodes.trainer import randomness
@@ -15,6 +16,12 @@ from dreambooth_nodes.trainer.sampling.identifier_probe import denoiser_answer
 from dreambooth_nodes.trainer.subject.identifier import PROBE_TIMES
 
 
+@pytest.fixture(scope="module")
+def base(toybase_file: Path) -> Base:
+    """The embedded base, which tells prompts apart."""
+    return load_base(toybase_file)
+
+
 def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> None:
     answer = denoiser_answer(base)
     both, alone = answer(["a dog", "a cat"]), answer(["a cat"])
@@ -23,10 +30,10 @@ def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> No
     assert not torch.allclose(both[0], both[1])
 
 
-def test_layers_in_bf16_answer_nearly_the_same(base: Base, tiny_base_file: Path) -> None:
+def test_layers_in_bf16_answer_nearly_the_same(base: Base, toybase_file: Path) -> None:
     """As a LoRA's base is loaded where bf16 is fast; the embeddings stay float32."""
     exact = denoiser_answer(base)(["a dog"])
-    near = denoiser_answer(load_base(tiny_base_file, dtype=torch.bfloat16))(["a dog"])
+    near = denoiser_answer(load_base(toybase_file, dtype=torch.bfloat16))(["a dog"])
     assert 0 < float((near - exact).norm() / exact.norm()) < 0.05
 
 
