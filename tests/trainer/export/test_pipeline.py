@@ -26,14 +26,22 @@ from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
 WORDS = "a olt dog in the snow"
 SEED = 3
 SETTINGS = SamplerSettings(width=64, height=64, steps=3, guidance=5.0)
-FAMILIES = [("sd1", "epsilon"), ("sd2", "v_prediction"), ("sdxl", "epsilon")]
+FAMILIES = {
+    "sd1 epsilon": ("sd1", "epsilon"),
+    "sd2 v_prediction": ("sd2", "v_prediction"),
+    "sdxl epsilon": ("sdxl", "epsilon"),
+}
 PIPELINES = dict.fromkeys(("sd1", "sd2"), diffusers.StableDiffusionPipeline)
 PIPELINES["sdxl"] = diffusers.StableDiffusionXLPipeline
 
 
-@pytest.fixture(scope="module", params=FAMILIES, ids=[" ".join(one) for one in FAMILIES])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] if name.startswith("sd2") else []) for name in FAMILIES],
+)
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
-    return str(request.param[0]), str(request.param[1])
+    """Every kind of layer of SD 2 is one of SDXL's."""
+    return FAMILIES[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +99,12 @@ def test_a_lora_that_diffusers_loads_draws_the_trainers_picture(
 
 
 @pytest.mark.parametrize(
-    ("name", "prediction", "side"), [("sd1", "epsilon", 512), ("sd2", "epsilon", 512), ("sd2", "v_prediction", 768)]
+    ("name", "prediction", "side"),
+    [
+        ("sd1", "epsilon", 512),
+        pytest.param("sd2", "epsilon", 512, marks=pytest.mark.slow),
+        ("sd2", "v_prediction", 768),
+    ],
 )
 def test_a_pipeline_from_the_folder_draws_at_the_size_that_the_family_was_trained_at(
     name: str, prediction: str, side: int, tmp_path: Path
