@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..files.safetensors import listed
 from .captions import checked_caption, folded
 from .photo_folder import PhotoFolder
 from .photos import with_captions
@@ -112,7 +111,7 @@ def edited(
     folders: Sequence[SubjectFolder], root: Path, edits: PhotoEdits, captions: Sequence[str] | None = None
 ) -> tuple[SubjectFolder, ...]:
     """The subjects' folders inside `root`, or `root` itself, with these edits. captions: of a host, one for each photo
-    in the edits' order; edited ones go before them. Raises PhotoError, also where no photo is left.
+    in the edits' order; edited ones go before them. Raises PhotoError for another number of them.
     """
     own = [edits if one.folder == root else edits.within(one.folder.name) for one in folders]
     read = [with_captions(in_order(one.files, mine), captions) for one, mine in zip(folders, own, strict=True)]
@@ -129,15 +128,11 @@ def in_order(folder: PhotoFolder, edits: PhotoEdits) -> PhotoFolder:
 
 
 def with_edits(folder: PhotoFolder, edits: PhotoEdits) -> PhotoFolder:
-    """The folder with the edits' captions, masks and exclusions. Raises PhotoError where all photos are excluded."""
+    """The folder with the edits' captions, masks and exclusions."""
     named = {folded(path.name): path for path in folder.photos}
     captions = {path: text for name, text in edits.captions.items() if (path := named.get(folded(name)))}
     painted = {path: mask for name, mask in edits.masks.items() if (path := named.get(folded(name)))}
     excluded = frozenset(path for name in edits.excluded if (path := named.get(folded(name))))
-    if folder.photos and len(excluded) == len(folder.photos):
-        raise PhotoError(
-            f"all {len(excluded)} photos are excluded: use at least one of {listed(sorted(edits.excluded))}"
-        )
     texts = {path: text for path, text in {**folder.captions, **captions}.items() if text}
     return replace(folder, captions=texts, painted=painted, excluded=excluded)
 

@@ -40,7 +40,7 @@ def photo_report(
     draws = sum(len(one.files.used) * one.repeats for one in folders)
     photos: list[dict[str, Any]] = []
     for one in folders:
-        photos += _entries(one, size, one.repeats / draws, shown - len(photos), within=one.folder != folder)
+        photos += _entries(one, size, one.repeats / max(draws, 1), shown - len(photos), within=one.folder != folder)
     used = [photo for photo in photos if not photo["excluded"]]
     sizes = Counter(tuple(photo["size"]) for photo in used if photo["size"])
     return {

@@ -132,6 +132,8 @@ def read_photos(
     PhotoError, naming all that cannot be used.
     """
     given = given_masks(masks, len(folder.photos))
+    if folder.photos and not folder.used:
+        raise PhotoError(f"all {len(folder.photos)} photos are excluded: use at least one of them")
     found, faults = [], []
     for path in folder.used:
         try:

@@ -75,8 +75,11 @@ def test_an_excluded_photo_is_not_read_and_a_hosts_texts_and_masks_are_counted_w
     assert [float(photo.mask.mean()) for photo in read_photos(one.files, SIZE, masks)] == [0.25, 0.5]  # type: ignore[union-attr]
     close = close_ups_of_folder(one.files, TrainingSize(32, 32), 1, masks)
     assert [photo.name for photo in close] == ["c.png (close-up 1)", "a.png (close-up 1)"]
+    none = PhotoEdits(excluded=frozenset({"a.png", "b.png", "c.png"}))
     with pytest.raises(PhotoError, match="all 3 photos are excluded"):
-        read(tmp_path, PhotoEdits(excluded=frozenset({"a.png", "b.png", "c.png"})))
+        read(tmp_path, none)
+    report = photo_report(tmp_path, SIZE, edits=none)
+    assert (report["count"], report["excluded"], len(report["photos"])) == (0, 3, 3), "to be taken back on the page"
 
 
 def test_an_edited_caption_goes_before_the_hosts_and_the_files(tmp_path: Path) -> None:
