@@ -16,7 +16,7 @@ def add_parser(commands: Commands) -> None:
     bench.add_argument("--subjects", nargs="+", default=(), metavar="NAME", help="of toybase/subjects (default: all)")
     levels = "noise levels, 0 to 350, at which it is tuned and enlarges (default: 0)"
     bench.add_argument("--levels", type=int, nargs="+", default=[0], metavar="N", help=levels)
-    bench.add_argument("--steps", type=int, default=100, metavar="N", help="of each tuning (default: 100)")
+    bench.add_argument("--steps", type=int, default=60, metavar="N", help="of each tuning (default: 60)")
     bench.add_argument("--batch-size", type=int, default=2, metavar="N", help="photos a step (default: 2)")
     bench.add_argument("--learning-rate", type=float, default=2e-3, metavar="RATE", help="(default: 0.002)")
     bench.add_argument("--weights", type=Path, metavar="FOLDER", help="of a stored upscaler (default: toybase's)")

@@ -29,7 +29,8 @@ from .tuning import IDENTIFIER, tuned
 
 Enlarge = Callable[[Tensor, str], Tensor]
 """From small pictures in 0..1 and a prompt to large ones."""
-TASKS = {"4x": 4, "8x": 8}
+TASKS = {"subject": {"4x": 4, "8x": 8}, "others": {"4x": 4}}
+"""By how much the scenes were made smaller."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,14 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
         write_upscaler_folder(folder, arguments.weights or WEIGHTS)
     icons, subjects = load_icons(arguments.icons, arguments.cache), example_subjects()
     judges = [load_judge(), load_judge(second=True)]
-    fingerprint = fingerprint_of(open_source(folder))
+    untuned = load_base(folder, known_fingerprint=fingerprint_of(open_source(folder)))
     for level in arguments.levels:
         for name in arguments.subjects or subjects:
             cell = work / "cells" / f"{name} {level} {arguments.steps}.json"
             if cell.is_file():
                 continue
             scenes = subject_scenes(icons, name, list(subjects[name].places))
-            write_json(_measured(folder, fingerprint, scenes, level, arguments, judges), cell)
+            write_json(_measured(folder, untuned, scenes, level, arguments, judges), cell)
             print(f"{name}, level {level}", flush=True)
     text = report(cells_of(work / "cells"))
     (work / "upscaling.md").write_text(text, encoding="utf-8")
@@ -71,7 +72,7 @@ def options_of(arguments: argparse.Namespace, level: int) -> TrainOptions:
 
 def _measured(
     folder: Path,
-    fingerprint: str,
+    untuned: Base,
     scenes: SubjectScenes,
     level: int,
     arguments: argparse.Namespace,
@@ -79,8 +80,8 @@ def _measured(
 ) -> dict[str, object]:
     """A subject's figures, ready for JSON; its sheet is written beside them."""
     rows: dict[str, Enlarge] = {"bicubic": lambda small, prompt: bicubic(small, SIZE)}
-    rows["untuned"] = enlarger(load_base(folder, known_fingerprint=fingerprint), level)
-    base = tuned(folder, fingerprint, scenes, options_of(arguments, level), arguments.output / "run")
+    rows["untuned"] = enlarger(untuned, level)
+    base = tuned(folder, untuned.fingerprint, scenes, options_of(arguments, level), arguments.output / "run")
     rows["tuned"] = enlarger(base, level)
     trigger, noun = f"a {IDENTIFIER} {scenes.class_noun}", f"a {scenes.class_noun}"
     shown = {"subject": (scenes.unseen, trigger), "others": (scenes.others, noun)}
@@ -88,7 +89,7 @@ def _measured(
     sheet: list[tuple[str, Tensor]] = []
     for what, (true, prompt) in shown.items():
         sheet.append((f"{scenes.name}: {what}, true", true.pixels * 2 - 1))
-        for task, factor in TASKS.items():
+        for task, factor in TASKS[what].items():
             for row, enlarge in rows.items():
                 enlarged = enlarge(shrunken(true.pixels, factor), prompt)
                 figures[f"{row}, {what}, {task}"] = asdict(detail(enlarged, true, judges))

@@ -16,7 +16,7 @@ FIGURES: dict[str, Callable[[Any], float]] = {
     "distance": lambda found: float(found["distances"][0]),
     "distance, second judge": lambda found: float(found["distances"][1]),
 }
-KINDS = ("subject, 4x", "subject, 8x", "others, 4x", "others, 8x")
+KINDS = ("subject, 4x", "subject, 8x", "others, 4x")
 PAIRS = (("tuned", "untuned"), ("untuned", "bicubic"))
 
 
