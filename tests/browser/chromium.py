@@ -27,10 +27,11 @@ ARGUMENTS = (
     "--remote-debugging-port=0", f"--window-size={SIZE[0]},{SIZE[1]}",
 )  # fmt: skip
 SLOW_FRAMES = """(() => {
-  window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), window.nodes2 ? 40 : 100);
-  window.cancelAnimationFrame = (number) => clearTimeout(number);
+  const frame = window.requestAnimationFrame.bind(window);
+  const later = (draw) => setTimeout(() => draw(performance.now()), 100);
+  window.requestAnimationFrame = (draw) => (window.everyFrame ? frame(draw) : later(draw));
 })()"""
-"""Ten pictures a second, 25 where the page's `nodes2` is set: without a GPU all are drawn by the cores that train."""
+"""Ten pictures a second, until the page's `everyFrame` is set: without a GPU all are drawn by the cores that train."""
 ACCEPT = {"accept": True}
 KEYS = {"Escape": 27, "Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39}
 Answer = TypeVar("Answer")

@@ -64,7 +64,7 @@ class Workspace:
 
     def use_renderer(self, nodes_2: bool) -> None:
         """The classic canvas, or Nodes 2.0, which measures its nodes in every frame."""
-        self.page.value(f"window.nodes2 = {str(nodes_2).lower()}")
+        self.page.value(f"window.everyFrame = {str(nodes_2).lower()}")
         self.page.value(f"app.extensionManager.setting.set('Comfy.VueNodes.Enabled', {str(nodes_2).lower()})")
         self.page.wait(f"LiteGraph.vueNodesMode === {str(nodes_2).lower()}")
 
