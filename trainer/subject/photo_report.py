@@ -108,7 +108,8 @@ def _state(files: PhotoFolder, photo: Path) -> _State:
 @lru_cache(maxsize=8)
 def _report(states: tuple[_State, ...], size: TrainingSize) -> list[dict[str, Any]]:
     """What of the entries of "photos" is read from the files. Excluded photos are no twins of others."""
-    looked_at = TrainingSize(*[min(size.width, size.height, LOOKED_AT)] * 2, size.buckets)
+    side = min(size.width, size.height, LOOKED_AT)
+    looked_at = TrainingSize(side, side, size.buckets)
     read = {state: _read(state, looked_at) for state in states}
     used = [photo for state, photo in read.items() if isinstance(photo, Photo) and not state.excluded]
     found = dict(zip((photo.name for photo in used), faults(used, size), strict=True))
