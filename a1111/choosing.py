@@ -42,7 +42,11 @@ def choose(step: int) -> dict[str, Any]:
 def _chosen(run: str, step: int) -> dict[str, Any]:
     """What the command `choose` answers."""
     store = models.store()
-    folders: dict[str, Path | str] = {"output": store.work.parent, "loras": store.loras, "checkpoints": store.checkpoints}
+    folders: dict[str, Path | str] = {
+        "output": store.work.parent,
+        "loras": store.loras,
+        "checkpoints": store.checkpoints,
+    }
     folders |= {"embeddings": store.embeddings, "word": store.word}
     found: list[dict[str, Any]] = []
     child = Child(["choose", run, f"--step={step}", "--events", *(f"--{name}={at}" for name, at in folders.items())])
