@@ -17,6 +17,7 @@ from .measure_fidelity import MeasureFidelity
 from .merge_personalized_models import MergePersonalizedModels
 from .pick_rare_token import PickRareToken
 from .resize_personalized_model import ResizePersonalizedModel
+from .upscale_personalized import UpscalePersonalized
 from .vary_backgrounds import VaryBackgrounds
 
 NODES: list[type[io.ComfyNode]] = [
@@ -31,6 +32,7 @@ NODES: list[type[io.ComfyNode]] = [
     ExportPersonalizedModel,
     ResizePersonalizedModel,
     MergePersonalizedModels,
+    UpscalePersonalized,
     MeasureFidelity,
     LoadToyBase,
     CheckThisMachine,

@@ -15,6 +15,8 @@ SCRIPTS = (
     "train_all",
     "train_denoiser",
     "train_judge",
+    "train_upscaler",
+    "train_upscaler_vae",
     "train_vae",
 )
 

@@ -50,6 +50,11 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
         "",
         "PERSONALIZED_MODEL STRING",
     ),
+    "UpscalePersonalized": (
+        "images upscaler identifier steps noise_level",
+        "subject options learning_rate sampling_steps cfg seed name",
+        "IMAGE",
+    ),
     "MeasureFidelity": ("images subject", "clip_vision prompt", "STRING IMAGE FLOAT FLOAT"),
     "LoadToyBase": ("", "checkpoint", "MODEL CLIP VAE"),
     "CheckThisMachine": ("models", "", "STRING STRING"),

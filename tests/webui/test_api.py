@@ -81,7 +81,7 @@ def test_what_cannot_be_trained_is_refused_by_name(webui: Served, changes: dict[
 
 
 def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> None:
-    begun = webui.request(f"{ROOT}/train", {**ASKED, "prediction": "v_prediction", "options": {"steps": 1000}}, USER)
+    begun = webui.request(f"{ROOT}/train", {**ASKED, "prediction": "v_prediction", "options": {"steps": 10_000}}, USER)
     assert begun["status"] in ("waiting", "running")
     assert refused(webui, "train", ASKED)[0] == 422
     awaited(webui, lambda said: said["step"] >= 2)
@@ -127,6 +127,7 @@ def test_class_images_of_the_users_own_are_trained_on_and_another_step_is_chosen
     assert webui.request(f"{ROOT}/status", user=USER)["result"]["file"] == chosen["file"]
 
 
+@pytest.mark.slow
 def test_resume_after_a_stop_during_class_images_begins_anew_with_those_that_are_drawn(webui: Served) -> None:
     """Also where a run of the same name was stopped before, as the tests above leave one."""
     many = {**ASKED, "identifier": "sks", "priors": 16, "options": {"steps": 2, "rank": 2}}

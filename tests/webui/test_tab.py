@@ -29,6 +29,7 @@ from dreambooth_nodes.tests.webui.tab_page import (
     field,
     fill,
     loras,
+    new_page,
     offered,
     open_tab,
     said,
@@ -40,10 +41,12 @@ from dreambooth_nodes.trainer.files.safetensors import read_shapes
 from dreambooth_nodes.trainer.options import TEXTS
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
-OF_OUR_OWN_PROCESS = pytest.mark.parametrize(
+IN_ONE_GRADIO = pytest.mark.parametrize(
     "webui", ["a1111", pytest.param("forge", marks=pytest.mark.slow)], indirect=True, scope="module"
 )
-"""Of tests of what our own process does for the tab: with the other Gradio only in `make test-all`."""
+"""Of tests of what our own process does for the tab, or what both Gradios are asked in one way: with the other Gradio
+only in `make test-all`.
+"""
 
 
 @pytest.fixture(scope="module", params=["a1111", "forge"])
@@ -59,11 +62,7 @@ def records(webui: Served) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def page(webui: Served, chromium: Any) -> Any:
-    page = chromium.new_page(viewport={"width": 1400, "height": 1400})
-    page.set_default_timeout(PATIENCE)
-    page.goto(webui.url)
-    open_tab(page, "DreamBooth")
-    await_ready(page)
+    page = new_page(chromium, webui.url)
     yield page
     page.close()
 
@@ -148,6 +147,7 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
     assert [name for name in TEXTS if page.locator(f"#dreambooth_{name}").count() != 1] == []
 
 
+@IN_ONE_GRADIO
 def test_steps_of_a_kind_of_subject_follow_the_photos(page: Any) -> None:
     unfold(page)
     page.locator("#dreambooth_preset label", has_text="person").click()
@@ -162,7 +162,7 @@ def test_steps_of_a_kind_of_subject_follow_the_photos(page: Any) -> None:
     page.locator("#dreambooth_preset_steps p").wait_for(state="detached")
 
 
-@OF_OUR_OWN_PROCESS
+@IN_ONE_GRADIO
 def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
     fill(page, "dreambooth_class_noun", "dog")
     page.locator("#dreambooth_pick").click()
@@ -231,7 +231,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert order == ["start_task", *made_room, *given_back, *lists, "finish_task", "txt2img"]
 
 
-@OF_OUR_OWN_PROCESS
+@IN_ONE_GRADIO
 def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -> None:
     ask(page)
     page.locator("#dreambooth_train").click()
@@ -242,6 +242,7 @@ def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -
     assert [file.name for file in loras(webui)] == ["spotty_00001.safetensors"]
 
 
+@IN_ONE_GRADIO
 def test_a_click_on_a_sample_makes_its_step_the_result_of_a_training_with_own_class_images(
     page: Any, webui: Served
 ) -> None:
@@ -272,7 +273,7 @@ def test_a_click_on_a_sample_makes_its_step_the_result_of_a_training_with_own_cl
     page.locator("#dreambooth_samples").get_by_text(f"★ step {3 - result}").first.wait_for()
 
 
-@OF_OUR_OWN_PROCESS
+@IN_ONE_GRADIO
 def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Served) -> None:
     ask(page)
     # The preset's, which a click on the LoRA has to change.
@@ -338,22 +339,19 @@ def test_a_page_that_is_loaded_anew_has_the_form_as_it_was(page: Any) -> None:
     assert page.locator("#dreambooth_method input[value=full]").is_checked()
 
 
+@IN_ONE_GRADIO
 def test_another_page_is_told_of_the_training_that_runs(page: Any, chromium: Any, webui: Served) -> None:
-    other = chromium.new_page(viewport={"width": 1400, "height": 1400})
-    other.set_default_timeout(PATIENCE)
-    other.goto(webui.url)
-    open_tab(other, "DreamBooth")
-    await_ready(other)
+    other = new_page(chromium, webui.url)
     for asking in (page, other):
         ask(asking)
-        fill(asking, "dreambooth_steps", 3000)
+        fill(asking, "dreambooth_steps", 30_000)
     page.locator("#dreambooth_train").click()
-    said(page, "status", "of 3000")
+    said(page, "status", "of 30000")
     # Also on the page that is watching it, where Gradio would keep the click for later, or drop it.
     for asking in (page, other):
         asking.locator("#dreambooth_train").click()
         said(asking, "mistake_training", "a training is running")
-        said(asking, "status", "of 3000")
+        said(asking, "status", "of 30000")
     other.locator("#dreambooth_stop").click()
     for asking in (page, other):
         said(asking, "status", "Stopped, and what was trained is saved")
