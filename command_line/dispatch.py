@@ -18,7 +18,7 @@ from .stopping import Stopped, StopSignals
 
 COMMANDS = (
     "check", "photos", "train", "explain", "report", "choose", "priors", "identifier", "export", "resize", "merge",
-    "apply-check", "score", "toybase",
+    "apply-check", "score", "predict", "train-predictor", "toybase",
 )  # fmt: skip
 FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality")
 EXIT_STATUS = (

@@ -15,6 +15,7 @@ SCRIPTS = (
     "train_all",
     "train_denoiser",
     "train_judge",
+    "train_predictor",
     "train_vae",
 )
 
