@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..trainer.files.safetensors import CheckpointError
-from ..trainer.instantbooth.adapter import GatedAdapter
-from ..trainer.instantbooth.attachment import Shown, added
-from ..trainer.instantbooth.prediction import KnownPredictor, read_features
-from ..trainer.instantbooth.predictor import Predictor
 from ..trainer.runs.personalized import Personalized
 from .comfy_host import store
+
+if TYPE_CHECKING:
+    # The host's start waits for none of the libraries that these need.
+    from ..trainer.instantbooth.adapter import GatedAdapter
+    from ..trainer.instantbooth.prediction import KnownPredictor
+    from ..trainer.instantbooth.predictor import Predictor
 
 TOY = "toy base"
 STAGES = {"down_blocks": "input", "mid_block": "middle", "up_blocks": "output"}
@@ -38,6 +40,7 @@ def predictor_names() -> list[str]:
 def chosen_predictor(name: str) -> KnownPredictor:
     """The predictor of a choice. Raises ValueError for one that is not there, CheckpointError for another file."""
     from ..toybase.stored_predictor import stored_predictor
+    from ..trainer.instantbooth.prediction import KnownPredictor
 
     if name not in predictor_names():
         raise ValueError(
@@ -74,6 +77,8 @@ def with_features(model: Any, result: Personalized, strength: float) -> Any:
 
     Raises ValueError for a model of other blocks, CheckpointError where what predicted the subject is gone.
     """
+    from ..trainer.instantbooth.prediction import read_features
+
     known = _predictor_of(result)
     return with_adapters(model, known.predictor, read_features(store(), result, known), strength)
 
@@ -104,6 +109,8 @@ def _patch(adapters: dict[Place, GatedAdapter], patches: Tensor, strength: float
 
 def _changed(adapter: GatedAdapter, x: Tensor, patches: Tensor, strength: float) -> Tensor:
     """y + β·tanh(γ)·S([y, f])."""
+    from ..trainer.instantbooth.attachment import Shown, added
+
     dtype = adapter.out.weight.dtype
     shown = Shown(patches.to(x.device, dtype).expand(len(x), -1, -1), strength)
     return x + added(adapter, x.to(dtype), shown).to(x.dtype)
@@ -140,6 +147,8 @@ def _host_places(model: Any) -> dict[Place, int]:
 
 def _predictor_of(result: Personalized) -> KnownPredictor:
     """What predicted a result. Raises CheckpointError where it is not there any more."""
+    from ..trainer.instantbooth.prediction import read_features
+
     for name in predictor_names():
         known = chosen_predictor(name)
         try:

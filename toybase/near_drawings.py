@@ -1,7 +1,7 @@
 """Which drawings a predictor may be shown: no held-out subject's, and none that looks like one.
 
-A drawing is left out where a judge finds it nearer to a subject than the drawings of two vendors for the subject's noun
-are to each other, in the mean over the pairs that training has.
+A drawing is left out where a judge finds it nearer to a subject than any two vendors' drawings of the subject's noun are
+to each other.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def _unlike_subjects(icons: Icons, judge: Judge) -> Tensor:
 
 
 def _between_vendors(known: Tensor, noun: str) -> float:
-    """The mean likeness of two vendors' drawings of a noun. known: embeddings of the training drawings [N, D]."""
+    """The greatest likeness of two vendors' drawings of a noun. known: embeddings of the training drawings [N, D]."""
     own = [(row, vendor) for row, (what, vendor, _) in enumerate(training_drawings()) if what == noun]
     pairs = [(a, b) for (a, one), (b, other) in itertools.combinations(own, 2) if one != other]
-    return float(torch.stack([known[a] @ known[b] for a, b in pairs]).mean())
+    return float(torch.stack([known[a] @ known[b] for a, b in pairs]).max())
 
 
 def _looks(judge: Judge, world: World) -> Tensor:
