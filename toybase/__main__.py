@@ -10,7 +10,9 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     "evaluate",
     "judge_report",
+    "predictor_report",
     "quantize",
+    "stored_predictor",
     "subjects",
     "train_all",
     "train_denoiser",

@@ -1,7 +1,7 @@
 """Which drawings a predictor may be shown: no held-out subject's, and none that looks like one.
 
-A drawing is left out where a judge finds it nearer to a subject than any two vendors' drawings of the subject's noun are
-to each other.
+A drawing is left out where a judge finds it nearer to a subject than any two vendors' drawings of the subject's noun
+are to each other.
 """
 
 from __future__ import annotations
