@@ -1,4 +1,4 @@
-"""How like held-out subjects pictures are whose subject was predicted from photos: `python -m toybase predictor_report`.
+"""How like held-out subjects predicted ones are: `python -m toybase predictor_report`.
 
 Twelve subjects at six places that none of their photos shows. Likeness by both judges, and how far it is of the way
 from the base to the photos' own; how far pictures show the place; and the same with another subject's photo.
