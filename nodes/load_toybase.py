@@ -13,7 +13,7 @@ from .comfy_host import checkpoint_file, checkpoint_folder, checkpoint_names, lo
 
 log = logging.getLogger("dreambooth")
 FILE = "dreambooth-nodes-toybase.safetensors"
-MEGABYTES = 465
+MEGABYTES = 487
 TOY = "toy base"
 
 
@@ -50,11 +50,19 @@ class LoadToyBase(io.ComfyNode):
         checkpoint that is not there.
         """
         if checkpoint == TOY:
-            return io.NodeOutput(*load_checkpoint(checkpoint_file(FILE) or written()))
+            return io.NodeOutput(*load_checkpoint(current_file() or written()))
         file = checkpoint_file(checkpoint)
         if file is None:
             raise ValueError(f"There is no checkpoint {checkpoint!r} any more; press R and choose another.")
         return io.NodeOutput(*load_checkpoint(file))
+
+
+def current_file() -> Path | None:
+    """The file of the embedded base among the checkpoints; None where there is none, or one of an earlier release."""
+    from ..toybase.writer import is_outdated
+
+    file = checkpoint_file(FILE)
+    return None if file is None or is_outdated(file) else file
 
 
 def written() -> Path:

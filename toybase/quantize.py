@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..trainer.files.hashes import digest_of
+
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 PARTS = ("denoiser", "vae")
 _SCALE = "|scale"
@@ -65,6 +67,11 @@ def load_stored(part: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: clone the repository whole, or train with toybase/README.md")
     return unpack(load_file(path))
+
+
+def stored_digest(folder: Path = WEIGHTS) -> str:
+    """SHA-256 (hex) of the stored weights of denoiser and VAE."""
+    return digest_of(folder / f"{part}.safetensors" for part in PARTS)
 
 
 def store(runs: Path, folder: Path = WEIGHTS) -> int:

@@ -1,6 +1,6 @@
 """Make the embedded base and its judges anew, one after the other, in a given time: best on a GPU.
 
-    python -m toybase train_all --icons FOLDER --cache icons.npz --out runs --minutes 9 --sizes 128 64 --batch 256
+    python -m toybase train_all --icons FOLDER --cache icons.npz --out runs --minutes 9 --batch 256
 
 The denoiser compiles while the VAE trains. What ends in `runs/weights` is what is stored in toybase/weights.
 """
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=Path, default=Path("icons.npz"))
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--minutes", type=float, default=9)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64], help="of the pictures, step by step")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 128, 128, 64], help="pixels, step by step")
     parser.add_argument("--batch", type=int, default=256, help="of the denoiser; the others' follow")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="of the denoiser")
     train(parser.parse_args())

@@ -172,7 +172,7 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=Path, default=Path("icons.npz"))
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64], help="of the pictures, step by step")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 128, 128, 64], help="pixels, step by step")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--resume-factor", type=float, default=0.6, help="peak learning rate of a restart, as a share")

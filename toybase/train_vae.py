@@ -126,7 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=Path, default=Path("icons.npz"))
     parser.add_argument("--out", type=Path, default=Path("runs"))
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64], help="of the pictures, in turn")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128], help="of the pictures, in turn")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from ..trainer.model.families.latent_diffusion.unet_shape import Blocks
 from ..trainer.operating_system import replace_path
 from .denoiser import ATTENTION, BLOCKS
 from .padded_vae import pad_vae
-from .quantize import load_stored
+from .quantize import load_stored, stored_digest
 from .text_encoder import LENGTH, text_encoder_tensors
 
 DENOISER = denoiser_table("model.diffusion_model.", Blocks.even(BLOCKS, ATTENTION))
@@ -34,7 +35,8 @@ METADATA = {
     "modelspec.resolution": RESOLUTION,
     "modelspec.prediction_type": "epsilon",
 }
-
+MARK = "dreambooth_nodes.toybase"
+"""Key of a written checkpoint's metadata: the digest of the weights that it was made from."""
 
 PARTS = 5
 """Parts of the work that `write_checkpoint` reports: denoiser, VAE, text encoder, dtype, file."""
@@ -43,7 +45,7 @@ Tell = Callable[[int], None]
 
 
 def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16, tell: Tell = lambda done: None) -> Path:
-    """The base in SD 1.5's checkpoint layout (465 MB in fp16) at `path`, replaced only when complete.
+    """The base in SD 1.5's checkpoint layout (487 MB in fp16) at `path`, replaced only when complete.
 
     tell: is called after each of PARTS; what it raises ends the writing, and leaves no file. Raises ValueError where
     `path` is not a .safetensors file, OSError where it cannot be written.
@@ -55,13 +57,22 @@ def write_checkpoint(path: Path, dtype: torch.dtype = torch.float16, tell: Tell 
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
     os.close(handle)
     try:
-        save_file(checkpoint_tensors(dtype, tell), temporary, METADATA)
+        save_file(checkpoint_tensors(dtype, tell), temporary, METADATA | {MARK: stored_digest()})
         tell(PARTS)
         Path(temporary).chmod(0o644)
         replace_path(Path(temporary), path)
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path
+
+
+def is_outdated(path: Path) -> bool:
+    """Whether `path` was written from other weights than those that are stored today, or is cut short."""
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get(MARK) != stored_digest()
+    except SafetensorError:
+        return True
 
 
 def checkpoint_tensors(dtype: torch.dtype = torch.float16, tell: Tell = lambda done: None) -> dict[str, Tensor]:

@@ -8,11 +8,12 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dreambooth_nodes.toybase.diffusers_folder import write_diffusers_folder
 from dreambooth_nodes.toybase.quantize import load_stored
-from dreambooth_nodes.toybase.writer import TEXT_PREFIX, write_checkpoint
+from dreambooth_nodes.toybase.writer import MARK, TEXT_PREFIX, is_outdated, write_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,19 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
     assert [entry.name for entry in folder.iterdir()] == ["toybase.safetensors"]
     with safe_open(path, "pt") as file:
         assert file.metadata()["modelspec.title"] == "dreambooth-nodes toybase"
+        assert not is_outdated(path)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     path.unlink()
     return tensors
+
+
+@pytest.mark.parametrize("mark", [{}, {MARK: "of another release"}])
+def test_a_checkpoint_of_other_weights_or_cut_short_is_outdated(tmp_path: Path, mark: dict[str, str]) -> None:
+    path = tmp_path / "toybase.safetensors"
+    save_file({"x": torch.zeros(4)}, path, {"format": "pt"} | mark)
+    assert is_outdated(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert is_outdated(path)
 
 
 def test_text_encoder_has_the_keys_of_sd15(checkpoint: dict[str, Tensor]) -> None:

@@ -65,6 +65,6 @@ class Setting:
         return self.minimum is None or value > self.minimum or (value == self.minimum and not self.open_minimum)
 
 
-def setting(default: Any, group: str, text: str, minimum: float | None = None, **more: Any) -> Any:
-    """A TrainOptions field with a default and a `Setting`; `more`: its further properties."""
+def field_of(group: str, default: Any, text: str, minimum: float | None = None, **more: Any) -> Any:
+    """A field of `TrainOptions` with a default and a `Setting`; `more`: its further properties."""
     return field(default=default, metadata={"setting": Setting(text, group, minimum, **more)})

@@ -1,0 +1,1 @@
+"""The fields of `TrainOptions`, a file for each group of settings."""
