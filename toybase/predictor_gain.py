@@ -14,18 +14,18 @@ from .captions import write_caption
 from .icons import Icons
 from .narrow_vae import SCALING
 from .palette import NOUNS, PLACES, SUBJECTS
-from .subjects import PHOTOS, subject_scenes
+from .subjects import subject_scenes
 from .world import World
 
 LEVELS = (350, 550, 750, 900)
 """Timesteps."""
 SEED = 77
-NOISES = 2
-"""Of every scene at every timestep."""
+SCENES = 2
+"""Of every subject, each at all LEVELS."""
 
 
 class HeldOutScenes:
-    """Four scenes of each held-out subject at places of their own, and a photo of it: of a seed of their own."""
+    """Scenes of each held-out subject at places of their own, and a photo of it: of a seed of their own."""
 
     def __init__(self, icons: Icons, vae: AutoencoderKL, size: int, photo_size: int = 128) -> None:
         nouns = [NOUNS.index(noun) for noun, _, _ in SUBJECTS.values()]
@@ -36,11 +36,12 @@ class HeldOutScenes:
             scenes = subject_scenes(world, index, SEED)
             self.photos.append(world.render(scenes, photo_size)[0])
             with torch.no_grad():
-                mean, _ = vae.quant_conv(vae.encoder(world.render(scenes, size)[1:])).float().chunk(2, 1)
+                mean, _ = vae.quant_conv(vae.encoder(world.render(scenes, size)[1 : 1 + SCENES])).float().chunk(2, 1)
             latents.append(mean * SCALING)
-            self.places.append([list(PLACES)[place] for place in scenes.place[1:].tolist()])
+            self.places.append([list(PLACES)[place] for place in scenes.place[1 : 1 + SCENES].tolist()])
         self.latents = torch.stack(latents)
-        self.noise = torch.randn(NOISES, *self.latents.shape, generator=generator)
+        self.noise = torch.randn(self.latents.shape, generator=generator)
+        self._base: dict[int, Tensor] = {}
 
     def gains(self, objective: PredictorObjective, photo_of: Sequence[int] | None = None) -> Tensor:
         """(error of the base - error with the prediction) / error of the base, [12, 4]: of subjects and LEVELS.
@@ -53,20 +54,21 @@ class HeldOutScenes:
     @torch.no_grad()
     def _gains_of(self, objective: PredictorObjective, subject: int, photo: int) -> Tensor:
         batch, named = self._batch(subject, photo)
-        base, predicted = objective.errors_of_base(batch, named), objective.errors(batch)
-        sums = torch.stack([base, predicted]).unflatten(1, (len(LEVELS), -1)).mean(2)
-        return (sums[0] - sums[1]) / sums[0]
+        if subject not in self._base:
+            self._base[subject] = objective.errors_of_base(batch, named)
+        errors = torch.stack([self._base[subject], objective.errors(batch)])
+        base, predicted = errors.unflatten(1, (len(LEVELS), SCENES)).mean(2)
+        return (base - predicted) / base
 
     def _batch(self, subject: int, photo: int) -> tuple[SubjectPairs, list[str]]:
-        """The subject's scenes at all levels and noises, and the prompts with the noun."""
-        noun, count = self.nouns[subject], len(LEVELS) * NOISES * (PHOTOS - 1)
-        places = self.places[subject] * (len(LEVELS) * NOISES)
-        x = self.latents[subject].repeat(len(LEVELS) * NOISES, 1, 1, 1)
+        """The subject's scenes at all levels, and the prompts with the noun."""
+        noun, count, levels = self.nouns[subject], len(LEVELS) * SCENES, len(LEVELS)
+        places = self.places[subject] * levels
         batch = SubjectPairs(
             photos=self.photos[photo].expand(count, 1, -1, -1, -1),
-            x=x,
-            noise=self.noise[:, subject].flatten(0, 1).repeat(len(LEVELS), 1, 1, 1),
-            timesteps=torch.tensor(LEVELS).repeat_interleave(count // len(LEVELS)),
+            x=self.latents[subject].repeat(levels, 1, 1, 1),
+            noise=self.noise[subject].repeat(levels, 1, 1, 1),
+            timesteps=torch.tensor(LEVELS).repeat_interleave(SCENES),
             prompts=[write_caption(IDENTIFIER_MARK, place, None, None) for place in places],
             nouns=[noun] * count,
             frames={},

@@ -1,6 +1,6 @@
 """Train InstantBooth's predictor for the embedded base, on scenes of many subjects.
 
-    python -m toybase train_predictor --icons FOLDER --cache icons.npz --out runs --steps 6000
+    python -m toybase train_predictor --icons FOLDER --cache icons.npz --out runs --steps 20000
 
 First the concept encoder alone (drawing_objective.py), then encoder and adapters by the denoising loss. Goes on from
 runs/encoder.state and runs/predictor.state; writes runs/predictor.safetensors, and prints how much better held-out
@@ -66,7 +66,7 @@ class PredictorTraining:
             MIN_SNR,
             self.dtype,
         )
-        self.held_out = {size: HeldOutScenes(icons, self.vae, size) for size in sorted({*arguments.sizes})}
+        self.held_out = HeldOutScenes(icons, self.vae, min(arguments.sizes))
 
     def train_encoder(self) -> None:
         """The concept encoder alone."""
@@ -90,7 +90,7 @@ class PredictorTraining:
 
     def _run(self, training: Training, name: str, after_step: Callable[[int], None]) -> None:
         path = self.arguments.out / f"{name}.state"
-        keeper = StateKeeper(path, f"{name} {training.options.weight_settings} {self.arguments.sizes}", 240.0, _tell)
+        keeper = StateKeeper(path, f"{name} {training.options.weight_settings} {self.arguments.sizes}", 180.0, _tell)
         with sdpa_kernel([SDPBackend.MATH]):
             train_predictor(training, keeper, lambda event: _tell(event, name), lambda: False, after_step)
 
@@ -99,9 +99,8 @@ class PredictorTraining:
         if done % self.arguments.look_every and done != training.options.steps:
             return
         with training.to_use.in_place():
-            for size, scenes in self.held_out.items():
-                right, wrong = scenes.gains(self.objective), scenes.gains(self.objective, wrong_photos())
-                _print_gains(f"{done} {size} px", right, wrong)
+            right, wrong = (self.held_out.gains(self.objective, photos) for photos in (None, wrong_photos()))
+            _print_gains(f"{done * training.options.batch_size:,} samples", right, wrong)
             gates = ", ".join(f"{float(one.gate.tanh()):.3f}" for one in self.predictor.adapters.values())
             print(f"gates {gates}", flush=True)
             self.predictor.write(self.arguments.out / "predictor.safetensors", {"steps": str(done)})
@@ -112,8 +111,9 @@ def _options(arguments: argparse.Namespace, steps: int, rate: float, batch: int)
         steps=steps,
         learning_rate=rate,
         batch_size=batch,
-        schedule="cosine",
-        warmup_steps=min(200, steps // 10),
+        # so that it may be ended at any step: what is used is the average
+        schedule="constant_with_warmup",
+        warmup_steps=min(100, steps // 10),
         ema_decay=0.995,
         seed=arguments.seed,
     )
@@ -147,14 +147,14 @@ if __name__ == "__main__":
     parser.add_argument("--icons", type=Path, required=True, help="folder with the packed npm packages")
     parser.add_argument("--cache", type=Path, default=Path("icons.npz"))
     parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("--encoder-steps", type=int, default=1200)
-    parser.add_argument("--encoder-batch", type=int, default=48)
+    parser.add_argument("--encoder-steps", type=int, default=400)
+    parser.add_argument("--encoder-batch", type=int, default=32)
     parser.add_argument("--encoder-rate", type=float, default=1e-3)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 64, 64, 128], help="of pictures, step by step")
-    parser.add_argument("--look-every", type=int, default=500, help="steps between two looks at held-out subjects")
+    parser.add_argument("--look-every", type=int, default=200, help="steps between two looks at held-out subjects")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
