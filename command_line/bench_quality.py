@@ -33,7 +33,7 @@ def add_parser(commands: Commands) -> None:
     bench.add_argument("--prompts", type=Path, metavar="FILE", help="one a line: a [V] {class} in the jungle")
     bench.add_argument("--dino", type=Path, metavar="FOLDER", help="a DINO model of transformers, to judge likeness")
     bench.add_argument("--clip", type=Path, metavar="FOLDER", help="a CLIP model, to judge prompt following")
-    bench.add_argument("--size", type=int, default=64, help="pixels (default: 64, toybase's own)")
+    bench.add_argument("--size", type=int, default=128, help="pixels (default: 128, toybase's own)")
     output = "for quality.md, quality.json, pictures, and the kept cells (default: .cache/quality)"
     bench.add_argument("--output", type=Path, default=ROOT / ".cache" / "quality", metavar="FOLDER", help=output)
 

@@ -16,8 +16,8 @@ from .flags import Commands, add_json
 if TYPE_CHECKING:
     from ..trainer.scores.scorer import Scorer
 
-SIZE, JUDGE_SIZE = 224, 64
-"""Pixels a side that pictures are compared at: DINO's and CLIP's, and the embedded judge's."""
+SIZE = 224
+"""Pixels a side that DINO and CLIP compare pictures at."""
 
 
 def add_parser(commands: Commands) -> None:
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr):
         import torch
 
+        from ..toybase.judge_networks import SIZE as JUDGE_SIZE
         from ..trainer.files.atomic import write_atomically
         from ..trainer.scores.fidelity import fidelity
         from ..trainer.scores.fidelity_plot import fidelity_plot

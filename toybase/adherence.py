@@ -31,17 +31,17 @@ class Adherence:
         return f"noun {self.noun:.1%}, place {self.place:.1%}, colour {self.colour:.1%}; weakest nouns: {worst}"
 
 
-def adherence(denoiser: UNet2DConditionModel, vae: AutoencoderKL, judge: Judge, size: int) -> Adherence:
-    """Every noun at every place (396 samples), and every noun in every colour (231); guidance as `sample` has it."""
-    at_places = [(noun, place) for place in PLACES for noun in NOUNS]
-    in_colours = [(noun, colour) for colour in COLOURS for noun in NOUNS]
-    nouns = torch.tensor([NOUNS.index(noun) for noun, _ in at_places + in_colours])
-    prompts = [write_caption(noun, place, None, None) for noun, place in at_places]
-    prompts += [write_caption(noun, None, colour, None) for noun, colour in in_colours]
-    opinion = judge.look(_draw(denoiser, vae, prompts, size))
+AT_PLACES = [(noun, place) for place in PLACES for noun in NOUNS]
+IN_COLOURS = [(noun, colour) for colour in COLOURS for noun in NOUNS]
+
+
+def adherence(judge: Judge, pictures: Tensor) -> Adherence:
+    """What a judge sees in the pictures of `drawn_for_adherence`."""
+    nouns = torch.tensor([NOUNS.index(noun) for noun, _ in AT_PLACES + IN_COLOURS])
+    opinion = judge.look(pictures)
     noun_right = (opinion.noun.argmax(1) == nouns).float()
-    places = torch.tensor([list(PLACES).index(place) for _, place in at_places])
-    colours = torch.tensor([list(COLOURS).index(colour) for _, colour in in_colours])
+    places = torch.tensor([list(PLACES).index(place) for _, place in AT_PLACES])
+    colours = torch.tensor([list(COLOURS).index(colour) for _, colour in IN_COLOURS])
     return Adherence(
         noun=float(noun_right.mean()),
         place=float((opinion.place[: len(places)].argmax(1) == places).float().mean()),
@@ -50,7 +50,12 @@ def adherence(denoiser: UNet2DConditionModel, vae: AutoencoderKL, judge: Judge, 
     )
 
 
-def _draw(denoiser: UNet2DConditionModel, vae: AutoencoderKL, prompts: list[str], size: int) -> Tensor:
+def drawn_for_adherence(denoiser: UNet2DConditionModel, vae: AutoencoderKL, size: int) -> Tensor:
+    """[627, 3, size, size] in -1 to 1: every noun at every place, then every noun in every colour; guidance as `sample`
+    has it.
+    """
+    prompts = [write_caption(noun, place, None, None) for noun, place in AT_PLACES]
+    prompts += [write_caption(noun, None, colour, None) for noun, colour in IN_COLOURS]
     starts = range(0, len(prompts), AT_ONCE)
     parts = [sample(denoiser, vae, prompts[i : i + AT_ONCE], size, seed=i) for i in starts]
     return torch.cat(parts).float().clamp(-1, 1)

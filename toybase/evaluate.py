@@ -14,7 +14,7 @@ from pathlib import Path
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Generator
 
-from .adherence import adherence
+from .adherence import adherence, drawn_for_adherence
 from .denoiser import new_denoiser
 from .icons import load_icons
 from .judge import load_judge
@@ -55,9 +55,9 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     denoiser, vae = stored_models()
     contact_sheet(sample_prompts(denoiser, vae, drawn_prompts(), 8, SIZE, SHEET_SEED)).save(arguments.sheet, quality=88)
+    pictures = drawn_for_adherence(denoiser, vae, SIZE)
     for second in (False, True):
-        name = "second judge" if second else "judge"
-        print(f"{name}: {adherence(denoiser, vae, load_judge(second), SIZE)}")
+        print(f"{'second judge' if second else 'judge'}: {adherence(load_judge(second), pictures)}")
     if arguments.icons:
         print(
             "PSNR of unseen scenes {:.2f} dB, of held-out subjects {:.2f} dB".format(

@@ -103,7 +103,7 @@ def load_judge(second: bool = False, folder: Path = WEIGHTS) -> Judge:
 
 
 def _fit(pictures: Tensor) -> Tensor:
-    """Checked float32 pictures [B, 3, 64, 64]."""
+    """Checked float32 pictures [B, 3, 128, 128]."""
     if pictures.ndim != 4 or pictures.shape[1] != 3 or not len(pictures):
         raise ValueError(f"pictures of shape {list(pictures.shape)}: expected [B, 3, H, W] with B of at least 1")
     pictures = pictures.float()

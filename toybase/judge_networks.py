@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from .palette import COLOURS, NOUNS, PLACES
 
-SIZE = 64
+SIZE = 128
 """Side of the pictures that the networks take, in pixels."""
 EMBEDDING, NAMING = 128, 96
-ARCHITECTURES = {"a": "residual convolutions", "b": "separable convolutions between 8 x 8 patches"}
+ARCHITECTURES = {"a": "residual convolutions", "b": "separable convolutions between 16 x 16 patches"}
 
 
 class Judgement(NamedTuple):
@@ -27,13 +27,13 @@ class Judgement(NamedTuple):
 
 
 class ConvTrunk(nn.Module):
-    """Residual convolutions at strides 4, 8 and 16; returns the three stages' maps [B, C, H, W]."""
+    """Residual convolutions at strides 8, 16 and 32; returns the three stages' maps [B, C, H, W]."""
 
     def __init__(self, widths: tuple[int, int, int, int] = (24, 48, 96, 160)) -> None:
         super().__init__()
         stem, first, second, third = widths
         self.width = third
-        self.stem = _convolution(3, stem, 4, 2, 1)
+        self.stem = nn.Sequential(_convolution(3, stem // 2, 4, 2, 1), _convolution(stem // 2, stem, 3, 2, 1))
         self.stages = nn.ModuleList(
             [
                 nn.Sequential(_Residual(stem, first, 2), _Residual(first, first, 1)),
@@ -43,7 +43,7 @@ class ConvTrunk(nn.Module):
         )
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """The stages' maps of pictures [B, 3, 64, 64]."""
+        """The stages' maps of pictures [B, 3, 128, 128]."""
         maps = [self.stem(pictures)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
@@ -51,20 +51,21 @@ class ConvTrunk(nn.Module):
 
 
 class PatchTrunk(nn.Module):
-    """Three convolutions down to stride 8, then separable blocks; a stage is what every second block leaves."""
+    """Four convolutions down to stride 16, then separable blocks; a stage is what every second block leaves."""
 
     def __init__(self, width: int = 128, stages: int = 2) -> None:
         super().__init__()
         self.width = width
         self.stem = nn.Sequential(
-            _convolution(3, width // 4, 4, 2, 1),
+            _convolution(3, width // 8, 4, 2, 1),
+            _convolution(width // 8, width // 4, 3, 2, 1),
             _convolution(width // 4, width // 2, 3, 2, 1),
             _convolution(width // 2, width, 3, 2, 1),
         )
         self.stages = nn.ModuleList(nn.Sequential(_Separable(width), _Separable(width)) for _ in range(stages))
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """The stem's and the stages' maps of pictures [B, 3, 64, 64]."""
+        """The stem's and the stages' maps of pictures [B, 3, 128, 128]."""
         maps = [self.stem(pictures)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
@@ -89,7 +90,7 @@ class JudgeNetwork(nn.Module):
         self.likeness = nn.Sequential(nn.Linear(pooled, 192), nn.ReLU(), nn.Linear(192, EMBEDDING))
 
     def forward(self, pictures: Tensor) -> Judgement:
-        """What pictures [B, 3, 64, 64] in -1 to 1 show."""
+        """What pictures [B, 3, 128, 128] in -1 to 1 show."""
         last = self.trunk(pictures)[-1]
         named, seen = _pool(self.naming(last)), _pool(last)
         logits = (self.noun(named).float(), self.place(seen).float(), self.colour(seen).float())

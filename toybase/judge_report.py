@@ -21,7 +21,7 @@ from .palette import COLOURS, NOUNS, SUBJECTS
 from .world import Scenes, World
 
 SEED, SCENES, PER_DRAWING = 20_000, 2000, 24
-BLUR = 1.0
+BLUR = 2.0
 """Sigma in pixels of the blurred scenes: about as soft as what the VAE returns."""
 LIKENESS = (
     "noun",

@@ -59,7 +59,7 @@ class IdentityScenes:
         return scenes, (self.canonical[drawing] * (len(COLOURS) + 1) + colour + 1) * (len(WORDS) + 1) + word + 1
 
     def render(self, scenes: Scenes, swap: Tensor) -> Tensor:
-        """Pictures [B, 3, 64, 64] in -1 to 1; a group's drawings are bent and `swap` [B] their colour channels."""
+        """Pictures [B, 3, 128, 128] in -1 to 1; a group's drawings are bent and `swap` [B] their colour channels."""
         scenes, swap = scenes.to(self.device), swap.to(self.device)
         rgba = self.every.textures.dress(scenes.drawing, scenes.colour, scenes.adjective)
         order = torch.cat([torch.tensor(SWAPS, device=self.device)[swap], torch.full_like(swap, 3)[:, None]], 1)
@@ -119,7 +119,7 @@ class ScenePool:
         self.filled = min(self.filled + groups, len(self.pictures))
 
     def batch(self, groups: int) -> tuple[Tensor, Tensor]:
-        """Random groups: pictures [6 x groups, 3, 64, 64] in -1 to 1; labels [6 x groups, 5].
+        """Random groups: pictures [6 x groups, 3, 128, 128] in -1 to 1; labels [6 x groups, 5].
 
         A label is class, place, colour (-1 unknown), drawing and identity.
         """

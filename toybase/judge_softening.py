@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 BEND = 0.06
 """Largest standard deviation of the bends, in half sides of a drawing."""
-LARGEST_BLUR, REACH = 1.5, 3
+LARGEST_BLUR, REACH = 3.0, 6
 """Standard deviation in pixels, a quarter of the pictures having none; and how far a blur reaches, in pixels."""
 
 

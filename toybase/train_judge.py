@@ -25,7 +25,7 @@ from .quantize import WEIGHTS, pack, unpack
 from .training import Average, Clock, training_autocast
 
 TEMPERATURE = 0.1
-CAPACITY, REUSE = 5000, 4
+CAPACITY, REUSE = 3000, 8
 """Groups kept, and how often one is shown at least."""
 
 
@@ -75,7 +75,7 @@ class JudgeTraining:
         self.pool.render(8 * self.groups)
 
     def step(self, learning_rate: float) -> Tensor:
-        """One optimizer step on a batch of which a quarter is fresh; its loss."""
+        """One optimizer step on a batch of which an eighth is fresh; its loss."""
         self.pool.render(self.groups // REUSE)
         pictures, labels = self.pool.batch(self.groups)
         self.optimizer.param_groups[0]["lr"] = learning_rate

@@ -14,8 +14,8 @@ from dreambooth_nodes.tests.command_line.parsed import parsed
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.model.families.small import components, write_checkpoint
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.conversion import ConversionError
-from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.model.families import fingerprint_of
 from dreambooth_nodes.trainer.model.families.latent_diffusion.keys import DENOISER, VAE

@@ -28,7 +28,7 @@ def test_pictures_are_measured_as_the_scorer_does(capsys: pytest.CaptureFixture[
     assert run(*words, "--json", "--plot", plot) == 0
     found = json.loads(capsys.readouterr().out)
     pictures, photos = (
-        torch.stack([photo.pixels for photo in read_folder(folder, 64, 64)]) for folder in (PICTURES, PHOTOS)
+        torch.stack([photo.pixels for photo in read_folder(folder, 128, 128)]) for folder in (PICTURES, PHOTOS)
     )
     scorer = JudgeScorer()
     assert [one["likeness"] for one in found["pictures"]] == scorer.likeness(pictures, photos).tolist()

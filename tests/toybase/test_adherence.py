@@ -20,7 +20,7 @@ STEPS = 10
 
 @pytest.fixture(scope="module")
 def drawn() -> Tensor:
-    """[41, 3, 64, 64]: every noun at a place in a colour, then one prompt eight times."""
+    """[41, 3, 128, 128]: every noun at a place in a colour, then one prompt eight times."""
     denoiser, vae = stored_models()
     prompts = [write_caption(noun, place, colour, None) for noun, place, colour in ASKED]
     pictures = sample(denoiser, vae, [*prompts, *["a car on the beach"] * ALIKE], SIZE, seed=0, steps=STEPS)

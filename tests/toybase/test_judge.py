@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from dreambooth_nodes.toybase.judge import FILES, Judge, Opinion, load_judge
-from dreambooth_nodes.toybase.judge_networks import JudgeNetwork
+from dreambooth_nodes.toybase.judge_networks import SIZE, JudgeNetwork
 from dreambooth_nodes.toybase.judge_report import separation
 from dreambooth_nodes.toybase.palette import COLOURS, NOUNS, PLACES, SUBJECTS
 from dreambooth_nodes.toybase.quantize import WEIGHTS
@@ -22,8 +24,9 @@ from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.toybase.world import World
 
 NAMES = list(SUBJECTS)
-SHEET = Path(__file__).resolve().parent / "scenes" / "scenes.png"
+SHEET = Path(__file__).resolve().parent / "scenes" / "scenes.jpg"
 SCENES = json.loads(SHEET.with_suffix(".json").read_text(encoding="utf-8"))
+CARD = WEIGHTS.parent / "README.md"
 LISTING = json.loads((FOLDER / "subjects.json").read_text(encoding="utf-8"))
 
 
@@ -42,9 +45,9 @@ def photos() -> Tensor:
 
 @pytest.fixture(scope="module")
 def scenes() -> Tensor:
-    """[66, 3, 64, 64] in -1 to 1: every noun twice, of a seed that training does not use."""
+    """[66, 3, 128, 128] in -1 to 1: every noun twice, once in a colour, of a seed that training does not use."""
     sheet = torch.from_numpy(np.array(Image.open(SHEET).convert("RGB")))
-    return sheet.view(6, 64, 11, 64, 3).permute(0, 2, 4, 1, 3).reshape(66, 3, 64, 64).float() / 127.5 - 1
+    return sheet.view(6, 128, 11, 128, 3).permute(0, 2, 4, 1, 3).reshape(66, 3, 128, 128).float() / 127.5 - 1
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ def test_a_painted_colour_is_named(judge: Judge) -> None:
     colour = torch.arange(count) % len(COLOURS)
     scenes = world.draw_scenes(Generator().manual_seed(3), count)
     scenes = dataclasses.replace(scenes, colour=colour, adjective=torch.full((count,), -1))
-    assert (judge.look(world.render(scenes, 64)).colour.argmax(1) == colour).float().mean() >= 0.8
+    assert (judge.look(world.render(scenes, SIZE)).colour.argmax(1) == colour).float().mean() >= 0.8
 
 
 def test_photos_of_one_subject_are_nearer_than_those_of_another(opinion: Opinion) -> None:
@@ -145,6 +148,12 @@ def test_distances_of_all_to_all_are_those_of_every_pair(judge: Judge, photos: T
 def test_the_stored_weights_are_small() -> None:
     for name in FILES.values():
         assert (WEIGHTS / name).stat().st_size <= 2_000_000
+
+
+def test_the_model_card_names_the_stored_weights() -> None:
+    """Every figure hangs on them: who changes one changes the card, and measures anew."""
+    card = dict(re.findall(r"\| `(\w+\.safetensors)` \| `([0-9a-f]{64})` \|", CARD.read_text(encoding="utf-8")))
+    assert card == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in WEIGHTS.iterdir()}
 
 
 def test_missing_weights_name_the_command_that_makes_them(tmp_path: Path) -> None:

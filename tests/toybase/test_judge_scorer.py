@@ -25,8 +25,8 @@ def scorer(request: pytest.FixtureRequest) -> JudgeScorer:
 
 @pytest.fixture(scope="module")
 def photos() -> Tensor:
-    """The five photos of a subject, each at a place of its own; [5, 3, 64, 64]."""
-    return torch.stack([photo.pixels for photo in read_folder(FOLDER / NAME, 64, 64)])
+    """The five photos of a subject, each at a place of its own; [5, 3, 128, 128]."""
+    return torch.stack([photo.pixels for photo in read_folder(FOLDER / NAME, 128, 128)])
 
 
 def test_a_photo_shows_its_place_and_no_other(scorer: JudgeScorer, photos: Tensor) -> None:

@@ -22,9 +22,9 @@ def test_a_zero_row_stays_zero() -> None:
     assert unpack(pack({"a.weight": torch.zeros(3, 5)}))["a.weight"].abs().max() == 0
 
 
-def test_stored_weights_fit_the_models_and_30_megabytes() -> None:
+def test_stored_weights_fit_the_models_and_40_megabytes() -> None:
     for part, model in (("denoiser", new_denoiser()), ("vae", new_vae())):
         weights = load_stored(part)
         model.load_state_dict(weights)
         assert all(value.isfinite().all() for value in weights.values())
-    assert sum((WEIGHTS / f"{part}.safetensors").stat().st_size for part in PARTS) <= 30_000_000
+    assert sum((WEIGHTS / f"{part}.safetensors").stat().st_size for part in PARTS) <= 40_000_000

@@ -5,70 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..files.adapter_kinds import DORA, LOKR
 from ..files.checked_file import require_same, write_checked
 from ..files.lazy_tensors import LazyTensors
-from ..files.safetensors import CheckpointError, listed, read_metadata, read_tensors
+from ..files.safetensors import CheckpointError, listed
 from ..methods.adapter_file import ReadAdapter
-from ..methods.adapters import kind_of, network_fields, read_adapter
-from ..methods.lidb.file import one_tensor, read_lidb
+from ..methods.adapters import kind_of, read_adapter
 from ..methods.lidb.start import FIELD, is_lidb
 from ..methods.lora.folder import adapter_files
-from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
-from ..methods.lora.weights import LoraWeights
-from ..methods.textual_inversion.bundle import bundle_tensors, bundled_word
+from ..methods.lora.layouts import LoraLayout
 from ..methods.textual_inversion.start import is_embedding
 from ..model.base import Base
 from ..model.families import load_base
 from ..model.layers import Layers, layers_in
 from ..model.original_layout import original_tensors, without_copies
-from ..model.source import CheckpointFile, Source
-from ..runs.personalized import PREFIX, SUBJECT_FIELDS
+from ..runs.personalized import PREFIX
+from .adapter_writer import write_adapter, write_bundle, write_lidb, write_lora, write_word
 from .compatibility import same_base
 from .conversion import Conversion, ConversionError, Converted
+from .converted_metadata import converted_metadata, said_by
 from .diffusers_folder import write_diffusers_folder
 from .layouts import LORA_LAYOUTS
 from .low_rank import low_rank
 from .merge import merge_into, merged_tensors
-from .metadata import inherited_metadata, is_comfyui_lora, layout_metadata
-from .modelspec import SPEC, VERSION
+from .metadata import is_comfyui_lora, layout_metadata
+from .modelspec import SPEC
 from .transformer_lora import write_for_diffusers
-
-ARCHITECTURE, PREDICTION = f"{SPEC}architecture", f"{SPEC}prediction_type"
-
-
-def converted_metadata(wanted: Conversion, method: str, layers: Layers) -> dict[str, str]:
-    """The metadata of a converted file that do not depend on its layout. method: of the result, "lora" or "full".
-    layers: of the base.
-
-    The architecture comes from the base's family where the source does not name it, as other programs' files seldom do.
-    """
-    source, base = _said_by(wanted.source), {} if wanted.base is None else _said_by(wanted.base)
-    known = {f"{SPEC}sai_model_spec": VERSION, f"{SPEC}title": wanted.target.stem}
-    if PREDICTION in base:
-        known[PREDICTION] = base[PREDICTION]
-    known |= inherited_metadata(source)
-    if f"{PREFIX}method" in source:
-        known[f"{PREFIX}method"] = method
-    architecture = known.get(ARCHITECTURE) or _architecture(layers, wanted.prediction or known.get(PREDICTION))
-    return {**known, ARCHITECTURE: architecture} if architecture else known
-
-
-def _said_by(model: Path | Source) -> dict[str, str]:
-    """The metadata of a model's file; empty for a model in another form."""
-    path = model.path if isinstance(model, CheckpointFile) else model
-    return read_metadata(path) if isinstance(path, Path) and path.is_file() else {}
-
-
-def _architecture(layers: Layers, prediction: str | None) -> str:
-    """The architecture in the modelspec specification; "" where it depends on a prediction type that is not known."""
-    try:
-        return layers.family.architecture_of(layers.family.prediction_type(layers.source, prediction))
-    except CheckpointError:
-        # The prediction type is not known, and no layer depends on it: the file then does not name its architecture.
-        return ""
 
 
 def convert(wanted: Conversion) -> Converted:
@@ -82,36 +44,25 @@ def convert(wanted: Conversion) -> Converted:
             "is nothing to convert."
         )
     if wanted.layout == "word":
-        return Converted(_write_word(wanted))
+        return Converted(write_word(wanted))
     if adapter_files(wanted.source):
         return _from_lora(wanted)
     return _from_checkpoint(wanted)
-
-
-def write_lora(
-    lora: LoraWeights, layers: Layers, layout: LoraLayout, path: Path, metadata: dict[str, str], dtype: torch.dtype
-) -> Path:
-    """Write a LoRA file in kohya's or diffusers' layout, verified against the layers of its base; returns its path."""
-    written = diffusers_tensors if layout == "diffusers" else kohya_tensors
-    architecture = metadata.get(f"{SPEC}architecture", "")
-    said = {**metadata, **network_metadata(lora), **layout_metadata(layers.family, layout, architecture)}
-    tensors = written(lora, layers, dtype)
-    return write_checked(tensors, path, said, lambda shapes, name: require_lora_of(layers, layout, shapes, name))
 
 
 def _from_lora(wanted: Conversion) -> Converted:
     """Convert a LoRA."""
     if wanted.layout == "difference":
         raise ConversionError(f"{wanted.source.name!r} is a LoRA already: write it as 'kohya' or 'diffusers'.")
-    if is_comfyui_lora(_said_by(wanted.source)):
+    if is_comfyui_lora(said_by(wanted.source)):
         return Converted(write_for_diffusers(wanted))
     layers = wanted.layers if wanted.base is None else layers_in(wanted.base)
     if layers is None:
         raise _needs_base(wanted, "the names of its layers are written there")
     if wanted.layout == "lidb":
-        return Converted(_write_lidb(wanted, layers))
+        return Converted(write_lidb(wanted, layers))
     if wanted.layout == "bundle":
-        return Converted(_write_bundle(wanted, layers))
+        return Converted(write_bundle(wanted, layers))
     lora = read_adapter(wanted.source, layers)
     same = None if wanted.base is None else same_base(lora.file, wanted.base)
     said = lora.warnings if wanted.layout in LORA_LAYOUTS else (*lora.warnings, *_left_out(wanted, layers, True))
@@ -124,9 +75,9 @@ def _written_lora(wanted: Conversion, lora: ReadAdapter[Any], layers: Layers) ->
     """
     kind = kind_of(wanted.source)
     if wanted.layout in LORA_LAYOUTS and kind in (DORA, LOKR):
-        return _write_adapter(wanted, lora, layers, kind)
+        return write_adapter(wanted, lora, layers, kind)
     if wanted.layout in LORA_LAYOUTS:
-        own = {FIELD: _said_by(wanted.source)[FIELD]} if is_lidb(wanted.source) else {}
+        own = {FIELD: said_by(wanted.source)[FIELD]} if is_lidb(wanted.source) else {}
         said = {**converted_metadata(wanted, "lidb" if own else "lora", layers), **own}
         layout: LoraLayout = "diffusers" if wanted.layout == "diffusers" else "kohya"
         return write_lora(lora, layers, layout, wanted.target, said, wanted.numbers)
@@ -136,68 +87,6 @@ def _written_lora(wanted: Conversion, lora: ReadAdapter[Any], layers: Layers) ->
         merged = merge_into(load_base(wanted.base, wanted.prediction), lora, wanted.strength)
         return _write_folder(wanted, merged, layers)
     return _write_checkpoint(wanted, merged_tensors(layers, lora, wanted.strength, wanted.numbers), layers, True)
-
-
-def _write_lidb(wanted: Conversion, layers: Layers) -> Path:
-    """Write a LiDB as one tensor with its seed, and of its metadata the subject's alone; returns the path. Raises
-    ConversionError for another LoRA.
-    """
-    if not is_lidb(wanted.source):
-        raise ConversionError(
-            f"{wanted.source.name!r} was not trained by the method 'lidb', and has no smaller form: write it as "
-            "'kohya' or 'diffusers'."
-        )
-    tensors, own = one_tensor(read_lidb(wanted.source, layers))
-    said = {name: text for name, text in _said_by(wanted.source).items() if name in SUBJECT_FIELDS}
-    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    return write_checked(tensors, wanted.target, {**said, **own}, lambda found, name: require_same(found, name, shapes))
-
-
-def _write_bundle(wanted: Conversion, layers: Layers) -> Path:
-    """Write a LoRA or another adapter with a learned word inside, in kohya's layout; returns the path. Raises
-    ConversionError where no word is given.
-    """
-    if wanted.word is None or not is_embedding(wanted.word):
-        raise ConversionError(
-            f"{wanted.source.name!r} as 'bundle' needs the file of a learned word that goes into it: give the word."
-        )
-    adapter = read_adapter(wanted.source, layers)
-    word = bundle_tensors(read_tensors(wanted.word), wanted.word.stem)
-    tensors = {**kohya_tensors(adapter, layers, wanted.numbers), **word}
-    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    source = _said_by(wanted.source)
-    said = converted_metadata(wanted, source.get(f"{PREFIX}method", "lora"), layers)
-    metadata = {
-        **said,
-        **network_fields(adapter),
-        **layout_metadata(layers.family, "kohya", said.get(ARCHITECTURE, "")),
-    }
-    return write_checked(tensors, wanted.target, metadata, lambda found, name: require_same(found, name, shapes))
-
-
-def _write_word(wanted: Conversion) -> Path:
-    """Write the learned word inside a LoRA's file as a file of its own; returns the path."""
-    tensors = bundled_word(wanted.source)
-    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    said = {name: text for name, text in _said_by(wanted.source).items() if name in SUBJECT_FIELDS}
-    return write_checked(tensors, wanted.target, said, lambda found, name: require_same(found, name, shapes))
-
-
-def _write_adapter(wanted: Conversion, adapter: ReadAdapter[Any], layers: Layers, kind: str) -> Path:
-    """Write a DoRA or LoKr in LyCORIS's layout; returns the path. kind: for messages. Raises ConversionError for
-    another layout.
-    """
-    if wanted.layout != "kohya":
-        raise ConversionError(
-            f"{wanted.source.name!r} is {kind}, which {wanted.layout!r} has no exact form for: write it as 'kohya', or "
-            "merge it into its base as a 'checkpoint' or 'diffusers folder'."
-        )
-    tensors = kohya_tensors(adapter, layers, wanted.numbers)
-    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    said = converted_metadata(wanted, "dora" if kind == DORA else "lokr", layers)
-    layout = layout_metadata(layers.family, "kohya", said.get(ARCHITECTURE, ""))
-    metadata = {**said, **network_fields(adapter), **layout}
-    return write_checked(tensors, wanted.target, metadata, lambda found, name: require_same(found, name, shapes))
 
 
 def _from_checkpoint(wanted: Conversion) -> Converted:

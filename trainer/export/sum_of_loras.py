@@ -20,8 +20,8 @@ from ..methods.lora.weights import LoraLayer, all_layers
 from ..methods.textual_inversion.start import is_embedding
 from ..model.layers import Layers, Place
 from ..runs.personalized import OTHERS, PREFIX, read_personalized
+from .adapter_writer import write_lora
 from .conversion import TORCH, ConversionError
-from .convert import write_lora
 from .low_rank_error import LayerError, LowRankError
 from .metadata import inherited_metadata, is_comfyui_lora
 from .modelspec import SPEC, VERSION

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ....trainer.events import Step, never
-from ....trainer.export.convert import write_lora
+from ....trainer.export.adapter_writer import write_lora
 from ....trainer.files.lazy_tensors import save_tensors
 from ....trainer.files.safetensors import read_metadata, read_tensors
 from ....trainer.methods.lora.start import starting_weights

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.conversion import Conversion
-from dreambooth_nodes.trainer.export.convert import convert, write_lora
+from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.lora.file import read_lora

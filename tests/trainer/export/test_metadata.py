@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.conversion import Conversion
-from dreambooth_nodes.trainer.export.convert import convert, write_lora
+from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.metadata import run_metadata
 from dreambooth_nodes.trainer.export.run_info import RunInfo
 from dreambooth_nodes.trainer.files.hashes import file_sha256, short_hash

@@ -16,8 +16,9 @@ from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import random_lora
 from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
 from dreambooth_nodes.trainer import randomness
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.conversion import Conversion
-from dreambooth_nodes.trainer.export.convert import convert, write_lora
+from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base

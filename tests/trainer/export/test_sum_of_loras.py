@@ -16,8 +16,8 @@ from dreambooth_nodes.tests.command_line.parsed import parsed
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, random_lora
 from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.conversion import ConversionError
-from dreambooth_nodes.trainer.export.convert import write_lora
 from dreambooth_nodes.trainer.export.singular_values import approximated, decomposed, distance, errors_by_rank
 from dreambooth_nodes.trainer.export.sum_of_loras import MERGED, Summed, SumOfLoras, sum_loras
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_metadata, read_tensors, write_tensors

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, answer, random_lora
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.compatibility import check_applies
 from dreambooth_nodes.trainer.export.conversion import Conversion, ConversionError
-from dreambooth_nodes.trainer.export.convert import convert, write_lora
+from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.layouts import Layout
 from dreambooth_nodes.trainer.export.low_rank import truncated
 from dreambooth_nodes.trainer.export.merge import merge_into

@@ -11,7 +11,7 @@ import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
-from dreambooth_nodes.trainer.export.convert import write_lora
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.layouts import Layout
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, write_tensors

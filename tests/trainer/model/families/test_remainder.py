@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.model.families.small import checkpoint
+from dreambooth_nodes.trainer.export.adapter_writer import write_lora
 from dreambooth_nodes.trainer.export.conversion import Conversion
-from dreambooth_nodes.trainer.export.convert import convert, write_lora
+from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_shapes, read_tensors, write_tensors
 from dreambooth_nodes.trainer.methods.lora.weights import LoraLayer
 from dreambooth_nodes.trainer.methods.registry import Full
