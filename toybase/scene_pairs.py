@@ -14,7 +14,7 @@ from ..trainer.instantbooth.objective import SubjectPairs
 from .narrow_vae import SCALING
 from .subject_scenes import PHOTOS, PICTURES, SUBJECTS_AT_ONCE, SubjectChunk, SubjectScenes
 
-FIRST_CHUNKS, MOST_CHUNKS, STEPS_OF_CHUNK = 6, 24, 16
+FIRST_CHUNKS, MOST_CHUNKS, STEPS_OF_CHUNK = 4, 60, 16
 """Chunks at the first step, chunks in use later on, and the steps after which a new one comes in."""
 TWO_PHOTOS = 4
 """Every so many steps subjects are seen in two photos; else in one."""

@@ -28,7 +28,7 @@ from .palette import COLOURS, NOUNS, PLACES, THING
 from .places import paint_places
 from .world import WORDS, Scenes, World
 
-SIZE, SUBJECTS_AT_ONCE = 128, 64
+SIZE, SUBJECTS_AT_ONCE = 128, 32
 """Side of the pictures in pixels; subjects of a chunk."""
 PHOTOS, PICTURES = 3, 5
 """Of a subject's scenes the first ones are photos, as a user would take them; the others may also be tiny, huge, tilted
