@@ -53,6 +53,8 @@ class PredictorTraining:
         self.arguments, self.dtype = arguments, fastest_dtype(CPU)
         icons = load_icons(arguments.icons, arguments.cache)
         self.denoiser, self.vae = stored_models()
+        # torch's type stubs do not know the layout
+        self.vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.dtype is not None:
             cast_frozen(self.denoiser, self.dtype)
         scenes = SubjectScenes(icons, _shown(icons, arguments), self.vae, arguments.seed, sorted({*arguments.sizes}))
@@ -152,7 +154,7 @@ if __name__ == "__main__":
     parser.add_argument("--encoder-rate", type=float, default=1e-3)
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 64, 64, 128], help="of pictures, step by step")
     parser.add_argument("--look-every", type=int, default=200, help="steps between two looks at held-out subjects")
     parser.add_argument("--seed", type=int, default=0)

@@ -82,17 +82,20 @@ class WordHead(nn.Module):
         super().__init__()
         self.into = nn.Linear(features, 2 * features)
         self.out = nn.Linear(2 * features, width)
-        # where the vectors before the noun's start, in the noun's length
-        self.start = nn.Parameter(torch.randn(vectors - 1, width) / width**0.5)
-        nn.init.normal_(self.out.weight, std=0.05 / width**0.5)
+        # where the vectors before the noun's start
+        self.start = nn.Parameter(torch.randn(vectors - 1, width))
+        nn.init.normal_(self.out.weight, std=0.02)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, pooled: Tensor, noun: Tensor) -> Tensor:
-        """The vectors, each with the length of the class noun's vector [B, width], the last one near that."""
+        """The vectors, each with the length of the class noun's vector [B, width], the last one near that.
+
+        All numbers are in units of that vector's root mean square, so that one learning rate serves every model.
+        """
         offsets = self.out(F.silu(self.into(pooled))).float()
-        length = noun.float().norm(dim=-1)[:, None, None]
+        length, width = noun.float().norm(dim=-1)[:, None, None], noun.shape[-1]
         start = self.start.float().expand(len(noun), -1, -1)
-        vectors = torch.cat([start, noun.float()[:, None] / length], 1) + offsets
+        vectors = torch.cat([start, noun.float()[:, None] / length * width**0.5], 1) + offsets
         return F.normalize(vectors, dim=-1) * length
 
 
