@@ -37,6 +37,13 @@ def predictor_names() -> list[str]:
     return [TOY, *sorted(path.name for path in folder.glob("*.safetensors") if path.is_file())]
 
 
+def predictor_mark(name: str) -> str:
+    """What changes when the file of a choice does; for one that is not there its name alone."""
+    path = predictor_folder() / name
+    known = path.stat() if name != TOY and path.is_file() else None
+    return name if known is None else f"{name} {known.st_mtime_ns} {known.st_size}"
+
+
 def chosen_predictor(name: str) -> KnownPredictor:
     """The predictor of a choice. Raises ValueError for one that is not there, CheckpointError for another file."""
     from ..toybase.stored_predictor import stored_predictor

@@ -13,7 +13,7 @@ from . import sockets
 from .comfy_failures import recording_failures
 from .comfy_host import store
 from .comfy_outputs import keep_shown
-from .comfy_predictor import TOY, chosen_predictor, noun_vectors, predictor_names, with_adapters
+from .comfy_predictor import TOY, chosen_predictor, noun_vectors, predictor_mark, predictor_names, with_adapters
 
 
 class PredictPersonalizedModel(io.ComfyNode):
@@ -44,6 +44,11 @@ class PredictPersonalizedModel(io.ComfyNode):
                                  tooltip="'embedding:' and the word's name, for prompts; it stands for the noun too."),
             ],
         )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, predictor: str, **_: Any) -> str:
+        """Changes when the predictor's file does."""
+        return predictor_mark(predictor)
 
     @classmethod
     @recording_failures
