@@ -22,8 +22,7 @@ def add_parser(commands: Commands) -> None:
     """Base, subjects, and how long."""
     said = (
         "Trains what predict uses: an encoder from photos to a word, and adapters that show its features to the base. "
-        "The base itself stays as it is. It takes photos of many subjects: the paper's are 1.43 million pictures of "
-        "people and 190 thousand of cats."
+        "The base itself stays as it is. It takes photos of many subjects, thousands rather than hundreds."
     )
     parser = commands.add_parser("train-predictor", help="train what predict uses, for a base", description=said)
     add_base(parser)
