@@ -86,14 +86,13 @@ class Report:
         own = torch.stack([_own_likeness(judge, pixels) for pixels in photos])
         found: dict[str, list[Tensor]] = {}
         for row, drawn in self.pictures.items():
-            likeness = [judge.likeness(x, pixels).mean() for x, pixels in zip(drawn, photos, strict=True)]
+            like = [judge.likeness(x, pixels).mean() for x, pixels in zip(drawn, photos, strict=True)]
             texts = [[write_caption("thing", place, None, None) for place in some] for some in self.places]
             follows = [judge.prompt_following(x, text).mean() for x, text in zip(drawn, texts, strict=True)]
             nouns = [judge.shows(x, noun).mean() for x, noun in zip(drawn, self.nouns, strict=True)]
             variety = [judge.variety(x).mean() for x in drawn]
-            found[row] = [torch.stack(values) for values in (likeness, follows, nouns, variety)]
-        base = found["base"][0]
-        rows = []
+            found[row] = [torch.stack(values) for values in (like, follows, nouns, variety)]
+        base, rows = found["base"][0], []
         for likeness, *rest in found.values():
             way = (likeness.mean() - base.mean()) / (own.mean() - base.mean())
             rows.append([float(x) for x in (likeness.mean(), way, *(value.mean() for value in rest))])

@@ -53,8 +53,7 @@ class PredictorTraining:
         self.arguments, self.dtype = arguments, fastest_dtype(CPU)
         icons = load_icons(arguments.icons, arguments.cache)
         self.denoiser, self.vae = stored_models()
-        # torch's type stubs do not know the layout
-        self.vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.vae.to(memory_format=torch.channels_last)
         if self.dtype is not None:
             cast_frozen(self.denoiser, self.dtype)
         scenes = SubjectScenes(icons, _shown(icons, arguments), self.vae, arguments.seed, sorted({*arguments.sizes}))

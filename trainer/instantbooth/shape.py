@@ -62,7 +62,7 @@ class PredictorShape:
             ) from error
 
 
-def transformer_blocks(denoiser: nn.Module) -> dict[str, nn.Module]:
+def transformer_blocks(denoiser: nn.Module) -> dict[str, Any]:
     """{name: block} of a UNet's transformer blocks, diffusers' BasicTransformerBlock, in the order of the modules.
 
     Raises ValueError where there are none.
