@@ -102,7 +102,7 @@ class PredictorTraining:
         with training.to_use.in_place():
             right, wrong = (self.held_out.gains(self.objective, photos) for photos in (None, wrong_photos()))
             _print_gains(f"{done * training.options.batch_size:,} samples", right, wrong)
-            gates = ", ".join(f"{float(one.gate.tanh()):.3f}" for one in self.predictor.adapters.values())
+            gates = ", ".join(f"{float(one.gate.detach().tanh()):.3f}" for one in self.predictor.adapters.values())
             print(f"gates {gates}", flush=True)
             self.predictor.write(self.arguments.out / "predictor.safetensors", {"steps": str(done)})
 

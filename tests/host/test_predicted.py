@@ -9,9 +9,9 @@ import torch
 
 from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, NodeError, Prompt
-from dreambooth_nodes.nodes.input_folders import EXAMPLES
 from dreambooth_nodes.tests.host.graphs import apart, drawn, node
 from dreambooth_nodes.tests.host.trainer_picture import trainer_picture
+from dreambooth_nodes.toybase.subjects import FOLDER
 from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
 from dreambooth_nodes.trainer.instantbooth.prediction import KnownPredictor, predict, shown
 from dreambooth_nodes.trainer.instantbooth.predictor import Predictor
@@ -60,7 +60,7 @@ def graph(strength: float, predictor: str = FILE) -> Prompt:
 
 def test_word_and_features_draw_the_trainers_picture(comfyui: ComfyUI, base: Base, file: Path) -> None:
     predictor = KnownPredictor.of_file(file).predictor
-    photos = [read_photo(path, SIDE, SIDE) for path in sorted_folder(EXAMPLES / SUBJECT).photos]
+    photos = [read_photo(path, SIDE, SIDE) for path in sorted_folder(FOLDER / SUBJECT).photos]
     concept = predict(predictor, photos, noun_vectors(base, NOUN))
     add_word(base, "olt", {name: rows[0] for name, rows in concept.words.items()})
     alone = trainer_picture(base, "olt")
