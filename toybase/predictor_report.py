@@ -36,7 +36,7 @@ from .subjects import FOLDER, SIZE
 from .writer import write_checkpoint
 
 SEEN = 6
-"""Places of a subject's pictures."""
+"""Places of a subject's pictures, where no other number is asked for."""
 FIRST_SEED = 900
 SETTINGS = SamplerSettings(width=SIZE, height=SIZE, steps=20, guidance=4.5)
 ROWS = ("base", "one photo", "five photos", "one photo, the word alone", "one photo of another subject")
@@ -45,20 +45,20 @@ ROWS = ("base", "one photo", "five photos", "one photo, the word alone", "one ph
 class Report:
     """The pictures of every row and subject, and what the judges say of them."""
 
-    def __init__(self, base: Base, predictor: Predictor, count: int) -> None:
+    def __init__(self, base: Base, predictor: Predictor, count: int, places: int, rows: Sequence[str] = ROWS) -> None:
         self.base, self.predictor = base, predictor
         listing = json.loads((FOLDER / "subjects.json").read_text(encoding="utf-8"))
         self.names = list(listing)[:count]
         self.nouns = [listing[name]["class_noun"] for name in self.names]
         self.places = [
-            [place for place in PLACES if place not in listing[name]["places"]][:SEEN] for name in self.names
+            [place for place in PLACES if place not in listing[name]["places"]][:places] for name in self.names
         ]
         self.photos = [_photos(name) for name in self.names]
         self.others = [_photos(list(listing)[other])[:1] for other in wrong_photos()][:count]
-        self.pictures = {row: [self._drawn(row, number) for number in range(len(self.names))] for row in ROWS}
+        self.pictures = {row: [self._drawn(row, number) for number in range(len(self.names))] for row in rows}
 
     def _drawn(self, row: str, number: int) -> Tensor:
-        """A subject's pictures [SEEN, 3, H, W] in 0..1, of the same noises in all rows."""
+        """A subject's pictures [places, 3, H, W] in 0..1, of the same noises in all rows."""
         noun, photos = self.nouns[number], self.photos[number]
         given = {"base": [], "five photos": photos, "one photo of another subject": self.others[number]}
         taken = given.get(row, photos[:1])
@@ -113,9 +113,9 @@ def _photos(name: str) -> list[Photo]:
     return [read_photo(path, SIZE, SIZE) for path in files.photos]
 
 
-def _print(judge: JudgeScorer, rows: Sequence[Sequence[float]]) -> None:
+def _print(judge: JudgeScorer, names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
     print(f"| {judge.name} | likeness | of the way | place | noun | variety |\n|---|---|---|---|---|---|")
-    for name, (likeness, way, *rest) in zip(ROWS, rows, strict=True):
+    for name, (likeness, way, *rest) in zip(names, rows, strict=True):
         print(f"| {name} | {likeness:.3f} | {way:.0%} | " + " | ".join(f"{value:.3f}" for value in rest) + " |")
 
 
@@ -123,6 +123,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictor", type=Path, help="of train_predictor (default: the stored one)")
     parser.add_argument("--subjects", type=int, default=12)
+    parser.add_argument("--places", type=int, default=SEEN)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="the first and the second at least")
     parser.add_argument("--sheet", type=Path, help="a picture of the first row of each subject")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -131,11 +133,11 @@ if __name__ == "__main__":
     with TemporaryDirectory() as folder:
         file = write_checkpoint(Path(folder) / "base.safetensors")
         model = load_base(file, dtype=fastest_dtype(torch.device("cpu")) or torch.float32)
-    report = Report(model, trained, arguments.subjects)
+    report = Report(model, trained, arguments.subjects, arguments.places, arguments.rows)
     for second in (False, True):
         scorer = JudgeScorer(second)
-        _print(scorer, report.table(scorer))
+        _print(scorer, arguments.rows, report.table(scorer))
     if arguments.sheet:
         sheet = [(f"{row}: {name}", 2 * x - 1) for number, name in enumerate(report.names)
-                 for row in ROWS for x in (report.pictures[row][number],)]  # fmt: skip
+                 for row in arguments.rows for x in (report.pictures[row][number],)]  # fmt: skip
         contact_sheet(sheet).save(arguments.sheet, quality=88)
