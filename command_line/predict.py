@@ -31,7 +31,7 @@ def add_parser(commands: Commands) -> None:
     photos = "1 photo of the subject or more; masks as train reads them"
     parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER", help=photos)
     parser.add_argument("--noun", required=True, help="what the subject is, such as dog")
-    predictor = "of train-predictor, for this base (default: the toy base's, for that base alone)"
+    predictor = "of train-predictor, for this base (default: the one stored for the toy base, where there is one)"
     parser.add_argument("--predictor", type=Path, metavar="FILE", help=predictor)
     parser.add_argument("--name", default="", help="of the word; a number is put after it (default: the folder's)")
     draw = f"pictures to draw, such as 'a {TRIGGER} on the beach'"
@@ -83,16 +83,16 @@ def run(arguments: argparse.Namespace) -> int:
 def known_predictor(file: Path | None, base: BaseModel) -> KnownPredictor:
     """The predictor in a file, or the embedded base's. Raises ValueError where neither is for this base."""
     from ..toybase.judge_scorer import is_embedded_base
-    from ..toybase.stored_predictor import stored_predictor
+    from ..toybase.stored_predictor import is_stored, stored_predictor
     from ..trainer.instantbooth.prediction import KnownPredictor
     from ..trainer.model.fingerprint import weight_sample
 
     if file is not None:
         return KnownPredictor.of_file(file)
-    if not is_embedded_base(weight_sample(base.source)):
+    if not (is_stored() and is_embedded_base(weight_sample(base.source))):
         raise ValueError(
-            "The stored predictor is the toy base's, and --base is another model: name its own with --predictor, which "
-            "the command train-predictor makes."
+            "No predictor is stored for this --base: name its own with --predictor, which the command train-predictor "
+            "makes."
         )
     return stored_predictor()
 

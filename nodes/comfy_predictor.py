@@ -32,9 +32,11 @@ def predictor_folder() -> Path:
 
 
 def predictor_names() -> list[str]:
-    """The choices of a predictor: the toy base's, and the user's files."""
-    folder = predictor_folder()
-    return [TOY, *sorted(path.name for path in folder.glob("*.safetensors") if path.is_file())]
+    """The choices of a predictor: the toy base's, where the pack carries one, and the user's files."""
+    from ..toybase.stored_predictor import is_stored
+
+    files = sorted(path.name for path in predictor_folder().glob("*.safetensors") if path.is_file())
+    return [*([TOY] if is_stored() else []), *files]
 
 
 def predictor_mark(name: str) -> str:

@@ -13,7 +13,7 @@ from . import sockets
 from .comfy_failures import recording_failures
 from .comfy_host import store
 from .comfy_outputs import keep_shown
-from .comfy_predictor import TOY, chosen_predictor, noun_vectors, predictor_mark, predictor_names, with_adapters
+from .comfy_predictor import chosen_predictor, noun_vectors, predictor_mark, predictor_names, with_adapters
 
 
 class PredictPersonalizedModel(io.ComfyNode):
@@ -28,13 +28,13 @@ class PredictPersonalizedModel(io.ComfyNode):
             category=sockets.CATEGORY,
             **sockets.found_by("instantbooth", "one photo", "fast", "ip adapter", "instant", "zero shot"),
             description="Predicts the subject from one photo or more in seconds, without training: less like it than a "
-            "training. The stored predictor is the toy base's alone; the command train-predictor makes others.",
+            "training. A predictor is of one model; the command train-predictor makes it.",
             inputs=[
                 sockets.Subject.Input("subject", tooltip="The photos, from Load Instance Images; one is enough."),
                 io.Model.Input("model", tooltip="The model that the predictor was trained on."),
                 io.Clip.Input("clip", tooltip="Of the same checkpoint as the model."),
-                io.Combo.Input("predictor", options=predictor_names(), default=TOY,
-                               tooltip="The toy base's, or a file of output/dreambooth/predictors."),
+                io.Combo.Input("predictor", options=predictor_names(),
+                               tooltip="Of this model: a file of output/dreambooth/predictors. Press R for new ones."),
                 io.String.Input("name", default="my_subject",
                                 tooltip="Of the word, up to 100 bytes; a number is put after it."),
             ],

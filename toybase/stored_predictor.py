@@ -23,6 +23,11 @@ from .writer import write_checkpoint
 FILE = "predictor.safetensors"
 
 
+def is_stored(folder: Path = WEIGHTS) -> bool:
+    """Whether there is a stored predictor."""
+    return (folder / FILE).is_file()
+
+
 def stored_predictor(folder: Path = WEIGHTS) -> KnownPredictor:
     """The stored predictor, frozen, in float32. Raises FileNotFoundError where there is none."""
     path = folder / FILE

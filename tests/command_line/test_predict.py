@@ -57,7 +57,7 @@ def test_photos_become_a_predictor_and_a_photo_a_word(
     assert len(found["pictures"]) == 2 and all(Path(picture).is_file() for picture in found["pictures"])
 
 
-def test_the_toy_bases_predictor_is_for_no_other_base(base: Path, tmp_path: Path) -> None:
+def test_a_base_without_a_predictor_of_its_own_is_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name its own with --predictor"):
         _predict(base, tmp_path)
 
