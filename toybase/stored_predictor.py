@@ -6,19 +6,13 @@ import argparse
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from safetensors.torch import load_file, save_file
-
-from ..trainer.files.hashes import file_sha256
-from ..trainer.files.safetensors import read_metadata
-from ..trainer.instantbooth.prediction import BASE, KnownPredictor
-from ..trainer.instantbooth.predictor import predictor_of
-from ..trainer.instantbooth.shape import PredictorShape
-from ..trainer.model.families import fingerprint_of
-from ..trainer.model.fingerprint import FIELD, weight_sample
-from ..trainer.model.source import CheckpointFile
 from .quantize import WEIGHTS, pack, unpack
-from .writer import write_checkpoint
+
+if TYPE_CHECKING:
+    # A host asks for the choices of its nodes before it needs any of the libraries.
+    from ..trainer.instantbooth.prediction import KnownPredictor
 
 FILE = "predictor.safetensors"
 
@@ -30,6 +24,14 @@ def is_stored(folder: Path = WEIGHTS) -> bool:
 
 def stored_predictor(folder: Path = WEIGHTS) -> KnownPredictor:
     """The stored predictor, frozen, in float32. Raises FileNotFoundError where there is none."""
+    from safetensors.torch import load_file
+
+    from ..trainer.files.hashes import file_sha256
+    from ..trainer.files.safetensors import read_metadata
+    from ..trainer.instantbooth.prediction import KnownPredictor
+    from ..trainer.instantbooth.predictor import predictor_of
+    from ..trainer.instantbooth.shape import PredictorShape
+
     path = folder / FILE
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: make it with `python -m toybase train_predictor` and store it")
@@ -40,6 +42,16 @@ def stored_predictor(folder: Path = WEIGHTS) -> KnownPredictor:
 
 def store_predictor(run: Path, folder: Path = WEIGHTS) -> Path:
     """Store a trained predictor (train_predictor.py) as int8, with the fingerprint of the base as hosts load it."""
+    from safetensors.torch import load_file, save_file
+
+    from ..trainer.files.safetensors import read_metadata
+    from ..trainer.instantbooth.prediction import BASE
+    from ..trainer.instantbooth.shape import PredictorShape
+    from ..trainer.model.families import fingerprint_of
+    from ..trainer.model.fingerprint import FIELD, weight_sample
+    from ..trainer.model.source import CheckpointFile
+    from .writer import write_checkpoint
+
     shape = PredictorShape.of_metadata(read_metadata(run), run.name)
     with TemporaryDirectory() as whole:
         source = CheckpointFile(write_checkpoint(Path(whole) / "base.safetensors"))
