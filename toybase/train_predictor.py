@@ -67,18 +67,20 @@ class PredictorTraining:
             MIN_SNR,
             self.dtype,
         )
+        self.deadline = time.monotonic() + 60 * arguments.minutes if arguments.minutes else None
         self.held_out = HeldOutScenes(icons, self.vae, min(arguments.sizes))
 
-    def train_encoder(self) -> None:
-        """The concept encoder alone."""
+    def train_encoder(self) -> bool:
+        """The concept encoder alone; whether all its steps are done."""
         arguments, objective = self.arguments, DrawingObjective(self.predictor.encoder)
         options = _options(arguments, arguments.encoder_steps, arguments.encoder_rate, arguments.encoder_batch)
         groups = [{"params": [*objective.parameters()], "lr": options.learning_rate}]
         source = DrawingsOf(self.pairs, options.batch_size)
         training = Training(objective, groups, source, options, CPU)
-        self._run(training, "encoder", lambda done: None)
-        with torch.no_grad():
-            training.average.use() if training.average else None
+        done = self._run(training, "encoder", lambda done: None)
+        if done and training.average is not None:
+            training.average.use()
+        return done
 
     def train_predictor(self) -> None:
         """Encoder and adapters by the denoising loss."""
@@ -88,16 +90,22 @@ class PredictorTraining:
             self.objective, parameter_groups(self.predictor, options.learning_rate), self.pairs, options, CPU
         )
         self._run(training, "predictor", lambda done: self._look(training, done))
+        with training.to_use.in_place():
+            self.predictor.write(arguments.out / "predictor.safetensors", {"steps": str(training.done)})
 
-    def _run(self, training: Training, name: str, after_step: Callable[[int], None]) -> None:
+    def _run(self, training: Training, name: str, after_step: Callable[[int], None]) -> bool:
         path = self.arguments.out / f"{name}.state"
         keeper = StateKeeper(path, f"{name} {training.options.weight_settings} {self.arguments.sizes}", 180.0, _tell)
         with sdpa_kernel([SDPBackend.MATH]):
-            train_predictor(training, keeper, lambda event: _tell(event, name), lambda: False, after_step)
+            return train_predictor(training, keeper, lambda event: _tell(event, name), self._over, after_step)
+
+    def _over(self) -> bool:
+        """Whether the minutes are spent."""
+        return self.deadline is not None and time.monotonic() > self.deadline
 
     def _look(self, training: Training, done: int) -> None:
-        """Now and then, and at the end, the gains on held-out subjects and the averaged weights."""
-        if done % self.arguments.look_every and done != training.options.steps:
+        """Now and then the gains on held-out subjects and the averaged weights."""
+        if done % self.arguments.look_every:
             return
         with training.to_use.in_place():
             right, wrong = (self.held_out.gains(self.objective, photos) for photos in (None, wrong_photos()))
@@ -154,6 +162,7 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
+    parser.add_argument("--minutes", type=float, default=0, help="after which it stops; the same command goes on")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 64, 64, 128], help="of pictures, step by step")
     parser.add_argument("--look-every", type=int, default=200, help="steps between two looks at held-out subjects")
     parser.add_argument("--seed", type=int, default=0)
@@ -162,5 +171,5 @@ if __name__ == "__main__":
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     training = PredictorTraining(arguments)
-    training.train_encoder()
-    training.train_predictor()
+    if training.train_encoder():
+        training.train_predictor()
