@@ -26,11 +26,13 @@ from dreambooth_nodes.trainer.instantbooth.prediction import (
 from dreambooth_nodes.trainer.instantbooth.predictor import Predictor, read_predictor
 from dreambooth_nodes.trainer.instantbooth.prompts import BasePrompts, noun_vectors
 from dreambooth_nodes.trainer.instantbooth.shape import PredictorShape, layers_of, transformer_blocks
+from dreambooth_nodes.trainer.methods.start import require_continuable
 from dreambooth_nodes.trainer.methods.textual_inversion.file import read_embedding
-from dreambooth_nodes.trainer.methods.textual_inversion.start import kept_settings
+from dreambooth_nodes.trainer.methods.textual_inversion.start import starting_vectors
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.word_embedding import add_word, widths
+from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
 from dreambooth_nodes.trainer.runs.store import Store
 from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
@@ -192,8 +194,11 @@ def test_a_result_is_an_ordinary_embedding_with_features_beside_it(base: Base, t
     assert (result.trigger, result.class_noun, result.trained_from) == ("<my_dog_00001>", "dog", "ab" * 32)
     for name, rows in read_embedding(result.file, type(base), widths(base)).items():
         torch.testing.assert_close(rows, concept.words[name][0])
-    if len(concept.words) == 1:
-        assert kept_settings(result.file) == {"vectors": 3}
+    # Textual Inversion goes on from it
+    options = TrainOptions(method="textual_inversion", vectors=3)
+    require_continuable(result.file, options)
+    for name, rows in starting_vectors(result.file, base, options).items():
+        torch.testing.assert_close(rows, concept.words[name][0])
     patches = read_features(store, result, known)
     torch.testing.assert_close(patches, concept.patches[0], rtol=1e-3, atol=1e-3)
     with pytest.raises(CheckpointError, match="another predictor"):
