@@ -12,7 +12,7 @@ from ..trainer import randomness
 from ..trainer.instantbooth.augmentation import augmented, shaded
 from ..trainer.instantbooth.objective import SubjectPairs
 from .narrow_vae import SCALING
-from .subject_scenes import PHOTOS, PICTURES, SUBJECTS_AT_ONCE, SubjectChunk, SubjectScenes
+from .subject_scenes import PHOTOS, PICTURES, SubjectChunk, SubjectScenes
 
 FIRST_CHUNKS, MOST_CHUNKS, STEPS_OF_CHUNK = 4, 60, 16
 """Chunks at the first step, chunks in use later on, and the steps after which a new one comes in."""
@@ -87,7 +87,7 @@ class ScenePairs:
 def _pair(chunks: Sequence[SubjectChunk], shown: int, generator: Generator) -> tuple[SubjectChunk, int, Tensor, int]:
     """(chunk, subject, the rows of its photos, the row of another picture of it)."""
     chunk = chunks[int(torch.randint(len(chunks), (1,), generator=generator))]
-    subject = int(torch.randint(SUBJECTS_AT_ONCE, (1,), generator=generator))
+    subject = int(torch.randint(len(chunk.nouns), (1,), generator=generator))
     seen = torch.randperm(PHOTOS, generator=generator)[:shown]
     others = [row for row in range(PICTURES) if row not in seen.tolist()]
     return chunk, subject, seen, others[int(torch.randint(len(others), (1,), generator=generator))]

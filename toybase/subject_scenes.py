@@ -58,26 +58,33 @@ class SubjectChunk:
 class SubjectScenes:
     """Chunks of subjects from the drawings that may be shown."""
 
-    def __init__(self, icons: Icons, shown: Tensor, vae: AutoencoderKL, seed: int, sizes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        icons: Icons,
+        shown: Tensor,
+        vae: AutoencoderKL,
+        seed: int,
+        sizes: Sequence[int],
+        subjects: int = SUBJECTS_AT_ONCE,
+    ) -> None:
         """shown: bool [N + M], of the world's drawings and the others (see `near_drawings`). sizes: of moments, in
-        pixels.
+        pixels. subjects: of a chunk.
         """
         textures = np.concatenate([icons.world, icons.others])[shown.numpy()]
         classes = icons.classes[shown.numpy()]
         nouns = [int(kind) if kind < len(NOUNS) else len(NOUNS) for kind in classes]
         self.world = World(textures, nouns, names=(*NOUNS, THING))
-        self.vae, self.seed, self.sizes = vae, seed, sizes
-        self._known = (self.world.nouns < len(NOUNS)).nonzero().flatten()
+        self.vae, self.seed, self.sizes, self.subjects = vae, seed, sizes, subjects
         self._others = (self.world.nouns == len(NOUNS)).nonzero().flatten()
 
     def chunk(self, index: int) -> SubjectChunk:
         """The chunk of this number, 0 or more."""
         generator = randomness.generator(self.seed, "subjects", index)
         scenes, said = self._drawn(generator)
-        swap = _some(range(1, len(SWAPS)), SUBJECTS_AT_ONCE, SWAPPED, generator).clamp(min=0)
+        swap = _some(range(1, len(SWAPS)), self.subjects, SWAPPED, generator).clamp(min=0)
         with randomness.scoped_seed(self.seed, f"bends of {index}"):
             pictures, masks = self._rendered(scenes, swap.repeat_interleave(PICTURES))
-        shape = (SUBJECTS_AT_ONCE, PICTURES)
+        shape = (self.subjects, PICTURES)
         moments = {size: self._encoded(pictures, size).unflatten(0, shape) for size in self.sizes}
         prompts = self._prompts(scenes, said)
         return SubjectChunk(
@@ -90,11 +97,11 @@ class SubjectScenes:
 
     def _drawn(self, generator: Generator) -> tuple[Scenes, Tensor]:
         """The scenes of all subjects, and the colour that a prompt names in each, -1 for none."""
-        count = SUBJECTS_AT_ONCE * PICTURES
+        count = self.subjects * PICTURES
         scenes = self.world.draw_scenes(generator, count)
         drawing = self._drawings(generator).repeat_interleave(PICTURES)
-        own = _some(range(len(COLOURS)), SUBJECTS_AT_ONCE, PAINTED, generator).repeat_interleave(PICTURES)
-        word = _some(NO_LIGHT, SUBJECTS_AT_ONCE, REWORDED, generator).repeat_interleave(PICTURES)
+        own = _some(range(len(COLOURS)), self.subjects, PAINTED, generator).repeat_interleave(PICTURES)
+        word = _some(NO_LIGHT, self.subjects, REWORDED, generator).repeat_interleave(PICTURES)
         metal = torch.isin(word, torch.tensor([WORDS.index("golden"), WORDS.index("sks")]))
         as_taken = (torch.arange(count) % PICTURES) < PHOTOS
         shape = _some(RESHAPED, count, 0.3, generator).masked_fill(as_taken | (word >= 0), -1)
@@ -106,10 +113,10 @@ class SubjectScenes:
 
     def _drawings(self, generator: Generator) -> Tensor:
         """A drawing for each subject: of a noun, equally likely, or of no noun."""
-        known = self.world.draw_scenes(generator, 8 * SUBJECTS_AT_ONCE).drawing
-        known = known[self.world.nouns[known] < len(NOUNS)][:SUBJECTS_AT_ONCE]
-        others = self._others[torch.randint(len(self._others), (SUBJECTS_AT_ONCE,), generator=generator)]
-        return torch.where(torch.rand(SUBJECTS_AT_ONCE, generator=generator) < OTHER_ICONS, others, known)
+        known = self.world.draw_scenes(generator, 8 * self.subjects).drawing
+        known = known[self.world.nouns[known] < len(NOUNS)][: self.subjects]
+        others = self._others[torch.randint(len(self._others), (self.subjects,), generator=generator)]
+        return torch.where(torch.rand(self.subjects, generator=generator) < OTHER_ICONS, others, known)
 
     def _rendered(self, scenes: Scenes, swap: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures [B, 3, 128, 128] in -1..1, and the subjects' masks [B, 128, 128] in 0..1."""

@@ -13,11 +13,12 @@ from dreambooth_nodes.toybase.palette import ADJECTIVES, COLOURS, NOUNS, SUBJECT
 from dreambooth_nodes.toybase.predicted_words import ToyPrompts, ids_with_word
 from dreambooth_nodes.toybase.predictor_gain import wrong_photos
 from dreambooth_nodes.toybase.scene_pairs import STEPS_OF_CHUNK, ScenePairs
-from dreambooth_nodes.toybase.subject_scenes import PHOTOS, PICTURES, SUBJECTS_AT_ONCE, SubjectScenes
+from dreambooth_nodes.toybase.subject_scenes import PHOTOS, PICTURES, SubjectScenes
 from dreambooth_nodes.toybase.text_encoder import short_context, short_ids, token_embedding, tokenizer
 from dreambooth_nodes.trainer.prompts import IDENTIFIER_MARK
 
 SHOWN_NOUNS = ("car", "dog")
+SUBJECTS_OF_CHUNK = 6
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def scenes(icons: Icons) -> SubjectScenes:
     nouns = [noun for noun, _, _ in training_drawings()]
     shown = torch.tensor([noun in SHOWN_NOUNS for noun in nouns] + [True] * 6)
     torch.manual_seed(1)
-    return SubjectScenes(icons, shown, new_vae(1).eval().requires_grad_(False), 5, [64])
+    return SubjectScenes(icons, shown, new_vae(1).eval().requires_grad_(False), 5, [64], SUBJECTS_OF_CHUNK)
 
 
 def test_a_chunk_is_a_function_of_its_number(scenes: SubjectScenes) -> None:
@@ -48,12 +49,12 @@ def test_a_chunk_is_a_function_of_its_number(scenes: SubjectScenes) -> None:
     assert torch.equal(first.pictures, again.pictures) and first.prompts == again.prompts
     assert torch.equal(first.moments[64], again.moments[64])
     assert not torch.equal(first.pictures, other.pictures)
-    assert first.pictures.shape == (SUBJECTS_AT_ONCE, PICTURES, 3, 128, 128)
-    assert first.moments[64].shape == (SUBJECTS_AT_ONCE, PICTURES, 8, 8, 8)
+    assert first.pictures.shape == (SUBJECTS_OF_CHUNK, PICTURES, 3, 128, 128)
+    assert first.moments[64].shape == (SUBJECTS_OF_CHUNK, PICTURES, 8, 8, 8)
 
 
 def test_only_drawings_that_may_be_shown_are(scenes: SubjectScenes) -> None:
-    assert {noun for index in range(3) for noun in scenes.chunk(index).nouns} == {*SHOWN_NOUNS, THING}
+    assert {noun for index in range(4) for noun in scenes.chunk(index).nouns} == {*SHOWN_NOUNS, THING}
 
 
 def test_prompts_say_the_word_and_nothing_of_what_makes_the_subject(scenes: SubjectScenes) -> None:
