@@ -12,16 +12,27 @@ from ..trainer.presets import DEFAULT
 from ..trainer.prompts import PromptTemplates
 from . import desk
 from .asked import Asked
+from .child import ChildFailed
+from .choosing import choose
 from .host import page
 from .job import Job
 from .subjects import subjects
-from .uploads import keep_encoded
+from .uploads import keep_encoded, keep_encoded_class_images
+
+
+class ChooseRequest(BaseModel):
+    """step: of the newest training, to be its result."""
+
+    step: int
 
 
 class TrainRequest(BaseModel):
-    """What the tab asks. photos: base64. resume: go on with the last unfinished training, the rest is not read."""
+    """What the tab asks. photos, class_images: base64; the latter are of the user's own. resume: go on with the last
+    unfinished training, the rest is not read.
+    """
 
     photos: list[str] = Field(default_factory=list)
+    class_images: list[str] = Field(default_factory=list)
     class_noun: str = ""
     identifier: str = ""
     base: str = ""
@@ -41,13 +52,14 @@ class TrainRequest(BaseModel):
 
 
 def add_routes(app: FastAPI) -> None:
-    """train, status, stop, subjects."""
+    """train, status, stop, choose, subjects."""
     users = page.api_users()
     guarded: dict[str, Any] = {"dependencies": [Depends(_require(users))]} if users else {}
     root = "/dreambooth/v1"
     app.add_api_route(f"{root}/train", _train, methods=["POST"], **guarded)
     app.add_api_route(f"{root}/status", _status, methods=["GET"], **guarded)
     app.add_api_route(f"{root}/stop", _stop, methods=["POST"], **guarded)
+    app.add_api_route(f"{root}/choose", _choose, methods=["POST"], **guarded)
     app.add_api_route(f"{root}/subjects", subjects, methods=["GET"], **guarded)
 
 
@@ -70,8 +82,10 @@ def _train(request: TrainRequest) -> dict[str, Any]:
 
 
 def _asked(request: TrainRequest) -> Asked:
-    fields = {name: getattr(request, name) for name in TrainRequest.__annotations__ if name not in ("photos", "resume")}
-    return Asked(photos=keep_encoded(request.photos), **fields)
+    apart = ("photos", "class_images", "resume")
+    fields = {name: getattr(request, name) for name in TrainRequest.__annotations__ if name not in apart}
+    own = keep_encoded_class_images(request.class_images)
+    return Asked(photos=keep_encoded(request.photos), class_images=own, **fields)
 
 
 def _status() -> dict[str, Any]:
@@ -81,6 +95,14 @@ def _status() -> dict[str, Any]:
 
 def _stop() -> dict[str, Any]:
     return {"stopping": desk.stop()}
+
+
+def _choose(request: ChooseRequest) -> dict[str, Any]:
+    try:
+        result = choose(request.step)
+    except (ValueError, ChildFailed) as error:
+        raise HTTPException(422, str(error)) from error
+    return {"file": result["file"], "step": result["steps"], "choice": result["choice"]}
 
 
 def _described(job: Job) -> dict[str, Any]:

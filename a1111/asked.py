@@ -25,7 +25,8 @@ from .host import models
 class Asked:
     """One request. Raises ValueError, naming the field, for what cannot be trained.
 
-    photos: a folder of photos that this extension keeps. base: as the WebUI names it; "" becomes the name of its
+    photos: a folder of photos that this extension keeps. class_images: one of the user's own class images, beside
+    those that are drawn; without `priors` instead of them. base: as the WebUI names it; "" becomes the name of its
     current one, whatever is current later. prediction: what the base predicts, "epsilon" or "v_prediction"; "": as its
     file shows. identifier: "" lets the lookup pick. continue_from: a LoRA of the WebUI's to go on from, with its rank
     and alpha; "": a new one. buckets: whether each photo is trained in its own shape, at about `resolution` x
@@ -35,6 +36,7 @@ class Asked:
 
     photos: Path
     class_noun: str
+    class_images: Path | None = None
     identifier: str = ""
     base: str = ""
     prediction: str = ""
@@ -89,6 +91,7 @@ class Asked:
             "prediction": self.prediction or None,
             "continue_from": self.lora_file(),
             "photos": self.photos,
+            "class_images": self.class_images,
             "noun": self.class_noun,
             "identifier": self.identifier or "auto",
             "name": self.name,
@@ -115,7 +118,8 @@ class Asked:
 
     def fields(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**asdict(self), "photos": str(self.photos)}
+        own = str(self.class_images) if self.class_images else None
+        return {**asdict(self), "photos": str(self.photos), "class_images": own}
 
 
 def require_prediction(name: str) -> None:

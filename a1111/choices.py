@@ -10,9 +10,11 @@ from ..command_line.option_flags import BY_PRESET, NONE
 from ..trainer.methods.start import kept_settings
 from ..trainer.model.noise_process import Prediction
 from .asked import lora_file
+from .gradio_versions import file_path
 from .host import models
+from .looks import photo_count
 from .option_controls import preset_values
-from .shown import mistake_html
+from .shown import mistake_html, preset_steps_html
 
 AS_THE_FILE = "as its file shows"
 CURRENT = "(the WebUI's current checkpoint)"
@@ -60,6 +62,11 @@ def preset_changes(preset: str, method: str, continue_from: str, by_hand: str) -
     values = preset_values(preset, method)
     values["rank"], _ = rank_of_choice(preset, method, continue_from)
     return [values[name] for name in (*BY_PRESET, "priors")]
+
+
+def preset_steps(files: Any, preset: str, method: str) -> str:
+    """What the steps of a preset come to for the photos that are there."""
+    return preset_steps_html(preset, method, photo_count([file_path(file) for file in files or []]))
 
 
 def rank_of_choice(preset: str, method: str, continue_from: str) -> tuple[Any, str]:

@@ -16,11 +16,13 @@ class Controls:
     """
 
     photos: Any
+    class_images: Any
     thumbnails: Any
     faults: Any
     pick: Any
     report: Any
     refresh: Any
+    preset_steps: Any
     mistakes: dict[str, Any]
     asked: dict[str, Any]
     options: dict[str, Any]
@@ -32,6 +34,8 @@ class Controls:
     watch: Any = None
     curve: Any = None
     samples: Any = None
+    step: Any = None
+    choose: Any = None
     send: Any = None
     parameters: Any = None
     history: Any = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from .page_code import UPLOAD_APART
+from .page_code import upload_apart
 
 NEW = int(gr.__version__.split(".")[0]) >= 4
 
@@ -47,10 +47,11 @@ def keep_uploads(blocks: Any, photos: Any) -> None:
     """
     if NEW:
         return
-    arrived = gr.UploadButton(file_count="multiple", visible=False, elem_id="dreambooth_arrived")
+    button = f"{photos.elem_id}_arrived"
+    arrived = gr.UploadButton(file_count="multiple", visible=False, elem_id=button)
     uploads = upload_folder(arrived)
     arrived.upload(lambda files: _uploaded(files, uploads), [arrived], [photos], show_progress="hidden")
-    blocks.load(inputs=None, outputs=None, **with_js(UPLOAD_APART))
+    blocks.load(inputs=None, outputs=None, **with_js(upload_apart(photos.elem_id, button)))
 
 
 def _uploaded(files: Sequence[Any], folder: Path) -> list[str]:

@@ -11,17 +11,19 @@ from ..command_line.option_flags import BY_PRESET
 from . import desk
 from .asked import Asked, require_counts
 from .child import ChildFailed
-from .choices import bases, lists, loras, named, preset_changes, rank_of_choice, starts
+from .choices import bases, lists, loras, named, preset_changes, preset_steps, rank_of_choice, starts
 from .gradio_versions import file_path, js_before, keep_uploads, quietly, with_js
 from .job import Job
 from .kept_form import keep_form
 from .looks import judge
 from .option_controls import said_options
-from .page_code import ALREADY_LISTED, BY_HAND, REACH_BY_KEYBOARD, REFRESH_LISTS, SELECT_MODEL, WATCH_AGAIN
+from .page_code import ALREADY_LISTED, BY_HAND, REFRESH_LISTS, SELECT_MODEL, WATCH_AGAIN, reach_by_keyboard
+from .photo_report import report_html
 from .pick import pick
+from .sample_choice import choose_sample, select_sample
 from .shown import faults_html, mistake_html, status_html
 from .this_machine import check_report
-from .uploads import keep_files
+from .uploads import keep_class_images, keep_files
 from .views import answering, views
 
 if TYPE_CHECKING:
@@ -35,7 +37,9 @@ MISTAKES = (ValueError, OSError, ChildFailed)
 def connect(blocks: Any, controls: Controls) -> None:
     """Give every control what it does."""
     c = controls
-    keep_uploads(blocks, c.photos)
+    zones = [(c.photos, "Choose the photos of one subject"), (c.class_images, "Choose class images of your own")]
+    for zone, _ in zones:
+        keep_uploads(blocks, zone)
     sized = [c.asked["resolution"], c.asked["buckets"]]
     for looked_at in (c.photos, *sized):
         looked_at.change(_look, [c.photos, *sized], [c.thumbnails, c.faults], **quietly())
@@ -49,11 +53,14 @@ def connect(blocks: Any, controls: Controls) -> None:
     _connect_next(c)
     c.check.click(_check, None, [c.machine, c.mistakes["machine"]], **quietly())
     _connect_preset(c)
+    _connect_preset_steps(c)
     c.send.click(inputs=[c.parameters], outputs=None, **with_js(SELECT_MODEL))
     c.stop.click(_stop, None, [c.mistakes["training"], c.status], **quietly())
     _connect_training(blocks, c)
-    keep_form(blocks, c.photos, {**c.asked, **c.options}, {"base": bases, "continue_from": starts})
-    blocks.load(inputs=None, outputs=None, **with_js(REACH_BY_KEYBOARD))
+    files = {"photos": c.photos, "own_class_images": c.class_images}
+    keep_form(blocks, {**files, **c.asked, **c.options}, {"base": bases, "continue_from": starts})
+    for zone, label in zones:
+        blocks.load(inputs=None, outputs=None, **with_js(reach_by_keyboard(zone.elem_id, label)))
 
 
 def _connect_preset(c: Controls) -> None:
@@ -65,6 +72,13 @@ def _connect_preset(c: Controls) -> None:
     for name in ("preset", "method"):
         c.asked[name].input(preset_changes, [*chosen, by_hand], by_preset, **quietly(), **js_before(BY_HAND))
     c.asked["continue_from"].input(rank_of_choice, chosen, [c.options["rank"], c.mistakes["start"]], **quietly())
+
+
+def _connect_preset_steps(c: Controls) -> None:
+    """What the steps of a preset come to for the photos that are there."""
+    looked_at = [c.photos, c.asked["preset"], c.asked["method"]]
+    for control in looked_at:
+        control.change(preset_steps, looked_at, [c.preset_steps], **quietly())
 
 
 def _connect_next(c: Controls) -> None:
@@ -95,19 +109,24 @@ def _connect_training(blocks: Any, c: Controls) -> None:
     keeps it until then, and would begin a training when this one is over."""
     names, options = list(c.asked), list(c.options)
 
-    def train(files: Any, *values: Any) -> str:
+    def train(files: Any, class_images: Any, *values: Any) -> str:
         asked = dict(zip(names, values[: len(names)], strict=True))
         said = said_options(dict(zip(options, values[len(names) :], strict=True)))
-        return _mistake_in(lambda: desk.begin(_asked(files, asked, said)))
+        return _mistake_in(lambda: desk.begin(_asked(files, class_images, asked, said)))
 
     def resume() -> str:
         return _mistake_in(desk.resume)
 
-    form, lora = [c.photos, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
+    form, lora = [c.photos, c.class_images, *c.asked.values(), *c.options.values()], c.asked["continue_from"]
     watch = answering(views)
+    c.samples.select(select_sample, None, [c.step, c.choose], **quietly())
     begun = [
         event(handler, inputs, [c.mistakes["training"]], **quietly()).then
-        for event, handler, inputs in ((c.train.click, train, form), (c.resume.click, resume, None))
+        for event, handler, inputs in (
+            (c.train.click, train, form),
+            (c.resume.click, resume, None),
+            (c.choose.click, choose_sample, [c.step]),
+        )
     ]
     # The page presses this one itself, see WATCH_AGAIN.
     for look in (*begun, c.watch.click):
@@ -120,13 +139,14 @@ def _connect_training(blocks: Any, c: Controls) -> None:
     blocks.load(inputs=None, outputs=None, **with_js(WATCH_AGAIN))
 
 
-def _asked(files: Any, asked: dict[str, Any], options: Any) -> Asked:
+def _asked(files: Any, class_images: Any, asked: dict[str, Any], options: Any) -> Asked:
     texts = {name: value.strip() for name, value in asked.items() if isinstance(value, str)}
     numbers = {"resolution": asked["resolution"] or None, "priors": asked["priors"]}
     numbers |= {"buckets": bool(asked["buckets"]), "close_ups": asked["close_ups"] or 0}
     photos = keep_files([file_path(file) for file in files or []])
+    own = keep_class_images([file_path(file) for file in class_images or []])
     choices = {name: named(asked[name]) for name in ("base", "prediction", "continue_from")}
-    return Asked(**{**texts, **numbers, **choices, "photos": photos, "options": options})
+    return Asked(**{**texts, **numbers, **choices, "photos": photos, "class_images": own, "options": options})
 
 
 def _mistake_in(begin: Callable[[], Job]) -> str:
@@ -144,7 +164,9 @@ def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:
         looks = judge([file_path(file) for file in files or []], side, bool(buckets))
     except MISTAKES as error:
         return gr.update(), mistake_html(str(error))
-    return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks)
+    return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks) + report_html(
+        looks
+    )
 
 
 def _counted(resolution: int | None, priors: int | None) -> str:

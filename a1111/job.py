@@ -31,6 +31,16 @@ FOR_A_PICTURE = (
 )
 
 
+def sample_text(step: int) -> str:
+    """What stands below a sample."""
+    return f"step {step}"
+
+
+def step_of(text: str) -> int:
+    """The step of a sample, by what stands below it."""
+    return int(text.rpartition(" ")[2])
+
+
 @dataclass
 class Job:
     """Read by the tab and the API from other threads; only its own thread changes it.
@@ -172,7 +182,7 @@ class Job:
     def _take_kept(self, folder: Path) -> None:
         """A run that was found, or gone on with, has pictures and losses that this job was not told of."""
         self.points, self.scores = kept_points(folder), kept_scores(folder)
-        before = [(picture, f"step {step}") for step, picture in kept_samples(folder) if step not in self._sampled]
+        before = [(picture, sample_text(step)) for step, picture in kept_samples(folder) if step not in self._sampled]
         self.samples[:0] = before
 
     def _note_sample(self, event: dict[str, Any]) -> None:
@@ -180,7 +190,7 @@ class Job:
         for picture in event["pictures"]:
             image = Image.open(io.BytesIO(base64.b64decode(picture)))
             image.load()
-            self.samples.append((image, f"step {event['step']}"))
+            self.samples.append((image, sample_text(event["step"])))
             jobs.show_picture(image)
 
     def _now(self, doing: str, done: int, total: int) -> None:

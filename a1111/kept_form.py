@@ -18,23 +18,22 @@ LONGEST = 2_000
 """Characters of a text that is taken back."""
 
 
-def keep_form(blocks: Any, photos: Any, fields: Mapping[str, Any], lists: Mapping[str, Choices]) -> None:
+def keep_form(blocks: Any, kept: Mapping[str, Any], lists: Mapping[str, Choices]) -> None:
     """Have the browser keep every control, and fill them when the page is loaded. Call within `blocks`.
 
-    lists: {field: what its dropdown offers now}, of those whose choices change.
+    kept: {field: control}. lists: {field: what its dropdown offers now}, of those whose choices change.
     """
-    kept = {"photos": photos, **fields}
     for name, control in kept.items():
         control.change(inputs=[control], outputs=None, **with_js(remember(name)))
     form = gr.Textbox(visible=False, elem_id="dreambooth_form")
     # The WebUI's own file of defaults is of what is on the page.
     form.do_not_save_to_config = True
-    fill = _filler(kept, upload_folder(photos), lists)
+    fill = _filler(kept, lists)
     filled = blocks.load(fill, [form], list(kept.values()), **quietly(), **js_before(READ_FORM))
     filled.then(inputs=None, outputs=None, **with_js(FORM_IS_THERE))
 
 
-def _filler(kept: Mapping[str, Any], uploads: Path, lists: Mapping[str, Choices]) -> Callable[[str], list[Any]]:
+def _filler(kept: Mapping[str, Any], lists: Mapping[str, Choices]) -> Callable[[str], list[Any]]:
     def fill(form: str) -> list[Any]:
         try:
             values = json.loads(form or "{}")
@@ -42,7 +41,7 @@ def _filler(kept: Mapping[str, Any], uploads: Path, lists: Mapping[str, Choices]
             values = {}
         values = values if isinstance(values, dict) else {}
         return [
-            _choice(lists[name](), values.get(name)) if name in lists else _value(control, values.get(name), uploads)
+            _choice(lists[name](), values.get(name)) if name in lists else _value(control, values.get(name))
             for name, control in kept.items()
         ]
 
@@ -53,11 +52,11 @@ def _choice(choices: list[str], value: Any) -> Any:
     return gr.update(choices=choices, **({"value": value} if value in choices else {}))
 
 
-def _value(control: Any, value: Any, uploads: Path) -> Any:
+def _value(control: Any, value: Any) -> Any:
     """The value, or no change where it is none that this control can have."""
     if isinstance(control, gr.File):
         files = [Path(path) for path in value if isinstance(path, str)] if isinstance(value, list) else []
-        there = [str(file) for file in files if _is_upload(file, uploads)]
+        there = [str(file) for file in files if _is_upload(file, upload_folder(control))]
         return there or gr.update()
     if isinstance(control, gr.Radio | gr.Dropdown):
         fits = value in [choice[1] if isinstance(choice, tuple) else choice for choice in control.choices]

@@ -30,10 +30,13 @@ def last_unfinished() -> Asked:
     if not kept or kept[0]["status"] == "finished":
         raise ValueError("the last training is finished, or there is none: nothing to resume.")
     fields = kept[0]["asked"]
-    photos = Path(fields["photos"])
-    if not photos.is_dir():
-        raise ValueError(f"the photos of the last training, {photos}, are not there any more: drop them again.")
-    return Asked(**{**fields, "photos": photos})
+    # Requests of earlier versions name no class images.
+    folders = {name: Path(fields[name]) for name in ("photos", "class_images") if fields.get(name)}
+    for name, folder in folders.items():
+        if not folder.is_dir():
+            what = name.replace("_", " ")
+            raise ValueError(f"the {what} of the last training, {folder}, are not there any more: drop them again.")
+    return Asked(**{**fields, **folders})
 
 
 def _folder() -> Path:

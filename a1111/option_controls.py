@@ -67,14 +67,19 @@ def rarely(group: str) -> list[str]:
 
 
 def preset_values(preset: str, method: str) -> dict[str, Any]:
-    """{field: what the preset makes of it}, the number of class images among them as "priors"."""
+    """{field: what the preset makes of it}, the number of class images among them as "priors". steps: 0 where they
+    follow the number of photos.
+    """
     chosen = preset_named(preset)
-    return {**chosen.options(method), "priors": chosen.priors}  # type: ignore[arg-type]
+    steps = {"steps": 0} if chosen.by_photos else {}
+    return {**chosen.options(method), **steps, "priors": chosen.priors}  # type: ignore[arg-type]
 
 
 def said_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the controls say. A number without a default is unset at 0: Gradio 4 shows no empty one."""
-    unset = {name for name in values if said_default(name) is None and name not in BY_PRESET}
+    """What the controls say. A number without a default is unset at 0, as Gradio 4 shows no empty one; steps are the
+    preset's then.
+    """
+    unset = {name for name in values if said_default(name) is None and (name not in BY_PRESET or name == "steps")}
     return {name: value for name, value in values.items() if value is not None and not (name in unset and not value)}
 
 

@@ -23,14 +23,14 @@ SELECT_MODEL = r"""(text) => {
 # Gradio 3.41 draws the drop zone as a plain box, anew whenever the files are cleared; 4.40 as a button.
 REACH_BY_KEYBOARD = """() => {
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
-    const photos = root.querySelector('#dreambooth_photos');
+    const photos = root.querySelector('#ZONE');
     const reach = () => {
         const input = photos.querySelector('input[type=file]');
         const zone = input && input.parentElement;
         if (!zone || zone.tagName === 'BUTTON' || zone.tabIndex === 0) return;
         zone.tabIndex = 0;
         zone.setAttribute('role', 'button');
-        zone.setAttribute('aria-label', 'Choose the photos of one subject');
+        zone.setAttribute('aria-label', 'LABEL');
         zone.addEventListener('keydown', (event) => {
             if (event.target !== zone || !['Enter', ' '].includes(event.key)) return;
             event.preventDefault();
@@ -43,8 +43,8 @@ REACH_BY_KEYBOARD = """() => {
 # For Gradio 3.41, see `gradio_versions.keep_uploads`. A button's file input stands before it.
 UPLOAD_APART = """() => {
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
-    const photos = root.querySelector('#dreambooth_photos');
-    const arrived = root.querySelector('#dreambooth_arrived').previousElementSibling;
+    const photos = root.querySelector('#ZONE');
+    const arrived = root.querySelector('#BUTTON').previousElementSibling;
     const take = (event, files) => {
         if (!files || !files.length || !photos.querySelector('input[type=file]')) return;
         event.preventDefault();
@@ -96,6 +96,16 @@ READ_FORM = "() => [localStorage.getItem('dreambooth-form') || '{}']"
 FORM_IS_THERE = "() => { setTimeout(() => { window.dreamboothFormIsThere = true; }, 500); }"
 # Gradio 4.40 takes a choice that a filled form makes for one by hand: the preset's numbers would replace the form's.
 BY_HAND = "(preset, method, lora, _) => [preset, method, lora, window.dreamboothFormIsThere ? 'by hand' : '']"
+
+
+def reach_by_keyboard(zone: str, label: str) -> str:
+    """The code that lets the keyboard reach a drop zone; label: what it says."""
+    return REACH_BY_KEYBOARD.replace("ZONE", zone).replace("LABEL", label)
+
+
+def upload_apart(zone: str, button: str) -> str:
+    """The code that hands the files of a drop zone to an upload button."""
+    return UPLOAD_APART.replace("ZONE", zone).replace("BUTTON", button)
 
 
 def remember(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..trainer.options.choices import ADAPTERS
+from ..trainer.presets import preset_named
 from .host import models
 from .job import Job
 from .looks import Look
@@ -134,12 +135,23 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",:\n") else value
 
 
+def preset_steps_html(preset: str, method: str, photos: int) -> str:
+    """What the steps of a preset come to that follow the number of photos; "" for another."""
+    chosen = preset_named(preset)
+    if chosen.by_photos is None:
+        return ""
+    each = f"{chosen.by_photos.each} a photo, {chosen.by_photos.least} to {chosen.by_photos.most}"
+    said = f"{chosen.steps(method, photos)} steps for {photos} photos" if photos else "steps follow the photos"  # type: ignore[arg-type]
+    half = ", half of it for full" if method == "full" else ""
+    return f'<p role="status">{escape(preset.capitalize())}: {said} ({each}{half}). Steps at 0 leave it so.</p>'
+
+
 def faults_html(looks: Iterable[Look]) -> str:
     """Which photos cannot be used, and why; then what speaks against the others."""
     looks, against = list(looks), defaultdict[str, list[str]](list)
     for one in looks:
-        for why in one.advice:
-            against[why].append(one.name)
+        for fault in one.advice:
+            against[fault.why].append(one.name)
     bad = "".join(f"<li>{escape(one.fault)}</li>" for one in looks if one.fault)
     advice = "".join(f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>" for why, names in against.items())
     alert = f'<ul role="alert" class="{WRONG}">{bad}</ul>' if bad else ""

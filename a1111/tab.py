@@ -14,6 +14,7 @@ from .handlers import connect
 from .host.offered import lacking
 from .host.page import bind_to_txt2img, make_picture_folder
 from .option_controls import FIELDS, option_controls, prompt_controls
+from .sample_choice import NOTHING_CLICKED
 from .shown import lacking_html, lost_html, status_html, subjects_html
 from .subjects import subjects
 
@@ -56,7 +57,13 @@ def _subject() -> Controls:
     )  # fmt: skip
     mistakes["start"] = _mistake("start")
     asked |= _method()
+    preset_steps = gr.HTML(elem_id="dreambooth_preset_steps")
     mistakes["counts"] = _mistake("counts")
+    with gr.Accordion("Class images of your own", open=False, elem_id="dreambooth_own_class_images"):
+        class_images = gr.File(
+            label="Pictures of the class, beside those that are drawn; with 0 class images above, instead of them",
+            file_count="multiple", elem_id="dreambooth_class_images",
+        )  # fmt: skip
     with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
         asked["prediction"] = gr.Radio(
             predictions(), value=AS_THE_FILE, label="The base answers", elem_id="dreambooth_prediction",
@@ -64,7 +71,8 @@ def _subject() -> Controls:
         )  # fmt: skip
         asked |= prompt_controls()
         options = option_controls()
-    return Controls(photos, thumbnails, faults, pick, report, refresh, mistakes, asked, options)
+    shown = (thumbnails, faults, pick, report, refresh, preset_steps)
+    return Controls(photos, class_images, *shown, mistakes, asked, options)
 
 
 def _method() -> dict[str, Any]:
@@ -72,7 +80,8 @@ def _method() -> dict[str, Any]:
         method = gr.Radio(
             list(CHOICES["method"]), value="lora", label="Method", info=TEXTS["method"], elem_id="dreambooth_method"
         )
-        preset = gr.Radio(list(PRESETS), value=DEFAULT, label="Preset", elem_id="dreambooth_preset")
+        preset = gr.Radio(list(PRESETS), value=DEFAULT, label="Preset", elem_id="dreambooth_preset",
+                          info="By time, or by kind of subject: steps follow the number of photos then.")  # fmt: skip
     with gr.Row(elem_classes=FIELDS):
         name = gr.Textbox("my_subject", label="Name of the file", max_lines=1, elem_id="dreambooth_name")
         resolution = gr.Number(0, label="Resolution", info="Pixels a side. 0: the base's.", precision=0,
@@ -104,6 +113,10 @@ def _training(controls: Controls) -> None:
     controls.samples = gr.Gallery(
         label="Samples", columns=4, height=260, object_fit="contain", elem_id="dreambooth_samples"
     )
+    controls.step = gr.Number(0, visible=False, precision=0, elem_id="dreambooth_step")
+    # The WebUI's own file of defaults is of what is on the page.
+    controls.step.do_not_save_to_config = True
+    controls.choose = gr.Button(NOTHING_CLICKED, size="sm", interactive=False, elem_id="dreambooth_choose")
     controls.parameters = gr.Textbox(
         label="Prompt of the result", lines=3, interactive=False, elem_id="dreambooth_parameters"
     )

@@ -17,7 +17,8 @@ from .host import models
 from .looks import look
 from .safe_names import safe_names
 
-MOST = 200
+MOST, MOST_CLASS_IMAGES = 200, 1000
+"""Files of photos, and of class images."""
 LARGEST = 200_000_000
 """Bytes of one file."""
 
@@ -31,16 +32,37 @@ class Sent(NamedTuple):
 
 
 def keep_files(files: Sequence[Path]) -> Path:
-    """A folder with copies of these files, the same one for the same photos. Raises ValueError, PhotoError."""
+    """A folder with copies of these photos, the same one for the same photos. Raises ValueError, PhotoError."""
     _require_few(len(files))
-    return _keep(Sent(file.name, file.name, _whole(file)) for file in files)
+    return _keep(_sent(files))
+
+
+def keep_class_images(files: Sequence[Path]) -> Path | None:
+    """The same for class images; None without any."""
+    _require_not_too_many(len(files))
+    return _keep(_sent(files)) if files else None
 
 
 def keep_encoded(photos: Sequence[str]) -> Path:
     """The same for base64 texts, as the WebUI's API takes images. Raises ValueError, PhotoError."""
     _require_few(len(photos))
-    shown = [f"photos[{index}]" for index in range(len(photos))]
-    return _keep(Sent(f"{i:03d}.png", shown[i], _decoded(shown[i], text)) for i, text in enumerate(photos))
+    return _keep(_sent_as_text(photos, "photos"))
+
+
+def keep_encoded_class_images(pictures: Sequence[str]) -> Path | None:
+    """The same for class images; None without any."""
+    _require_not_too_many(len(pictures))
+    return _keep(_sent_as_text(pictures, "class_images")) if pictures else None
+
+
+def _sent(files: Sequence[Path]) -> list[Sent]:
+    return [Sent(file.name, file.name, _whole(file)) for file in files]
+
+
+def _sent_as_text(pictures: Sequence[str], field: str) -> list[Sent]:
+    """field: of the request, for messages."""
+    shown = [f"{field}[{index}]" for index in range(len(pictures))]
+    return [Sent(f"{i:03d}.png", shown[i], _decoded(shown[i], text)) for i, text in enumerate(pictures)]
 
 
 def _keep(files: Iterable[Sent]) -> Path:
@@ -75,6 +97,13 @@ def _require_few(count: int) -> None:
         raise PhotoError("there is no photo: give 3 to 5 of the subject")
     if count > MOST:
         raise PhotoError(f"{count} files were given; at most {MOST} are taken, and 3 to 5 are enough")
+
+
+def _require_not_too_many(count: int) -> None:
+    if count > MOST_CLASS_IMAGES:
+        raise PhotoError(
+            f"{count} class images were given; at most {MOST_CLASS_IMAGES} are taken: 100 to 200 are enough"
+        )
 
 
 def _whole(file: Path) -> bytes:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from . import desk
 from .host.page import generators_work
-from .job import Job
+from .job import Job, step_of
 from .shown import beat_html, curve_html, parameters, status_html, subjects_html
 from .subjects import subjects
 
@@ -43,8 +43,13 @@ def views() -> Iterator[View]:
 
 def _view(job: Job | None) -> dict[str, Any]:
     """{what it is: what is shown}, in the order of the tab's controls."""
-    samples = list(job.samples) if job else []
+    samples = [(picture, _marked(job, text)) for picture, text in job.samples] if job else []
     return {"status": status_html(job), "curve": curve_html(job), "samples": samples, "prompt": parameters(job)}
+
+
+def _marked(job: Job, text: str) -> str:
+    """What stands below a sample: the result's with a star."""
+    return f"★ {text}" if job.result and step_of(text) == job.result["steps"] else text
 
 
 def answering(handler: Callable[[], Iterator[View]]) -> Callable[[], Any]:

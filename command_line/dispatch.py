@@ -18,9 +18,9 @@ from .stopping import Stopped, StopSignals
 
 COMMANDS = (
     "check", "photos", "train", "explain", "report", "choose", "priors", "identifier", "export", "resize", "merge",
-    "apply-check", "score", "predict", "train-predictor", "toybase",
+    "apply-check", "upscale", "score", "predict", "train-predictor", "toybase",
 )  # fmt: skip
-FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality")
+FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality", "bench-upscaling")
 EXIT_STATUS = (
     "Exit status: 0 done; 1 the message on stderr says what to change; 2 flags or a configuration that cannot be "
     "read; 130 after Ctrl-C and 143 after SIGTERM, with what was trained saved; a traceback is a bug."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..trainer.options import CHOICES, DEFAULTS, KINDS, SETTINGS, TEXTS, TrainOptions
@@ -22,7 +23,10 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
     several = "Under `accelerate launch` with several processes, --batch-size is that of each."
     groups = {name: parser.add_argument_group(name, several if name == "training" else None) for name in GROUPS}
     group = groups["training"]
-    preset = f"steps, learning rate and rank where nothing else says them (default: {DEFAULT})"
+    preset = (
+        "steps, learning rate and rank where nothing else says them; person, object, style: steps follow the number of "
+        f"photos (default: {DEFAULT})"
+    )
     group.add_argument("--preset", choices=list(PRESETS), default=DEFAULT, help=preset)
     for name, one in SETTINGS.items():
         groups[one.group].add_argument(flag(name), default=argparse.SUPPRESS, **_flag_of(name, KINDS[name]))
@@ -54,6 +58,13 @@ def chosen_options(arguments: argparse.Namespace, kept: Mapping[str, Any] = NONE
     templates = PromptTemplates(arguments.instance_prompt, arguments.class_prompt)
     preset = preset_named(arguments.preset).options(method, said.get("optimizer", DEFAULTS["optimizer"]))
     return TrainOptions(**{**preset, **kept, **said, "templates": templates})
+
+
+def with_steps_of_photos(options: TrainOptions, arguments: argparse.Namespace, photos: int) -> TrainOptions:
+    """The options with the steps of a preset that follow the number of photos, where no flag says the steps."""
+    if "steps" in arguments:
+        return options
+    return replace(options, steps=preset_named(arguments.preset).steps(options.method, photos))
 
 
 def _flag_of(name: str, kind: type) -> dict[str, Any]:

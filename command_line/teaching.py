@@ -35,6 +35,7 @@ from .class_images import drawn, planned
 from .encoders import looks_at_pictures, scorer_of
 from .flags import REQUIRED, store
 from .lookup import candidates, ranked
+from .option_flags import with_steps_of_photos
 from .progress import Listener
 from .result import described
 from .run_options import base_model, run_options
@@ -76,7 +77,7 @@ class Teaching:
         request = Request(
             subject=subject,
             identifier=self._identifier(subject),
-            options=self.options,
+            options=with_steps_of_photos(self.options, arguments, len(subject.all_photos)),
             name=name,
             priors=self._planned_priors(subject),
             continue_from=arguments.continue_from,

@@ -113,6 +113,11 @@ class ComfyUI:
         return f"127.0.0.1:{self._process.port}"
 
     @property
+    def process_id(self) -> int | None:
+        """The number of its process, while it runs."""
+        return None if self._process is None else self._process.process_id
+
+    @property
     def output_directory(self) -> Path:
         return self.base_directory / "output"
 

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from ..trainer.openmp import openmp_settings
@@ -56,8 +57,9 @@ def check_requirements(python: Path) -> None:
         raise ComfyUIError(f"{answer.stdout}{answer.stderr}".strip())
 
 
+@cache
 def has_accelerator(python: Path) -> bool:
-    """Ask the host's own torch: ComfyUI stops at its start without --cpu where there is none."""
+    """Ask the host's own torch, once: ComfyUI stops at its start without --cpu where there is none."""
     question = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available())"
     answer = subprocess.run(
         [str(python), "-c", question], capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
@@ -92,6 +94,11 @@ class HostProcess:
                 # A group of its own: Ctrl-C reaches us alone, and whatever it starts is stopped with it.
                 **own_group(),
             )
+
+    @property
+    def process_id(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     def wait_until_ready(self, seconds: float = BOOT_SECONDS) -> None:
         """Return when /system_stats answers. Raises ComfyUIError when the process ends or the time is up."""

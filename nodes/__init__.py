@@ -18,6 +18,7 @@ from .merge_personalized_models import MergePersonalizedModels
 from .pick_rare_token import PickRareToken
 from .predict_personalized_model import PredictPersonalizedModel
 from .resize_personalized_model import ResizePersonalizedModel
+from .upscale_personalized import UpscalePersonalized
 from .vary_backgrounds import VaryBackgrounds
 
 NODES: list[type[io.ComfyNode]] = [
@@ -33,6 +34,7 @@ NODES: list[type[io.ComfyNode]] = [
     ExportPersonalizedModel,
     ResizePersonalizedModel,
     MergePersonalizedModels,
+    UpscalePersonalized,
     MeasureFidelity,
     LoadToyBase,
     CheckThisMachine,

@@ -14,7 +14,7 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..trainer.model.source import CheckpointFile
+from ..trainer.model.source import CheckpointFile, Source
 from .comfy_host import WORK
 
 
@@ -30,7 +30,7 @@ class BaseFile:
     known: Mapping[str, str]
 
     @property
-    def source(self) -> CheckpointFile:
+    def source(self) -> Source:
         """The file as the trainer reads it."""
         return CheckpointFile(self.path, known=self.known)
 

@@ -17,10 +17,13 @@ from aiohttp import web
 from server import PromptServer
 
 from ..trainer.runs.history import delete_result, history
+from ..trainer.subject.beside_photos import write_beside
 from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.captions import require_inside
+from ..trainer.subject.photo_edits import parsed_edits
 from ..trainer.subject.photo_report import photo_report
-from ..trainer.subject.removed_photos import put_aside
+from ..trainer.subject.removed_photos import photo_named, put_aside
+from ..trainer.subject.whole_photo import whole_photo
 from .comfy_cards import remove_card
 from .comfy_choice import choose
 from .comfy_failures import failures
@@ -31,16 +34,21 @@ from .input_folders import own_folder, photo_folder
 
 LONGEST_BODY = 4096
 """Bytes."""
+LONGEST_EDITS = 4_000_000
+"""Bytes of a body with captions and painted masks."""
 Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Route:
-    """answer: the fields of the query or the body to what is sent as JSON; a ValueError is sent with status 400."""
+    """answer: the fields of the query or the body to what is sent as JSON; a ValueError is sent with status 400.
+    longest: of a body, in bytes.
+    """
 
     method: str
     path: str
     answer: Callable[[Fields], Any]
+    longest: int = LONGEST_BODY
 
 
 def live(fields: Fields) -> list[dict[str, Any]]:
@@ -79,14 +87,30 @@ def choose_step(fields: Fields) -> dict[str, Any]:
 
 def photos(fields: Fields) -> dict[str, Any]:
     """The photos of a `folder`, as LoadInstanceImages names it, cropped to `resolution`, or with `buckets` "true" in
-    their own shapes, and their faults.
+    their own shapes, and their faults; with `edits`, as its panel keeps them.
     """
     side = _text(fields, "resolution")
     folder = photo_folder(_text(fields, "folder"))
     if folder is None or not side.isdecimal():
         raise ValueError(f"folder names no folder, or resolution {side[:20]!r} is no whole number of pixels.")
     require_inside(folder, folder.parent)
-    return photo_report(folder, TrainingSize(int(side), int(side), fields.get("buckets") == "true"))
+    size = TrainingSize(int(side), int(side), fields.get("buckets") == "true")
+    return photo_report(folder, size, edits=parsed_edits(fields.get("edits", {})))
+
+
+def photo(fields: Fields) -> dict[str, Any]:
+    """The photo `name` of a `folder` as a whole, upright, and its mask: pictures in a page."""
+    folder = photo_folder(_text(fields, "folder"))
+    if folder is None:
+        raise ValueError("folder names no folder.")
+    require_inside(folder, folder.parent)
+    return whole_photo(photo_named(folder, _text(fields, "name")))
+
+
+def write_edits(fields: Fields) -> dict[str, Any]:
+    """Write the captions and masks of `edits` beside the photos of a `folder` of the input folder."""
+    folder = own_folder(_text(fields, "folder"))
+    return {"written": [path.name for path in write_beside(folder, parsed_edits(fields.get("edits", {})))]}
 
 
 def remove_photo(fields: Fields) -> dict[str, Any]:
@@ -118,6 +142,9 @@ ROUTES = (
     Route("POST", "/dreambooth/stop", stop),
     Route("POST", "/dreambooth/choose", choose_step),
     Route("GET", "/dreambooth/photos", photos),
+    Route("POST", "/dreambooth/edited_photos", photos, LONGEST_EDITS),
+    Route("GET", "/dreambooth/photo", photo),
+    Route("POST", "/dreambooth/write_edits", write_edits, LONGEST_EDITS),
     Route("POST", "/dreambooth/remove_photo", remove_photo),
     Route("GET", "/dreambooth/history", past),
     Route("POST", "/dreambooth/delete", delete),
@@ -135,10 +162,10 @@ def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         if _is_foreign(request):
             return _refusal(403, "Only pages of this ComfyUI may ask.")
         try:
-            fields = request.query if route.method == "GET" else await _body(request)
+            fields = request.query if route.method == "GET" else await _body(request, route.longest)
             return web.json_response(await asyncio.to_thread(route.answer, fields))
         except web.HTTPRequestEntityTooLarge:
-            return _refusal(413, f"A body has {LONGEST_BODY} bytes at most.")
+            return _refusal(413, f"A body has {route.longest} bytes at most.")
         except ValueError as error:
             return _refusal(400, str(error))
 
@@ -155,15 +182,15 @@ def _is_foreign(request: web.Request) -> bool:
     return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
 
 
-async def _body(request: web.Request) -> Fields:
+async def _body(request: web.Request, longest: int) -> Fields:
     """A JSON object; its own content type keeps plain forms of other pages out."""
     if request.content_type != "application/json":
         raise ValueError("The body must be application/json.")
     text = b""
     async for part in request.content.iter_any():
         text += part
-        if len(text) > LONGEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(LONGEST_BODY, len(text))
+        if len(text) > longest:
+            raise web.HTTPRequestEntityTooLarge(longest, len(text))
     try:
         fields = json.loads(text)
     except RecursionError as error:

@@ -45,11 +45,11 @@ def text_dtype(base: BaseFile | HostBase, options: TrainOptions) -> torch.dtype:
     return frozen_text_dtype(options, device.type, forward_dtype(options.precision, device))
 
 
-def chosen_options(preset: str, said: dict[str, Any]) -> tuple[TrainOptions, Path | None]:
-    """What is said, over what a LoRA to go on from brings, over the preset; and that LoRA's file."""
+def chosen_options(preset: str, said: dict[str, Any], photos: int) -> tuple[TrainOptions, Path | None]:
+    """What is said, over what a LoRA to go on from brings, over the preset for so many photos; and that LoRA's file."""
     begin = said.pop("continue_from", "")
     file = lora_file(begin) if begin else None
-    numbers = preset_named(preset).options(said["method"], said.get("optimizer", "adamw"))
+    numbers = preset_named(preset).options(said["method"], said.get("optimizer", "adamw"), photos)
     return TrainOptions(**{**numbers, **kept_settings(file), **said}), file
 
 

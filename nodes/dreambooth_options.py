@@ -21,7 +21,7 @@ RARE = (
     "timestep_density", "vectors", "start_word", "contexts",
     "caption_trigger", "shuffle_tags", "keep_tags", "caption_dropout", "flip",
     "noise_offset", "multires_noise_levels", "multires_noise_discount", "ema_decay", "conv_rank", "factor",
-    "word_share", "word_learning_rate",
+    "word_share", "word_learning_rate", "noise_level",
 )  # fmt: skip
 """Folded away by the page: of the adapter and the loss, of the optimizer, of memory, of a learned word, of captions.
 What is new stands last: graphs keep the values of widgets by their order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, get_args
 
 from comfy_api.latest import io
@@ -36,10 +37,13 @@ from .host_model.training import HostBase
 
 SAMPLE_EVERY = 200
 NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
-    name: {method: {**one.options(method), "priors": one.priors} for method in get_args(MethodName)}
+    name: {
+        method: {**one.options(method), "priors": one.priors, "by_photos": one.by_photos and asdict(one.by_photos)}
+        for method in get_args(MethodName)
+    }
     for name, one in PRESETS.items()
 }
-"""{preset: {method: its numbers}}, which the page shows."""
+"""{preset: {method: its numbers}}, which the page shows. by_photos: how a LoRA's steps follow the photos, else None."""
 
 
 class DreamBoothTrain(io.ComfyNode):
@@ -71,7 +75,8 @@ class DreamBoothTrain(io.ComfyNode):
                         "preset",
                         options=list(PRESETS),
                         default=DEFAULT,
-                        tooltip="Writes its numbers into steps and learning_rate, and decides the LoRA's rank.",
+                        tooltip="Writes its numbers into steps and learning_rate, and decides the LoRA's rank. "
+                        "person, object, style: steps follow the number of photos.",
                     ),
                     numbers=NUMBERS,
                 ),
@@ -193,7 +198,7 @@ class DreamBoothTrain(io.ComfyNode):
             "prior": prior,
         }
         said = {name: value for name, value in shown.items() if value is not None}
-        chosen, begin = chosen_options(preset, {**(options or {}), **said})
+        chosen, begin = chosen_options(preset, {**(options or {}), **said}, len(subject.all_photos))
         base = graph_base(model, clip, vae)
         if isinstance(base, HostBase):
             require_supported(chosen)

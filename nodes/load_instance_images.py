@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,19 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..trainer.files.safetensors import listed
 from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.close_ups import MOST, close_ups_of_folder, close_ups_of_tensors
-from ..trainer.subject.photos import Photo, photos_from_tensors, read_photos, told_folder, with_captions
+from ..trainer.subject.photo_edits import PhotoEdits, edited, edits_of, unknown_names
+from ..trainer.subject.photos import Photo, log_contents, photos_from_tensors, read_photos
 from ..trainer.subject.subject import Subject
-from ..trainer.subject.subject_folders import subject_folders
+from ..trainer.subject.subject_folders import SubjectFolder, subject_folders
 from . import sockets
 from .comfy_failures import recording_failures
 from .comfy_host import input_folder
 from .input_folders import EXAMPLE, EXAMPLES, FROM_INPUT, files_in, photo_folder, subfolders
 
+log = logging.getLogger(__name__)
 FIRST_CHOICE = "example: spotted_dog"
 
 
@@ -81,6 +85,14 @@ class LoadInstanceImages(io.ComfyNode):
                         "larger, for detail in hires-fix and tile upscaling. Captioned 'close-up'.",
                     )
                 ),
+                io.String.Input(
+                    "edits",
+                    default="",
+                    optional=True,
+                    socketless=True,
+                    tooltip="What was changed on the photos' panel, kept in this workflow: captions, masks, order, "
+                    "photos that are not used.",
+                ),
             ],
             outputs=[
                 sockets.Subject.Output(display_name="SUBJECT"),
@@ -115,6 +127,7 @@ class LoadInstanceImages(io.ComfyNode):
         captions: list[str] | None = None,
         buckets: Sequence[bool] = (False,),
         close_ups: Sequence[int] = (0,),
+        edits: Sequence[str] = ("",),
     ) -> io.NodeOutput:
         """The subject, and its photos as they will be trained on."""
         path = _checked_choice(folder[0], images)
@@ -122,7 +135,8 @@ class LoadInstanceImages(io.ComfyNode):
         if path is None:
             subject = _of_graph(_singles(images) or [], _singles(masks), captions, class_noun[0], size, count)
         else:
-            subject = _of_folder(path, class_noun[0], size, _singles(masks), captions, count)
+            folders = _edited_folders(path, class_noun[0], edits_of(edits[0], folder[0]), masks, captions)
+            subject = _of_folders(folders, size, _singles(masks), count)
         return io.NodeOutput(
             subject, _by_size([photo for one in subject.each for photo in (*one.photos, *one.close_ups)])
         )
@@ -156,16 +170,11 @@ def _of_graph(
     return Subject(photos, noun, size.width, size.height, size.buckets, close_ups=close)
 
 
-def _of_folder(
-    path: Path,
-    noun: str,
-    size: TrainingSize,
-    masks: list[Tensor] | None,
-    captions: list[str] | None,
-    close_ups: int,
-) -> Subject:
-    """The subject of a folder, or the subjects of the folders in it. Raises ValueError where masks or captions of the
-    graph are for several.
+def _edited_folders(
+    path: Path, noun: str, edits: PhotoEdits, masks: list[Tensor] | None, captions: list[str] | None
+) -> tuple[SubjectFolder, ...]:
+    """The folder of a subject, or the folders of several in it, with the edits. Raises ValueError where masks or
+    captions of the graph are for several.
     """
     folders = subject_folders(path, noun)
     if len(folders) > 1 and (masks or captions):
@@ -173,9 +182,19 @@ def _of_folder(
             f"folder is {path.name!r}, which holds {len(folders)} subjects, and masks or captions are connected: put "
             "them beside the photos instead."
         )
-    files = [with_captions(told_folder(one.folder), captions) for one in folders]
-    photos = [read_photos(one, size, masks) for one in files]
-    close = [close_ups_of_folder(one, size, close_ups, masks) for one in files]
+    if gone := unknown_names(folders, path, edits):
+        log.warning("%s: edits of photos that are not there (any more): %s", path.name, listed(gone))
+    return edited(folders, path, edits, captions)
+
+
+def _of_folders(
+    folders: Sequence[SubjectFolder], size: TrainingSize, masks: list[Tensor] | None, close_ups: int
+) -> Subject:
+    """The subject of a folder, or the subjects of several."""
+    for one in folders:
+        log_contents(one.folder.name, one.files)
+    photos = [read_photos(one.files, size, masks) for one in folders]
+    close = [close_ups_of_folder(one.files, size, close_ups, masks) for one in folders]
     return Subject.of_folders(folders, photos, size, close)
 
 

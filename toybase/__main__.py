@@ -18,6 +18,8 @@ SCRIPTS = (
     "train_denoiser",
     "train_judge",
     "train_predictor",
+    "train_upscaler",
+    "train_upscaler_vae",
     "train_vae",
 )
 

@@ -16,8 +16,12 @@ from torch import Tensor
 from ..trainer.files.hashes import digest_of
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
-PARTS = ("denoiser", "vae")
+PARTS, UPSCALER_PARTS = ("denoiser", "vae"), ("upscaler", "upscaler_vae")
 _SCALE = "|scale"
+UPDATE = "_update"
+"""What ends the name of the file with an update of low rank (`low_rank_update`)."""
+DOWN, UP = ".lora_A", ".lora_B"
+"""What ends the names of its factors A and B."""
 
 
 def pack(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -58,8 +62,8 @@ def _round(rows: Tensor, scale: Tensor) -> Tensor:
     return (rows / scale[:, None]).round().clamp(-127, 127)
 
 
-def load_stored(part: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
-    """The stored weights of "denoiser" or "vae" in float32, under diffusers' names.
+def load_whole(part: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
+    """The stored weights of "denoiser" or "vae" in float32, under diffusers' names, without an update.
 
     Raises FileNotFoundError where the weights are missing (an incomplete clone).
     """
@@ -69,19 +73,45 @@ def load_stored(part: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
     return unpack(load_file(path))
 
 
+def load_stored(part: str, folder: Path = WEIGHTS) -> dict[str, Tensor]:
+    """What `load_whole` gives, with the stored update of low rank where the part has one."""
+    whole, update = load_whole(part, folder), folder / f"{part}{UPDATE}.safetensors"
+    return with_update(whole, unpack(load_file(update))) if update.exists() else whole
+
+
+def with_update(weights: dict[str, Tensor], update: dict[str, Tensor]) -> dict[str, Tensor]:
+    """W + B A for every layer that the update has, in float32; the other weights as they are."""
+    merged = dict(weights)
+    for name, down in update.items():
+        if name.endswith(DOWN):
+            layer = name.removesuffix(DOWN)
+            weight, up = weights[f"{layer}.weight"], update[f"{layer}{UP}"]
+            merged[f"{layer}.weight"] = weight + (up.flatten(1) @ down.flatten(1)).view_as(weight)
+    return merged
+
+
 def stored_digest(folder: Path = WEIGHTS) -> str:
-    """SHA-256 (hex) of the stored weights of denoiser and VAE."""
-    return digest_of(folder / f"{part}.safetensors" for part in PARTS)
+    """SHA-256 (hex) of the stored weights of denoiser and VAE, updates included."""
+    return digest_of(file for part in PARTS for file in folder.glob(f"{part}*.safetensors"))
 
 
 def store(runs: Path, folder: Path = WEIGHTS) -> int:
-    """Pack runs/{denoiser,vae}.safetensors into `folder`; the bytes written."""
+    """Pack what `runs` holds of denoiser, VAE, denoiser_update and the upscaler's parts (.safetensors) into `folder`;
+    the bytes written.
+
+    A new denoiser has no update: the old one's is removed. Raises FileNotFoundError where `runs` holds none of them.
+    """
+    names = [name for name in (*PARTS, f"denoiser{UPDATE}", *UPSCALER_PARTS) if (runs / f"{name}.safetensors").exists()]
+    if not names:
+        raise FileNotFoundError(f"{runs} holds nothing that was trained")
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
-    for part in PARTS:
-        path = folder / f"{part}.safetensors"
+    for name in names:
+        path, trained = folder / f"{name}.safetensors", runs / f"{name}.safetensors"
+        if name == "denoiser":
+            (folder / f"denoiser{UPDATE}.safetensors").unlink(missing_ok=True)
         temporary = path.with_name(path.name + ".tmp")
-        save_file(pack(load_file(runs / f"{part}.safetensors")), temporary, {"format": "pt", "licence": "Apache-2.0"})
+        save_file(pack(load_file(trained)), temporary, {"format": "pt", "licence": "Apache-2.0"})
         temporary.replace(path)
         total += path.stat().st_size
     return total

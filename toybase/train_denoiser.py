@@ -2,9 +2,10 @@
 
     python -m toybase train_denoiser --icons FOLDER --cache icons.npz --out runs --minutes 60
     torchrun --nproc-per-node 2 -m toybase train_denoiser ...   (two workers share each batch)
+    ... --low-rank 32                                           (the stored weights stay; an update of rank 32)
 
 Runs on a GPU if there is one. Needs `runs/vae.safetensors`, for which it waits with --wait while it compiles;
-restarts from `runs/denoiser.safetensors`.
+restarts from `runs/denoiser.safetensors`, with --low-rank from `runs/denoiser_update.safetensors`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from .denoiser import SCHEDULE, new_denoiser
 from .icons import load_icons
 from .latent_bank import LatentBank
+from .low_rank_update import low_rank_denoiser, trained_part
 from .narrow_vae import new_vae
+from .quantize import load_whole, with_update
 from .sample import sample_prompts
 from .sheet import contact_sheet, drawn_prompts
 from .text_encoder import short_context, short_ids, short_mask
@@ -66,8 +69,11 @@ class DenoiserTraining:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = new_denoiser().to(self.device)
-        self.resumed = resume(self.model, arguments.out / "denoiser.safetensors")
+        self.model = new_denoiser() if not arguments.low_rank else low_rank_denoiser(arguments.low_rank)
+        self.model.to(self.device)
+        self.trained: nn.Module = trained_part(self.model) if arguments.low_rank else self.model
+        self.path = arguments.out / ("denoiser_update" if arguments.low_rank else "denoiser")
+        self.resumed = resume(self.trained, self.path.with_suffix(".safetensors"))
         self.alphas_cumprod = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(self.device)
         # the fused attention kernel for CPUs is slow at 64 positions
         on_gpu = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -78,18 +84,18 @@ class DenoiserTraining:
         self.banks = _banks(arguments, self.device)
         self.sizes: Iterator[int] = itertools.cycle(arguments.sizes)
         self.live: nn.Module = share(self.model) if workers() > 1 else self.model
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01, fused=True, betas=(0.9, 0.99))
-        self.average = Average(self.model, arguments.average, self.resumed)
+        self.optimizer = torch.optim.AdamW(self.trained.parameters(), weight_decay=0.01, fused=True, betas=(0.9, 0.99))
+        self.average = Average(self.trained, arguments.average, self.resumed)
 
     def step(self, count: int, learning_rate: float) -> Tensor:
-        """One optimizer step on `count` latents of the next size, a quarter of them new; the loss."""
+        """One optimizer step on `count` latents of the next size, an eighth of them new; the loss."""
         self.optimizer.param_groups[0]["lr"] = learning_rate
-        latents, ids = self.banks[next(self.sizes)].batch(count, count // 4)
+        latents, ids = self.banks[next(self.sizes)].batch(count, count // 8)
         loss = self._backward(self.live, latents, ids)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.average.update(self.model)
+        self.average.update(self.trained)
         return loss
 
     def _backward(self, model: nn.Module, latents: Tensor, ids: Tensor) -> Tensor:
@@ -132,7 +138,7 @@ def _banks(arguments: argparse.Namespace, device: torch.device) -> dict[int, Lat
         raise FileNotFoundError(f"no vae.safetensors in {arguments.out}: run toybase.train_vae first")
     icons = load_icons(arguments.icons, arguments.cache)
     worlds = {
-        World.of_training(icons.world, device): 1 - OTHER_ICONS,
+        World.of_denoiser(icons.world, device): 1 - OTHER_ICONS,
         World.of_things(icons.others, device): OTHER_ICONS,
     }
     seed = arguments.seed + 7919 * (rank() + 1)
@@ -153,14 +159,15 @@ class _Report:
         recent, steps = torch.stack(self.losses[-200:]).mean(), len(self.losses)
         images = steps * self.arguments.batch
         print(f"denoiser {clock.spent:.0f} s step {steps} images {images} loss {recent:.4f}", flush=True)
-        save_weights(training.average.weights, self.arguments.out / "denoiser.safetensors")
+        save_weights(training.average.weights, training.path.with_suffix(".safetensors"))
         if clock.spent > self.next_sheet or clock.over:
             self.next_sheet = clock.spent + self.arguments.sheet_minutes * 60
             self._draw(training)
 
     def _draw(self, training: DenoiserTraining) -> None:
         model = new_denoiser().to(training.device).eval()
-        model.load_state_dict(training.average.weights)
+        weights = training.average.weights
+        model.load_state_dict(with_update(load_whole("denoiser"), weights) if self.arguments.low_rank else weights)
         for size, bank in training.banks.items():
             rows = sample_prompts(model, bank.vae, drawn_prompts(), 8, size)
             contact_sheet(rows, max(96, size)).save(self.arguments.out / f"samples_{size}.jpg", quality=90)
@@ -174,6 +181,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 128, 128, 64], help="pixels, step by step")
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--low-rank", type=int, default=0, help="of an update of the stored weights; 0: train them")
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--resume-factor", type=float, default=0.6, help="peak learning rate of a restart, as a share")
     parser.add_argument("--average", type=float, default=0.998, help="decay of the averaged weights")

@@ -16,12 +16,14 @@ from torch import Generator, Tensor
 from .appearance import Textures
 from .captions import PHRASING_WEIGHTS, PHRASINGS, write_caption
 from .compose import compose
-from .palette import ADJECTIVES, COLOURS, NOUNS, PLACES, RARE_WORD, THING, training_drawings
+from .palette import ADJECTIVES, COLOURS, NOUNS, PLACES, RARE_WORD, THING, drawn, training_drawings
 from .places import RANDOM_COLUMNS, paint_places
 
 WORDS = (*ADJECTIVES, RARE_WORD)
 """What stands before a colour; scene.adjective indexes it, -1 for none."""
 PLAIN = len(PLACES)
+STEADY = 0.35
+"""The spread of the scenes that the denoiser is taught."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ class Scenes:
 
 
 class World:
-    """Scenes of the drawings in `textures`, uint8 [N, T, T, 4], one per entry of `nouns` (indices of `names`)."""
+    """Scenes of the drawings in `textures`, uint8 [N, T, T, 4], one per entry of `nouns` (indices of `names`).
+
+    spread: how far positions, sizes and angles reach, 0 (all alike) to 1.
+    """
 
     def __init__(
         self,
@@ -63,8 +68,9 @@ class World:
         nouns: list[int],
         device: str | torch.device = "cpu",
         names: Sequence[str] = NOUNS,
+        spread: float = 1.0,
     ) -> None:
-        self.names = names
+        self.names, self.spread = names, spread
         self.textures = Textures(torch.from_numpy(textures).to(device))
         self.nouns = torch.tensor(nouns, device=device)
         self.device = torch.device(device)
@@ -73,6 +79,16 @@ class World:
     def of_training(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
         """The world of palette.training_drawings(), whose textures these are."""
         return cls(textures, [NOUNS.index(noun) for noun, _, _ in training_drawings()], device)
+
+    @classmethod
+    def of_denoiser(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
+        """Of the drawings that the denoiser draws alone, near the middle and upright.
+
+        textures: those of palette.training_drawings().
+        """
+        every, numbers = training_drawings(), drawn()
+        nouns = [NOUNS.index(every[number][0]) for number in numbers]
+        return cls(textures[numbers], nouns, device, spread=STEADY)
 
     @classmethod
     def of_things(cls, textures: np.ndarray, device: str | torch.device = "cpu") -> World:
@@ -91,7 +107,7 @@ class World:
         repainted = (adjective == ADJECTIVES.index("golden")) | (adjective == WORDS.index(RARE_WORD))
         colour = colour.masked_fill(repainted, -1)
         phrasing = torch.bucketize(u[:, 8].contiguous(), torch.tensor(PHRASING_WEIGHTS).cumsum(0)[:-1])
-        geometry = torch.rand(count, 5, generator=generator)
+        geometry = 0.5 + self.spread * (torch.rand(count, 5, generator=generator) - 0.5)
         background = torch.rand(count, RANDOM_COLUMNS, generator=generator)
         scenes = Scenes(
             drawing, self.nouns.cpu()[drawing], place, said, colour, adjective, phrasing, geometry, background

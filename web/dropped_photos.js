@@ -6,6 +6,22 @@ import { t } from "./words.js";
 const SUBJECT = "my subject";
 const LONGEST = 60;
 
+/** Let files be dropped on an element; take: what is done with what was dropped. */
+export function acceptDrops(element, take) {
+  const over = (on) => element.classList.toggle("db-over", on);
+  element.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    over(true);
+  });
+  element.addEventListener("dragleave", (event) => element.contains(event.relatedTarget) || over(false));
+  element.addEventListener("drop", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    over(false);
+    take(event.dataTransfer);
+  });
+}
+
 /** { photos, folder }: the files that were dropped, and the name of the folder that they came in, "" without one. */
 export async function droppedPhotos(dataTransfer) {
   // Asked for before anything is awaited: afterwards the browser has forgotten them.

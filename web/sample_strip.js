@@ -1,6 +1,7 @@
 /* Samples by step, small in a row; one is looked at in full size, with the arrow keys to go on. */
 
 import { api } from "../../scripts/api.js";
+import { openDialog } from "./dialog.js";
 import { make } from "./panel.js";
 import { figures } from "./score_chart.js";
 import { t } from "./words.js";
@@ -63,18 +64,12 @@ export class SampleStrip {
       make("button", { type: "button", "aria-label": label, onclick: () => show(index + by) }, sign);
     const close = make("button", { type: "button", onclick: () => dialog.close() }, t("Close"));
     const buttons = make("div", { class: "db-row" }, turn(-1, t("Earlier"), "‹"), turn(1, t("Later"), "›"), choose, close);
-    const dialog = make("dialog", { class: "db-dialog", "aria-label": t("Samples by step") }, pictures, caption, buttons);
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("close", () => dialog.remove());
-    dialog.addEventListener("keydown", (event) => {
-      // The graph behind would take the keys as its shortcuts.
-      event.stopPropagation();
+    const onkey = (event) => {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (by) show(index + by);
-    });
+    };
     show(index);
-    document.body.append(dialog);
-    dialog.showModal();
+    const dialog = openDialog(t("Samples by step"), { onkey }, pictures, caption, buttons);
     close.focus();
   }
 

@@ -31,29 +31,29 @@ from dreambooth_nodes.trainer.subject.photos import Photo, read_folder
 from dreambooth_nodes.trainer.subject.subject import Subject
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def materials(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Materials:
     folder = tmp_path_factory.mktemp("behaviour")
     return Materials(folder, SIDE, SAMPLER, torch.device("cpu"), (toybase_file, folder / "no diffusers folder"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def scorer() -> JudgeScorer:
     return JudgeScorer()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def photos() -> tuple[Photo, ...]:
     return tuple(read_folder(FOLDER / "racing_car", SIDE, SIDE))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def priors(materials: Materials) -> ClassPriors:
     folder = materials.class_images(NOUN, PRIORS, PRIOR_GUIDANCE)
     return ClassPriors(materials.recipe(NOUN, PRIOR_GUIDANCE), folder, PRIORS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def train(materials: Materials, photos: tuple[Photo, ...], tmp_path_factory: pytest.TempPathFactory) -> Train:
     def run(priors: ClassPriors | None = None, photos: tuple[Photo, ...] = photos, **options: object) -> Outcome:
         settings = {"steps": STEPS, "learning_rate": RATE, "sample_count": 0, **options}
@@ -73,16 +73,16 @@ def train(materials: Materials, photos: tuple[Photo, ...], tmp_path_factory: pyt
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def untrained(materials: Materials) -> Outcome:
     return Outcome(materials.checkpoint, materials.load(), identifier="")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def with_priors(train: Train, priors: ClassPriors) -> Outcome:
     return train(priors)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def without_priors(train: Train) -> Outcome:
     return train()

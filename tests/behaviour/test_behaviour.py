@@ -1,4 +1,7 @@
-"""What DreamBooth promises, held on the real embedded base by the judge."""
+"""What DreamBooth promises, held on the real embedded base by the judge.
+
+In the fast suite from one training; what needs more of them, or many pictures more, is for `make test-all`.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +66,7 @@ def test_the_subject_goes_where_it_is_sent(scorer: JudgeScorer, untrained: Outco
     assert after > before - 0.15
 
 
+@pytest.mark.slow
 def test_the_prior_term_keeps_the_class(
     scorer: JudgeScorer, photos: tuple[Photo, ...], untrained: Outcome, with_priors: Outcome, without_priors: Outcome
 ) -> None:
@@ -71,6 +75,7 @@ def test_the_prior_term_keeps_the_class(
     assert lost - kept > 0.5 * (lost - base)
 
 
+@pytest.mark.slow
 def test_strength_interpolates(
     scorer: JudgeScorer, photos: tuple[Photo, ...], materials: Materials, untrained: Outcome, with_priors: Outcome
 ) -> None:
@@ -104,6 +109,7 @@ def test_the_base_is_the_same_after_training(materials: Materials, with_priors: 
         assert torch.equal(frozen[name], weight.to(frozen[name].dtype)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_masked_background_is_not_learned(masked: bool, train: Train, photos: tuple[Photo, ...]) -> None:
     base = train(photos=tuple(framed(photo, MAGENTA, masked) for photo in photos), steps=80).base

@@ -58,6 +58,7 @@ def test_both_layouts_are_one_denoiser_with_a_narrow_and_a_padded_vae(materials:
         torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_phase_is_timed_and_none_is_below_the_floor_of_a_faster_machine(materials: Materials) -> None:
     found = distance(materials, Task(method="lora", steps=STEPS), LIMIT, with_phases=True)
     step, phases = found["step"], {phase["name"]: phase for phase in found["phases"]}  # type: ignore[attr-defined,index]

@@ -86,6 +86,7 @@ def test_another_row_subject_prompt_or_sampler_is_another_cell(bench: Bench) -> 
     assert len(prints) == 7
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_told_and_the_others_are_measured(bench: Bench, tmp_path: Path) -> None:
     few = tmp_path / "few"
     few.mkdir()

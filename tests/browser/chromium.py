@@ -27,11 +27,10 @@ ARGUMENTS = (
     "--remote-debugging-port=0", f"--window-size={SIZE[0]},{SIZE[1]}",
 )  # fmt: skip
 SLOW_FRAMES = """(() => {
-  const frame = window.requestAnimationFrame.bind(window);
-  const later = (draw) => setTimeout(() => draw(performance.now()), 100);
-  window.requestAnimationFrame = (draw) => (window.everyFrame ? frame(draw) : later(draw));
+  window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), window.nodes2 ? 40 : 100);
+  window.cancelAnimationFrame = (number) => clearTimeout(number);
 })()"""
-"""Ten pictures a second, until the page's `everyFrame` is set: without a GPU all are drawn by the cores that train."""
+"""Ten pictures a second, 25 where the page's `nodes2` is set: without a GPU all are drawn by the cores that train."""
 ACCEPT = {"accept": True}
 KEYS = {"Escape": 27, "Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39}
 Answer = TypeVar("Answer")
@@ -141,6 +140,24 @@ class Page:
                 continue
             return
         raise PageError(f"{selector} was clicked again and again, and never {expression}; errors: {self.errors}")
+
+    def drag(self, selector: str, by: tuple[float, float]) -> None:
+        """With the mouse held down, from the middle of the element by so many pixels."""
+        x, y = self._middle(selector)
+        self.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1)
+        for share in (0.25, 0.5, 0.75, 1):
+            to = {"x": x + share * by[0], "y": y + share * by[1]}
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", button="left", buttons=1, **to)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", clickCount=1, **to)
+
+    def drag_onto(self, selector: str, target: str) -> None:
+        """The same, to the middle of another element."""
+        (x, y), (to_x, to_y) = self._middle(selector), self._middle(target)
+        self.drag(selector, (to_x - x, to_y - y))
+
+    def type(self, text: str) -> None:
+        """Into what has the focus."""
+        self.call("Input.insertText", text=text)
 
     def press(self, key: str) -> None:
         """One of `KEYS`."""

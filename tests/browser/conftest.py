@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -59,6 +59,13 @@ def no_script_fails(workspace: Workspace) -> Iterator[None]:
     assert workspace.page.errors == []
 
 
-@pytest.fixture
-def screenshots(workspace: Workspace) -> Path:
-    return workspace.screenshots
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A screenshot of what a test saw when it failed."""
+    report = yield
+    seen = getattr(item, "funcargs", {}).get("workspace")
+    if report.when == "call" and report.failed and isinstance(seen, Workspace):
+        name = re.sub(r"[^\w.]+", " ", item.name)
+        file = seen.page.screenshot(seen.screenshots / f"{name}.png")
+        report.sections.append(("screenshot", str(file)))
+    return report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ import pytest
 from dreambooth_nodes.demo.environment import ROOT
 from dreambooth_nodes.tests.browser.workspace import READY, Workspace, node
 
-LANGUAGES = ("zh", "ja")
+LANGUAGES = ("zh", pytest.param("ja", marks=pytest.mark.slow))
+"""One of them: both are files of the same names, which `tests/host/test_translations.py` reads."""
 TRAIN = "DreamBoothTrain"
 # What the help button of a selected node opens, whatever the language says on it.
 HELP = "[data-testid=info-button]"
@@ -56,7 +56,7 @@ def test_a_panel_speaks_the_language(workspace: Workspace, language: str) -> Non
     assert stop in workspace.text(".db-training")
 
 
-def test_the_help_page_is_the_languages(workspace: Workspace, language: str, screenshots: Path) -> None:
+def test_the_help_page_is_the_languages(workspace: Workspace, language: str) -> None:
     workspace.look_at(TRAIN)
     workspace.page.value(f"app.canvas.selectItems([{node(TRAIN)}])")
     workspace.page.click(HELP)

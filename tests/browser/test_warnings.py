@@ -1,32 +1,36 @@
-"""What a user is warned of: a training that learns nothing, and a subject on another base than its own."""
+"""What a user is warned of: an option that changes nothing, and a subject on another base than its own."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import pytest
+
 from dreambooth_nodes.demo.comfyui import ComfyUI
 from dreambooth_nodes.demo.example import BASE_NAME
-from dreambooth_nodes.tests.browser.themes import illegible, in_every_palette
+from dreambooth_nodes.tests.browser.themes import LIGHT_AND_DARK, PALETTES, illegible, in_every_palette
 from dreambooth_nodes.tests.browser.workspace import PANEL, Workspace
 from dreambooth_nodes.tests.host.graphs import training
 from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
-from dreambooth_nodes.trainer.training.divergence import STEPS_TO_MOVE
 
+IN_PALETTES = pytest.mark.parametrize(
+    "palettes", [LIGHT_AND_DARK, pytest.param(PALETTES, marks=pytest.mark.slow)], ids=["two palettes", "all palettes"]
+)
 TOASTS = "[...document.querySelectorAll('.p-toast-message')].map(t => t.innerText).join(' ')"
 ANOTHER = "another.safetensors"
 
 
-def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(workspace: Workspace) -> None:
-    page, said = workspace.page, "hardly anything is learned"
-    # The lowest rate that the widget takes, and a LoRA that counts for a 160th.
-    workspace.open_example(steps=STEPS_TO_MOVE, learning_rate=1e-6, seed=3, name="still")
-    workspace.set("DreamBoothOptions", "alpha", 0.1)
+@IN_PALETTES
+def test_a_warning_is_a_toast_and_stays_on_the_panel(workspace: Workspace, palettes: tuple[str, ...]) -> None:
+    page, said = workspace.page, "shuffle_tags is on and changes nothing"
+    workspace.open_example(steps=3, seed=len(palettes), name="warned")
+    workspace.set("DreamBoothOptions", "shuffle_tags", True)
     workspace.set("DreamBoothOptions", "sample_count", 0)
     workspace.run()
     workspace.look_at("DreamBoothTrain")
     page.wait(f"{TOASTS}.includes('{said}')")
-    for palette in in_every_palette(workspace):
+    for palette in in_every_palette(workspace, palettes):
         workspace.screenshot(f"warning in {palette}")
         assert illegible(workspace) == {}, palette
     assert said in workspace.text(f"{PANEL} .db-warnings")
@@ -38,7 +42,8 @@ def test_a_training_that_learns_nothing_is_a_toast_and_stays_on_the_panel(worksp
     assert page.value(f"{ends}(document.querySelector('{PANEL}'))"), "how it ended is in sight below the warning"
 
 
-def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) -> None:
+@IN_PALETTES
+def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace, palettes: tuple[str, ...]) -> None:
     page = workspace.page
     write_another_base(workspace.comfyui)
     workspace.comfyui.run(training(workspace.comfyui, seed=31, name="applied"))
@@ -59,12 +64,13 @@ def test_a_subject_on_another_base_than_its_own_says_so(workspace: Workspace) ->
     assert "not the model it was trained on" in workspace.text(alert)
     assert page.value(f"document.querySelector('{alert}').getAttribute('role')") == "alert"
     assert page.value("(card => card.scrollHeight <= card.clientHeight)(document.querySelector('.db-card'))"), "cut off"
-    for palette in in_every_palette(workspace):
+    for palette in in_every_palette(workspace, palettes):
         workspace.screenshot(f"another base in {palette}")
         assert illegible(workspace) == {}, palette
 
 
-def test_what_became_of_a_run_is_legible_in_the_history(workspace: Workspace) -> None:
+@IN_PALETTES
+def test_what_became_of_a_run_is_legible_in_the_history(workspace: Workspace, palettes: tuple[str, ...]) -> None:
     page, name = workspace.page, "applied_00001.safetensors"
     # Of the run above, as it is written when it is cancelled.
     for record in (workspace.comfyui.output_directory / "dreambooth" / "runs").glob("*/run.json"):
@@ -75,7 +81,7 @@ def test_what_became_of_a_run_is_legible_in_the_history(workspace: Workspace) ->
     workspace.set("LoadPersonalizedModel", "personalized_model", f"loras/{name}")
     workspace.look_at("LoadPersonalizedModel")
     page.wait("!!document.querySelector('.db-list .db-chosen .db-state')?.checkVisibility()")
-    for palette in in_every_palette(workspace):
+    for palette in in_every_palette(workspace, palettes):
         workspace.screenshot(f"history in {palette}")
         assert illegible(workspace) == {}, palette
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dreambooth_nodes.tests.browser.workspace import Workspace
 
@@ -19,10 +19,13 @@ COLOURS = """(style => style.getPropertyValue("--fg-color") + style.getPropertyV
   (getComputedStyle(document.documentElement))"""
 
 
-def in_every_palette(workspace: Workspace) -> Iterator[str]:
+LIGHT_AND_DARK = ("light", "dark")
+
+
+def in_every_palette(workspace: Workspace, palettes: Sequence[str] = PALETTES) -> Iterator[str]:
     """The name of each, while the page is in it."""
     page = workspace.page
-    for palette in PALETTES:
+    for palette in palettes:
         if palette != page.value("app.extensionManager.setting.get('Comfy.ColorPalette')"):
             before = page.value(COLOURS)
             page.value(f"app.extensionManager.setting.set('Comfy.ColorPalette', '{palette}')")

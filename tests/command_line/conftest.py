@@ -1,4 +1,4 @@
-"""Real commands on the embedded base, with few steps."""
+"""Real commands on a tiny base, with few steps."""
 
 from __future__ import annotations
 

@@ -47,6 +47,14 @@ def test_the_kept_steps_are_listed_and_one_becomes_the_result(command: Command, 
     assert [entry["step"] for entry in record["files"]] == [200, 100]
 
 
+def test_a_program_is_told_the_choice_as_an_event(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choose", KEY[:24], "--output", str(output), "--step", "100", "--events"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["step"], Path(told["file"]).name) == ("result", 100, "dog_00002.safetensors")
+    assert told["choice"].startswith("step 100, chosen by the user")
+
+
 @pytest.mark.parametrize(
     ("step", "told"), [("300", "those that can be chosen are [100, 200]"), ("0", "Step 0 has no file")]
 )

@@ -17,8 +17,8 @@ def test_the_lookup_alone_needs_no_base(command: Command) -> None:
     assert {candidate["prior"] for candidate in found["candidates"]} == {None}
 
 
-def test_with_a_base_the_weakest_prior_is_first(toybase_file: Path, command: Command) -> None:
-    said = ("--base", toybase_file, "--noun", "dog", "--device", "cpu")
+def test_with_a_base_the_weakest_prior_is_first(tiny_base_file: Path, command: Command) -> None:
+    said = ("--base", tiny_base_file, "--noun", "dog", "--device", "cpu")
     found = command("identifier", *said, "--count", 3)
     priors = [candidate["prior"] for candidate in found["candidates"]]
     assert priors == sorted(priors)

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from dreambooth_nodes.command_line.option_flags import add_option_flags, chosen_options
+from dreambooth_nodes.command_line.option_flags import add_option_flags, chosen_options, with_steps_of_photos
 from dreambooth_nodes.trainer.options import TEXTS, TrainOptions
 from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.presets import PRESETS
@@ -37,8 +37,19 @@ def test_every_field_has_a_text_and_every_text_a_flag() -> None:
 def test_a_preset_says_what_the_flags_do_not() -> None:
     for name, preset in PRESETS.items():
         chosen = options("--preset", name, "--method", "full", "--rank", "3")
-        assert (chosen.steps, chosen.rank) == (preset.steps["full"], 3)
+        assert (chosen.steps, chosen.rank) == (preset.steps("full"), 3)
         assert chosen.learning_rate == preset.options("full")["learning_rate"]
+
+
+def test_steps_that_follow_the_photos_do_where_no_flag_says_them() -> None:
+    parser = argparse.ArgumentParser()
+    add_option_flags(parser)
+    for words, steps in (
+        (("--preset", "object"), 1280), (("--preset", "object", "--steps", "7"), 7), (("--preset", "fast"), 400),
+        (("--preset", "object", "--method", "full"), 640),
+    ):  # fmt: skip
+        arguments = parser.parse_args(words)
+        assert with_steps_of_photos(chosen_options(arguments), arguments, 8).steps == steps
 
 
 def test_flags_reach_every_kind_of_field() -> None:

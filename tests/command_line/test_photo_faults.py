@@ -20,20 +20,20 @@ UNTAUGHT = {
 
 @pytest.mark.parametrize("kind", UNTAUGHT)
 def test_a_photo_that_cannot_teach_stops_it(
-    kind: str, toybase_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, tiny_base_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.new("RGB", UNTAUGHT[kind], "red").save(folder / "bad.png")
     Image.open(PHOTOS / "00.png").save(folder / "good.png")
-    assert main([*train_words(toybase_file, tmp_path / "out", "--photos", folder)]) == 1
+    assert main([*train_words(tiny_base_file, tmp_path / "out", "--photos", folder)]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert "1 of 2 photos cannot be used" in said and f"bad.png: {kind}".replace("one colour", "It is of one") in said
     assert not (tmp_path / "out" / "loras").exists()
 
 
 def test_faults_captions_and_what_is_passed_over_are_told(
-    toybase_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_base_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "プードルの写真をたくさん入れた大きなフォルダとても長い名前です「犬」の二"
     folder.mkdir()
@@ -43,7 +43,7 @@ def test_faults_captions_and_what_is_passed_over_are_told(
     (folder / "00.TXT").write_text("in the grass")
     (folder / "lost.txt").write_text("nobody's")
     (folder / "00.npz").write_bytes(b"")
-    words = train_words(toybase_file, tmp_path / "out", "--photos", folder, "--steps", "1", "--rank", "1")
+    words = train_words(tiny_base_file, tmp_path / "out", "--photos", folder, "--steps", "1", "--rank", "1")
     assert main([*words]) == 0
     said = capsys.readouterr().err
     assert "1 of 3 photos have captions" in said and "passed over: 00.npz" in said
@@ -54,17 +54,18 @@ def test_faults_captions_and_what_is_passed_over_are_told(
 
 
 def test_photos_that_keep_their_shapes_train_with_class_images_of_their_sizes(
-    toybase_file: Path, tmp_path: Path, command: Command
+    tiny_base_file: Path, tmp_path: Path, command: Command
 ) -> None:
     folder, output = tmp_path / "photos", tmp_path / "out"
     folder.mkdir()
     for number, box in enumerate(((0, 0, 128, 96), (0, 0, 96, 128), (0, 16, 128, 112))):
         Image.open(PHOTOS / f"0{number}.png").convert("RGB").crop(box).save(folder / f"{number}.png")
-    words = train_words(toybase_file, output, "--photos", folder, "--steps", 3, "--rank", 1, "--batch-size", 2)
+    words = train_words(tiny_base_file, output, "--photos", folder, "--steps", 3, "--rank", 1, "--batch-size", 2)
+    words = [*words, "--width", "128"]
     result = command(*words, "--buckets", "--priors", 3)
-    assert result["sizes"] == [[72, 56, 2], [56, 72, 1]] and result["priors"] == 3
+    assert result["sizes"] == [[144, 112, 2], [112, 144, 1]] and result["priors"] == 3
     drawn = [Image.open(file).size for file in sorted((output / "dreambooth" / "priors").rglob("*.png"))]
-    assert sorted(drawn) == [(56, 72), (72, 56), (72, 56)]
+    assert sorted(drawn) == [(112, 144), (144, 112), (144, 112)]
     assert result["loss"] > 0 and result["prior_loss"] > 0
     assert command(*words, "--buckets", "--priors", 3)["found"]
     assert not command(*words, "--priors", 3)["found"]

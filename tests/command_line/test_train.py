@@ -28,10 +28,10 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(toybase_file: Path, output: Path) -> subprocess.CompletedProcess[str]:
+def trained(tiny_base_file: Path, output: Path) -> subprocess.CompletedProcess[str]:
     """By accelerate's launcher, in processes of their own."""
     launch = ("-m", "accelerate.commands.launch", "--num_processes", 1, "--cpu", ROOT)
-    process = started([*launch, *train_words(toybase_file, output, "--steps", STEPS, "--json")])
+    process = started([*launch, *train_words(tiny_base_file, output, "--steps", STEPS, "--json")])
     out, err = process.communicate(timeout=HANG_SECONDS)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -62,14 +62,14 @@ def test_the_file_is_what_the_result_says(result: dict[str, Any], output: Path) 
 
 
 def test_the_same_run_is_found_whoever_says_its_settings(
-    result: dict[str, Any], output: Path, toybase_file: Path, tmp_path: Path, command: Command
+    result: dict[str, Any], output: Path, tiny_base_file: Path, tmp_path: Path, command: Command
 ) -> None:
     if sys.version_info < (3, 11):
         pytest.importorskip("tomli")
     file = tmp_path / "dog.toml"
     shutil.copytree(PHOTOS, tmp_path / PHOTOS.name)
     file.write_text(
-        f'identifier = "olt"\nnoun = "dog"\npriors = 2\nprior_steps = 2\nbase = "{toybase_file.as_posix()}"\n'
+        f'identifier = "olt"\nnoun = "dog"\npriors = 2\nprior_steps = 2\nbase = "{tiny_base_file.as_posix()}"\n'
         f'output = "{output.as_posix()}"\ndevice = "cpu"\n'
         f'[train]\nsteps = 99\nphotos = "{PHOTOS.name}"\nprecision = "fp32"\nname = "another"\n'
     )
@@ -79,16 +79,16 @@ def test_the_same_run_is_found_whoever_says_its_settings(
 
 
 def test_class_images_are_drawn_once(
-    result: dict[str, Any], output: Path, toybase_file: Path, command: Command
+    result: dict[str, Any], output: Path, tiny_base_file: Path, command: Command
 ) -> None:
-    said = ("--base", toybase_file, "--noun", "dog", "--output", output, "--device", "cpu", "--prior-steps", 2)
+    said = ("--base", tiny_base_file, "--noun", "dog", "--output", output, "--device", "cpu", "--prior-steps", 2)
     assert command("priors", *said, "--priors", 2)["drawn"] == 0
     more = command("priors", *said, "--priors", 3)
     assert (more["drawn"], more["count"], len(list(Path(more["folder"]).glob("*.png")))) == (1, 3, 3)
 
 
-def test_a_stopped_run_is_saved_and_named(toybase_file: Path, tmp_path: Path) -> None:
-    words = train_words(toybase_file, tmp_path, "--steps", 100_000, "--priors", 0, "--json")
+def test_a_stopped_run_is_saved_and_named(tiny_base_file: Path, tmp_path: Path) -> None:
+    words = train_words(tiny_base_file, tmp_path, "--steps", 100_000, "--priors", 0, "--json")
     process = started([ROOT, *words])
     assert process.stderr is not None
     said = ""
@@ -126,11 +126,11 @@ def test_a_stopped_run_is_saved_and_named(toybase_file: Path, tmp_path: Path) ->
 def test_a_mistake_is_one_line_and_nothing_is_written(
     words: tuple[object, ...],
     complaint: str,
-    toybase_file: Path,
+    tiny_base_file: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(train_words(toybase_file, tmp_path, *words)) == 1
+    assert main(train_words(tiny_base_file, tmp_path, *words)) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert re.search(complaint, err)
@@ -139,11 +139,11 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
 
 
 def test_an_identifier_for_several_subjects_is_refused(
-    toybase_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_base_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("10_ohwx dog", "5_mdt dog"):
         shutil.copytree(PHOTOS, tmp_path / "photos" / name)
-    assert main(train_words(toybase_file, tmp_path / "out", "--photos", tmp_path / "photos")) == 1
+    assert main(train_words(tiny_base_file, tmp_path / "out", "--photos", tmp_path / "photos")) == 1
     assert "--identifier is 'olt', and the 2 folders of subjects name their own" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -159,10 +159,10 @@ def test_flags_that_cannot_be_read_are_status_2(capsys: pytest.CaptureFixture[st
 
 
 def test_what_no_memory_holds_is_one_line(
-    toybase_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_base_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A petabyte of latents, which no machine has addresses for.
-    words = ["priors", "--base", toybase_file, "--noun", "dog", "--output", tmp_path, "--device", "cpu"]
+    words = ["priors", "--base", tiny_base_file, "--noun", "dog", "--output", tmp_path, "--device", "cpu"]
     assert main([*map(str, words), "--priors", "1", "--width", "80000000"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert "not enough memory" in said and "Smaller pictures" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,25 @@ def small(comfyui: ComfyUI) -> Prompt:
 
 
 def training(comfyui: ComfyUI, options: dict[str, Any] | None = None, /, **inputs: Any) -> Prompt:
-    """The small graph up to DreamBoothTrain, without sample pictures; the identifier is given, not looked up."""
-    prompt = change(small(comfyui), example.TRAIN, identifier=IDENTIFIER, **inputs)
+    """The small graph up to DreamBoothTrain, with fewer photos and without sample pictures; the identifier is given,
+    not looked up.
+    """
+    prompt = change(small(comfyui), example.PHOTOS, folder=few_photos(comfyui))
+    prompt = change(prompt, example.TRAIN, identifier=IDENTIFIER, **inputs)
     prompt["options"] = node("DreamBoothOptions", sample_count=0, **(options or {}))
     prompt[find(prompt, example.TRAIN)]["inputs"]["options"] = ["options", 0]
     return only(prompt, example.TRAIN)
+
+
+def few_photos(comfyui: ComfyUI) -> str:
+    """A folder among the inputs with three of the example's photos: a VAE of the real size takes long for each."""
+    folder = comfyui.base_directory / "input" / "three photos"
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        subject = example.SUBJECTS / example.chosen_subject(example.example_prompt(comfyui)).name
+        for photo in sorted(subject.glob("*.png"))[:3]:
+            shutil.copyfile(photo, folder / photo.name)
+    return folder.name
 
 
 def steps_trained(comfyui: ComfyUI, prompt: Prompt) -> int:

@@ -1,7 +1,8 @@
 """Run inside ComfyUI's folder: what its own loaders make of a checkpoint's names, on the meta device.
 
-stdin: a JSON object {tensor name: shape}. stdout: {"lora": keys that its LoRA loader knows, "missing": tensors that
-its model lacks, "unused": tensors of the checkpoint's denoiser and text encoders that nothing took}.
+stdin: a JSON object {family: {tensor name: shape}}. stdout: {family: {"lora": keys that its LoRA loader knows,
+"missing": tensors that its model lacks, "unused": tensors of the checkpoint's denoiser and text encoders that nothing
+took}}.
 """
 
 from __future__ import annotations
@@ -49,4 +50,4 @@ def key_maps(shapes: dict[str, list[int]]) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    json.dump(key_maps(json.load(sys.stdin)), sys.stdout)
+    json.dump({family: key_maps(shapes) for family, shapes in json.load(sys.stdin).items()}, sys.stdout)

@@ -46,6 +46,7 @@ def test_priors_train_save_and_the_stock_loader(host: ComfyUI) -> None:
     check_priors_train_save_and_the_stock_loader(host, QWEN)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone(host: ComfyUI) -> None:
     check_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone(host, QWEN)
 

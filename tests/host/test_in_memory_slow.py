@@ -17,7 +17,7 @@ KINDS = {"flux2": "Flux2", "krea2": "Krea2", "z_image": "Lumina2"}
 
 @pytest.fixture(scope="module")
 def slow() -> dict[str, Any]:
-    return measured("samples", "moved", "speed")
+    return measured("samples", "moved", "speed", "both_ways")
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +100,10 @@ def test_a_model_of_this_year_is_left_as_it_was(newer: dict[str, Any], name: str
     runs = found["runs"]
     assert runs["with samples"] == runs["resumed"] == runs["anew"] == runs["plain"]
     assert 0 < len(runs["stopped"]) < len(runs["plain"])
+
+
+def test_both_ways_of_training_the_embedded_base_come_to_the_same(slow: dict[str, Any]) -> None:
+    found = slow["both_ways"]
+    assert len(found["adapter"]) == 20
+    assert found["adapter"] == pytest.approx(found["file"], rel=2e-3)
+    assert found["pictures"] <= 2 < found["changed"]

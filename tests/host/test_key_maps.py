@@ -20,21 +20,27 @@ from dreambooth_nodes.trainer.model.source import ShapesOnly
 SCRIPT = Path(__file__).with_name("key_maps.py")
 
 
+@pytest.fixture(scope="module")
+def of_all_families() -> dict[str, Any]:
+    """One process of the host answers for all."""
+    begin = "import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']"
+    run = f"{begin}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    answer = subprocess.run(
+        [str(comfyui_python() or sys.executable), "-c", run], cwd=comfyui_folder(),
+        input=json.dumps({family: shapes_of(family) for family in UNETS}), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    return dict(json.loads(answer.stdout[answer.stdout.index("{") :]))
+
+
 @pytest.fixture(scope="module", params=UNETS)
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def host(family: str) -> dict[str, Any]:
-    begin = "import runpy, sys; sys.path.insert(0, '.'); sys.argv = ['', '--cpu']"
-    run = f"{begin}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
-    answer = subprocess.run(
-        [str(comfyui_python() or sys.executable), "-c", run], cwd=comfyui_folder(),
-        input=json.dumps(shapes_of(family)), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr[-2000:]
-    return dict(json.loads(answer.stdout[answer.stdout.index("{") :]))
+def host(family: str, of_all_families: dict[str, Any]) -> dict[str, Any]:
+    return dict(of_all_families[family])
 
 
 def test_a_checkpoint_gives_the_host_every_weight(family: str, host: dict[str, Any]) -> None:

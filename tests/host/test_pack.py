@@ -19,7 +19,11 @@ SUBGRAPHS = ROOT / "subgraphs"
 
 # node_id: required inputs, optional inputs, outputs. Public: others may be added behind, none renamed or moved.
 CONTRACT: dict[str, tuple[str, str, str]] = {
-    "LoadInstanceImages": ("folder class_noun resolution", "images masks captions buckets close_ups", "SUBJECT IMAGE"),
+    "LoadInstanceImages": (
+        "folder class_noun resolution",
+        "images masks captions buckets close_ups edits",
+        "SUBJECT IMAGE",
+    ),
     "PickRareToken": ("clip length seed", "model class_noun choice subject", "STRING STRING"),
     "GenerateClassPriors": (
         "model clip vae subject count seed",
@@ -46,6 +50,11 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
         "first second strength_first strength_second rank dtype name",
         "",
         "PERSONALIZED_MODEL STRING",
+    ),
+    "UpscalePersonalized": (
+        "images upscaler identifier steps noise_level",
+        "subject options learning_rate sampling_steps cfg seed name",
+        "IMAGE",
     ),
     "MeasureFidelity": ("images subject", "clip_vision prompt", "STRING IMAGE FLOAT FLOAT"),
     "LoadToyBase": ("", "checkpoint", "MODEL CLIP VAE"),
@@ -125,9 +134,11 @@ def test_a_preset_shows_its_numbers(object_info: dict[str, Any]) -> None:
     required = object_info["DreamBoothTrain"]["input"]["required"]
     shown = required["preset"][1]["numbers"]
     assert {name: {method: values["steps"] for method, values in one.items()} for name, one in shown.items()} == {
-        name: preset.steps for name, preset in PRESETS.items()
+        name: {method: preset.steps(method) for method in shown[name]} for name, preset in PRESETS.items()
     }
-    assert required["steps"][1]["default"] == PRESETS[DEFAULT].steps["lora"]
+    assert shown["object"]["full"]["by_photos"] == {"each": 160, "least": 480, "most": 2400}
+    assert shown["fast"]["lora"]["by_photos"] is None
+    assert required["steps"][1]["default"] == PRESETS[DEFAULT].steps("lora")
 
 
 def test_the_blueprint_is_served(comfyui: ComfyUI) -> None:

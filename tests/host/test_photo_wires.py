@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -17,8 +19,11 @@ from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, NodeError
 from dreambooth_nodes.demo.workflow import Prompt, change, find
 from dreambooth_nodes.tests.host.graphs import SIDE, node, training
-from dreambooth_nodes.trainer.subject.photos import photos_from_tensors
+from dreambooth_nodes.trainer.subject.buckets import TrainingSize
+from dreambooth_nodes.trainer.subject.photo_edits import PhotoEdits, edited
+from dreambooth_nodes.trainer.subject.photos import photos_from_tensors, read_photos
 from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.subject.subject_folders import subject_folders
 
 TEXTS = ("on the beach", "in a forest", "at night")
 SEED = 71
@@ -99,6 +104,52 @@ def test_wires_that_do_not_go_together_are_a_sentence(
     spoilt(prompt)
     with pytest.raises(NodeError, match=said):
         comfyui.run(prompt)
+    assert set(comfyui.output_directory.rglob("*")) == before
+
+
+def test_what_was_changed_on_the_panel_is_trained_on(comfyui: ComfyUI, folder: Path) -> None:
+    """Edits go before what is wired, which is counted in the panel's order, excluded photos too."""
+    mask = Image.new("L", (16, 16))
+    mask.paste(255, (0, 0, 8, 16))
+    stream = io.BytesIO()
+    mask.save(stream, "PNG")
+    edits = {
+        "order": ["2.png"],
+        "excluded": ["1.png"],
+        "captions": {"0.png": "edited"},
+        "masks": {"0.png": base64.b64encode(stream.getvalue()).decode()},
+    }
+    prompt = wired(comfyui, folder)
+    inputs = prompt[find(prompt, example.PHOTOS)]["inputs"]
+    inputs |= {"folder": folder.name, "edits": json.dumps({folder.name: edits, "another": {"order": ["x"]}})}
+    del inputs["images"], inputs["masks"]
+    before = records(comfyui)
+    comfyui.run(prompt)
+    (run,) = (record for key, record in records(comfyui).items() if key not in before)
+    (one,) = edited(
+        subject_folders(folder, "dog"),
+        folder,
+        PhotoEdits(("2.png",), frozenset({"1.png"}), {"0.png": "edited"}, {"0.png": stream.getvalue()}),
+        [f"photo of [V] {{class}} {text}" for text in TEXTS],
+    )
+    photos = read_photos(one.files, TrainingSize(SIDE, SIDE))
+    assert [photo.caption for photo in photos] == [f"photo of [V] {{class}} {TEXTS[0]}", "edited"]
+    assert run["asked"]["subject"] == Subject(photos, "dog", SIDE, SIDE).fingerprint
+    assert run["photos"] == 2
+
+
+@pytest.mark.parametrize(
+    ("edits", "said"),
+    [
+        ("{", "edits of photos are no JSON"),
+        ('{"wired": {"excluded": ["0.png", "1.png", "2.png"]}}', "all 3 photos are excluded"),
+        ('{"wired": {"masks": {"0.png": "eA=="}}}', "painted on '0.png' is no PNG"),
+    ],
+)
+def test_edits_that_cannot_be_used_are_a_sentence(comfyui: ComfyUI, folder: Path, edits: str, said: str) -> None:
+    prompt, before = training(comfyui, seed=SEED), set(comfyui.output_directory.rglob("*"))
+    with pytest.raises(NodeError, match=said):
+        comfyui.run(change(prompt, example.PHOTOS, folder=folder.name, edits=edits))
     assert set(comfyui.output_directory.rglob("*")) == before
 
 

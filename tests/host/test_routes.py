@@ -25,7 +25,9 @@ PHOTOS, HISTORY, LIVE = "/dreambooth/photos", "/dreambooth/history", "/dreamboot
 OUTPUTS, STOP, DELETE = "/dreambooth/outputs", "/dreambooth/stop", "/dreambooth/delete"
 FAILURES, REMOVE = "/dreambooth/failures", "/dreambooth/remove_photo"
 CHOOSE = "/dreambooth/choose"
-GETS, POSTS = [LIVE, OUTPUTS, PHOTOS, HISTORY, FAILURES], [STOP, CHOOSE, DELETE, REMOVE]
+PHOTO, EDITED, WRITE = "/dreambooth/photo", "/dreambooth/edited_photos", "/dreambooth/write_edits"
+SHORT = [STOP, CHOOSE, DELETE, REMOVE]
+GETS, POSTS = [LIVE, OUTPUTS, PHOTOS, PHOTO, HISTORY, FAILURES], [*SHORT, EDITED, WRITE]
 OUTSIDE = [
     "..",
     "../input",
@@ -106,8 +108,9 @@ def test_a_foreign_origin_is_refused_where_the_host_does_not_look(comfyui: Comfy
     assert (status, set(answer)) == (403, {"error"})
 
 
-@pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize("length", [4097, 5_000_000])
+@pytest.mark.parametrize(
+    ("path", "length"), [*((path, 4097) for path in SHORT), *((path, 5_000_000) for path in POSTS)]
+)
 def test_an_oversized_body_is_refused(comfyui: ComfyUI, path: str, length: int) -> None:
     body = json.dumps({"path": "x" * length}).encode()
     assert ask(comfyui, path, body)[0] == 413
@@ -168,6 +171,29 @@ def test_a_photo_that_is_removed_is_put_aside(comfyui: ComfyUI) -> None:
     assert sorted(file.name for file in (folder / "removed").iterdir()) == ["00.png", "00.txt"]
     answer = ask(comfyui, f"{PHOTOS}?folder={quote(folder.name)}&resolution=64")[1]
     assert [photo["name"] for photo in answer["photos"]] == [f"0{number}.png" for number in range(1, 5)]
+
+
+def test_edits_change_what_is_shown_and_the_folder_only_when_they_are_written(comfyui: ComfyUI) -> None:
+    folder = comfyui.base_directory / "input" / "to be written"
+    shutil.copytree(example.SUBJECTS / "teapot", folder)
+    edits = {"excluded": ["01.png"], "captions": {"00.png": "a caption"}}
+    asked = {"folder": folder.name, "resolution": "64", "edits": edits}
+    status, answer = post(comfyui, EDITED, **asked)
+    assert (status, answer["count"], answer["excluded"], answer["captions"]) == (200, 4, 1, 1)
+    assert len(list(folder.iterdir())) == 5
+    assert post(comfyui, WRITE, **asked) == (200, {"written": ["00.txt"]})
+    assert ask(comfyui, f"{PHOTOS}?folder={quote(folder.name)}&resolution=64")[1]["captions"] == 1
+    shown = ask(comfyui, f"{PHOTO}?folder={quote(folder.name)}&name=00.png")[1]
+    assert shown["picture"].startswith("data:image/jpeg;base64,") and shown["mask"] is None
+    assert post(comfyui, WRITE, folder=folder.name, edits={"captions": {"../a.png": "x"}})[0] == 400
+    assert post(comfyui, EDITED, **{**asked, "edits": []})[0] == 400
+
+
+@pytest.mark.parametrize("folder", [*OUTSIDE, "(use images)"])
+def test_edits_are_of_folders_of_the_input_folder_alone(comfyui: ComfyUI, folder: str) -> None:
+    assert ask(comfyui, f"{PHOTO}?folder={quote(folder)}&name=00.png")[0] == 400
+    assert post(comfyui, WRITE, folder=folder, edits={"captions": {"00.png": "x"}})[0] == 400
+    assert post(comfyui, WRITE, folder="example: teapot", edits={"captions": {"00.png": "x"}})[0] == 400
 
 
 @pytest.mark.parametrize("folder", [*OUTSIDE, "example: teapot", "(use images)"])

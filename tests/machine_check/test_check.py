@@ -57,7 +57,11 @@ def test_every_dtype_has_its_line() -> None:
 
 @pytest.mark.parametrize(
     "trial",
-    [Trial(SMALL.dit, "full"), Trial(SMALL.sd1, "lora"), Trial(replace(SMALL.sd1, fp8=True), "lora")],
+    [
+        Trial(SMALL.dit, "full"),
+        pytest.param(Trial(SMALL.sd1, "lora"), marks=pytest.mark.slow),
+        Trial(replace(SMALL.sd1, fp8=True), "lora"),
+    ],
     ids=lambda trial: trial.name,
 )
 def test_a_training_has_a_speed_a_picture_and_its_memory_beside_the_count(trial: Trial) -> None:

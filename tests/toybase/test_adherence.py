@@ -1,4 +1,4 @@
-"""The stored base draws what it is asked for, and not the same picture twice."""
+"""The stored base draws what it is asked for, and not the same picture twice: slow, for weights that seldom change."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dreambooth_nodes.toybase.judge import load_judge
 from dreambooth_nodes.toybase.palette import COLOURS, NOUNS, PLACES
 from dreambooth_nodes.toybase.sample import sample
 
+pytestmark = pytest.mark.slow
 ASKED = [(noun, list(PLACES)[i % 12], list(COLOURS)[i % 7]) for i, noun in enumerate(NOUNS)]
 ALIKE = 8
 STEPS = 10

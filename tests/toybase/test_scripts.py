@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dreambooth_nodes.toybase.__main__ import SCRIPTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,10 +18,13 @@ def started(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_a_script_tells_its_flags() -> None:
-    answer = started("train_denoiser", "--help")
+@pytest.mark.parametrize(
+    ("script", "flag"), [("quantize", "--runs"), pytest.param("train_denoiser", "--icons", marks=pytest.mark.slow)]
+)
+def test_a_script_tells_its_flags(script: str, flag: str) -> None:
+    answer = started(script, "--help")
     assert answer.returncode == 0, answer.stderr
-    assert "--icons" in answer.stdout
+    assert flag in answer.stdout
 
 
 def test_every_script_is_named_and_another_is_refused_with_their_names() -> None:

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from dreambooth_nodes.toybase.denoiser import new_denoiser
-from dreambooth_nodes.toybase.diffusers_folder import TEXT_CONFIG
+from dreambooth_nodes.toybase.diffusers_folder import text_config
 from dreambooth_nodes.toybase.text_encoder import (
+    BASE,
     END,
     LENGTH,
     WIDTH,
@@ -31,7 +32,7 @@ def full_ids() -> torch.Tensor:
 
 
 def test_layers_are_the_identity() -> None:
-    model = CLIPTextModel(CLIPTextConfig(**TEXT_CONFIG)).eval()
+    model = CLIPTextModel(CLIPTextConfig(**text_config(BASE))).eval()
     prefix = "" if any(name.startswith("embeddings.") for name in model.state_dict()) else "text_model."
     tensors = {prefix + name: value.float() for name, value in text_encoder_tensors().items()}
     missing, unexpected = model.load_state_dict(tensors, strict=False)

@@ -1,4 +1,7 @@
-"""The embedded base, for real: written once a session, loaded anew where a test changes it."""
+"""A tiny base of random weights: written once a session, loaded anew where a test changes it.
+
+Tests of what is learned, and of how large what is counted is, load the embedded base themselves.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ SUBJECTS = Path(__file__).resolve().parents[2] / "toybase" / "subjects"
 
 
 @pytest.fixture
-def new_base(toybase_file: Path) -> Callable[[], Base]:
-    return lambda: load_base(toybase_file)
+def new_base(tiny_base_file: Path) -> Callable[[], Base]:
+    return lambda: load_base(tiny_base_file)
 
 
 @pytest.fixture(scope="session")
-def base(toybase_file: Path) -> Base:
+def base(tiny_base_file: Path) -> Base:
     """For tests that change nothing in it."""
-    return load_base(toybase_file)
+    return load_base(tiny_base_file)
 
 
 @pytest.fixture(scope="session")

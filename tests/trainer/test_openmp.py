@@ -52,7 +52,8 @@ def test_where_linux_does_not_tell_the_machine_counts_as_idle(tmp_path: Path, mo
 
 def test_the_command_line_sets_it_before_torch_is_loaded() -> None:
     environment = {**os.environ, "OMP_DISPLAY_ENV": "VERBOSE"}
-    words = [sys.executable, ROOT, "identifier", "--json"]
+    # Of all commands the one that loads torch and little else.
+    words = [sys.executable, ROOT, "photos", ROOT / "toybase" / "subjects" / "spotted_dog", "--json"]
     answer = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     # What a passive thread spins for is 0, torch's own default 300000.
     assert set(re.findall(r"GOMP_SPINCOUNT = '(\d+)'", answer.stderr)) <= {IDLE["GOMP_SPINCOUNT"], "0"}, answer.stderr

@@ -1,4 +1,4 @@
-"""A WebUI for each Gradio: the stand-in's server, with toybase as its checkpoint and our tab in it."""
+"""A WebUI for each Gradio: the stand-in's server, with a tiny checkpoint and our tab in it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Serve = Callable[..., Served]
 
 
 @pytest.fixture(scope="package")
-def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+def serve(tiny_base_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Starts a stand-in; all are ended with the folder's tests."""
     if sys.version_info >= (3, 12):
         pytest.skip("the WebUIs and their Gradios are for Python 3.10 and 3.11")
@@ -70,7 +70,7 @@ def serve(toybase_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     def start(kind: str, api_auth: str = "", python: Path | None = None, extension: Path = ROOT) -> Served:
         data = tmp_path_factory.mktemp(kind)
         (data / "models" / "Stable-diffusion").mkdir(parents=True)
-        os.link(toybase_file, data / "models" / "Stable-diffusion" / "toybase.safetensors")
+        os.link(tiny_base_file, data / "models" / "Stable-diffusion" / "toybase.safetensors")
         port = _free_port()
         # A Python of its own has its own Gradio.
         beside = "" if python else packages(GRADIO[kind])

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "webui"
 LOCKED = Path(__file__).with_name("environments")
 """A requirements file with every version for each set; `make lock` writes NAME.txt from NAME.in."""
-PIP = ("-m", "pip", "install", "--quiet", "--prefer-binary", "--retries", "10", "--timeout", "60")
+PIP = ("-m", "pip", "install", "--quiet", "--no-compile", "--prefer-binary", "--retries", "10", "--timeout", "60")
+"""Without compiling: of these packages a test imports a few modules, which Python then compiles itself."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -53,10 +53,31 @@ class Host:
         """What lies in our folder."""
         return sorted(file.name for file in (self.extension / "libraries").glob("*_lib.py"))
 
-    def pip(self, *words: str) -> str:
-        """pip of the host's Python, with our index alone."""
-        command = [str(self.python), "-m", "pip", *words]
-        return subprocess.run(command, check=True, env=self.environment, text=True, stdout=subprocess.PIPE).stdout
+    @property
+    def packages(self) -> dict[str, bytes]:
+        """{file: contents} of what `put` has put among the host's own packages."""
+        files = [file for found in self._site_packages.glob("*_lib*") for file in (found, *found.rglob("*"))]
+        return {str(file): file.read_bytes() for file in files if file.is_file()}
+
+    def put(self, *wheels: tuple[str, str]) -> None:
+        """Unpack wheels, as (name, version), into the host's own packages, each in the place of its other version."""
+        for name, version in wheels:
+            self.remove(name)
+            with zipfile.ZipFile(self.index / f"{name}-{version}-py3-none-any.whl") as archive:
+                archive.extractall(self._site_packages)
+
+    def remove(self, name: str = "*_lib") -> None:
+        """Take packages out of the host's own."""
+        site = self._site_packages
+        for file in (*site.glob(f"{name}.py"), *site.glob(f"__pycache__/{name}.*")):
+            file.unlink()
+        for folder in site.glob(f"{name}-*.dist-info"):
+            shutil.rmtree(folder)
+
+    @property
+    def _site_packages(self) -> Path:
+        (folder,) = (self.folder / "venv" / "lib").glob("python*/site-packages")
+        return folder
 
     @property
     def environment(self) -> dict[str, str]:

@@ -24,6 +24,22 @@ SAID = {
 }
 
 
+STILL = """document.addEventListener('DOMContentLoaded', () => document.head.insertAdjacentHTML('beforeend',
+  '<style>*, ::before, ::after { animation: none !important; transition: none !important }</style>'))"""
+"""What waits pulses in Gradio: without a GPU the cores that train draw every picture of it."""
+
+
+def new_page(chromium: Any, url: str) -> Any:
+    """A page of its own, with our tab open."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 1400})
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script(STILL)
+    page.goto(url)
+    open_tab(page, "DreamBooth")
+    await_ready(page)
+    return page
+
+
 def open_tab(page: Any, name: str) -> None:
     page.locator("#tabs button", has_text=name).first.click()
 

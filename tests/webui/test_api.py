@@ -54,6 +54,9 @@ def test_only_the_users_of_api_auth_may(webui: Served, user: str) -> None:
         ({"photos": []}, "there is no photo"),
         ({"photos": [PHOTOS[0], "no base64!"]}, "photos[1] is not base64"),
         ({"photos": [PHOTOS[0], base64.b64encode(b"no picture").decode()]}, "photos[1]"),
+        ({"class_images": ["no base64!"]}, "class_images[0] is not base64"),
+        ({"class_images": [base64.b64encode(b"no picture").decode()]}, "class_images[0]"),
+        ({"class_images": PHOTOS * 201}, "1005 class images were given; at most 1000"),
         ({"resolution": 63}, "resolution is 63"),
         ({"priors": -1}, "class images are -1"),
         ({"close_ups": 9}, "close_ups is 9; it must be 0 to 4"),
@@ -78,7 +81,7 @@ def test_what_cannot_be_trained_is_refused_by_name(webui: Served, changes: dict[
 
 
 def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> None:
-    begun = webui.request(f"{ROOT}/train", {**ASKED, "prediction": "v_prediction", "options": {"steps": 1000}}, USER)
+    begun = webui.request(f"{ROOT}/train", {**ASKED, "prediction": "v_prediction", "options": {"steps": 10_000}}, USER)
     assert begun["status"] in ("waiting", "running")
     assert refused(webui, "train", ASKED)[0] == 422
     awaited(webui, lambda said: said["step"] >= 2)
@@ -109,6 +112,22 @@ def test_a_stopped_training_is_kept_and_goes_on_where_it_was(webui: Served) -> N
     assert {json.loads(file.read_text())["asked"]["base"] for file in kept} == {"toybase.safetensors"}
 
 
+def test_class_images_of_the_users_own_are_trained_on_and_another_step_is_chosen(webui: Served) -> None:
+    code, text = refused(webui, "choose", {"step": 7})
+    assert code == 422 and ("step 7 has no file" in text or "no training is over" in text)
+    asked = {name: value for name, value in ASKED.items() if name != "priors"}
+    asked |= {"name": "own", "resolution": 64, "options": {"steps": 2, "rank": 2, "score_every": 1}}
+    webui.request(f"{ROOT}/train", {**asked, "class_images": PHOTOS[:2]}, USER)
+    done = awaited(webui, lambda said: said["status"] == "finished")
+    assert done["result"]["priors"] == 2 and done["error"] == ""
+    other = 3 - done["result"]["steps"]
+    chosen = webui.request(f"{ROOT}/choose", {"step": other}, USER)
+    assert chosen["step"] == other and f"step {other}, chosen by the user" in chosen["choice"]
+    assert read_personalized(Path(chosen["file"])).steps == other
+    assert webui.request(f"{ROOT}/status", user=USER)["result"]["file"] == chosen["file"]
+
+
+@pytest.mark.slow
 def test_resume_after_a_stop_during_class_images_begins_anew_with_those_that_are_drawn(webui: Served) -> None:
     """Also where a run of the same name was stopped before, as the tests above leave one."""
     many = {**ASKED, "identifier": "sks", "priors": 16, "options": {"steps": 2, "rank": 2}}

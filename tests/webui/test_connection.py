@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dreambooth_nodes.tests.webui.conftest import Serve
-from dreambooth_nodes.tests.webui.tab_page import PATIENCE, ask, await_ready, field, fill, open_tab, said
+from dreambooth_nodes.tests.webui.tab_page import ask, await_ready, field, fill, new_page, open_tab, said
 
 BAR = "#dreambooth_status [role=progressbar]"
 
@@ -60,11 +60,7 @@ class Cable:
 def broken(request: pytest.FixtureRequest, serve: Serve, chromium: Any) -> Iterator[tuple[str, Cable, Any]]:
     """(which Gradio, the cable, a page behind it)."""
     cable = Cable(int(serve(request.param).url.rpartition(":")[2]))
-    page = chromium.new_page(viewport={"width": 1400, "height": 1400})
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"http://127.0.0.1:{cable.port}")
-    open_tab(page, "DreamBooth")
-    await_ready(page)
+    page = new_page(chromium, f"http://127.0.0.1:{cable.port}")
     yield request.param, cable, page
     page.close()
 

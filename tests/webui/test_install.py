@@ -35,24 +35,22 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Host:
 @pytest.fixture
 def host(prepared: Host) -> Host:
     shutil.rmtree(prepared.extension / "libraries", ignore_errors=True)
-    installed = [package["name"] for package in json.loads(prepared.pip("list", "--format=json"))]
-    if ours := [name for name in installed if name.endswith("lib")]:
-        prepared.pip("uninstall", "-y", *ours)
+    prepared.remove()
     return prepared
 
 
 def test_a_host_with_new_libraries_is_left_alone(host: Host) -> None:
-    host.pip("install", "alpha_lib", "beta_lib")
+    host.put(("alpha_lib", "3.0"), ("beta_lib", "2.0"))
     assert host.install().returncode == 0
     assert not (host.extension / "libraries").exists()
     assert host.child_sees() == "3.0 2.0"
 
 
 def test_an_old_library_is_put_beside_and_not_replaced(host: Host) -> None:
-    host.pip("install", "alpha_lib==1.0", "beta_lib==1.5")
-    before = host.pip("freeze")
+    host.put(("alpha_lib", "1.0"), ("beta_lib", "1.5"))
+    before = host.packages
     assert host.install().returncode == 0
-    assert host.pip("freeze") == before
+    assert host.packages == before
     # The version that is tested, and gamma, which it needs; beta is new enough.
     assert host.libraries == ["alpha_lib.py", "gamma_lib.py"]
     assert host.child_sees() == "2.1 1.5"
@@ -69,16 +67,16 @@ def test_an_old_library_is_put_beside_and_not_replaced(host: Host) -> None:
     ],
 )
 def test_a_missing_library_fits_what_is_there(host: Host, alpha: str, beta: str) -> None:
-    host.pip("install", f"alpha_lib=={alpha}")
-    before = host.pip("freeze")
+    host.put(("alpha_lib", alpha), ("gamma_lib", "0.3"))
+    before = host.packages
     assert host.install().returncode == 0
-    assert host.pip("freeze") == before
+    assert host.packages == before
     assert host.libraries == ["beta_lib.py"]
     assert host.child_sees() == f"{alpha} {beta}"
 
 
 def test_where_nothing_fits_the_hosts_all_comes_as_it_is_tested(host: Host) -> None:
-    host.pip("install", "alpha_lib==2.9")
+    host.put(("alpha_lib", "2.9"))
     assert host.install().returncode == 0
     assert host.libraries == ["alpha_lib.py", "beta_lib.py", "gamma_lib.py"]
     assert host.child_sees() == "2.1 1.5"
@@ -91,9 +89,9 @@ def test_an_old_torch_is_never_followed_by_the_newest() -> None:
 
 
 def test_a_host_that_was_updated_since_gets_what_fits_now(host: Host) -> None:
-    host.pip("install", "alpha_lib==2.1")
+    host.put(("alpha_lib", "2.1"), ("gamma_lib", "0.3"))
     assert host.install().returncode == 0
-    host.pip("install", "alpha_lib==3.0")
+    host.put(("alpha_lib", "3.0"))
     assert host.install().returncode == 0
     assert host.child_sees() == "3.0 2.0"
 
@@ -110,7 +108,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def test_once_installed_no_network_is_needed_and_no_time(host: Host) -> None:
-    host.pip("install", "alpha_lib==1.0")
+    host.put(("alpha_lib", "1.0"))
     assert host.install().returncode == 0
     again = cpu_seconds(lambda: host.install(PIP_FIND_LINKS=str(host.folder / "nowhere")).check_returncode())
     assert again < QUICK * cpu_seconds(lambda: subprocess.run([host.python, "-c", BARE], check=True))
@@ -128,7 +126,7 @@ def test_without_a_network_it_says_what_is_missing_and_leaves_nothing(host: Host
 
 
 def test_the_first_start_shows_its_progress_although_the_webui_keeps_what_installers_print(host: Host) -> None:
-    host.pip("install", "alpha_lib==1.0", "beta_lib==1.5")
+    host.put(("alpha_lib", "1.0"), ("beta_lib", "1.5"))
     done = subprocess.run(
         [host.python, "-c", AS_THE_WEBUI, host.extension / "install.py"],
         env=host.environment,
@@ -141,7 +139,7 @@ def test_the_first_start_shows_its_progress_although_the_webui_keeps_what_instal
 
 
 def test_another_version_of_the_pack_installs_anew(host: Host) -> None:
-    host.pip("install", "alpha_lib==1.0", "beta_lib==1.5")
+    host.put(("alpha_lib", "1.0"), ("beta_lib", "1.5"))
     assert host.install().returncode == 0
     (host.extension / "requirements.txt").write_text(REQUIREMENTS + "gamma-lib>=0.3\n")
     assert host.install().returncode == 0

@@ -21,62 +21,81 @@ from dreambooth_nodes.tests.webui.stand_in import KINDS
 HERE = Path(__file__).parent
 LESS = [where for where, without in SURFACE.items() if without]
 BUILT = """
-import json, sys, types
+import json, os, sys, types
 from pathlib import Path
 sys.path[:] = [entry for entry in sys.path if entry not in ("", {root!r})]
 sys.path[:0] = [{gradio!r}, {here!r}]
-import stand_in, stand_in_server
-webui = stand_in.WebUI(Path({data!r}), {kind!r}, None)
-for where in {less!r}:
-    module, _, names = where.partition(":")
-    thing = sys.modules.get(module)
-    *above, last = names.split(".")
-    for name in above:
-        thing = getattr(thing, name)
-    if hasattr(thing, last):
-        delattr(thing, last)
-stand_in_server.load_scripts(Path({root!r}))
-((blocks, title, name),) = [tab for build in webui.tabs for tab in build()]
-ours = next(name for name in sys.modules if name.endswith("a1111.host.models")).rpartition(".host")[0]
-models, jobs = sys.modules[ours + ".host.models"], sys.modules[ours + ".host.jobs"]
-memory, offered = sys.modules[ours + ".host.memory"], sys.modules[ours + ".host.offered"]
-with jobs.queued("task(x)"), memory.model_memory():
-    jobs.show("training", 1, 2)
-    pressed = jobs.interrupt()
-models.refresh_lists()
-ids = [block.elem_id for block in blocks.blocks.values() if getattr(block, "elem_id", None)]
-shown = [block.value for block in blocks.blocks.values() if getattr(block, "elem_id", "") == "dreambooth_lacking"]
-store = models.store()
-print(json.dumps([ids, offered.lacking(), shown, str(store.loras), str(store.checkpoints), "torch" in sys.modules]))
+import gradio, stand_in, stand_in_server
+
+def told(kind, data, less):
+    webui = stand_in.WebUI(Path(data), kind, None)
+    for where in less:
+        module, _, names = where.partition(":")
+        thing = sys.modules.get(module)
+        *above, last = names.split(".")
+        for name in above:
+            thing = getattr(thing, name)
+        if hasattr(thing, last):
+            delattr(thing, last)
+    stand_in_server.load_scripts(Path({root!r}))
+    ((blocks, title, name),) = [tab for build in webui.tabs for tab in build()]
+    ours = next(name for name in sys.modules if name.endswith("a1111.host.models")).rpartition(".host")[0]
+    models, jobs = sys.modules[ours + ".host.models"], sys.modules[ours + ".host.jobs"]
+    memory, offered = sys.modules[ours + ".host.memory"], sys.modules[ours + ".host.offered"]
+    with jobs.queued("task(x)"), memory.model_memory():
+        jobs.show("training", 1, 2)
+        pressed = jobs.interrupt()
+    models.refresh_lists()
+    ids = [block.elem_id for block in blocks.blocks.values() if getattr(block, "elem_id", None)]
+    shown = [block.value for block in blocks.blocks.values() if getattr(block, "elem_id", "") == "dreambooth_lacking"]
+    store = models.store()
+    return [ids, offered.lacking(), shown, str(store.loras), str(store.checkpoints), "torch" in sys.modules]
+
+# Gradio is imported once; a WebUI that is built is a process of its own.
+for kind, data, less, answer in json.loads({asked!r}):
+    if not (child := os.fork()):
+        Path(answer).write_text(json.dumps(told(kind, data, less)))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, kind
 """
+WHOLE, LACKING = "whole", "lacking"
+Built = dict[tuple[str, str], tuple[Path, list[Any]]]
+"""{(WebUI, WHOLE or LACKING): (its folder, what is read off its tab)}."""
 
 
-def built(kind: str, data: Path, less: list[str]) -> list[Any]:
-    code = BUILT.format(
-        root=str(ROOT), here=str(HERE), data=str(data), kind=kind, less=less, gradio=str(packages(GRADIO[kind]))
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=data, check=False)
-    assert done.returncode == 0, done.stderr
-    said: list[Any] = json.loads(done.stdout.splitlines()[-1])
-    return said
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Every WebUI, with all that it offers and without what may be missing."""
+    folders: Built = {}
+    for gradio in set(GRADIO.values()):
+        asked = []
+        for kind in (kind for kind in KINDS if GRADIO[kind] == gradio):
+            for name, less in ((WHOLE, []), (LACKING, LESS)):
+                data = tmp_path_factory.mktemp(kind)
+                folders[kind, name] = data, []
+                asked.append([kind, str(data), less, str(data / "answer.json")])
+        code = BUILT.format(root=str(ROOT), here=str(HERE), gradio=str(packages(gradio)), asked=json.dumps(asked))
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=data, check=False)
+        assert done.returncode == 0, done.stderr
+    return {key: (data, json.loads((data / "answer.json").read_text())) for key, (data, _) in folders.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tab_is_whole_in_every_webui(kind: str, tmp_path: Path) -> None:
-    ids, lacks, shown, loras, checkpoints, torch = built(kind, tmp_path, [])
+def test_the_tab_is_whole_in_every_webui(kind: str, built: Built) -> None:
+    data, (ids, lacks, shown, loras, checkpoints, torch) = built[kind, WHOLE]
     assert "dreambooth_train" in ids and "dreambooth_failed" not in ids
     assert lacks == shown == []
-    assert [loras, checkpoints] == [str(tmp_path / "models" / name) for name in ("Lora", "Stable-diffusion")]
+    assert [loras, checkpoints] == [str(data / "models" / name) for name in ("Lora", "Stable-diffusion")]
     assert not torch, "the WebUI's own torch may lack what ours has"
 
 
-@pytest.mark.parametrize("kind", ["a1111", "neo"])
-def test_what_a_webui_lacks_is_said_in_the_tab_and_the_rest_works(kind: str, tmp_path: Path) -> None:
-    ids, lacks, (shown,), loras, checkpoints, _ = built(kind, tmp_path, LESS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_webui_lacks_is_said_in_the_tab_and_the_rest_works(kind: str, built: Built) -> None:
+    data, (ids, lacks, (shown,), loras, checkpoints, _) = built[kind, LACKING]
     assert "dreambooth_train" in ids and "dreambooth_failed" not in ids
     assert lacks == [SURFACE[where] for where in LESS]
     assert shown.count("<p>") == len(LESS)
-    assert [loras, checkpoints] == [str(tmp_path / "models" / name) for name in ("Lora", "Stable-diffusion")]
+    assert [loras, checkpoints] == [str(data / "models" / name) for name in ("Lora", "Stable-diffusion")]
 
 
 def test_a_list_that_a_webui_fails_at_is_a_sentence_and_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

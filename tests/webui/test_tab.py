@@ -14,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from PIL import Image
 
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
 from dreambooth_nodes.tests.webui.tab_page import (
@@ -28,6 +29,7 @@ from dreambooth_nodes.tests.webui.tab_page import (
     field,
     fill,
     loras,
+    new_page,
     offered,
     open_tab,
     said,
@@ -39,10 +41,12 @@ from dreambooth_nodes.trainer.files.safetensors import read_shapes
 from dreambooth_nodes.trainer.options import TEXTS
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
-OF_OUR_OWN_PROCESS = pytest.mark.parametrize(
+IN_ONE_GRADIO = pytest.mark.parametrize(
     "webui", ["a1111", pytest.param("forge", marks=pytest.mark.slow)], indirect=True, scope="module"
 )
-"""Of tests of what our own process does for the tab: with the other Gradio only in `make test-all`."""
+"""Of tests of what our own process does for the tab, or what both Gradios are asked in one way: with the other Gradio
+only in `make test-all`.
+"""
 
 
 @pytest.fixture(scope="module", params=["a1111", "forge"])
@@ -50,13 +54,15 @@ def webui(request: pytest.FixtureRequest, serve: Serve) -> Served:
     return serve(request.param)
 
 
+def records(webui: Served) -> list[dict[str, Any]]:
+    """What is known of every run."""
+    folder = webui.data / "outputs" / "dreambooth" / "runs"
+    return [json.loads(record.read_text(encoding="utf-8")) for record in folder.glob("*/run.json")]
+
+
 @pytest.fixture
 def page(webui: Served, chromium: Any) -> Any:
-    page = chromium.new_page(viewport={"width": 1400, "height": 1400})
-    page.set_default_timeout(PATIENCE)
-    page.goto(webui.url)
-    open_tab(page, "DreamBooth")
-    await_ready(page)
+    page = new_page(chromium, webui.url)
     yield page
     page.close()
 
@@ -73,6 +79,33 @@ def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any
     assert page.locator("#dreambooth_thumbnails img").count() == 2
 
 
+def test_the_photos_are_reported_on_before_anything_is_trained(page: Any, tmp_path: Path) -> None:
+    caption, mask = tmp_path / "00.txt", tmp_path / "01-masklabel.png"
+    caption.write_text("a dog, <b>bold</b>")
+    photo = Image.open(SUBJECT / "01.png")
+    half = Image.new("L", photo.size)
+    half.paste(255, (0, 0, photo.width // 2, photo.height))
+    half.save(mask)
+    fill(page, "dreambooth_resolution", 64)
+    drop(page, *sorted(SUBJECT.glob("*.png"))[:4], caption, mask)
+    report = page.locator("#dreambooth_faults details")
+    report.get_by_text("4 photos, 4 trained as 64 x 64, 1 with a caption, 1 with a mask").wait_for()
+    report.locator("summary").click()
+    rows = [row.inner_text().split("\t") for row in report.locator("tbody tr").all()]
+    size = f"{photo.width} x {photo.height}"
+    assert [row[:6] for row in rows] == [
+        [
+            f"0{number}.png",
+            size,
+            "64 x 64",
+            "25",
+            "yes" if number == 1 else "–",
+            "a dog, <b>bold</b>" if not number else "–",
+        ]
+        for number in range(4)
+    ]
+
+
 @pytest.mark.parametrize("give", [drop, drag_and_drop])
 def test_photos_arrive_whatever_is_chosen_meanwhile(page: Any, give: Callable[..., None]) -> None:
     slow_down(page)
@@ -84,7 +117,9 @@ def test_photos_arrive_whatever_is_chosen_meanwhile(page: Any, give: Callable[..
 
 def test_no_file_is_handed_on_that_was_not_uploaded(webui: Served, tmp_path: Path) -> None:
     config = webui.request("/config")
-    (arrived,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == "dreambooth_arrived"] or [None]
+    (arrived,) = [
+        c["id"] for c in config["components"] if c["props"].get("elem_id") == "dreambooth_photos_arrived"
+    ] or [None]
     if arrived is None:
         assert webui.kind == "forge", "whose Gradio looks at the paths itself"
         return
@@ -112,7 +147,22 @@ def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
     assert [name for name in TEXTS if page.locator(f"#dreambooth_{name}").count() != 1] == []
 
 
-@OF_OUR_OWN_PROCESS
+@IN_ONE_GRADIO
+def test_steps_of_a_kind_of_subject_follow_the_photos(page: Any) -> None:
+    unfold(page)
+    page.locator("#dreambooth_preset label", has_text="person").click()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '0'")
+    said(page, "preset_steps", "Person: steps follow the photos (320 a photo, 1200 to 4000)")
+    drop(page, *sorted(SUBJECT.glob("*.png")))
+    said(page, "preset_steps", "Person: 1600 steps for 5 photos")
+    page.locator("#dreambooth_method label", has_text="full").click()
+    said(page, "preset_steps", "Person: 800 steps for 5 photos")
+    page.locator("#dreambooth_preset label", has_text="fast").click()
+    page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '200'")
+    page.locator("#dreambooth_preset_steps p").wait_for(state="detached")
+
+
+@IN_ONE_GRADIO
 def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
     fill(page, "dreambooth_class_noun", "dog")
     page.locator("#dreambooth_pick").click()
@@ -181,7 +231,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert order == ["start_task", *made_room, *given_back, *lists, "finish_task", "txt2img"]
 
 
-@OF_OUR_OWN_PROCESS
+@IN_ONE_GRADIO
 def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -> None:
     ask(page)
     page.locator("#dreambooth_train").click()
@@ -192,7 +242,38 @@ def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -
     assert [file.name for file in loras(webui)] == ["spotty_00001.safetensors"]
 
 
-@OF_OUR_OWN_PROCESS
+@IN_ONE_GRADIO
+def test_a_click_on_a_sample_makes_its_step_the_result_of_a_training_with_own_class_images(
+    page: Any, webui: Served
+) -> None:
+    ask(page)
+    page.locator("#dreambooth_own_class_images > .label-wrap").first.click()
+    own = [str(file) for file in sorted((SUBJECT.parent / "pug").glob("*.png"))]
+    page.locator("#dreambooth_class_images input[type=file]").set_input_files(own)
+    page.locator("#dreambooth_class_images").get_by_text("04.png").wait_for()
+    numbers = {"priors": 0, "resolution": 64, "steps": 2, "score_every": 1, "sample_every": 1}
+    for name, value in {"name": "chosen", **numbers}.items():
+        fill(page, f"dreambooth_{name}", value)
+    before = loras(webui)
+    page.locator("#dreambooth_train").click()
+    status(page).get_by_text("chosen_00001").wait_for(timeout=PATIENCE)
+    (record,) = [record for record in records(webui) if record["name"] == "chosen"]
+    assert record["priors"] == len(own)
+    (result,) = [entry["step"] for entry in record["files"]]
+    other = page.locator("#dreambooth_samples button", has_text=f"step {3 - result}").first
+    other.click()
+    choose = page.locator("#dreambooth_choose")
+    choose.get_by_text(f"Make step {3 - result} the result").wait_for()
+    choose.click()
+    status(page).get_by_text(f"step {3 - result}, chosen by the user").wait_for(timeout=PATIENCE)
+    (first, second) = [file for file in loras(webui) if file not in before]
+    assert [read_personalized(file).steps for file in (first, second)] == [result, 3 - result]
+    assert second.with_suffix(".json").is_file()
+    assert f"<lora:{second.stem}:1>" in field(page, "dreambooth_parameters").input_value()
+    page.locator("#dreambooth_samples").get_by_text(f"★ step {3 - result}").first.wait_for()
+
+
+@IN_ONE_GRADIO
 def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Served) -> None:
     ask(page)
     # The preset's, which a click on the LoRA has to change.
@@ -203,8 +284,7 @@ def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Se
     status(page).get_by_text("spotty_00002").wait_for(timeout=PATIENCE)
     shapes = read_shapes(loras(webui)[1])
     assert {shape[0] for key, shape in shapes.items() if "lora_down" in key} == {RANK}
-    records = (webui.data / "outputs" / "dreambooth" / "runs").glob("*/run.json")
-    begun = [json.loads(record.read_text())["asked"]["continue_from"] for record in records]
+    begun = [record["asked"]["continue_from"] for record in records(webui) if record["name"] == "spotty"]
     assert sorted(map(bool, begun)) == [False, True]
 
 
@@ -259,22 +339,19 @@ def test_a_page_that_is_loaded_anew_has_the_form_as_it_was(page: Any) -> None:
     assert page.locator("#dreambooth_method input[value=full]").is_checked()
 
 
+@IN_ONE_GRADIO
 def test_another_page_is_told_of_the_training_that_runs(page: Any, chromium: Any, webui: Served) -> None:
-    other = chromium.new_page(viewport={"width": 1400, "height": 1400})
-    other.set_default_timeout(PATIENCE)
-    other.goto(webui.url)
-    open_tab(other, "DreamBooth")
-    await_ready(other)
+    other = new_page(chromium, webui.url)
     for asking in (page, other):
         ask(asking)
-        fill(asking, "dreambooth_steps", 3000)
+        fill(asking, "dreambooth_steps", 30_000)
     page.locator("#dreambooth_train").click()
-    said(page, "status", "of 3000")
+    said(page, "status", "of 30000")
     # Also on the page that is watching it, where Gradio would keep the click for later, or drop it.
     for asking in (page, other):
         asking.locator("#dreambooth_train").click()
         said(asking, "mistake_training", "a training is running")
-        said(asking, "status", "of 3000")
+        said(asking, "status", "of 30000")
     other.locator("#dreambooth_stop").click()
     for asking in (page, other):
         said(asking, "status", "Stopped, and what was trained is saved")

@@ -70,9 +70,9 @@ def _fill(base: Base, folder: Path, dtype: torch.dtype, metadata: Mapping[str, s
             module.save_config(folder / name)
             said = metadata if component == "denoiser" else NONE
             _write_weights(module.state_dict(), folder / name / "diffusion_pytorch_model.safetensors", dtype, said)
-    scheduler = base.scheduler(base.sampler)
-    scheduler.save_config(folder / "scheduler")
-    index["scheduler"] = ["diffusers", type(scheduler).__name__]
+    for name, scheduler in base.schedulers().items():
+        scheduler.save_config(folder / name)
+        index[name] = ["diffusers", type(scheduler).__name__]
     write_json({**index, **base.pipeline_index}, folder / "model_index.json")
 
 

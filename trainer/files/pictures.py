@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,6 +41,11 @@ def thumbnail_url(picture: Tensor) -> str:
     pixels = (picture.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return data_url(image, "JPEG", quality=80)
+
+
+def data_url(picture: Image.Image, kind: Literal["JPEG", "PNG"], **how: Any) -> str:
+    """A picture as a base64 data URL. how: as Pillow's `save` takes it."""
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    picture.save(stream, kind, **how)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"

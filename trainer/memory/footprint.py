@@ -188,6 +188,8 @@ def _step(base: Base, options: TrainOptions, work: Work, trained: list[nn.Parame
     with LiveMemory(known) as memory, forward, checkpoints_on_meta():
         conditioning = cached or base.encode_tokens(told)
         conditioning |= base.frame_conditioning([Frame.whole(work.width, work.height)] * work.images)
+        if base.small_picture is not None:
+            conditioning |= base.small_picture.grey(shown)
         answer = base.predict(shown, torch.empty(work.images, device=META), conditioning)
         forward.forget()
         loss = answer.float().square().mean()

@@ -23,6 +23,7 @@ from .keys import Components, KeyTable
 from .noise_process import NoiseProcess
 from .precision import autocast, cast_frozen, forward_dtype
 from .remainder import Remainder
+from .small_picture import SmallPicture
 from .source import Source
 
 Conditioning = dict[str, Tensor]
@@ -51,6 +52,8 @@ class Model(ABC):
     prediction: str | None = None
     fingerprint: str
     kohya_version: ClassVar[str] = ""
+    small_picture: SmallPicture | None = None
+    """How an upscaler's denoiser is shown the picture that it enlarges; None in models that draw from a prompt."""
 
     @property
     @abstractmethod
@@ -161,6 +164,10 @@ class Base(Family, Model):
     def scheduler(self, sampler: str) -> Any:
         """A diffusers scheduler for this noise process. Raises KeyError for a sampler that the family does not have."""
 
+    def schedulers(self) -> dict[str, Any]:
+        """{folder in a diffusers model: scheduler} of all that the family's pipeline takes."""
+        return {"scheduler": self.scheduler(self.sampler)}
+
     def unused(self) -> Remainder:
         """The tensors of the source that no component uses."""
         return self.remainder(self.source.shapes)
@@ -218,6 +225,7 @@ class Base(Family, Model):
         # With its index: a tensor's device is "cuda:0", which is not equal to "cuda".
         self.computes_on = torch.empty(0, device=device).device
         self.noise_process = self.noise_process.to(device)
+        self.small_picture = None if self.small_picture is None else self.small_picture.to(device)
         return self
 
     def freeze(self) -> None:

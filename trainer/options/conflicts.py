@@ -13,8 +13,15 @@ LEVEL = ("constant", "constant_with_warmup")
 
 def require_compatible(options: Any) -> None:
     """Raises OptionError, saying what to change, where two of these `TrainOptions` do not go together."""
+    for text, is_so in (_memory(options) | _words(options) | _averages(options) | _others(options)).items():
+        if is_so:
+            raise OptionError(f"{text}.")
+
+
+def _memory(options: Any) -> dict[str, bool]:
+    """Of options that save memory. {what to change: whether it is so}."""
     kind = options.optimizer_kind
-    refused = {
+    return {
         "base_in_8_bits is True, and method 'full' trains the base itself: set base_in_8_bits to False, or method to "
         "'lora'": options.base_in_8_bits and options.method == "full",
         f"base_in_8_bits is True, and method {options.method!r} measures the base's own weights in every step: set "
@@ -24,6 +31,22 @@ def require_compatible(options: Any) -> None:
         f"trained_weights is 'bf16', and method {options.method!r} trains few weights: set trained_weights to 'fp32'": (
             options.trained_weights == "bf16" and options.method != "full"
         ),
+        f"trained_weights is 'bf16', which {kind.title} would round away: set optimizer to 'adafactor', which rounds "
+        "stochastically": options.trained_weights == "bf16" and not kind.one_at_a_time,
+        f"fused_backward is True, and {kind.title} updates all weights at once: set optimizer to 'adafactor'": (
+            options.fused_backward and not kind.one_at_a_time
+        ),
+        f"fused_backward is True, and accumulation is {options.accumulation}: a gradient that is used and freed at "
+        "once cannot be added to; set accumulation to 1": options.fused_backward and options.accumulation > 1,
+        "fused_backward is True, and precision 'fp16' has to see all gradients before it uses one: set precision to "
+        "'bf16'": options.fused_backward and options.precision == "fp16",
+    }
+
+
+def _words(options: Any) -> dict[str, bool]:
+    """Of a new word and of the text encoder. {what to change: whether it is so}."""
+    kind = options.optimizer_kind
+    return {
         "train_text_encoder is True, and method 'textual_inversion' trains a word and nothing else: set "
         "train_text_encoder to False, or method to 'lora'": (
             options.train_text_encoder and options.method == "textual_inversion"
@@ -40,23 +63,27 @@ def require_compatible(options: Any) -> None:
         ),
         f"word_share is {options.word_share:g}, and fused_backward uses gradients before the word's share of steps is "
         "looked at: set fused_backward to False, or word_share to 0": options.word_share > 0 and options.fused_backward,
-        f"trained_weights is 'bf16', which {kind.title} would round away: set optimizer to 'adafactor', which rounds "
-        "stochastically": options.trained_weights == "bf16" and not kind.one_at_a_time,
-        f"fused_backward is True, and {kind.title} updates all weights at once: set optimizer to 'adafactor'": (
-            options.fused_backward and not kind.one_at_a_time
-        ),
+    }
+
+
+def _averages(options: Any) -> dict[str, bool]:
+    """Of the averages of weights and of the schedule. {what to change: whether it is so}."""
+    kind = options.optimizer_kind
+    return {
         f"schedule is {options.schedule!r}, and {kind.title} averages the weights in its place: set schedule to "
         "'constant', or to 'constant_with_warmup'": not kind.scheduled and options.schedule not in LEVEL,
-        "prior is 'stay close to the base, by factors', which are a LoRA's: set prior to 'stay close to the base'": (
-            options.prior == "stay close to the base, by factors" and options.method == "full"
-        ),
         f"ema_decay is {options.ema_decay:g}, and {kind.title} averages the weights itself: set ema_decay to 0": (
             bool(options.ema_decay) and kind.averages
         ),
-        f"fused_backward is True, and accumulation is {options.accumulation}: a gradient that is used and freed at "
-        "once cannot be added to; set accumulation to 1": options.fused_backward and options.accumulation > 1,
-        "fused_backward is True, and precision 'fp16' has to see all gradients before it uses one: set precision to "
-        "'bf16'": options.fused_backward and options.precision == "fp16",
+    }
+
+
+def _others(options: Any) -> dict[str, bool]:
+    """Of the prior, captions and scores. {what to change: whether it is so}."""
+    return {
+        "prior is 'stay close to the base, by factors', which are a LoRA's: set prior to 'stay close to the base'": (
+            options.prior == "stay close to the base, by factors" and options.method == "full"
+        ),
         f"caption_trigger is {options.caption_trigger!r}, and method 'textual_inversion' puts its word into prompts of "
         "its own (contexts): set caption_trigger to 'before the caption'": (
             options.learns_word and options.caption_trigger != "before the caption"
@@ -70,6 +97,3 @@ def require_compatible(options: Any) -> None:
             options.early_stop and not options.score_every
         ),
     }
-    for text, is_so in refused.items():
-        if is_so:
-            raise OptionError(f"{text}.")

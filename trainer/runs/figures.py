@@ -56,7 +56,7 @@ class Figures:
     @property
     def usual_steps(self) -> int:
         """The default preset's."""
-        return PRESETS[DEFAULT].steps[self.settings["method"]]
+        return PRESETS[DEFAULT].steps(self.settings["method"])
 
     @property
     def strength(self) -> float:

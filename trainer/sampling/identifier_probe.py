@@ -43,6 +43,8 @@ def _epsilon(base: Base, noisy: Tensor, timesteps: Tensor, conditioning: Conditi
     rows = {name: value.repeat_interleave(len(noisy), dim=0) for name, value in conditioning.items()}
     side = noisy.shape[-1] * base.pixels_per_latent
     told = rows | base.frame_conditioning([Frame.whole(side, side)] * len(z))
+    if base.small_picture is not None:
+        told |= base.small_picture.grey(z)
     answer = base.predict(z, t, told).float()
     if getattr(base.noise_process, "prediction", "epsilon") == "v_prediction":
         # ε = α_t·v + σ_t·z_t, and α_t² = snr / (1 + snr).

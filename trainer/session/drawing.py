@@ -15,6 +15,7 @@ from ..prompts import CONTEXTS, filled
 from ..runs.request import Request
 from ..sampling.prior_recipe import PriorRecipe
 from ..sampling.sampler import SamplerSettings, TellShare, draw, prior_drawer, tell_nobody
+from ..sampling.upscaling import UpscaleSettings, upscale
 
 DrawPictures = Callable[[Sequence[str], Sequence[int], tuple[int, int]], Tensor]
 """A function from prompts, as many seeds, and width and height in pixels to pictures [B, 3, H, W] in 0..1 on the CPU,
@@ -54,6 +55,23 @@ def picture_drawer(base: Base, precision: Precision) -> DrawPictures:
             starts = range(0, len(prompts), AT_ONCE)
             parts = [draw(base, prompts[i : i + AT_ONCE], seeds[i : i + AT_ONCE], settings) for i in starts]
         return torch.cat(parts)
+
+    return draw_pictures
+
+
+def upscaled_photos_drawer(base: Base, request: Request) -> DrawPictures:
+    """An upscaler in training on the photos of a request, each made small: picture i is photo i of all in turn."""
+    assert base.small_picture is not None
+    small, precision = base.small_picture.of(request.subject.at_one_size()) / 2 + 0.5, request.options.precision
+    settings = UpscaleSettings(noise_level=request.options.noise_level)
+
+    def draw_pictures(prompts: Sequence[str], seeds: Sequence[int], size: tuple[int, int]) -> Tensor:
+        rows = [number % len(small) for number in range(len(prompts))]
+        with autocast(forward_dtype(precision, base.device), base.device):
+            starts = range(0, len(prompts), AT_ONCE)
+            parts = [slice(start, start + AT_ONCE) for start in starts]
+            drawn = [upscale(base, small[rows[part]], prompts[part], seeds[part], settings) for part in parts]
+        return torch.cat(drawn)
 
     return draw_pictures
 

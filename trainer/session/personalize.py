@@ -17,7 +17,7 @@ from ..runs.request import Request
 from ..runs.run import Run, RunInUse, open_run
 from ..runs.store import Store
 from ..scores.scorer import Scorer
-from .drawing import DrawPictures, picture_drawer
+from .drawing import DrawPictures, picture_drawer, upscaled_photos_drawer
 from .session import Session
 from .setup import method_of, own_options
 
@@ -85,6 +85,8 @@ def _out_of_memory(request: Request, run: Run, ranks: Ranks, said: str) -> OutOf
 
 
 def _drawer(base: Model, request: Request) -> DrawPictures:
-    """This package's own sampler on a `Base`."""
+    """This package's own sampler on a `Base`; an upscaler's on the subject's photos."""
     assert isinstance(base, Base)
+    if base.small_picture is not None:
+        return upscaled_photos_drawer(base, request)
     return picture_drawer(base, request.options.precision)

@@ -9,13 +9,17 @@ from ..distributed.sharding import require_shardable
 from ..events import Planned, Sample, Warned
 from ..memory.levers import Levers
 from ..memory.plan import Plan, make_plan
-from ..model.base import Base
+from ..model.base import Base, Model
 from ..model.noise_process import with_density
+from ..options import TrainOptions
+from ..options.setting import OptionError
 from ..runs.personalized import Personalized
+from ..scores.scorer import Scorer
 from ..training.divergence import DivergenceGuard, TrainingDiverged
 from ..training.encoded import EncodedImages
 from ..training.loop import train
 from ..training.loss_curve import LossCurve
+from ..training.noisy_pictures import noisy_pictures
 from ..training.optimizer import require_installed
 from ..wording import Wording
 from .circumstances import circumstances
@@ -40,6 +44,8 @@ class Session(RunInProgress):
         """Run all stages; returns the saved result. resume: whether to continue from the run's state on disk."""
         # Refused before anything is encoded.
         with_density(self.base.noise_process, self.options.timestep_density)
+        noisy_pictures(self.base, self.options)
+        _require_no_scores_of_an_upscaler(self.base, self.options, self.scorer)
         require_installed(self.options)
         self._plan(resume)
         for text in self._unused():
@@ -205,6 +211,15 @@ class Session(RunInProgress):
             )
             self.tell(Warned(lost))
         self.tell(sample)
+
+
+def _require_no_scores_of_an_upscaler(base: Model, options: TrainOptions, scorer: Scorer | None) -> None:
+    """Raises OptionError where an upscaler's pictures would be scored by their prompts, which they do not follow."""
+    if base.small_picture is not None and scorer is not None and options.score_every:
+        raise OptionError(
+            f"score_every is {options.score_every}, and this model enlarges pictures: scores compare what a model "
+            "draws from prompts. Set score_every to 0."
+        )
 
 
 def _held_out_warning(name: str) -> Wording:

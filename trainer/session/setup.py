@@ -21,6 +21,7 @@ from ..runs.request import Request
 from ..training.batches import Batches
 from ..training.encoded import Encoded, encode_images, encode_prompts, moved
 from ..training.noise import Noise
+from ..training.noisy_pictures import noisy_pictures
 from ..training.objective import DreamBoothObjective
 from ..training.step import Training
 from .shown_prompts import ShownPrompts
@@ -63,7 +64,7 @@ def build_training(
     place = (own.batch_size, own.accumulation, ranks.rank, ranks.count)
     noise_process = with_density(base.noise_process, own.timestep_density)
     noise = Noise(own.noise_offset, own.multires_noise_levels, own.multires_noise_discount)
-    batches = Batches(instance, prior, noise_process, own.seed, *place, noise)
+    batches = Batches(instance, prior, noise_process, own.seed, *place, noise, noisy_pictures(base, own))
     objective = DreamBoothObjective(base, method, components, prompts, own, dtype)
     groups = method.parameter_groups(base, own)
     around = partial(method.before_update, base, own), partial(method.after_update, base, own)

@@ -17,6 +17,8 @@ SIDE_STEP = 8
 """The VAE's downsampling factor."""
 SMALLEST_SIDE = 32
 """The smallest training resolution, in pixels a side."""
+SMALLEST_BUCKET = 64
+"""The smallest side of a bucket, in pixels: in fewer a model draws nothing that one would know."""
 LARGEST_STEP = 64
 """The step between the sides of buckets, in pixels, at resolutions of 512 and more; below, an eighth of the side, as a
 multiple of 8.
@@ -37,7 +39,7 @@ class TrainingSize:
     """The size that photos are trained at, width x height pixels, or with `buckets` the sizes around it. only: these
     sizes instead of both, where there are any.
 
-    Raises ValueError for a size that cannot be trained at, and for buckets with a side below 32 pixels.
+    Raises ValueError for a size that cannot be trained at, and for buckets with a side below 64 pixels.
     """
 
     width: int
@@ -47,11 +49,11 @@ class TrainingSize:
 
     def __post_init__(self) -> None:
         require_trainable_size(self.width, self.height)
-        if self.buckets and min(map(min, self.sizes)) < SMALLEST_SIDE:
+        if self.buckets and min(map(min, self.sizes)) < SMALLEST_BUCKET:
             raise ValueError(
                 f"{self.width} x {self.height} pixels are too few for buckets: their narrowest would have a side of "
-                f"{min(map(min, self.sizes))} pixels, and {SMALLEST_SIDE} is the least; train at a higher resolution, "
-                "or crop all photos to one size"
+                f"{min(map(min, self.sizes))} pixels, and {SMALLEST_BUCKET} is the least; train at a higher resolution "
+                "(128 or more), or crop all photos to one size"
             )
 
     @cached_property

@@ -66,6 +66,15 @@ def captions_of(photos: Sequence[Path], files: Iterable[Path]) -> Captions:
     return found
 
 
+def checked_caption(text: str, name: str) -> str:
+    """A caption on one line. name: its photo's. Raises PhotoError above `MAX_BYTES`."""
+    if (size := len(text.encode())) > MAX_BYTES:
+        raise PhotoError(
+            f"the caption of '{name}' is {size:,} bytes long, at most {MAX_BYTES:,} are read: shorten it to a sentence"
+        )
+    return " ".join(text.split())
+
+
 def is_caption_file(name: str) -> bool:
     """Whether a file of this name holds captions."""
     return name.casefold() in TABLES or name.casefold().endswith(CAPTIONS)

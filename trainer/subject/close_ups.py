@@ -15,7 +15,7 @@ from .buckets import TrainingSize
 from .cropping import Box, centre_box
 from .decoding import decode
 from .frame import Frame
-from .masks import given_masks, mask_beside, sized_mask
+from .masks import given_masks, mask_of, sized_mask
 from .photo_folder import PhotoFolder
 from .photos import Photo, photo_of
 from .raster import Band, Raster
@@ -34,19 +34,16 @@ WORD = "close-up"
 def close_ups_of_folder(
     folder: PhotoFolder, size: TrainingSize, count: int, masks: Sequence[Tensor] | Tensor | None = None
 ) -> tuple[Photo, ...]:
-    """`count` close-ups of each photo of a sorted folder that is large enough. masks: see `read_folder`. Raises
-    PhotoError, ValueError.
+    """`count` close-ups of each used photo of a sorted folder that is large enough. masks: see `read_folder`.
+
+    Raises PhotoError, ValueError.
     """
     check_count(count)
     given = given_masks(masks, len(folder.photos))
     found: list[Photo] = []
-    for number, path in enumerate(folder.photos if count else (), start=1):
+    for path in folder.used if count else ():
         raster = decode(path)
-        mask = (
-            mask_beside(folder.masks.get(path), raster)
-            if given is None
-            else sized_mask(given[number - 1], raster, number)
-        )
+        mask = mask_of(folder, path, raster, given)
         found += _close_ups(raster, mask, path.name, folder.captions.get(path), size, count)
     return tuple(found)
 

@@ -19,7 +19,8 @@ from .several_pictures import holds_several_pictures
 class PhotoFolder:
     """The files of a folder. photos: sorted by name. captions, masks: {photo: its caption, its mask's file}.
 
-    warnings: captions and pictures that are not used, notes: other files that are not; each one sentence.
+    warnings: captions and pictures that are not used, notes: other files that are not; each one sentence. painted:
+    {photo: the PNG that goes before its mask's file; b"": no mask}. excluded: the photos that are not trained on.
     """
 
     photos: tuple[Path, ...]
@@ -27,11 +28,19 @@ class PhotoFolder:
     masks: Mapping[Path, Path] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    painted: Mapping[Path, bytes] = field(default_factory=dict)
+    excluded: frozenset[Path] = frozenset()
+
+    @property
+    def used(self) -> tuple[Path, ...]:
+        """The photos that are trained on."""
+        return tuple(path for path in self.photos if path not in self.excluded)
 
     @property
     def captioned(self) -> str:
         """How many photos have a caption, one sentence."""
-        return f"{len(self.captions)} of {len(self.photos)} photos have captions"
+        captioned = sum(path in self.captions for path in self.used)
+        return f"{captioned} of {len(self.used)} photos have captions"
 
 
 def sorted_folder(folder: Path) -> PhotoFolder:

@@ -14,7 +14,7 @@ from .buckets import TrainingSize
 from .cropping import Box, centre_box, cropped_mask, cropped_pixels, frame_of
 from .decoding import decode
 from .frame import Frame
-from .masks import given_masks, mask_beside, sized_mask
+from .masks import given_masks, mask_of, sized_mask
 from .photo_folder import PhotoFolder, caption_of, sorted_folder
 from .raster import Band, PhotoError, Raster
 
@@ -102,10 +102,15 @@ def read_folder(
 def told_folder(folder: Path) -> PhotoFolder:
     """The sorted folder; how many captions there are, and which are not used, is logged."""
     found = sorted_folder(folder)
-    log.info("%s: %s", folder.name, found.captioned)
-    for warning in found.warnings:
-        log.warning("%s: %s", folder.name, warning)
+    log_contents(folder.name, found)
     return found
+
+
+def log_contents(name: str, folder: PhotoFolder) -> None:
+    """Log how many captions the folder `name` holds, and which of its files are not used."""
+    log.info("%s: %s", name, folder.captioned)
+    for warning in folder.warnings:
+        log.warning("%s: %s", name, warning)
 
 
 def with_captions(folder: PhotoFolder, captions: Sequence[str] | None) -> PhotoFolder:
@@ -123,17 +128,15 @@ def with_captions(folder: PhotoFolder, captions: Sequence[str] | None) -> PhotoF
 def read_photos(
     folder: PhotoFolder, size: TrainingSize, masks: Sequence[Tensor] | Tensor | None = None
 ) -> tuple[Photo, ...]:
-    """All photos of a sorted folder. masks: see `read_folder`. Raises PhotoError, naming all that cannot be used."""
+    """The photos of a sorted folder that are not excluded. masks: see `read_folder`, also for the excluded ones. Raises
+    PhotoError, naming all that cannot be used.
+    """
     given = given_masks(masks, len(folder.photos))
     found, faults = [], []
-    for number, path in enumerate(folder.photos, start=1):
+    for path in folder.used:
         try:
             raster, caption = decode(path), folder.captions.get(path)
-            mask = (
-                mask_beside(folder.masks.get(path), raster)
-                if given is None
-                else sized_mask(given[number - 1], raster, number)
-            )
+            mask = mask_of(folder, path, raster, given)
             found.append(photo_of(path.name, f"photo '{path}'", raster, mask, caption, size))
         except PhotoError as error:
             faults.append(error)

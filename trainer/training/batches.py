@@ -14,6 +14,7 @@ from ..model.noise_process import NoiseProcess
 from .encoded import EncodedImages
 from .loss import Examples
 from .noise import Noise
+from .noisy_pictures import NoisyPictures
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Batches:
     """The forward passes of each step, by the step's index. Noise and timesteps are independent for each image.
 
     batch_size: of each of `world_size` processes; together they take the same examples as one process with the sum of
-    their batch sizes. accumulation: batches of a step. rank: of this process. noise: the distribution of ε.
+    their batch sizes. accumulation: batches of a step. rank: of this process. noise: the distribution of ε. pictures:
+    how an upscaler's small pictures are shown; None in other models.
     """
 
     instance: EncodedImages
@@ -50,6 +52,7 @@ class Batches:
     rank: int = 0
     world_size: int = 1
     noise: Noise = field(default_factory=Noise)
+    pictures: NoisyPictures | None = None
 
     def __getitem__(self, index: int) -> tuple[Batch, ...]:
         """The forward passes of the step of this index, 0 or more; each has images of one size."""
@@ -103,7 +106,14 @@ class Batches:
         mask = None if images.masks is None else torch.stack(list(images.masks))
         examples = Examples(x, noise, timesteps, mask, share=len(rows) / (self.batch_size * self.accumulation))
         of_photos = stream == "instance"
-        return Batch(examples if of_photos else None, None if of_photos else examples, prompts, images.frames)
+        told = images.frames | self._pictures(stream, images, samples)
+        return Batch(examples if of_photos else None, None if of_photos else examples, prompts, told)
+
+    def _pictures(self, stream: str, images: EncodedImages, samples: Sequence[int]) -> Conditioning:
+        """The small pictures of the images, with noise; empty where the model is shown none."""
+        if self.pictures is None or images.pictures is None:
+            return {}
+        return self.pictures.drawn(torch.stack(list(images.pictures)), self.seed, stream, samples)
 
 
 def _together(instance: Batch | None, prior: Batch | None) -> Batch:

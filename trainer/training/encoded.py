@@ -29,7 +29,8 @@ class EncodedImages:
     conditioning on image sizes and crops, N rows; empty in most families. variants: the prompts that the images are
     shown under in turn, where these are several; None: `prompts`. mirrored: the images as they are shown half of the
     time, mirrored where that is allowed, in the same rows; None: they are never mirrored. classes: the number of each
-    image's class; empty: all are of one.
+    image's class; empty: all are of one. pictures: of each image the small picture [3, h, w] in −1..1 that an upscaler
+    is shown; None in other models.
     """
 
     mean: Sequence[Tensor]
@@ -40,6 +41,7 @@ class EncodedImages:
     variants: PromptVariants | None = None
     mirrored: EncodedImages | None = None
     classes: tuple[int, ...] = ()
+    pictures: Sequence[Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -94,14 +96,17 @@ class EncodedImages:
             {name: torch.stack([of.frames[name][row] for of, row in taken]) for name in self.frames},
             None if self.variants is None else self.variants.of(rows),
             classes=tuple(self.class_of(row) for row in rows) if self.classes else (),
+            pictures=None if self.pictures is None else [of.pictures[row] for of, row in taken if of.pictures],
         )
 
     def to(self, device: torch.device) -> EncodedImages:
         """These encoded images with their tensors on `device`."""
         mean, std = ([tensor.to(device) for tensor in tensors] for tensors in (self.mean, self.std))
         masks = None if self.masks is None else [mask.to(device) for mask in self.masks]
+        pictures = None if self.pictures is None else [picture.to(device) for picture in self.pictures]
         mirrored = None if self.mirrored is None else self.mirrored.to(device)
-        return replace(self, mean=mean, std=std, masks=masks, frames=_moved(self.frames, device), mirrored=mirrored)
+        frames = _moved(self.frames, device)
+        return replace(self, mean=mean, std=std, masks=masks, frames=frames, mirrored=mirrored, pictures=pictures)
 
     def under(self, prompts: Sequence[int]) -> EncodedImages:
         """These images under the prompt of their class, without masks, and never mirrored. prompts: a row by class."""
@@ -147,7 +152,7 @@ def encode_images(base: Model, photos: Iterable[Photo], prompts: Sequence[int], 
 
     Raises StoppedEarly where `stop` returns True between two photos.
     """
-    means, stds, masks, frames = [], [], [], []
+    means, stds, masks, frames, pictures = [], [], [], [], []
     with on_device(base, ["vae"]):
         for photo in photos:
             if stop():
@@ -157,9 +162,12 @@ def encode_images(base: Model, photos: Iterable[Photo], prompts: Sequence[int], 
             stds.append(posterior.std[0])
             masks.append(_latent_mask(photo, posterior.mean[0]))
             frames.append(photo.crop_frame)
+            if base.small_picture is not None:
+                pictures.append(base.small_picture.of(photo.pixels.unsqueeze(0))[0].to(base.device))
     masked = any(mask is not None for mask in masks)
     filled = [torch.ones_like(m[:1]) if mask is None else mask for mask, m in zip(masks, means, strict=True)]
-    return EncodedImages(means, stds, filled if masked else None, tuple(prompts), base.frame_conditioning(frames))
+    framed = base.frame_conditioning(frames)
+    return EncodedImages(means, stds, filled if masked else None, tuple(prompts), framed, pictures=pictures or None)
 
 
 @torch.no_grad()

@@ -1,9 +1,14 @@
-/* LoadInstanceImages: drop photos, see them as they will be cropped, and what hurts. */
+/* LoadInstanceImages: drop photos, see them as they will be cropped, and what hurts; caption, mask and sort them. */
 
 import { api } from "../../../scripts/api.js";
 import { after, onceAFrame } from "../callbacks.js";
-import { droppedPhotos, newFolder, upload } from "../dropped_photos.js";
+import { acceptDrops, droppedPhotos, newFolder, upload } from "../dropped_photos.js";
 import { addPanel, make, setWidget, toast, widgetOf } from "../panel.js";
+import { tellPhotoCount } from "../photo_count.js";
+import { editsOf, forgetPhoto, hideEdits, keepEdits, writable } from "../photo_edits.js";
+import { editPhoto } from "../photo_editor.js";
+import { inWords, showReport } from "../photo_report.js";
+import { tile } from "../photo_tiles.js";
 import { ask } from "../routes.js";
 import { photos as photosOf, t } from "../words.js";
 
@@ -12,8 +17,9 @@ const EXAMPLE = "example: ";
 const FROM_GRAPH = "(use images)";
 
 export function addPhotos(node) {
+  hideEdits(node);
   const panel = new PhotosPanel(node, addPanel(node, "photos", t("Photos"), HEIGHT));
-  for (const name of ["folder", "resolution", "buckets"]) after(widgetOf(node, name), "callback", panel.look);
+  for (const name of ["folder", "resolution", "buckets", "edits"]) after(widgetOf(node, name), "callback", panel.look);
   after(node, "onConfigure", panel.look);
   // The folder is the user's: files come and go without the page.
   const looks = [[window, "focus"], [api, "execution_start"], [api, "execution_success"], [api, "execution_error"]];
@@ -36,25 +42,15 @@ class PhotosPanel {
     this.says = make("div", { class: "db-says", role: "status" });
     this.notes = make("ul", { class: "db-notes", "aria-label": t("What is not used") });
     this.input = make("input", { type: "file", multiple: "", accept: "image/*", hidden: "", onchange: () => this.chosen() });
-    const add = make("button", { type: "button", onclick: () => this.input.click() }, t("Add photos"));
-    element.append(this.grid, this.notes, this.drop, make("div", { class: "db-row" }, this.says, this.input, add));
+    const button = (name, text, onclick) => make("button", { type: "button", class: `db-${name}`, onclick }, text);
+    const add = button("add", t("Add photos"), () => this.input.click());
+    this.report = button("look", t("Report"), () => showReport(this.found));
+    this.writes = button("write", t("Save to files"), () => this.write());
+    this.writes.title = t("Write captions and masks beside the photos, as photo.txt and photo-masklabel.png.");
+    const row = make("div", { class: "db-row" }, this.input, this.writes, this.report, add);
+    element.append(this.grid, this.notes, this.drop, this.says, row);
     this.look = onceAFrame(() => this.show());
-    this.acceptDrops(element.closest(".db-panel"));
-  }
-
-  acceptDrops(element) {
-    const over = (on) => element.classList.toggle("db-over", on);
-    element.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      over(true);
-    });
-    element.addEventListener("dragleave", (event) => element.contains(event.relatedTarget) || over(false));
-    element.addEventListener("drop", (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      over(false);
-      this.take(event.dataTransfer);
-    });
+    acceptDrops(element.closest(".db-panel"), (dataTransfer) => this.take(dataTransfer));
   }
 
   chosen() {
@@ -89,9 +85,62 @@ class PhotosPanel {
     this.look();
   }
 
+  get folder() {
+    return widgetOf(this.node, "folder").value;
+  }
+
+  /** Change the edits of the chosen folder, by a function of them. */
+  edit(change) {
+    const edits = editsOf(this.node, this.folder);
+    change(edits);
+    keepEdits(this.node, this.folder, edits);
+    this.look();
+  }
+
+  exclude({ name, excluded }) {
+    this.edit((edits) => {
+      edits.excluded = excluded ? edits.excluded.filter((other) => other !== name) : [...edits.excluded, name];
+    });
+  }
+
+  move({ name }, by) {
+    const order = this.found.photos.map((photo) => photo.name);
+    const place = Math.max(0, order.indexOf(name) + by);
+    const others = order.filter((other) => other !== name);
+    this.edit((edits) => (edits.order = [...others.slice(0, place), name, ...others.slice(place)]));
+  }
+
+  async open(photo) {
+    const [node, folder] = [this.node, this.folder];
+    await editPhoto(folder, photo, editsOf(node, folder).masks[photo.name], (changed) => {
+      const edits = editsOf(node, folder);
+      if (changed.caption !== undefined) edits.captions[photo.name] = changed.caption;
+      if (changed.mask !== undefined) edits.masks[photo.name] = changed.mask;
+      if (changed.excluded !== undefined) edits.excluded = edits.excluded.filter((name) => name !== photo.name);
+      if (changed.excluded) edits.excluded.push(photo.name);
+      keepEdits(node, folder, edits);
+      this.look();
+    });
+  }
+
+  /** Write captions and masks beside the photos; the workflow forgets them. */
+  async write() {
+    const { folder } = this;
+    try {
+      const { written } = await ask("write_edits", { folder, edits: writable(editsOf(this.node, folder)) });
+      toast("info", t("Written beside the photos: {0}", written.join(", ") || "–"));
+      keepEdits(this.node, folder, { ...editsOf(this.node, folder), captions: {}, masks: {} });
+    } catch (error) {
+      toast("error", error.message);
+    }
+    this.look();
+  }
+
   async remove(name) {
     try {
-      await ask("remove_photo", { folder: widgetOf(this.node, "folder").value, name });
+      const { folder } = this;
+      await ask("remove_photo", { folder, name });
+      forgetPhoto(this.node, folder, name);
       toast("info", t("{0} now lies in the subfolder “removed”.", name));
     } catch (error) {
       toast("error", error.message);
@@ -100,14 +149,14 @@ class PhotosPanel {
   }
 
   async show() {
-    const folder = widgetOf(this.node, "folder").value;
+    const { folder } = this;
     const resolution = String(widgetOf(this.node, "resolution").value);
     const buckets = String(widgetOf(this.node, "buckets").value);
     const asked = (this.asked = Symbol());
     this.drop.hidden = isOwn(folder) || folder === FROM_GRAPH || !folder;
     if (!folder || folder === FROM_GRAPH) return this.empty("");
     try {
-      const found = await ask(`photos?${new URLSearchParams({ folder, resolution, buckets })}`);
+      const found = await ask("edited_photos", { folder, resolution, buckets, edits: editsOf(this.node, folder) });
       // Answers may overtake each other.
       if (asked === this.asked) this.draw(found, isOwn(folder));
     } catch (error) {
@@ -116,58 +165,50 @@ class PhotosPanel {
   }
 
   empty(text) {
+    tellPhotoCount(this.node, null);
+    this.report.hidden = true;
+    this.writes.hidden = true;
     this.grid.replaceChildren(this.hint);
     this.notes.replaceChildren();
     this.says.textContent = text;
   }
 
-  draw({ photos, count, captions, notes }, own) {
-    this.grid.replaceChildren(...photos.map((photo) => tile(photo, own ? () => this.remove(photo.name) : null)));
-    const hurt = photos.filter((photo) => photo.faults.length).length;
-    const faults = hurt ? t("{0} with a fault", hurt) : t("no faults found");
-    const judged = count > photos.length ? t("the first {0} are shown", photos.length) : faults;
-    const told = [photosOf(count), judged, ...(captions ? [t("captions: {0}", captions)] : [])].join(" · ");
+  draw(found, own) {
+    this.found = found;
+    tellPhotoCount(this.node, found.count);
+    const { photos, count, excluded, captions, masks, faults, notes } = found;
+    this.grid.replaceChildren(...photos.map((photo) => tile(photo, this.deeds(photo, own))));
+    const hurt = photos.filter((photo) => !photo.excluded && photo.faults.length).length;
+    const judged = Object.keys(faults).length ? t("{0} with a fault", hurt) : t("no faults found");
+    const kept = this.kept();
+    const told = [
+      photosOf(count),
+      ...(excluded ? [t("left out: {0}", excluded)] : []),
+      count + excluded > photos.length ? t("the first {0} are shown", photos.length) : judged,
+      ...(captions ? [t("captions: {0}", captions)] : []),
+      ...(masks ? [t("masks: {0}", masks)] : []),
+      ...(kept.some(Boolean) ? [t("in this workflow alone: captions {0}, masks {1}", ...kept)] : []),
+    ].join(" · ");
     this.says.textContent = count === 1 ? t("1 photo: too few, add 2 to 4 others") : told;
     this.says.title = this.says.textContent;
     this.says.classList.toggle("db-warns", count === 1);
     this.notes.replaceChildren(...notes.map((note) => make("li", {}, inWords(note))));
+    this.report.hidden = false;
+    this.writes.hidden = !own || !kept.some(Boolean);
   }
-}
 
-/** A note of the server, "what: names", in the page's language. */
-function inWords(note) {
-  const [what, ...names] = note.split(": ");
-  const words = {
-    "captions that are not read, because there are others": t("captions that are not read, because there are others"),
-    "captions without a photo of their name": t("captions without a photo of their name"),
-    "passed over": t("passed over"),
-    "photos whose caption is empty, as if they had none": t("photos whose caption is empty, as if they had none"),
-  };
-  return [words[what] ?? what, ...names].join(": ");
-}
+  deeds(photo, own) {
+    return {
+      open: () => this.open(photo),
+      exclude: () => this.exclude(photo),
+      remove: own ? () => this.remove(photo.name) : null,
+      move: (by) => this.move(photo, by),
+    };
+  }
 
-function tile({ name, thumbnail, faults, caption }, remove) {
-  const picture = thumbnail
-    ? make("img", { src: thumbnail, alt: name, draggable: "false" })
-    : make("div", { class: "db-none" }, "×");
-  const badges = faults.map((fault) => make("span", { class: "db-badge" }, faultNames()[fault.name]));
-  const why = faults.map((fault) => t(...fault.why)).join("\n");
-  const written = caption ? [caption] : [];
-  const label = [name, ...written, ...faults.map((fault) => `${faultNames()[fault.name]}: ${t(...fault.why)}`)].join(". ");
-  const drop = remove && make("button", { type: "button", class: "db-remove", "aria-label": t("Remove {0}", name), onclick: remove }, "×");
-  // In reach of the keyboard where there is something to read.
-  const reach = faults.length || caption ? 0 : null;
-  const title = [why || name, ...written].join("\n");
-  const below = caption ? make("span", { class: "db-written" }, caption) : null;
-  return make("li", { class: "db-photo", title, "aria-label": label, tabindex: reach }, picture, make("div", { class: "db-badges" }, ...badges), below, drop);
-}
-
-function faultNames() {
-  return {
-    "too small": t("too small"),
-    blurred: t("blurred"),
-    "near-duplicate": t("near-duplicate"),
-    "same background": t("same background"),
-    unreadable: t("unreadable"),
-  };
+  /** How many captions and masks only the workflow knows. */
+  kept() {
+    const { captions, masks } = editsOf(this.node, this.folder);
+    return [Object.keys(captions).length, Object.keys(masks).length];
+  }
 }

@@ -6,6 +6,7 @@ import { watch } from "../live.js";
 import { LossChart } from "../loss_chart.js";
 import { onOutput } from "../outputs.js";
 import { addPanel, inputNode, make, setWidget, toast, widgetOf } from "../panel.js";
+import { onPhotoCount, photoCount } from "../photo_count.js";
 import { ask } from "../routes.js";
 import { SampleStrip } from "../sample_strip.js";
 import { ScoreChart } from "../score_chart.js";
@@ -35,6 +36,8 @@ export function addTraining(node) {
   // What the user chooses, not what a workflow brings: the numbers of a file are its own.
   for (const name of ["preset", "method"]) after(widgetOf(node, name), "callback", () => useNumbers(node));
   for (const name of ["preset", "method", "steps", "learning_rate"]) after(widgetOf(node, name), "callback", panel.later);
+  const forget = onPhotoCount(panel.later);
+  after(node, "onRemoved", forget);
   after(node, "onConfigure", panel.later);
   onOutput(node, "dreambooth_findings", ([found]) => panel.findings.show(found));
 }
@@ -48,7 +51,8 @@ function numbersOf(node) {
 function useNumbers(node) {
   const numbers = numbersOf(node);
   if (!numbers) return;
-  setWidget(node, "steps", numbers.steps);
+  // 0 is the preset's: its steps are known when the photos are.
+  setWidget(node, "steps", numbers.by_photos ? 0 : numbers.steps);
   setWidget(node, "learning_rate", numbers.learning_rate);
 }
 
@@ -191,11 +195,26 @@ function phaseNames() {
   return { priors: t("Class images"), encoding: t("Encoding"), training: t("Training"), sampling: t("Sampling"), saving: t("Saving") };
 }
 
+/** The preset's steps, for as many photos as are connected; of some number where that is not known. */
+function presetSteps(node, { steps, by_photos: by }) {
+  const count = by && photosBehind(node);
+  if (!count) return steps;
+  const lora = Math.min(Math.max(by.each * count, by.least), by.most);
+  return widgetOf(node, "method").value === "full" ? Math.floor(lora / 2) : lora;
+}
+
+/** How many photos the panel of the connected photos shows, also behind a node that changes them. */
+function photosBehind(node) {
+  const source = inputNode(node, "subject");
+  if (!source) return null;
+  return source.comfyClass === "LoadInstanceImages" ? photoCount(source) : photosBehind(source);
+}
+
 /** What the preset and the widgets come to. */
 function presetLine(node) {
   const numbers = numbersOf(node);
   if (!numbers) return [];
-  const steps = widgetOf(node, "steps").value || numbers.steps;
+  const steps = widgetOf(node, "steps").value || presetSteps(node, numbers);
   const rate = widgetOf(node, "learning_rate").value || numbers.learning_rate;
   const parts = [t("{0} steps", steps), t("rate {0}", rate.toExponential().replace("+", ""))];
   const options = inputNode(node, "options");

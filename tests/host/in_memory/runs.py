@@ -18,6 +18,5 @@ def same_samples(parts: Parts) -> dict[str, Any]:
 
 
 def figures() -> dict[str, Any]:
-    """Runs of SD3 with and without samples; stops and resumes are those of queued graphs."""
-    parts = with_words(sd3())
-    return {"plain": losses(trained(parts)), "with samples": losses(trained(parts, sample_count=1, sample_every=2))}
+    """Runs of SD3."""
+    return same_samples(with_words(sd3()))

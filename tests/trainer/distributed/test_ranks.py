@@ -1,4 +1,4 @@
-"""Two ranks, one of which has little memory: both go on in less of it, or both end."""
+"""Two ranks, one of which has little memory or is told to stop: both go on in less of it, or both end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import torch
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.trainer.distributed.ranks import SINGLE_PROCESS
+from dreambooth_nodes.trainer.files.safetensors import read_tensors
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.store import Store
 from dreambooth_nodes.trainer.session.personalize import personalize
@@ -30,14 +33,28 @@ OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def two_ranks(base: Path, folder: Path, images: tuple[int, int], **changes: Any) -> list[subprocess.Popen[str]]:
-    """The ranks, which can be shown so many images at once; each with an output folder named by its number."""
+@dataclass(frozen=True)
+class Ended:
+    """Two ranks that have ended: their exit statuses and what they said on stderr; what the first one told of each
+    training, and the folder of their outputs.
+    """
+
+    statuses: list[int]
+    said: list[str]
+    told: list[dict[str, Any]]
+    folder: Path
+
+
+def two_ranks(base: Path, folder: Path, images: tuple[int, int], *trainings: dict[str, Any]) -> Ended:
+    """The ranks, which can be shown so many images at once, after these trainings in turn; each with an output folder
+    named by its number.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    settings = json.dumps({**OPTIONS, **changes})
-    return [
+    settings = json.dumps([{**OPTIONS, **changes} for changes in trainings])
+    ranks = [
         subprocess.Popen(
             [sys.executable, str(PROGRAM), str(base), str(folder / f"{rank}"), str(images[rank]), settings],
             stdout=subprocess.PIPE,
@@ -47,33 +64,52 @@ def two_ranks(base: Path, folder: Path, images: tuple[int, int], **changes: Any)
         )
         for rank in (0, 1)
     ]
+    (out, *_), said = zip(*(rank.communicate(timeout=HANG_SECONDS) for rank in ranks), strict=True)
+    told = [json.loads(line) for line in out.splitlines()]
+    return Ended([rank.returncode for rank in ranks], list(said), told, folder)
 
 
-def test_a_step_that_does_not_fit_in_one_rank_is_made_smaller_in_all(toybase_file: Path, tmp_path: Path) -> None:
-    first, second = two_ranks(toybase_file, tmp_path, (4, 1), fit_memory=True)
-    out, err = first.communicate(timeout=HANG_SECONDS)
-    assert first.returncode == 0, err
-    assert second.wait(HANG_SECONDS) == 0
-    found = json.loads(out)
+@pytest.fixture(scope="module")
+def ended(tiny_base_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """Of three trainings: one that may fit itself, one that the second rank stops, one that may not fit itself."""
+    trainings: tuple[dict[str, Any], ...] = ({"fit_memory": True}, {"batch_size": 2, "steps": 60, "stop_after": 12}, {})
+    return two_ranks(tiny_base_file, tmp_path_factory.mktemp("ranks"), (4, 1), *trainings)
+
+
+def test_a_step_that_does_not_fit_in_one_rank_is_made_smaller_in_all(
+    ended: Ended, tiny_base_file: Path, tmp_path: Path
+) -> None:
+    assert len(ended.told) == 2, ended.said
+    found = ended.told[0]
     assert ["checkpointing" in found["warnings"][0], "batch_size is 1" in found["warnings"][1]] == [True, True]
-    assert not (tmp_path / "1").exists(), "only the first one writes"
+    assert not (ended.folder / "1").exists(), "only the first one writes"
     photos = read_folder(PROGRAM.parents[3] / "toybase" / "subjects" / "spotted_dog", 64, 64)
     request = Request(
         subject=Subject(photos, "dog", 64, 64), identifier="ohwx", options=TrainOptions(**OPTIONS), name="dog"
     )
     alone = Store(tmp_path / "loras", tmp_path / "checkpoints", tmp_path / "dreambooth")
-    _, run = personalize(load_base(toybase_file), request, alone)
+    result, run = personalize(load_base(tiny_base_file), request, alone)
     expected = torch.tensor([step.instance for step in run.losses()])
     torch.testing.assert_close(torch.tensor(found["losses"]), expected, rtol=1e-4, atol=1e-4)
+    (file,) = (ended.folder / "0" / "0" / "loras").glob("*.safetensors")
+    together, weights = read_tensors(file), read_tensors(result.file)
+    assert together.keys() == weights.keys()
+    apart = sum(float((together[key].double() - weights[key].double()).square().sum()) for key in weights)
+    assert apart < 1e-6 * sum(float(weight.double().square().sum()) for weight in weights.values())
 
 
-def test_what_does_not_fit_in_one_rank_ends_all_and_says_what_would(toybase_file: Path, tmp_path: Path) -> None:
-    first, second = two_ranks(toybase_file, tmp_path, (4, 1))
-    _, said = first.communicate(timeout=HANG_SECONDS)
-    assert first.returncode == 1
-    assert "set batch_size to 1" in said and "another process is out of memory" in said
-    assert "can't allocate memory" in second.communicate(timeout=HANG_SECONDS)[1]
-    assert second.returncode == 1
+def test_a_stop_that_one_rank_wants_ends_both_after_the_same_step_and_is_saved(ended: Ended) -> None:
+    stopped = ended.told[1]
+    assert 1 <= stopped["steps"] == len(stopped["losses"]) < 60
+    (file,) = (ended.folder / "0" / "1" / "loras").glob("*.safetensors")
+    assert read_personalized(file).steps == stopped["steps"]
+
+
+def test_what_does_not_fit_in_one_rank_ends_all_and_says_what_would(ended: Ended) -> None:
+    assert ended.statuses == [1, 1]
+    first, second = ended.said
+    assert "set batch_size to 1" in first and "another process is out of memory" in first
+    assert "can't allocate memory" in second
 
 
 def test_one_process_alone_exchanges_nothing() -> None:

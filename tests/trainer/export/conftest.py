@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from dreambooth_nodes.tests.folders import lent_folder
-from dreambooth_nodes.tests.trainer.model.families.small import checkpoint, write_checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import checkpoint_shapes, write_checkpoint
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
@@ -31,8 +30,7 @@ def base_file(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="package")
 def layers(family: str) -> Layers:
     """From names and shapes alone: no weights are needed."""
-    with torch.device("meta"):
-        shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint(family).items()}
+    shapes = checkpoint_shapes(family)
     return layers_in(ShapesOnly(family, shapes))
 
 

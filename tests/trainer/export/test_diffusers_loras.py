@@ -84,20 +84,30 @@ def our_answer(base_file: Path, lora_file: Path | None) -> Tensor:
     return base.predict(latents, torch.tensor([500]), told)
 
 
+SAVED = {
+    "the UNet's attention": (ATTENTION, PARTS[:1], convert_state_dict_to_diffusers),
+    "all attention": (ATTENTION, PARTS, convert_state_dict_to_diffusers),
+    "everything, under peft's names": (EVERYTHING, PARTS, dict),
+}
+"""{what is trained: (its layers, its modules, how their names are converted)}."""
+
+
 @pytest.mark.parametrize(
-    ("targets", "parts", "convert"),
+    ("family", "saved"),
     [
-        (ATTENTION, PARTS[:1], convert_state_dict_to_diffusers),
-        (ATTENTION, PARTS, convert_state_dict_to_diffusers),
-        (EVERYTHING, PARTS, dict),
+        *(("sd1", saved) for saved in SAVED),
+        ("sdxl", "all attention"),
+        *(pytest.param("sdxl", saved, marks=pytest.mark.slow) for saved in SAVED if saved != "all attention"),
+        *(pytest.param("sd2", saved, marks=pytest.mark.slow) for saved in SAVED),
     ],
-    ids=["the UNet's attention", "all attention", "everything, under peft's names"],
+    indirect=["family"],
+    scope="package",
 )
 def test_a_lora_that_diffusers_saved_answers_here_as_it_does_there(
-    family: str, base_file: Path, tmp_path: Path, targets: dict[str, list[str]], parts: tuple[str, ...],
-    convert: Convert,
-) -> None:  # fmt: skip
+    family: str, base_file: Path, tmp_path: Path, saved: str
+) -> None:
     """Live there, loaded there, and read by us; the first two as its training scripts save."""
+    targets, parts, convert = SAVED[saved]
     modules = adapted(family, targets, parts)
     file = save(modules, tmp_path, convert)
     live, loaded = unet_answer(modules.pop("pipeline"), family, WORDS), pipeline(family)

@@ -28,6 +28,13 @@ from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.layers import Layers, layers_in
 
 NewBase = Callable[[], Base]
+IN_ONE_FAMILY = pytest.mark.parametrize(
+    "family",
+    ["sd1", *(pytest.param(family, marks=pytest.mark.slow) for family in ("sd2", "sdxl"))],
+    indirect=True,
+    scope="package",
+)
+"""Of tests of what is done with any family's weights: with others than SD 1's only in `make test-all`."""
 
 
 @pytest.fixture
@@ -79,6 +86,7 @@ def test_diffusers_loads_the_folder_and_both_layouts_of_the_lora(
     torch.testing.assert_close(through(pipeline, base), plain, rtol=1e-4, atol=1e-4)
 
 
+@IN_ONE_FAMILY
 def test_a_lora_merges_into_a_folder_that_is_a_base_again(
     new_base: NewBase, base_file: Path, layers: Layers, lora_file: Path
 ) -> None:
@@ -87,6 +95,7 @@ def test_a_lora_merges_into_a_folder_that_is_a_base_again(
     torch.testing.assert_close(answer(load_base(folder, "epsilon")), live, rtol=1e-4, atol=1e-4)
 
 
+@IN_ONE_FAMILY
 def test_a_difference_comes_nearer_with_its_rank(base_file: Path, layers: Layers, tmp_path: Path) -> None:
     lora = random_lora(layers, only="denoiser")
     file = write_lora(lora, layers, "kohya", tmp_path / "lora.safetensors", {}, torch.float32)
@@ -118,6 +127,7 @@ def test_truncation_is_as_near_as_the_singular_values_allow(shape: tuple[int, ..
     torch.testing.assert_close((change.flatten(1) - layer.change()).norm(), nearest, rtol=1e-4, atol=1e-5)
 
 
+@IN_ONE_FAMILY
 def test_what_a_difference_leaves_out_is_told(base_file: Path, layers: Layers, tmp_path: Path) -> None:
     tensors = read_tensors(base_file)
     place = "denoiser", "mid_block.resnets.0.conv1"

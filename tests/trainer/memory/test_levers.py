@@ -16,6 +16,7 @@ from dreambooth_nodes.tests.trainer.trainings import training_on
 from dreambooth_nodes.trainer.events import Step
 from dreambooth_nodes.trainer.memory.eight_bit import EightBitConv2d, EightBitLinear, quantise, restored
 from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.options.setting import OptionError
 from dreambooth_nodes.trainer.session.resume_state import restore, write_state
@@ -49,7 +50,17 @@ LEVERS: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
 
 
 @pytest.fixture(scope="module")
+def embedded(toybase_file: Path) -> Base:
+    """The embedded base, for what a base has to have learned or to be of some size for."""
+    return load_base(toybase_file)
+
+
+@pytest.fixture(scope="module")
 def encoded(base: Base, subject: Subject) -> Encoded:
+    return encode(base, subject)
+
+
+def encode(base: Base, subject: Subject) -> Encoded:
     prompts = encode_prompts(base, ["a olt dog", "a dog"], False)
     instance = encode_images(base, subject.photos, [0] * len(subject.photos))
     return prompts, instance, encode_images(base, subject.photos[:3], [1] * 3)
@@ -63,7 +74,16 @@ def cropped(images: EncodedImages) -> EncodedImages:
 
 
 @pytest.fixture
-def training(base: Base, encoded: Encoded) -> Callable[..., Training]:
+def training(base: Base, encoded: Encoded) -> New:
+    return trainings_on(base, encoded)
+
+
+@pytest.fixture
+def embedded_training(embedded: Base, subject: Subject) -> New:
+    return trainings_on(embedded, encode(embedded, subject))
+
+
+def trainings_on(base: Base, encoded: Encoded) -> New:
     """On a copy of denoiser and text encoders: the VAE is shared."""
 
     def new(**changes: Any) -> Training:
@@ -91,8 +111,8 @@ def test_the_loss_curve_is_the_plain_ones_within_the_levers_rounding(training: N
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
 
 
-def test_a_lora_over_8_bits_learns(training: New) -> None:
-    run = training(base_in_8_bits=True, precision="fp32", prior_weight=0.0)
+def test_a_lora_over_8_bits_learns(embedded_training: New) -> None:
+    run = embedded_training(base_in_8_bits=True, precision="fp32", prior_weight=0.0)
     before = torch.stack([run.losses(i).instance for i in range(100, 108)]).mean()
     curve(run, 12)
     after = torch.stack([run.losses(i).instance for i in range(100, 108)]).mean()
@@ -103,8 +123,8 @@ def nbytes(module: nn.Module) -> int:
     return sum(t.nbytes for t in [*module.parameters(), *module.buffers()])
 
 
-def test_8_bits_take_about_half_of_bf16(base: Base) -> None:
-    denoiser = copy.deepcopy(base.denoiser).to(torch.bfloat16)
+def test_8_bits_take_about_half_of_bf16(embedded: Base) -> None:
+    denoiser = copy.deepcopy(embedded.denoiser).to(torch.bfloat16)
     plain = nbytes(denoiser)
     quantise(denoiser, torch.bfloat16, torch.device("cpu"))
     assert 0.5 < nbytes(denoiser) / plain < 0.52
@@ -174,8 +194,8 @@ def test_updates_below_the_last_bit_add_up_in_bf16() -> None:
     assert abs(weight.float().mean() - (1 - 100 * 1e-5)) < 2e-4
 
 
-def test_adafactors_state_is_next_to_nothing(training: New) -> None:
-    run = training(**FULL, precision="fp32")
+def test_adafactors_state_is_next_to_nothing(embedded_training: New) -> None:
+    run = embedded_training(**FULL, precision="fp32")
     run.step(0)
     states = sum(t.nbytes for state in run.optimizer.state.values() for t in state.values())
     assert states < 0.01 * sum(p.nbytes for p in run.parameters)

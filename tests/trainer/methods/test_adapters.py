@@ -40,15 +40,14 @@ NEAR = {"rtol": 1e-4, "atol": 2e-5}
 
 
 @pytest.fixture(scope="module", params=["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
-def base_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with lent_folder(tmp_path_factory, f"adapters_{request.param}") as folder:
-        yield write_checkpoint(request.param, folder / f"{request.param}.safetensors")
+def base_file(request: pytest.FixtureRequest, sd1: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lent_folder(tmp_path_factory, "adapters_of_sdxl") as folder:
+        yield sd1 if request.param == "sd1" else write_checkpoint("sdxl", folder / "sdxl.safetensors")
 
 
 @pytest.fixture(scope="module")
-def sd1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with lent_folder(tmp_path_factory, "adapters_of_sd1") as folder:
-        yield write_checkpoint("sd1", folder / "sd1.safetensors")
+def sd1(tiny_base_file: Path) -> Path:
+    return tiny_base_file
 
 
 @pytest.mark.parametrize("kind", OPTIONS)

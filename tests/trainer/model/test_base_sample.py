@@ -13,8 +13,8 @@ from dreambooth_nodes.trainer.model.source import CheckpointFile
 
 
 @pytest.fixture(scope="module")
-def source(toybase_file: Path) -> CheckpointFile:
-    return CheckpointFile(toybase_file)
+def source(tiny_base_file: Path) -> CheckpointFile:
+    return CheckpointFile(tiny_base_file)
 
 
 def weight_of(source: CheckpointFile, name: str) -> Tensor:

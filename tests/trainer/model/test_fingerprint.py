@@ -60,6 +60,6 @@ def test_another_vae_a_finetuned_one_or_a_changed_weight_is_another_model() -> N
     assert len({fingerprint(each) for each in models}) == len(models)
 
 
-def test_a_fingerprint_that_is_known_is_taken(toybase_file: Path) -> None:
-    assert load_base(toybase_file, known_fingerprint="f" * 64).fingerprint == "f" * 64
-    assert load_base(toybase_file).fingerprint == fingerprint_of(toybase_file)
+def test_a_fingerprint_that_is_known_is_taken(tiny_base_file: Path) -> None:
+    assert load_base(tiny_base_file, known_fingerprint="f" * 64).fingerprint == "f" * 64
+    assert load_base(tiny_base_file).fingerprint == fingerprint_of(tiny_base_file)

@@ -18,8 +18,8 @@ OLDER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 PROGRAM = Path(__file__).with_name("without_bf16.py")
 
 
-def test_a_processor_without_bf16_trains_and_samples_in_float32(toybase_file: Path) -> None:
-    words = [sys.executable, PROGRAM, toybase_file]
+def test_a_processor_without_bf16_trains_and_samples_in_float32(tiny_base_file: Path) -> None:
+    words = [sys.executable, PROGRAM, tiny_base_file]
     answer = subprocess.run(words, env={**os.environ, **OLDER}, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)

@@ -56,8 +56,8 @@ def test_fewer_photos_are_all_trained_as_before() -> None:
 
 
 def test_every_size_is_still_trained() -> None:
-    of_all = [photo(number, *size) for number, size in enumerate([(72, 56), (56, 72), *[(SIDE, SIDE)] * 6])]
-    asked = request(Subject(tuple(of_all), "dog", SIDE, SIDE, buckets=True))
+    of_all = [photo(number, *size) for number, size in enumerate([(144, 112), (112, 144), *[(128, 128)] * 6])]
+    asked = request(Subject(tuple(of_all), "dog", 128, 128, buckets=True))
     assert asked.held_out is not None and set(asked.trained_subject.sizes) == set(asked.subject.sizes)
 
 

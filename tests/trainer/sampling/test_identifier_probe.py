@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from dreambooth_nodes.trainer import randomness
@@ -13,6 +14,12 @@ from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.model.noise_process import Diffusion
 from dreambooth_nodes.trainer.sampling.identifier_probe import denoiser_answer
 from dreambooth_nodes.trainer.subject.identifier import PROBE_TIMES
+
+
+@pytest.fixture(scope="module")
+def base(toybase_file: Path) -> Base:
+    """The embedded base, which tells prompts apart."""
+    return load_base(toybase_file)
 
 
 def test_answers_belong_to_prompts_and_not_to_their_neighbours(base: Base) -> None:

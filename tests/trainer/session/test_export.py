@@ -52,14 +52,14 @@ def test_a_lora_under_kohyas_names_is_the_same_update(new_base: NewBase) -> None
     assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight" in tensors
 
 
-def test_the_difference_turns_the_base_into_the_result(new_base: NewBase, toybase_file: Path, tmp_path: Path) -> None:
+def test_the_difference_turns_the_base_into_the_result(new_base: NewBase, tiny_base_file: Path, tmp_path: Path) -> None:
     base, full = new_base(), Full()
     full.attach(base, TrainOptions(method="full"))
     with torch.no_grad():
         base.denoiser.conv_in.weight.add_(0.25)
     file = write_tensors(original_tensors(base, full.trained(base)), tmp_path / "x.safetensors", {})
     result = Personalized(file, "full", "olt", "dog", base.fingerprint, 1, 0)
-    changes = difference(result, toybase_file)
+    changes = difference(result, tiny_base_file)
     name = "diffusion_model.input_blocks.0.0.weight"
     assert list(changes) == ["denoiser"] and list(changes["denoiser"]) == [name]
     before = base.source.tensors()["model.diffusion_model.input_blocks.0.0.weight"].float()

@@ -38,7 +38,7 @@ def of_word(asked: Request) -> Request:
 
 
 def test_a_word_is_saved_found_again_and_resumed_bit_for_bit(
-    new_base: NewBase, of_word: Request, toybase_file: Path, store: Store, tmp_path: Path
+    new_base: NewBase, of_word: Request, tiny_base_file: Path, store: Store, tmp_path: Path
 ) -> None:
     store = replace(store, learned_words=tmp_path / "embeddings", word="embedding:{name}")
     named = replace(of_word, name="my dog (1)")
@@ -58,7 +58,7 @@ def test_a_word_is_saved_found_again_and_resumed_bit_for_bit(
     assert again == result
     assert [entry["trigger"] for entry in history(store)] == [result.trigger]
     # The file's width is the base's, and every tool reads it as it is.
-    assert check_applies(result.file, toybase_file).fits and check_applies(result.file, toybase_file).same_base
+    assert check_applies(result.file, tiny_base_file).fits and check_applies(result.file, tiny_base_file).same_base
     with pytest.raises(ConversionError, match="is a learned word"):
         convert(Conversion(source=result.file, layout="kohya", target=tmp_path / "new.safetensors"))
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from dreambooth_nodes.tests.trainer.short_runs import DEATH, STEPS, NewBase, stopped_after
+from dreambooth_nodes.tests.trainer.short_runs import DEATH, STEPS, NewBase, request_of, stopped_after
 from dreambooth_nodes.trainer.events import Event, Warned
 from dreambooth_nodes.trainer.files.safetensors import read_metadata, read_tensors, write_tensors
+from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.runs.past_runs import find_finished
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.run import Run, open_run
 from dreambooth_nodes.trainer.runs.store import Store
+from dreambooth_nodes.trainer.sampling.class_priors import ClassPriors
 from dreambooth_nodes.trainer.session.personalize import personalize
 from dreambooth_nodes.trainer.session.resume_state import StateError
+from dreambooth_nodes.trainer.subject.subject import Subject
+
+
+@pytest.fixture(scope="module")
+def stopped(
+    tiny_base_file: Path, subject: Subject, class_priors: ClassPriors, tmp_path_factory: pytest.TempPathFactory
+) -> Store:
+    """Of a run that was stopped after DEATH steps."""
+    output = tmp_path_factory.mktemp("stopped")
+    store = Store(output / "loras", output / "checkpoints", output / "dreambooth")
+    personalize(load_base(tiny_base_file), request_of(subject, class_priors), store, *stopped_after(DEATH))
+    return store
 
 
 def _torn(state: Path) -> None:
@@ -67,12 +82,14 @@ def _flipped_in_the_rate(state: Path) -> None:
     ],
 )
 def test_states_that_are_torn_or_foreign_are_named(
-    spoil: Callable[[Path], None], said: str, new_base: NewBase, asked: Request, store: Store
+    spoil: Callable[[Path], None], said: str, stopped: Store, new_base: NewBase, asked: Request, store: Store
 ) -> None:
-    _, run = personalize(new_base(), asked, store, *stopped_after(DEATH))
+    shutil.copytree(stopped.work.parent, store.work.parent)
+    base = new_base()
+    run = open_run(asked.key(base.fingerprint), store)
     spoil(run.state)
     with pytest.raises(StateError, match=said) as raised:
-        personalize(new_base(), asked, store)
+        personalize(base, asked, store)
     assert run.state.name in str(raised.value)
 
 

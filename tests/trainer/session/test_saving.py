@@ -104,11 +104,11 @@ def test_a_file_of_another_run_is_not_taken_for_its_own(new_base: NewBase, asked
 
 
 def test_what_is_not_used_of_the_base_is_told_and_no_copy_of_old_weights_is_saved(
-    toybase_file: Path, asked: Request, store: Store, tmp_path: Path
+    tiny_base_file: Path, asked: Request, store: Store, tmp_path: Path
 ) -> None:
     more = {"x.y": torch.ones(2), "model_ema.diffusion_modelout0weight": torch.ones(2)}
-    tensors = {**read_tensors(toybase_file), **more}
-    file = write_tensors(tensors, tmp_path / "base.safetensors", read_metadata(toybase_file))
+    tensors = {**read_tensors(tiny_base_file), **more}
+    file = write_tensors(tensors, tmp_path / "base.safetensors", read_metadata(tiny_base_file))
     events: list[Event] = []
     full = with_options(asked, method="full", steps=1)
     result, _ = personalize(load_base(file), full, store, events.append)

@@ -43,7 +43,7 @@ def of_both(asked: Request) -> Request:
 
 
 def test_two_files_are_saved_found_again_and_resumed_bit_for_bit(
-    new_base: NewBase, of_both: Request, store: Store, tmp_path: Path, toybase_file: Path
+    new_base: NewBase, of_both: Request, store: Store, tmp_path: Path, tiny_base_file: Path
 ) -> None:
     store = replace(store, learned_words=tmp_path / "embeddings", word="embedding:{name}")
     whole, _ = personalize(new_base(), of_both, other(store, "straight"))
@@ -62,7 +62,7 @@ def test_two_files_are_saved_found_again_and_resumed_bit_for_bit(
         replace(of_both, continue_from=file)
     # In one file, and out of it again.
     bundle = tmp_path / "bundle.safetensors"
-    wanted = Conversion(source=file, layout="bundle", target=bundle, base=toybase_file, word=word)
+    wanted = Conversion(source=file, layout="bundle", target=bundle, base=tiny_base_file, word=word)
     convert(wanted)
     assert torch.equal(read_tensors(bundle)["bundle_emb.my_dog_00002.string_to_param.*"], vectors)
     again = convert(Conversion(source=bundle, layout="word", target=tmp_path / "again.safetensors")).path

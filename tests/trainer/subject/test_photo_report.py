@@ -86,7 +86,7 @@ def test_sizes_masks_and_how_often_each_photo_is_shown_are_told_of_every_subject
             shutil.copyfile(SUBJECT / name, folder / name)
     Image.new("RGBA", (192, 128), (255, 0, 0, 90)).save(cars / "wide.png")
     (dogs / "00.txt").write_text("on grass")
-    report = photo_report(tmp_path, TrainingSize(64, 64, buckets=True))
+    report = photo_report(tmp_path, TrainingSize(128, 128, buckets=True))
     assert report["subjects"] == [
         {"folder": "10_sks dog", "identifier": "sks", "class_noun": "dog", "repeats": 10, "photos": 2},
         {"folder": "5_olt car", "identifier": "olt", "class_noun": "car", "repeats": 5, "photos": 2},
@@ -97,7 +97,7 @@ def test_sizes_masks_and_how_often_each_photo_is_shown_are_told_of_every_subject
     wide = report["photos"][-1]
     assert wide["mask"] and wide["pixels"] == [192, 128] and wide["size"][0] > wide["size"][1]
     assert (report["count"], report["captions"], report["masks"]) == (4, 1, 1)
-    assert report["sizes"] == [[64, 64, 3], [*wide["size"], 1]]
+    assert report["sizes"] == [[128, 128, 3], [*wide["size"], 1]]
     assert put_aside(tmp_path, names[-1]) == cars / "removed" / "wide.png"
     assert photo_report(tmp_path, SIZE)["count"] == 3
 

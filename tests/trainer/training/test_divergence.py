@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from dreambooth_nodes.trainer.events import Event, Step, Warned
 from dreambooth_nodes.trainer.files.safetensors import read_tensors
 from dreambooth_nodes.trainer.model.base import Base
+from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.runs.past_runs import results
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
@@ -19,6 +21,7 @@ from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.store import Store
 from dreambooth_nodes.trainer.session.personalize import personalize
 from dreambooth_nodes.trainer.subject.subject import Subject
+from dreambooth_nodes.trainer.training import loop
 from dreambooth_nodes.trainer.training.divergence import (
     EXPLODED,
     WINDOW,
@@ -71,9 +74,10 @@ def asked(subject: Subject, **options: Any) -> Request:
     return Request(subject=subject, identifier="ohwx", options=TrainOptions(**settings), name="dog")
 
 
-def test_a_rate_that_is_too_high_ends_the_run(new_base: Callable[[], Base], subject: Subject, store: Store) -> None:
+def test_a_rate_that_is_too_high_ends_the_run(toybase_file: Path, subject: Subject, store: Store) -> None:
+    """A base that has learned something: one of random weights has little to lose."""
     with pytest.raises(TrainingDiverged, match=r"learning rate 3 is likely too high"):
-        personalize(new_base(), asked(subject, method="full", steps=400, learning_rate=3.0), store)
+        personalize(load_base(toybase_file), asked(subject, method="full", steps=400, learning_rate=3.0), store)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
@@ -96,12 +100,15 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_state(
     assert all(torch.isfinite(tensor).all() for tensor in read_tensors(result.file).values())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("rate", "warned"), [(1e-9, True), (1e-3, False)])
+@pytest.mark.parametrize(
+    ("rate", "warned", "steps"), [(1e-9, True, 10), pytest.param(1e-3, False, 100, marks=pytest.mark.slow)]
+)
 def test_a_rate_that_is_too_low_is_said(
-    rate: float, warned: bool, new_base: Callable[[], Base], subject: Subject, store: Store
-) -> None:
+    rate: float, warned: bool, steps: int, toybase_file: Path, subject: Subject, store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(loop, "STEPS_TO_MOVE", steps)
     events: list[Event] = []
-    personalize(new_base(), asked(subject, steps=100, learning_rate=rate), store, events.append)
+    personalize(load_base(toybase_file), asked(subject, steps=steps, learning_rate=rate), store, events.append)
     texts = [event.text for event in events if isinstance(event, Warned)]
     assert bool(texts) == warned and all("ten times" in text for text in texts)

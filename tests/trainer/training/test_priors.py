@@ -122,8 +122,10 @@ def test_the_base_is_compared_with_as_it_was(method: MethodName, new_base: NewBa
 def test_the_base_is_compared_with_on_photos_of_several_sizes(new_base: NewBase, asked: Request) -> None:
     """Each forward has photos of one size, and as prior examples photos of the same size."""
     base, photos = new_base(), asked.subject.photos
-    wide = [replace(photo, pixels=photo.pixels[:, :56].repeat(1, 1, 2)[..., :72].contiguous()) for photo in photos[:2]]
-    subject = Subject((*wide, *photos[2:]), "dog", 64, 64, buckets=True)
+    large = [replace(photo, pixels=photo.pixels.repeat(1, 2, 3)[:, :128]) for photo in photos]
+    wide = [replace(photo, pixels=photo.pixels[:, :112, :144].contiguous()) for photo in large[:2]]
+    square = [replace(photo, pixels=photo.pixels[..., :128].contiguous()) for photo in large[2:]]
+    subject = Subject((*wide, *square), "dog", 128, 128, buckets=True)
     request = replace(asked, subject=subject, priors=None)
     training = begun(base, request, "lora", COMPARE, batch_size=len(photos))
     forwards = training.batches[0]

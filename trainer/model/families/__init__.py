@@ -17,11 +17,12 @@ from ..source import CheckpointFile, Part, PartFiles, Parts, Source, file_shapes
 from .latent_diffusion.build import clip_tokenizer as clip_tokenizer
 from .stable_diffusion_1 import StableDiffusion1
 from .stable_diffusion_2 import StableDiffusion2
+from .stable_diffusion_x4 import StableDiffusionX4
 from .stable_diffusion_xl import StableDiffusionXL
 
 DENOISER = "model.diffusion_model"
 """The prefix, without its dot, of the denoiser's weights in a checkpoint of the original layout."""
-FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusionXL]
+FAMILIES: list[type[Base]] = [StableDiffusion1, StableDiffusion2, StableDiffusionXL, StableDiffusionX4]
 """All families, in the order in which they are asked whether they recognise a model."""
 
 

@@ -27,7 +27,7 @@ class StableDiffusionXL(LatentDiffusion):
     context: ClassVar[int] = 2048
     latent_scale: ClassVar[float] = 0.13025
     resolution: ClassVar[int] = 1024
-    takes_sizes: ClassVar[bool] = True
+    label: ClassVar[str] = "label_emb.0."
     kohya: ClassVar[dict[str, str]] = {
         "denoiser": "lora_unet_",
         "text_encoder": "lora_te1_",

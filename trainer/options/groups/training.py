@@ -83,3 +83,11 @@ class TrainingFields:
         maximum=1,
         added_later=True,
     )
+    noise_level: int = setting(
+        0,
+        "Of an upscaler alone: the level of the noise on the small pictures, 0 to 350; 0 is the least (σ = 0.01), as "
+        "the paper lowers it for the subject's details.",
+        0,
+        maximum=350,
+        added_later=True,
+    )

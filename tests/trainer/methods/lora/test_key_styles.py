@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dreambooth_nodes.tests.trainer.export.random_lora import RANK, random_lora
-from dreambooth_nodes.tests.trainer.model.families.small import checkpoint
+from dreambooth_nodes.tests.trainer.model.families.small import checkpoint_shapes
 from dreambooth_nodes.trainer.export.compatibility import check_applies
 from dreambooth_nodes.trainer.export.conversion import Conversion, ConversionError
 from dreambooth_nodes.trainer.export.convert import convert
@@ -61,8 +61,7 @@ ENDS = (
 
 @lru_cache
 def layers_of(family: str) -> Layers:
-    with torch.device("meta"):
-        shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint(family).items()}
+    shapes = checkpoint_shapes(family)
     return layers_in(ShapesOnly(family, shapes))
 
 

@@ -77,7 +77,7 @@ def on_meta(base: Base, count: int, prompt: int) -> EncodedImages:
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+@pytest.mark.parametrize("family", ["sd1", pytest.param("sd2", marks=pytest.mark.slow), "sdxl"])
 def test_a_step_never_waits_for_the_device(family: str, method: str, tmp_path: Path) -> None:
     base = load_base(write_checkpoint(family, tmp_path / "base.safetensors"))
     options = TrainOptions(method=method, precision="fp32", batch_size=2, snr_gamma=5.0, checkpointing=True)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ encoders.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,13 +19,16 @@ from .build import build_clip, build_denoiser, build_vae, clip_tokenizer, write_
 from .clip_prompts import ROW, token_rows
 from .family import LatentDiffusionFamily
 from .keys import DENOISER
-from .noise_schedule import alphas_cumprod, new_scheduler
+from .noise_schedule import SCHEDULE, alphas_cumprod, new_scheduler
 from .prediction import zero_terminal_snr
 from .unet_shape import UNetShape, unet_shape
 
 
 class LatentDiffusion(LatentDiffusionFamily, Base):
     """A Stable Diffusion model of any version, with any number of levels and blocks."""
+
+    schedule: ClassVar[Mapping[str, Any]] = SCHEDULE
+    """The β schedule, as diffusers' schedulers take it."""
 
     def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
         """Create all components from the source's tensors, with the architecture that their shapes show."""
@@ -41,7 +44,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         self.tokenizer = clip_tokenizer()
         self.prediction = self.prediction_type(source, prediction)
         self.zero_snr = zero_terminal_snr(source)
-        self.noise_process = Diffusion(alphas_cumprod(self.zero_snr), self.prediction)
+        self.noise_process = Diffusion(alphas_cumprod(self.zero_snr, self.schedule), self.prediction)
 
     @abstractmethod
     def _text_activations(self) -> dict[str, str]:
@@ -78,7 +81,7 @@ class LatentDiffusion(LatentDiffusionFamily, Base):
         """A diffusers scheduler with Stable Diffusion's noise schedule and this model's prediction type.
         Raises KeyError.
         """
-        return new_scheduler(sampler, self.prediction, self.zero_snr)
+        return new_scheduler(sampler, self.prediction, self.zero_snr, self.schedule)
 
     def save_tokenizer(self, component: str, folder: Path) -> str:
         """Write CLIP's tokenizer with this text encoder's padding into `folder`; returns its class in transformers."""

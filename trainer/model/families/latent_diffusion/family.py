@@ -50,8 +50,12 @@ class LatentDiffusionFamily(Family):
     latent_scale: ClassVar[float] = 0.18215
     """The factor between the VAE's latents and the denoiser's."""
     ignorable: ClassVar[dict[str, str]] = IGNORABLE
-    takes_sizes: ClassVar[bool] = False
-    """Whether the denoiser is conditioned on a vector besides the prompt, as SDXL is on image sizes."""
+    label: ClassVar[str] = ""
+    """The start of the names of what encodes a conditioning besides the prompt: SDXL's on image sizes, an upscaler's on
+    the noise level; empty: there is none.
+    """
+    shown_channels: ClassVar[int] = 0
+    """Channels that the denoiser is shown beside the noisy latents."""
 
     @classmethod
     def parts(cls, files: PartFiles) -> tuple[Part, ...] | None:
@@ -60,31 +64,32 @@ class LatentDiffusionFamily(Family):
 
     @classmethod
     def recognises(cls, shapes: Shapes) -> bool:
-        """Whether these are the tensors of a UNet on four latent channels with this family's context width, and of its
-        text encoders under their names.
+        """Whether these are the tensors of a UNet with this family's channels, context width and label, and of its text
+        encoders under their names.
         """
         contexts = {shape[1] for key, shape in shapes.items() if _is_context(key)}
-        told = any(key.startswith(f"{DENOISER}label_emb.") for key in shapes)
+        labels = {key.removeprefix(DENOISER) for key in shapes if key.startswith(f"{DENOISER}label_emb.")}
+        told = any(key.startswith(cls.label) for key in labels) if cls.label else not labels
         texts = [table.prefix for table in cls._text_tables(shapes).values()]
         named = all(any(key.startswith(prefix) for key in shapes) for prefix in texts)
-        return contexts == {cls.context} and cls._is_plain(shapes) and told == cls.takes_sizes and named
+        return contexts == {cls.context} and cls._fits(shapes) and told and named
 
     @classmethod
-    def _is_plain(cls, shapes: Shapes) -> bool:
-        """Whether the denoiser's inputs and outputs are the latents alone.
+    def _fits(cls, shapes: Shapes) -> bool:
+        """Whether the denoiser's inputs and outputs are the latents, with what this family is shown beside them.
 
-        An inpainting, depth or editing model has more input channels.
+        An inpainting, depth or editing model has other input channels.
         """
         shown = shapes.get(f"{DENOISER}input_blocks.0.0.weight", (0, 0))[1]
         answered = shapes.get(f"{DENOISER}out.2.weight", (0,))[0]
-        return shown == answered == cls.latent_channels
+        return (shown, answered) == (cls.latent_channels + cls.shown_channels, cls.latent_channels)
 
     @classmethod
     def key_tables(cls, shapes: Shapes) -> dict[str, KeyTable]:
         """{component: KeyTable} for a checkpoint with these tensors."""
         shape = unet_shape(shapes, DENOISER)
         return {
-            "denoiser": denoiser_table(DENOISER, shape.blocks),
+            "denoiser": denoiser_table(DENOISER, shape.blocks, shape.labels > 0),
             **cls._text_tables(shapes),
             "vae": vae_table(VAE, *_vae_size(shapes)),
         }

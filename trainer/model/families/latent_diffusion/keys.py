@@ -75,9 +75,10 @@ def first_prefix_in(prefixes: Sequence[str], names: Iterable[str]) -> str:
     return next((p for p in prefixes if any(name.startswith(p) for name in names)), prefixes[0])
 
 
-def denoiser_table(prefix: str, blocks: Blocks) -> KeyTable:
-    """The UNet's key table."""
-    return KeyTable(prefix, tuple(_denoiser_pairs(blocks)))
+def denoiser_table(prefix: str, blocks: Blocks, labels: bool = False) -> KeyTable:
+    """The UNet's key table. labels: whether it has a vector for each noise level, as an upscaler."""
+    pairs = [*_denoiser_pairs(blocks), *([("label_emb", "class_embedding")] if labels else [])]
+    return KeyTable(prefix, tuple(pairs))
 
 
 def vae_table(prefix: str, blocks: int, levels: int) -> KeyTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from diffusers import DDIMScheduler, DDPMScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
@@ -20,14 +21,16 @@ SCHEDULE = {
     "beta_end": 0.012,
 }
 """The arguments of diffusers' schedulers for Stable Diffusion's β schedule."""
+UPSCALER_SCHEDULE = {**SCHEDULE, "beta_start": 0.0001, "beta_end": 0.02}
+"""The same for Stable Diffusion x4: of the latents, and of the small picture."""
 
 
-def alphas_cumprod(zero_snr: bool) -> Tensor:
+def alphas_cumprod(zero_snr: bool, schedule: Mapping[str, Any] = SCHEDULE) -> Tensor:
     """α_t² [1000], float32. zero_snr: rescaled so that the last timestep is pure noise (Lin et al., 2023)."""
-    return DDPMScheduler(**SCHEDULE, rescale_betas_zero_snr=zero_snr).alphas_cumprod
+    return DDPMScheduler(**schedule, rescale_betas_zero_snr=zero_snr).alphas_cumprod
 
 
-def new_scheduler(sampler: str, prediction: str | None, zero_snr: bool) -> Any:
+def new_scheduler(sampler: str, prediction: str | None, zero_snr: bool, schedule: Mapping[str, Any] = SCHEDULE) -> Any:
     """A new diffusers scheduler with this noise schedule. Raises KeyError for a sampler that is not in `SCHEDULERS`."""
     told = {
         "prediction_type": prediction,
@@ -35,4 +38,4 @@ def new_scheduler(sampler: str, prediction: str | None, zero_snr: bool) -> Any:
         "clip_sample": False,
         "rescale_betas_zero_snr": zero_snr,
     }
-    return SCHEDULERS[sampler].from_config({**SCHEDULE, **told})
+    return SCHEDULERS[sampler].from_config({**schedule, **told})

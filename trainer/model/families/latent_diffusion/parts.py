@@ -86,7 +86,7 @@ def _denoiser_part(files: Files) -> Part | None:
     levels = count_numbered(shapes, "down_blocks.{}.resnets.0.conv1.weight")
     if not levels:
         return None
-    return _part(files, DENOISER, denoiser_table(DENOISER, _blocks(shapes)))
+    return _part(files, DENOISER, denoiser_table(DENOISER, _blocks(shapes), "class_embedding.weight" in shapes))
 
 
 def _blocks(shapes: Shapes) -> Blocks:

@@ -52,6 +52,10 @@ class UNetShape:
     linear_projection: bool
     vector: int = 0
     """The width of the vector that SDXL is conditioned on besides the prompt; 0: none."""
+    labels: int = 0
+    """The number of noise levels that an upscaler tells apart; 0: none."""
+    crosses_only: tuple[bool, ...] = ()
+    """Per level, outermost first: whether its transformers attend twice to the prompt, and not to the picture."""
 
     @property
     def heads_of_64(self) -> tuple[int, ...]:
@@ -70,18 +74,27 @@ class UNetShape:
             "addition_time_embed_dim": 256,
             "projection_class_embeddings_input_dim": self.vector,
         }
-        return (told if self.vector else {}) | {
-            "in_channels": self.in_channels,
-            "out_channels": self.out_channels,
-            "block_out_channels": self.channels,
-            "layers_per_block": _plain([len(level) for level in self.blocks.down]),
-            "cross_attention_dim": self.context,
-            "attention_head_dim": heads,
-            "use_linear_projection": self.linear_projection,
-            "down_block_types": tuple(_block("Down", level) for level in self.blocks.down),
-            "up_block_types": tuple(_block("Up", level) for level in self.blocks.up),
-            **_depths(self.blocks),
+        labelled = {
+            "num_class_embeds": self.labels,
+            "only_cross_attention": self.crosses_only,
+            "mid_block_only_cross_attention": False,
         }
+        return (
+            (told if self.vector else {})
+            | (labelled if self.labels else {})
+            | {
+                "in_channels": self.in_channels,
+                "out_channels": self.out_channels,
+                "block_out_channels": self.channels,
+                "layers_per_block": _plain([len(level) for level in self.blocks.down]),
+                "cross_attention_dim": self.context,
+                "attention_head_dim": heads,
+                "use_linear_projection": self.linear_projection,
+                "down_block_types": tuple(_block("Down", level) for level in self.blocks.down),
+                "up_block_types": tuple(_block("Up", level) for level in self.blocks.up),
+                **_depths(self.blocks),
+            }
+        )
 
 
 def _block(way: str, level: tuple[int, ...]) -> str:
@@ -148,6 +161,8 @@ def unet_shape(shapes: Shapes, prefix: str) -> UNetShape:
             context=_first(own, "attn2.to_k.weight")[1],
             linear_projection=len(_first(own, "1.proj_in.weight")) == 2,
             vector=own.get("label_emb.0.0.weight", (0, 0))[1],
+            labels=own.get("label_emb.weight", (0,))[0],
+            crosses_only=tuple(_crosses_only(own, level) for level in down),
         )
     except (IndexError, KeyError, StopIteration) as error:
         raise CheckpointError(f"The denoiser's weights are incomplete: {error} is missing.") from error
@@ -187,6 +202,16 @@ def _transformer_depths(names: Collection[str], half: str, levels: list[list[int
     """
     pattern = f"{half}.%d.1.transformer_blocks.{{}}.norm1.weight"
     return tuple(tuple(count_numbered(names, pattern % index) for index in level) for level in levels)
+
+
+def _crosses_only(own: Mapping[str, tuple[int, ...]], level: list[int]) -> bool:
+    """Whether the first attention layer of this encoder level is as wide as the prompt; where the level is too, it
+    attends to the picture. level: the indices of its blocks.
+    """
+    first = f"input_blocks.{level[0]}.1.transformer_blocks.0.attn1."
+    if f"{first}to_k.weight" not in own:
+        return False
+    return own[f"{first}to_k.weight"][1] != own[f"{first}to_q.weight"][1]
 
 
 def _middle(own: Collection[str]) -> int | None:

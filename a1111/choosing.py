@@ -1,0 +1,53 @@
+"""The user's choice among the kept steps of the newest training: another of them as its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..trainer.runs.run import open_run
+from . import desk
+from .cards import write_card
+from .child import Child
+from .host import models
+from .job import Job, step_of
+
+
+def choosable(job: Job | None) -> list[int]:
+    """The steps that can be made the result of a training that is over: its result, and those with a file."""
+    if job is None or not job.over or job.result is None:
+        return []
+    run = open_run(Path(job.result["run"]).name, models.store())
+    return sorted({*run.kept.steps(), job.result["steps"]})
+
+
+def choose(step: int) -> dict[str, Any]:
+    """Make a step the result of the newest training; its new result. In a process of its own, but not in the WebUI's
+    queue: it computes nothing. Raises ValueError, ChildFailed.
+    """
+    job = desk.newest()
+    steps = choosable(job)
+    if job is None or job.result is None or not steps:
+        raise ValueError("no training is over whose result could be chosen: wait for its end, or stop and keep it.")
+    if step not in steps:
+        raise ValueError(f"step {step} has no file; those that can be chosen are {', '.join(map(str, steps))}.")
+    chosen = _chosen(Path(job.result["run"]).name, step)
+    job.result = {**job.result, "file": chosen["file"], "steps": step, "choice": chosen["choice"]}
+    picture = next((picture for picture, text in reversed(job.samples) if step_of(text) == step), None)
+    write_card(job.result, picture)
+    job.warnings.extend(models.refresh_lists())
+    return job.result
+
+
+def _chosen(run: str, step: int) -> dict[str, Any]:
+    """What the command `choose` answers."""
+    store = models.store()
+    folders = {"output": store.work.parent, "loras": store.loras, "checkpoints": store.checkpoints}
+    folders |= {"embeddings": store.embeddings, "word": store.word}
+    found: list[dict[str, Any]] = []
+    child = Child(["choose", run, f"--step={step}", "--events", *(f"--{name}={at}" for name, at in folders.items())])
+    try:
+        child.follow(lambda event: found.append(event) if event["event"] == "result" else None, lambda: False)
+    finally:
+        child.end()
+    return found[0]
