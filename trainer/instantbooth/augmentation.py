@@ -41,6 +41,15 @@ def shaded(photos: Tensor, generator: Generator) -> Tensor:
     return (photos * gain + lift + noise * grain).clamp(-1, 1)
 
 
+def at_side(picture: Tensor, side: int) -> Tensor:
+    """A picture [C, H, W] padded with zeros to a square around it and resized: [C, side, side]."""
+    height, width = picture.shape[-2:]
+    whole = max(height, width)
+    left, top = (whole - width) // 2, (whole - height) // 2
+    square = F.pad(picture, (left, whole - width - left, top, whole - height - top))
+    return F.interpolate(square[None], (side, side), mode="bilinear", antialias=True)[0]
+
+
 def masked(photos: Tensor, masks: Tensor | None) -> Tensor:
     """Photos [B, 3, H, W] in -1..1 with grey in the place of what a mask [B, 1, H, W] leaves out."""
     return photos if masks is None else photos * masks

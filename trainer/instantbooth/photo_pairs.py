@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .. import randomness
@@ -18,7 +17,7 @@ from ..model.noise_process import NoiseProcess
 from ..prompts import IDENTIFIER_MARK
 from ..subject.photos import Photo
 from ..training.encoded import EncodedImages, encode_images, take_rows
-from .augmentation import augmented
+from .augmentation import at_side, augmented
 from .objective import SubjectPairs
 
 
@@ -119,5 +118,4 @@ def prompt_of(caption: str | None, noun: str) -> str:
 def _seen(photo: Photo, side: int) -> Tensor:
     """RGB in -1..1 and the mask of a photo, [4, side, side]; the mask is 1 where it has none."""
     mask = torch.ones_like(photo.pixels[0]) if photo.mask is None else photo.mask
-    both = torch.cat([photo.pixels * 2 - 1, mask[None]])
-    return F.interpolate(both[None], (side, side), mode="bilinear", antialias=True)[0]
+    return at_side(torch.cat([photo.pixels * 2 - 1, mask[None]]), side)

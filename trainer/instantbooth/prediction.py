@@ -21,7 +21,7 @@ from ..model.fingerprint import FIELD
 from ..runs.personalized import Personalized, word_name
 from ..runs.store import Store
 from ..subject.photos import Photo
-from .augmentation import masked
+from .augmentation import at_side, masked
 from .encoder import Concept
 from .predictor import Predictor
 
@@ -120,4 +120,4 @@ def _seen(photo: Photo, side: int) -> Tensor:
     """A photo as the encoder takes it: [3, side, side] in -1..1, masked."""
     pixels = photo.pixels.float()[None] * 2 - 1
     mask = None if photo.mask is None else photo.mask.float()[None, None]
-    return nn.functional.interpolate(masked(pixels, mask), (side, side), mode="bilinear", antialias=True)[0]
+    return at_side(masked(pixels, mask)[0], side)

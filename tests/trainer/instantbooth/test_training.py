@@ -13,7 +13,7 @@ from torch import Tensor
 from dreambooth_nodes.tests.folders import lent_folder
 from dreambooth_nodes.tests.trainer.model.families.small import write_checkpoint
 from dreambooth_nodes.trainer.events import Step
-from dreambooth_nodes.trainer.instantbooth.augmentation import augmented
+from dreambooth_nodes.trainer.instantbooth.augmentation import at_side, augmented
 from dreambooth_nodes.trainer.instantbooth.photo_pairs import SubjectPhotos, photo_pairs, prompt_of
 from dreambooth_nodes.trainer.model.families import load_base
 from dreambooth_nodes.trainer.options import TrainOptions
@@ -111,6 +111,13 @@ def test_a_pair_is_two_photos_of_one_subject_and_a_function_of_the_step(file: Pa
 )
 def test_a_prompt_says_the_word_for_the_noun(caption: str | None, prompt: str) -> None:
     assert prompt_of(caption, "dog") == prompt
+
+
+def test_a_photo_keeps_its_shape_in_the_encoders_square() -> None:
+    wide = at_side(torch.ones(1, 20, 40), 16)
+    assert wide.shape == (1, 16, 16)
+    assert torch.equal(wide[0, :, 0] > 0.5, torch.tensor([False] * 4 + [True] * 8 + [False] * 4))
+    torch.testing.assert_close(at_side(torch.ones(3, 40, 20), 16), wide.mT.expand(3, -1, -1))
 
 
 def test_augmented_photos_stay_in_range_and_some_are_masked() -> None:
