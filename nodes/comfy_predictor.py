@@ -41,8 +41,8 @@ def predictor_names() -> list[str]:
 
 def predictor_mark(name: str) -> str:
     """What changes when the file of a choice does; for one that is not there its name alone."""
-    path = predictor_folder() / name
-    known = path.stat() if name != TOY and path.is_file() else None
+    path = _file(name)
+    known = path.stat() if path.is_file() else None
     return name if known is None else f"{name} {known.st_mtime_ns} {known.st_size}"
 
 
@@ -55,7 +55,7 @@ def chosen_predictor(name: str) -> KnownPredictor:
         raise ValueError(
             f"There is no predictor {name!r} in {predictor_folder()} any more; press R and choose another."
         )
-    return stored_predictor() if name == TOY else KnownPredictor.of_file(predictor_folder() / name)
+    return stored_predictor() if name == TOY else KnownPredictor.of_file(_file(name))
 
 
 def noun_vectors(clip: Any, predictor: Predictor, noun: str) -> dict[str, Tensor]:
@@ -156,16 +156,21 @@ def _host_places(model: Any) -> dict[Place, int]:
 
 def _predictor_of(result: Personalized) -> KnownPredictor:
     """What predicted a result. Raises CheckpointError where it is not there any more."""
-    from ..trainer.instantbooth.prediction import read_features
+    from ..trainer.files.hashes import file_sha256
+    from ..trainer.instantbooth.prediction import predictor_digest
 
+    wanted = predictor_digest(store(), result)
     for name in predictor_names():
-        known = chosen_predictor(name)
-        try:
-            read_features(store(), result, known)
-        except CheckpointError:
-            continue
-        return known
+        if file_sha256(_file(name)) == wanted:
+            return chosen_predictor(name)
     raise CheckpointError(
-        f"{result.file.name!r} was predicted by a predictor that is not in {predictor_folder()}, or its features are "
-        "gone: predict it again."
+        f"{result.file.name!r} was predicted by a predictor that is not in {predictor_folder()} any more: put it back, "
+        "or predict the subject again."
     )
+
+
+def _file(name: str) -> Path:
+    """The file of a choice."""
+    from ..toybase.stored_predictor import stored_file
+
+    return stored_file() if name == TOY else predictor_folder() / name

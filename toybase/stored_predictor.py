@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 FILE = "predictor.safetensors"
 
 
+def stored_file(folder: Path = WEIGHTS) -> Path:
+    """Where the stored predictor is, if there is one."""
+    return folder / FILE
+
+
 def is_stored(folder: Path = WEIGHTS) -> bool:
     """Whether there is a stored predictor."""
-    return (folder / FILE).is_file()
+    return stored_file(folder).is_file()
 
 
 def stored_predictor(folder: Path = WEIGHTS) -> KnownPredictor:

@@ -93,13 +93,19 @@ def features_file(store: Store, word: Path) -> Path:
     return store.work / FOLDER / word.name
 
 
+def predictor_digest(store: Store, result: Personalized) -> str:
+    """The SHA-256 (hex) of the predictor's file that predicted a result. Raises CheckpointError where the features are
+    missing.
+    """
+    return read_metadata(features_file(store, result.file)).get(PREDICTOR, "")
+
+
 def read_features(store: Store, result: Personalized, known: KnownPredictor) -> Tensor:
     """The patch features [M, C] of a predicted result. Raises CheckpointError where they are missing, or of another
     predictor.
     """
-    path = features_file(store, result.file)
-    tensors = read_tensors(path)
-    if read_metadata(path).get(PREDICTOR) != known.digest or tensors.keys() != {PATCHES}:
+    tensors = read_tensors(features_file(store, result.file))
+    if predictor_digest(store, result) != known.digest or tensors.keys() != {PATCHES}:
         raise CheckpointError(
             f"{result.file.name!r} was predicted by another predictor than this: predict it again, or choose that one."
         )
