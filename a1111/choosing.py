@@ -42,14 +42,10 @@ def choose(step: int) -> dict[str, Any]:
 def _chosen(run: str, step: int) -> dict[str, Any]:
     """What the command `choose` answers."""
     store = models.store()
-    folders: dict[str, Path | str] = {
-        "output": store.work.parent,
-        "loras": store.loras,
-        "checkpoints": store.checkpoints,
-    }
-    folders |= {"embeddings": store.embeddings, "word": store.word}
+    folders = {"output": store.work.parent, "loras": store.loras, "checkpoints": store.checkpoints}
+    flags = {**folders, "embeddings": store.embeddings, "word": store.word}
     found: list[dict[str, Any]] = []
-    child = Child(["choose", run, f"--step={step}", "--events", *(f"--{name}={at}" for name, at in folders.items())])
+    child = Child(["choose", run, f"--step={step}", "--events", *(f"--{name}={at}" for name, at in flags.items())])
     try:
         child.follow(lambda event: found.append(event) if event["event"] == "result" else None, lambda: False)
     finally:

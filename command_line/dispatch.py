@@ -18,7 +18,7 @@ from .stopping import Stopped, StopSignals
 
 COMMANDS = (
     "check", "photos", "train", "explain", "report", "choose", "priors", "identifier", "export", "resize", "merge",
-    "apply-check", "upscale", "score", "toybase",
+    "apply-check", "upscale", "score", "predict", "train-predictor", "toybase",
 )  # fmt: skip
 FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality", "bench-upscaling")
 EXIT_STATUS = (

@@ -16,6 +16,7 @@ from .load_toybase import LoadToyBase
 from .measure_fidelity import MeasureFidelity
 from .merge_personalized_models import MergePersonalizedModels
 from .pick_rare_token import PickRareToken
+from .predict_personalized_model import PredictPersonalizedModel
 from .resize_personalized_model import ResizePersonalizedModel
 from .upscale_personalized import UpscalePersonalized
 from .vary_backgrounds import VaryBackgrounds
@@ -29,6 +30,7 @@ NODES: list[type[io.ComfyNode]] = [
     DreamBoothTrain,
     ApplyPersonalizedModel,
     LoadPersonalizedModel,
+    PredictPersonalizedModel,
     ExportPersonalizedModel,
     ResizePersonalizedModel,
     MergePersonalizedModels,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from comfy_api.latest import io
 
 from ..trainer.files.safetensors import read_tensors
@@ -40,7 +41,8 @@ class ApplyPersonalizedModel(io.ComfyNode):
                 sockets.PersonalizedModel.Input("personalized_model",
                                                 tooltip="From DreamBooth Train, or a loaded one."),
                 io.Float.Input("strength_model", default=1.0, min=-10.0, max=10.0, step=0.05,
-                               tooltip="On the denoiser. 0: none, 1: as trained, usually 0.6 to 1.2."),
+                               tooltip="On the denoiser. 0: none, 1: as trained, usually 0.6 to 1.2. "
+                               "Of a predicted subject: how much of its photos' features is shown."),
                 io.Float.Input("strength_clip", default=1.0, min=-10.0, max=10.0, step=0.05,
                                tooltip="On the text encoder, where it was trained. 0: none, 1: as trained."),
             ],
@@ -89,6 +91,14 @@ def _with_word(model: Any, clip: Any, result: Personalized, on_model: float, on_
     return model, clip
 
 
+def _with_predicted(model: Any, clip: Any, result: Personalized, on_model: float, on_clip: float) -> tuple[Any, Any]:
+    from .comfy_predictor import with_features
+
+    require_word_fits(clip, result.file)
+    with torch.inference_mode(False):
+        return with_features(model, result, on_model), clip
+
+
 def _require_own_word(clip: Any, result: Personalized) -> None:
     """Raises ValueError where the word that was learned beside the weights is gone, or does not fit the CLIP."""
     for file in store().files_of(result)[1:]:
@@ -104,5 +114,6 @@ _APPLIED: dict[str, Callable[..., tuple[Any, Any]]] = {
     **dict.fromkeys(ADAPTERS, _with_lora),
     "full": _with_difference,
     "textual_inversion": _with_word,
+    "instantbooth": _with_predicted,
 }
 """{method: MODEL and CLIP with a result of it}."""

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "training": "distributed memory methods model subject options events wording randomness out_of_memory",
     "runs": "files methods model sampling subject options presets prompts events wording operating_system",
     "export": "files methods model runs.personalized subject options operating_system",
+    "instantbooth": "files methods model prompts randomness runs subject training",
 }
 """Part of trainer/ -> the parts that it may import; `session` may import all."""
 HOSTS = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "nodes", "modules", "gradio", "fastapi"}

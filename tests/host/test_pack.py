@@ -44,6 +44,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
     "DreamBoothOptions": ("", "", "DREAMBOOTH_OPTIONS"),
     "LoadPersonalizedModel": ("personalized_model", "", "PERSONALIZED_MODEL STRING"),
     "ExportPersonalizedModel": ("personalized_model layout rank dtype name", "model clip vae", "STRING"),
+    "PredictPersonalizedModel": ("subject model clip predictor name", "", "PERSONALIZED_MODEL STRING"),
     "ResizePersonalizedModel": ("personalized_model rank dtype name", "", "PERSONALIZED_MODEL STRING"),
     "MergePersonalizedModels": (
         "first second strength_first strength_second rank dtype name",

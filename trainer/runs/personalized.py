@@ -23,6 +23,8 @@ FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 """Characters that a file name must not have on some system."""
 DIFFUSERS_WORD = "<{identifier}>"
 """How a prompt of diffusers says a learned word."""
+WORDS_ALONE = ("textual_inversion", "instantbooth")
+"""The methods whose results are a word that stands for the class noun too."""
 LONGEST_NAME = 100
 """Bytes of a result's name, without number and ending."""
 
@@ -62,9 +64,9 @@ class Personalized:
         """The phrase with which a prompt calls the subject: "[V] class", or a learned word, which stands for both. Of
         several subjects all phrases, with commas between them.
         """
-        name = self.file.stem if self.method == "textual_inversion" else self.word_file
+        name = self.file.stem if self.method in WORDS_ALONE else self.word_file
         said = self.word.format(name=name, identifier=self.identifier) if name else self.identifier
-        if self.method == "textual_inversion":
+        if self.method in WORDS_ALONE:
             return said
         return ", ".join((f"{said} {self.class_noun}", *self.others))
 

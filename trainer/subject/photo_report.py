@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..files.pictures import thumbnail_url
 from ..wording import sentence_and_values
-from .buckets import TrainingSize
+from .buckets import SMALLEST_BUCKET, TrainingSize
 from .photo_edits import PhotoEdits, edited
 from .photo_faults import Fault, faults
 from .photo_folder import PhotoFolder
@@ -109,7 +109,8 @@ def _state(files: PhotoFolder, photo: Path) -> _State:
 def _report(states: tuple[_State, ...], size: TrainingSize) -> list[dict[str, Any]]:
     """What of the entries of "photos" is read from the files. Excluded photos are no twins of others."""
     side = min(size.width, size.height, LOOKED_AT)
-    looked_at = TrainingSize(side, side, size.buckets)
+    # Squares so small have no buckets.
+    looked_at = TrainingSize(side, side, size.buckets and side >= 2 * SMALLEST_BUCKET)
     read = {state: _read(state, looked_at) for state in states}
     used = [photo for state, photo in read.items() if isinstance(photo, Photo) and not state.excluded]
     found = dict(zip((photo.name for photo in used), faults(used, size), strict=True))

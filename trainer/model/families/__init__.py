@@ -64,6 +64,14 @@ def family_of(source: Source) -> type[Base]:
     raise _of_no_family(source.name, source.shapes)
 
 
+def family_named(name: str) -> type[Base]:
+    """The family of this short name. Raises CheckpointError where there is none."""
+    for family in FAMILIES:
+        if family.family == name:
+            return family
+    raise CheckpointError(f"{name!r} is no family of models here: {', '.join(one.family for one in FAMILIES)}.")
+
+
 def load_base(
     path: Path | Source,
     prediction: str | None = None,
