@@ -36,9 +36,12 @@ class UpscalerFolder(BaseFile):
 
 
 def upscaler_names() -> list[str]:
-    """The host's diffusers folders that hold an upscaler, the embedded one left out."""
+    """The choices of an upscaler: the embedded one, where the pack carries it, and the host's diffusers folders."""
+    from ..toybase.stored_upscaler import is_stored
+
     folders = (folder for root in _roots() if root.is_dir() for folder in sorted(root.iterdir()))
-    return [folder.name for folder in folders if folder.name != FOLDER and _is_upscaler(folder)]
+    own = [folder.name for folder in folders if folder.name != FOLDER and _is_upscaler(folder)]
+    return [*([TOY] if is_stored() else []), *own]
 
 
 def upscaler_folder(name: str) -> UpscalerFolder:

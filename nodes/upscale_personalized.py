@@ -14,7 +14,7 @@ from . import sockets
 from .comfy_failures import recording_failures
 from .comfy_host import raise_if_interrupted
 from .comfy_training import found_result, text_dtype, trained
-from .comfy_upscaler import TOY, UpscalerFolder, enlarged, upscaler_folder, upscaler_names
+from .comfy_upscaler import UpscalerFolder, enlarged, upscaler_folder, upscaler_names
 
 STEPS, LEARNING_RATE = 150, 1e-3
 HIGHEST_LEVEL = 350
@@ -37,8 +37,7 @@ class UpscalePersonalized(io.ComfyNode):
                 io.Image.Input("images", tooltip="Pictures of the subject, to be enlarged."),
                 io.Combo.Input(
                     "upscaler",
-                    options=[TOY, *upscaler_names()],
-                    default=TOY,
+                    options=upscaler_names(),
                     tooltip="A diffusers folder of Stable Diffusion x4 in models/diffusers. The toy upscaler is a tiny "
                     "one for pictures of the toy base; its first run writes it there.",
                 ),

@@ -1,4 +1,4 @@
-"""Upscale Personalized in the real host: the embedded upscaler is taught the subject, once, and enlarges pictures."""
+"""Upscale Personalized in the real host: an upscaler of random weights is taught the subject, once, and enlarges."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from dreambooth_nodes.demo import example
 from dreambooth_nodes.demo.comfyui import ComfyUI, NodeError
 from dreambooth_nodes.demo.workflow import Prompt
 from dreambooth_nodes.tests.host.graphs import node, pixels, steps_trained
+from dreambooth_nodes.tests.toybase.upscaler_weights import random_weights
+from dreambooth_nodes.toybase.diffusers_folder import write_upscaler_folder
 
-STEPS = 3
+STEPS, UPSCALER = 3, "tiny x4"
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +23,13 @@ def picture(comfyui: ComfyUI) -> str:
     """A photo of the example, 32 pixels a side."""
     small = Image.open(example.SUBJECTS / "teapot" / "00.png").convert("RGB").resize((32, 32), Image.Resampling.BICUBIC)
     small.save(Path(comfyui.base_directory) / "input" / "small.png")
+    base_directory = Path(comfyui.base_directory)
+    weights = random_weights(base_directory / "upscaler weights")
+    write_upscaler_folder(base_directory / "models" / "diffusers" / UPSCALER, weights)
     return "small.png"
 
 
-def graph(picture: str, steps: int, upscaler: str = "toy upscaler") -> Prompt:
+def graph(picture: str, steps: int, upscaler: str = UPSCALER) -> Prompt:
     """One picture, enlarged with what the example's photos teach."""
     photos = {"folder": "example: teapot", "class_noun": "teapot", "resolution": 128, "buckets": False}
     return {
