@@ -23,9 +23,10 @@ from .setting import OptionError as OptionError
 from .setting import Setting, require
 
 
+# A dataclass has the fields of its last base first: these are in the order of GROUPS.
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(
-    TrainingFields, PhotoFields, AdapterFields, WordFields, OptimizerFields, MemoryFields, ScoreFields, PreviewFields
+    PreviewFields, ScoreFields, MemoryFields, OptimizerFields, WordFields, AdapterFields, PhotoFields, TrainingFields
 ):
     """The options of one run; `Setting.text` documents each. Those that do not change the trained weights are not part
     of the run's key. Raises OptionError.
