@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from dreambooth_nodes.toybase.drawing_objective import CENTRED, centred
 from dreambooth_nodes.toybase.icons import TEXTURE, Icons
-from dreambooth_nodes.toybase.narrow_vae import new_vae
+from dreambooth_nodes.toybase.narrow_vae import BASE, new_vae
 from dreambooth_nodes.toybase.palette import ADJECTIVES, COLOURS, NOUNS, SUBJECTS, THING, training_drawings
 from dreambooth_nodes.toybase.predicted_words import ToyPrompts, ids_with_word
 from dreambooth_nodes.toybase.predictor_gain import wrong_photos
@@ -41,7 +43,9 @@ def scenes(icons: Icons) -> SubjectScenes:
     nouns = [noun for noun, _, _ in training_drawings()]
     shown = torch.tensor([noun in SHOWN_NOUNS for noun in nouns] + [True] * 6)
     torch.manual_seed(1)
-    return SubjectScenes(icons, shown, new_vae(1).eval().requires_grad_(False), 5, [64], SUBJECTS_OF_CHUNK)
+    return SubjectScenes(
+        icons, shown, new_vae(replace(BASE, groups=1)).eval().requires_grad_(False), 5, [64], SUBJECTS_OF_CHUNK
+    )
 
 
 def test_a_chunk_is_a_function_of_its_number(scenes: SubjectScenes) -> None:

@@ -243,37 +243,6 @@ def test_the_same_again_is_found_and_shown_as_it_was(page: Any, webui: Served) -
 
 
 @IN_ONE_GRADIO
-def test_a_click_on_a_sample_makes_its_step_the_result_of_a_training_with_own_class_images(
-    page: Any, webui: Served
-) -> None:
-    ask(page)
-    page.locator("#dreambooth_own_class_images > .label-wrap").first.click()
-    own = [str(file) for file in sorted((SUBJECT.parent / "pug").glob("*.png"))]
-    page.locator("#dreambooth_class_images input[type=file]").set_input_files(own)
-    page.locator("#dreambooth_class_images").get_by_text("04.png").wait_for()
-    numbers = {"priors": 0, "resolution": 64, "steps": 2, "score_every": 1, "sample_every": 1}
-    for name, value in {"name": "chosen", **numbers}.items():
-        fill(page, f"dreambooth_{name}", value)
-    before = loras(webui)
-    page.locator("#dreambooth_train").click()
-    status(page).get_by_text("chosen_00001").wait_for(timeout=PATIENCE)
-    (record,) = [record for record in records(webui) if record["name"] == "chosen"]
-    assert record["priors"] == len(own)
-    (result,) = [entry["step"] for entry in record["files"]]
-    other = page.locator("#dreambooth_samples button", has_text=f"step {3 - result}").first
-    other.click()
-    choose = page.locator("#dreambooth_choose")
-    choose.get_by_text(f"Make step {3 - result} the result").wait_for()
-    choose.click()
-    status(page).get_by_text(f"step {3 - result}, chosen by the user").wait_for(timeout=PATIENCE)
-    (first, second) = [file for file in loras(webui) if file not in before]
-    assert [read_personalized(file).steps for file in (first, second)] == [result, 3 - result]
-    assert second.with_suffix(".json").is_file()
-    assert f"<lora:{second.stem}:1>" in field(page, "dreambooth_parameters").input_value()
-    page.locator("#dreambooth_samples").get_by_text(f"★ step {3 - result}").first.wait_for()
-
-
-@IN_ONE_GRADIO
 def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Served) -> None:
     ask(page)
     # The preset's, which a click on the LoRA has to change.

@@ -24,6 +24,7 @@ from dreambooth_nodes.trainer.methods.start import kept_settings
 from dreambooth_nodes.trainer.model import families
 from dreambooth_nodes.trainer.model.base import Base
 from dreambooth_nodes.trainer.model.families import fingerprint_of, load_base, open_source, separate_files
+from dreambooth_nodes.trainer.model.families.stable_diffusion_x4 import StableDiffusionX4
 from dreambooth_nodes.trainer.options import TrainOptions
 from dreambooth_nodes.trainer.options.choices import MethodName
 from dreambooth_nodes.trainer.runs.personalized import Personalized
@@ -173,11 +174,12 @@ def test_a_folder_is_refused_where_no_pipeline_is_known(flow: Base, tmp_path: Pa
 def test_a_host_that_samples_another_way_than_the_family_is_refused() -> None:
     """ComfyUI's nodes can make a flow of a Stable Diffusion, and what answers the image itself of anything."""
     discrete, flow = "ModelSamplingDiscrete", ("ModelSamplingDiscreteFlow", "CONST")
+    kinds = {"epsilon": "EPS", "v_prediction": "V_PREDICTION"}
     for family in families.FAMILIES:
-        answers = [family.comfyui_prediction_type((discrete, kind)) for kind in ("EPS", "V_PREDICTION")]
-        assert answers == ["epsilon", "v_prediction"]
+        known = ["v_prediction"] if family is StableDiffusionX4 else ["epsilon", "v_prediction"]
+        assert [family.comfyui_prediction_type((discrete, kinds[name])) for name in known] == known
         for sampling in (flow, (discrete, "X0"), ("ModelSamplingContinuousEDM", "V_PREDICTION")):
-            with pytest.raises(ValueError, match=f"{sampling[1]}.*only epsilon or v_prediction"):
+            with pytest.raises(ValueError, match=f"{sampling[1]}.*only {' or '.join(known)}"):
                 family.comfyui_prediction_type(sampling)
     assert TinyFlow.comfyui_prediction_type(flow) == "flow"
     with pytest.raises(ValueError, match="only flow"):

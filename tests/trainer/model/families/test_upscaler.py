@@ -154,7 +154,7 @@ def test_a_picture_of_any_size_keeps_its_shape(upscaler: Base) -> None:
     assert torch.equal(found, upscale(upscaler, whole, [PROMPT], [SEED], UpscaleSettings(steps=1))[..., :80, :52])
 
 
-def test_what_an_upscaler_cannot_do_is_refused(upscaler: Base, toybase_file: Path) -> None:
+def test_what_an_upscaler_cannot_do_is_refused(upscaler: Base, toybase_file: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="draws none from a prompt"):
         draw(upscaler, [PROMPT], [SEED], SamplerSettings(width=SIDE, height=SIDE))
     with pytest.raises(ValueError, match="noise_level is 351"):
@@ -163,4 +163,4 @@ def test_what_an_upscaler_cannot_do_is_refused(upscaler: Base, toybase_file: Pat
     with pytest.raises(CheckpointError, match="enlarges no pictures"):
         upscale(plain, pixels(side=16), [PROMPT], [SEED], UpscaleSettings())
     with pytest.raises(OptionError, match="noise_level is 20"):
-        personalize(plain, request(noise_level=20), store(Path("unused")))
+        personalize(plain, request(noise_level=20), store(tmp_path))
