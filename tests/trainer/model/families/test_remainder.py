@@ -26,7 +26,7 @@ from dreambooth_nodes.trainer.model.source import CheckpointFile, ShapesOnly
 from dreambooth_nodes.trainer.options import TrainOptions
 
 Tensors = dict[str, Tensor]
-QUERY = f"{DENOISER}input_blocks.3.1.transformer_blocks.0.attn1.to_q"
+QUERY = f"{DENOISER}input_blocks.1.1.transformer_blocks.0.attn1.to_q"
 
 
 @lru_cache
@@ -82,7 +82,7 @@ def test_a_checkpoint_all_in_8_bits_is_loaded_trained_and_converted(dtype: torch
 
 STRANGE = (
     (f"{QUERY.replace('blocks.0.attn1', 'blocks.2.attn1')}.weight", r"transformer_blocks\.2\.attn1"),
-    (f"{DENOISER}input_blocks.3.1.transformer_blocks.0.fuser.linear.weight", r"fuser\.linear"),
+    (f"{DENOISER}input_blocks.1.1.transformer_blocks.0.fuser.linear.weight", r"fuser\.linear"),
     (f"{DENOISER}position_net.linears.0.weight", r"position_net\.linears"),
     (f"{VAE}encoder.down.0.attn.0.q.weight", r"encoder\.down\.0\.attn"),
     (f"{CLIP_L}encoder.layers.9.mlp.fc1.weight", r"layers\.9\.mlp"),
