@@ -48,11 +48,12 @@ def upscaler_folder(name: str) -> UpscalerFolder:
     """The upscaler of a choice; the embedded one is written where there is none. Raises ValueError for one that is not
     there, CheckpointError for a folder that cannot be trained, OSError where the embedded one cannot be written.
     """
+    from ..toybase.stored_upscaler import is_stored
     from ..trainer.model.families import family_of, fingerprint_of, open_source
 
     own = FOLDER if name == TOY else name
     found = [root / own for root in _roots() if _is_upscaler(root / own)]
-    if not found and name != TOY:
+    if not found and not (name == TOY and is_stored()):
         raise ValueError(f"There is no upscaler {name[:100]!r} any more; press R and choose another.")
     path = found[0] if found else _written()
     source = open_source(path)

@@ -1,4 +1,4 @@
-"""An update of low rank of the stored denoiser: its training goes on, and a tenth of its size is stored for it.
+"""An update of low rank of the stored denoiser: its training goes on, and little is stored for it.
 
 W' = W + B A, with A [r, in] and B [out, r]: a LoRA (Hu et al. 2021, section 4.1) of every linear and convolutional
 layer, merged wherever the weights are read.

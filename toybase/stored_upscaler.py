@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent / "weights"
+from .quantize import WEIGHTS
 
 
-def is_stored(folder: Path = FOLDER) -> bool:
+def is_stored(folder: Path = WEIGHTS) -> bool:
     """Whether there is a stored upscaler."""
     return (folder / "upscaler.safetensors").is_file()
