@@ -95,8 +95,6 @@ class Scoring:
         """Train (not for the base itself), look, and keep."""
 
         def look(steps: int, base: Base) -> None:
-            # Only the denoiser is a contender's own: pictures of all sides are made in one way.
-            base.vae = self.materials.narrow_vae or base.vae
             base.to(self.materials.device)
             asked = self._asked(row, subject)
             drawn = self._draw(base, work, asked, [seed for _ in self.prompts for seed in range(SEEDS)])

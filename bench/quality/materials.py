@@ -7,12 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from ...demo.example import cached_toybase
 from ...toybase.diffusers_folder import write_diffusers_folder
-from ...toybase.evaluate import stored_models
 from ...trainer.files.pictures import write_picture
 from ...trainer.model.base import Base
 from ...trainer.model.families import fingerprint_of, load_base
@@ -65,16 +63,9 @@ class Materials:
         """Of the base's weights."""
         return fingerprint_of(self.checkpoint)
 
-    @cached_property
-    def narrow_vae(self) -> AutoencoderKL | None:
-        """Toybase's VAE before padding, the same function; None for another base."""
-        return None if self.own_base else stored_models()[1].to(self.device)
-
     def load(self) -> Base:
-        """A fresh base. Toybase's VAE is the narrow one here, for every side of a comparison alike."""
-        base = load_base(self.checkpoint).to(self.device)
-        base.vae = self.narrow_vae or base.vae
-        return base
+        """A fresh base."""
+        return load_base(self.checkpoint).to(self.device)
 
     def photos(self, subject: BenchSubject) -> tuple[Photo, ...]:
         """All photos of a subject, in the order of their names."""

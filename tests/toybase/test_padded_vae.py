@@ -7,7 +7,8 @@ import torch
 from diffusers import AutoencoderKL
 
 from dreambooth_nodes.toybase.narrow_vae import SCALING, fold_statistics, new_vae
-from dreambooth_nodes.toybase.padded_vae import full_vae, pad_vae
+from dreambooth_nodes.toybase.padded_vae import FULL_GROUPS, FULL_WIDTHS, full_vae, pad_vae
+from dreambooth_nodes.trainer.model.families.latent_diffusion.build import build_vae
 
 
 @pytest.fixture
@@ -31,6 +32,32 @@ def test_padded_equals_narrow(narrow: AutoencoderKL) -> None:
     scale = moments.abs().max(), decoded.abs().max()
     assert (moments - padded_moments).abs().max() < 1e-4 * scale[0]
     assert (decoded - padded_decoded).abs().max() < 1e-4 * scale[1]
+
+
+@pytest.fixture
+def padded(narrow: AutoencoderKL) -> dict[str, torch.Tensor]:
+    return pad_vae(narrow.state_dict())
+
+
+def test_a_base_is_read_without_the_padding(narrow: AutoencoderKL, padded: dict[str, torch.Tensor]) -> None:
+    read = build_vae(padded, SCALING)
+    assert tuple(read.config.block_out_channels) == tuple(narrow.config.block_out_channels)
+    pictures = torch.rand(2, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        moments, read_moments = (vae.encode(pictures).latent_dist.parameters for vae in (narrow, read))
+        latents = moments.chunk(2, 1)[0]
+        decoded, read_decoded = (vae.decode(latents).sample for vae in (narrow, read))
+    assert (moments - read_moments).abs().max() < 1e-4 * moments.abs().max()
+    assert (decoded - read_decoded).abs().max() < 1e-4 * decoded.abs().max()
+
+
+@pytest.mark.parametrize("name", ["decoder.conv_norm_out.bias", "encoder.conv_in.weight", "decoder.conv_in.bias"])
+def test_a_channel_that_takes_part_anywhere_is_kept(padded: dict[str, torch.Tensor], name: str) -> None:
+    padded[name][-1] = 0.1
+    read = build_vae(padded, SCALING)
+    assert tuple(read.config.block_out_channels) == FULL_WIDTHS
+    assert read.config.norm_num_groups == FULL_GROUPS
+    torch.testing.assert_close(read.state_dict()[name], padded[name])
 
 
 def test_folding_gives_unit_variance_and_the_same_picture(narrow: AutoencoderKL) -> None:

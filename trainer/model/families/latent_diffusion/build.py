@@ -19,6 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from ....files.atomic import write_json
 from ....files.safetensors import CheckpointError, listed
 from ...keys import count_numbered, text_encoder_name
+from .empty_groups import without_empty_groups
 
 Tensors = Mapping[str, Tensor]
 VOCABULARY = Path(__file__).with_name("clip_vocabulary")
@@ -49,7 +50,8 @@ def build_denoiser(tensors: Tensors, config: dict[str, Any], dtype: torch.dtype)
 
 
 def build_vae(tensors: Tensors, scaling: float) -> Any:
-    """diffusers' AutoencoderKL with these weights (by our names), in float32; its widths come from their shapes.
+    """diffusers' AutoencoderKL with these weights (by our names), in float32; its widths come from their shapes, less
+    the channels of norm groups that are empty everywhere.
 
     scaling: the latent scale. Raises CheckpointError where the encoder, the decoder or both are missing.
     """
@@ -60,14 +62,16 @@ def build_vae(tensors: Tensors, scaling: float) -> Any:
             "denoiser, the text encoders and the VAE as files of their own."
         )
     widths = [tensors[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)]
+    groups = min(32, widths[0] // 4)
+    tensors, used = without_empty_groups(tensors, widths, groups)
     with init_empty_weights():
         module = AutoencoderKL(
-            block_out_channels=widths,
+            block_out_channels=[width * used // groups for width in widths],
             layers_per_block=count_numbered(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
             down_block_types=["DownEncoderBlock2D"] * levels,
             up_block_types=["UpDecoderBlock2D"] * levels,
             latent_channels=tensors["post_quant_conv.weight"].shape[0],
-            norm_num_groups=min(32, widths[0] // 4),
+            norm_num_groups=used,
             scaling_factor=scaling,
         )
     return _filled(module, tensors, "vae")
