@@ -18,11 +18,11 @@ from .adherence import adherence, drawn_for_adherence
 from .denoiser import new_denoiser
 from .icons import load_icons
 from .judge import load_judge
-from .narrow_vae import new_vae
 from .quantize import load_stored
 from .reconstruction import psnr
 from .sample import sample_prompts
 from .sheet import SHEET_SEED, contact_sheet, drawn_prompts
+from .stored_vae import stored_vae
 from .world import World
 
 SIZE = 128
@@ -30,10 +30,9 @@ SIZE = 128
 
 def stored_models() -> tuple[UNet2DConditionModel, AutoencoderKL]:
     """Denoiser and narrow VAE with the stored weights, in float32, for inference."""
-    denoiser, vae = new_denoiser().eval(), new_vae().eval()
+    denoiser = new_denoiser().eval()
     denoiser.load_state_dict(load_stored("denoiser"))
-    vae.load_state_dict(load_stored("vae"))
-    return denoiser.requires_grad_(False), vae.requires_grad_(False)
+    return denoiser.requires_grad_(False), stored_vae()
 
 
 def stored_psnr(vae: AutoencoderKL, icons: Path, cache: Path) -> tuple[float, float]:

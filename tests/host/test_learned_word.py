@@ -50,10 +50,11 @@ def test_the_trigger_draws_the_trainers_picture(comfyui: ComfyUI, applied: Promp
     add_word(base, "olt", read_embedding(_file(comfyui, file), type(base), widths(base)))
     found = drawn(comfyui, applied, ["word"], ["base", 2], ["word", 2])["word"]
     assert apart(found, trainer_picture(base, "olt")) <= 2 < apart(found, plain)
-    # The same picture without Apply Personalized Model, the file's name typed into a prompt.
-    for base in (applied["base"], node("LoadToyBase", checkpoint="toy base")):
+    # The same picture without Apply Personalized Model, the file's name typed into a prompt; our own loader's VAE
+    # decodes by the narrow one, equal within rounding.
+    for base, rounding in ((applied["base"], 0), (node("LoadToyBase", checkpoint="toy base"), 1)):
         typed = drawn(comfyui, {"base": base}, ["base"], ["base", 2], "embedding:my_subject_2__00001")
-        assert apart(typed["base"], found) == 0
+        assert apart(typed["base"], found) <= rounding
 
 
 def test_all_other_prompts_draw_as_before_bit_for_bit(comfyui: ComfyUI, applied: Prompt) -> None:
