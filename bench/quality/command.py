@@ -31,7 +31,7 @@ from .trainings import BASE_DIGITS, FILE, read_trainings
 from .verdicts import compared, halves, table
 
 DEFAULT_SUBJECTS = ("racing_car", "teapot")
-SAMPLER = {"sampler": "euler", "steps": 16, "guidance": GUIDANCE}
+SAMPLER = {"sampler": "euler", "steps": 10, "guidance": GUIDANCE}
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -49,10 +49,11 @@ def test_a_task_gets_as_many_pictures_of_its_size_as_it_asks_for(materials: Mate
     assert (len(request.subject.photos), len(pictures)) == (7, 7 + 15)
 
 
-def test_both_layouts_are_one_denoiser_with_a_narrow_and_a_padded_vae(materials: Materials) -> None:
+def test_both_layouts_are_one_denoiser_and_are_read_with_a_narrow_vae(materials: Materials) -> None:
     narrow, padded = (open_base(materials, Task(method="full", steps=1, layout=at)) for at in ("folder", "checkpoint"))  # type: ignore[arg-type]
     sizes = [sum(weight.numel() for weight in base.vae.parameters()) for base in (narrow, padded)]
-    assert sizes[0] < sizes[1] / 20
+    # The padded one's residual blocks stay, as wide as the others.
+    assert sizes[0] < sizes[1] < 1.5 * sizes[0]
     weights = padded.denoiser.state_dict()
     for name, weight in narrow.denoiser.state_dict().items():
         torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-4)
