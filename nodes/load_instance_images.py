@@ -133,10 +133,10 @@ class LoadInstanceImages(io.ComfyNode):
         path = _checked_choice(folder[0], images)
         size, count = TrainingSize(resolution[0], resolution[0], buckets[0]), close_ups[0]
         if path is None:
-            subject = _of_graph(_singles(images) or [], _singles(masks), captions, class_noun[0], size, count)
+            subject = _of_graph(_unbatched(images) or [], _unbatched(masks), captions, class_noun[0], size, count)
         else:
             folders = _edited_folders(path, class_noun[0], edits_of(edits[0], folder[0]), masks, captions)
-            subject = _of_folders(folders, size, _singles(masks), count)
+            subject = _of_folders(folders, size, _unbatched(masks), count)
         return io.NodeOutput(
             subject, _by_size([photo for one in subject.each for photo in (*one.photos, *one.close_ups)])
         )
@@ -198,7 +198,7 @@ def _of_folders(
     return Subject.of_folders(folders, photos, size, close)
 
 
-def _singles(batches: list[Tensor] | None) -> list[Tensor] | None:
+def _unbatched(batches: list[Tensor] | None) -> list[Tensor] | None:
     """The images or masks of a list of batches; None without any."""
     return [one for batch in batches for one in batch] if batches else None
 

@@ -11,7 +11,7 @@ from ..files.adapter_kinds import DORA
 from ..files.checked_file import require_same, write_checked
 from ..files.safetensors import read_tensors
 from ..methods.adapter_file import ReadAdapter
-from ..methods.adapters import network_fields, read_adapter
+from ..methods.adapters import adapter_metadata, read_adapter
 from ..methods.lidb.file import one_tensor, read_lidb
 from ..methods.lidb.start import is_lidb
 from ..methods.lora.layouts import LoraLayout, diffusers_tensors, kohya_tensors, network_metadata, require_lora_of
@@ -68,7 +68,7 @@ def write_bundle(wanted: Conversion, layers: Layers) -> Path:
     said = converted_metadata(wanted, source.get(f"{PREFIX}method", "lora"), layers)
     metadata = {
         **said,
-        **network_fields(adapter),
+        **adapter_metadata(adapter),
         **layout_metadata(layers.family, "kohya", said.get(ARCHITECTURE, "")),
     }
     return write_checked(tensors, wanted.target, metadata, lambda found, name: require_same(found, name, shapes))
@@ -95,5 +95,5 @@ def write_adapter(wanted: Conversion, adapter: ReadAdapter[Any], layers: Layers,
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     said = converted_metadata(wanted, "dora" if kind == DORA else "lokr", layers)
     layout = layout_metadata(layers.family, "kohya", said.get(ARCHITECTURE, ""))
-    metadata = {**said, **network_fields(adapter), **layout}
+    metadata = {**said, **adapter_metadata(adapter), **layout}
     return write_checked(tensors, wanted.target, metadata, lambda found, name: require_same(found, name, shapes))

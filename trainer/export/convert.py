@@ -26,7 +26,7 @@ from .conversion import Conversion, ConversionError, Converted
 from .converted_metadata import converted_metadata, said_by
 from .diffusers_folder import write_diffusers_folder
 from .layouts import LORA_LAYOUTS
-from .low_rank import low_rank
+from .low_rank import extract_lora
 from .merge import merge_into, merged_tensors
 from .metadata import is_comfyui_lora, layout_metadata
 from .modelspec import SPEC
@@ -110,7 +110,7 @@ def _from_checkpoint(wanted: Conversion) -> Converted:
     layers = layers_in(wanted.base)
     if trained.family is not layers.family or trained.shapes != layers.shapes:
         raise CheckpointError(f"{wanted.source.name!r} and {wanted.base.name!r} are not of one architecture.")
-    lora, error = low_rank(trained.source, layers.source, layers, wanted.rank, wanted.numbers)
+    lora, error = extract_lora(trained.source, layers.source, layers, wanted.rank, wanted.numbers)
     if not lora:
         raise ConversionError(f"{wanted.source.name!r} differs from {wanted.base.name!r} in no layer.")
     said = {**converted_metadata(wanted, "lora", layers), f"{PREFIX}difference": str(error)}

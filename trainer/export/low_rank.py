@@ -14,12 +14,13 @@ from ..model.source import Source
 from .low_rank_error import LayerError, LowRankError
 
 
-def low_rank(
+def extract_lora(
     trained: Source, base: Source, layers: Layers, rank: int, dtype: torch.dtype = torch.float16
 ) -> tuple[LoraWeights, LowRankError]:
     """The LoRA of this rank that best approximates the change from `base` to `trained`, and its error.
 
-    layers: of the base. Unchanged layers get no LoRA. dtype: of the LoRA's matrices; the error includes its rounding.
+    layers: the base's. Unchanged layers get no LoRA. dtype: of the LoRA's matrices; the error includes the rounding to
+    it.
     """
     found: dict[str, dict[str, LoraLayer]] = {}
     errors: list[LayerError] = []

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .safetensors import CheckpointError, open_file, read_metadata, tensor_names
-from .weight_names import FORMAT, PLAIN_FILE, is_beside, require_readable, scale_names
+from .weight_names import FORMAT, PLAIN_FILE, is_quantization_data, require_readable, scale_names
 
 HEADER = "_quantization_metadata"
 """The header's field for the formats of layers, as JSON."""
@@ -46,9 +46,9 @@ def iterate_weights(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple
         names = tensor_names(file)
         require_readable(path.name, names)
         known = set(names)
-        formats = _formats(path, file, names) if any(is_beside(name) for name in names) else {}
+        formats = _formats(path, file, names) if any(is_quantization_data(name) for name in names) else {}
         for key in names:
-            if wanted(key) and not is_beside(key):
+            if wanted(key) and not is_quantization_data(key):
                 tensor = _in_format(file.get_tensor(key), formats.get(_layer(key)))
                 scale = next((name for name in scale_names(key) if name in known), None)
                 yield key, tensor if scale is None else _scaled(path.name, key, tensor, file.get_tensor(scale))

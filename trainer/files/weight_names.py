@@ -41,11 +41,13 @@ def weight_shapes(path: Path) -> Shapes:
     """
     shapes = read_shapes(path)
     require_readable(path.name, shapes)
-    return {key: shape for key, shape in shapes.items() if not is_beside(key)}
+    return {key: shape for key, shape in shapes.items() if not is_quantization_data(key)}
 
 
-def is_beside(key: str) -> bool:
-    """Whether a tensor is no weight but says something about one: a scale, a format or a marker."""
+def is_quantization_data(key: str) -> bool:
+    """Whether a tensor of this name describes quantised weights and is none itself: a scale of weights or inputs, a
+    format or an FP8 marker. Only of the formats that are read.
+    """
     end = key.rpartition(".")[2]
     return end in (*SCALES, *OF_INPUTS, FORMAT, MARKER) or key.endswith(("_weight_scale", "_weight_scale_inv"))
 
@@ -67,6 +69,6 @@ def require_readable(file: str, names: Collection[str]) -> None:
         raise CheckpointError(f"{file!r} is quantised by {kind} ({key!r}): not read. {PLAIN_FILE}")
     ends = (*(f".{end}" for end in SCALES), "_weight_scale", "_weight_scale_inv")
     if found := {key for key in names if key.endswith(ends)}:
-        used = {scale for key in names if not is_beside(key) for scale in scale_names(key)}
+        used = {scale for key in names if not is_quantization_data(key) for scale in scale_names(key)}
         if alone := found - used:
             raise CheckpointError(f"{file!r} holds {listed(alone)}: scales without weights. Fetch the file again.")

@@ -67,7 +67,7 @@ class PredictorObjective(Objective):
         return Losses(loss, None, loss).stacked
 
     def errors(self, batch: SubjectPairs) -> Tensor:
-        """The squared error of each pair [B]."""
+        """The mean squared error of the prediction for each pair [B], without min-SNR weights."""
         with autocast(self.dtype, batch.x.device), self.predictor.attached(self._denoiser[0]) as shown:
             concept = self.predictor.encoder(batch.photos, self._prompted.nouns(batch.nouns))
             shown.patches = concept.patches
@@ -76,7 +76,7 @@ class PredictorObjective(Objective):
 
     @torch.no_grad()
     def errors_of_base(self, batch: SubjectPairs, prompts: Sequence[str]) -> Tensor:
-        """The squared error of each pair [B] by the base itself, with other prompts, without [V]."""
+        """The mean squared error of the base itself for each pair [B], with other prompts, without [V]."""
         with autocast(self.dtype, batch.x.device):
             words = {name: rows[:, None] for name, rows in self._prompted.nouns(batch.nouns).items()}
             return self._errors(batch, self._prompted.conditioning(prompts, words) | batch.frames)

@@ -42,7 +42,9 @@ AdapterWeights = Mapping[str, Mapping[str, AdapterLayer]]
 
 
 def kind_of(path: Path) -> str | None:
-    """The kind of adapter in a file (see `files.adapter_kinds`); None for a folder, whose files are read as LoRAs."""
+    """The kind of adapter in a file, with its article (see `files.adapter_kinds`); None for a file without one, and for
+    a folder, whose files are read as LoRAs.
+    """
     return None if path.is_dir() else adapter_kind(read_shapes(path))
 
 
@@ -68,8 +70,11 @@ def adapter_keys(own: AdapterFile, layers: Layers) -> LoraKeys:
     return lidb_keys(own.file, layers.places) if kind == LIDB else sorted_keys(own, layers)
 
 
-def network_fields(adapter: Any) -> dict[str, str]:
-    """kohya's metadata on an adapter's module, rank, alpha and arguments."""
+def adapter_metadata(adapter: Any) -> dict[str, str]:
+    """The metadata of an adapter's file: kohya's network module, rank, alpha and arguments, and the seed of a LiDB.
+
+    adapter: {component: {layer: its part}}, not empty.
+    """
     first = next(layer for own in adapter.values() for layer in own.values())
     if isinstance(first, DoraLayer):
         return dora_fields(adapter)

@@ -122,7 +122,7 @@ class LayerAdapter(Method[Base], Generic[Layer]):
 
     @contextmanager
     def untrained(self, base: Base) -> Iterator[Base]:
-        """The base itself, with all updates switched off."""
+        """A context in which all updates are switched off; yields the base itself."""
         layers = self._layers(base)
         scales = [layer.scale for layer in layers]
         for layer in layers:
@@ -139,7 +139,9 @@ class LayerAdapter(Method[Base], Generic[Layer]):
         return torch.stack([one.squared_factors() if by_factors else one.squared_change() for one in layers]).sum()
 
     def adapter(self, base: Base, trained: Trained | None = None) -> dict[str, dict[str, Layer]]:
-        """The trained adapter. trained: what `trained` returned."""
+        """The trained adapter: {component: {our name of a layer: its update}}. trained: the result of `trained`,
+        unsharded; None: the parameters as they are.
+        """
         tensors, modules = trained or self.trained(base), base.components()
         return {
             component: {name: layer.layer(_under(tensors[component], name)) for name, layer in _updated_layers(module)}

@@ -29,7 +29,7 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
             f"{file.name!r} calls its subject by a word of its own, {own!r}, which a run cannot go on with: train it "
             "anew with more steps."
         )
-    wanted, kind = _made_by(file)
+    wanted, kind = _method_and_kind(file)
     # A LiDB's own LoRA is continued as either.
     as_lidb = options.method == "lidb" and wanted == "lora" and is_lidb(file)
     if options.method != wanted and not as_lidb:
@@ -38,9 +38,9 @@ def require_continuable(file: Path, options: TrainOptions) -> None:
         )
 
 
-def _made_by(file: Path) -> tuple[str, str]:
-    """(method, kind of file) of what can be continued. A file of another kind passes for a LoRA, and is then refused by
-    what reads it.
+def _method_and_kind(file: Path) -> tuple[str, str]:
+    """(method, kind of file with its article) of a file or folder to continue from, by the names of its tensors. The
+    unknown is returned as a LoRA, and the LoRA reader raises the error.
     """
     if word.is_embedding(file):
         return "textual_inversion", "a learned word"
@@ -57,7 +57,7 @@ def kept_settings(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     kept = {"textual_inversion": word.kept_settings, "lokr": lokr.kept_settings, "lidb": _nothing}
-    return kept.get(_made_by(file)[0], lora.kept_settings)(file)
+    return kept.get(_method_and_kind(file)[0], lora.kept_settings)(file)
 
 
 def _nothing(file: Path) -> dict[str, Any]:

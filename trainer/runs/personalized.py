@@ -61,8 +61,9 @@ class Personalized:
 
     @property
     def trigger(self) -> str:
-        """The phrase with which a prompt calls the subject: "[V] class", or a learned word, which stands for both. Of
-        several subjects all phrases, with commas between them.
+        """The phrase for the subject in prompts: "[V] class", with the learned word in place of [V] where there is a
+        `word_file`; the learned word alone for the methods in WORDS_ALONE. Of several subjects all phrases, separated
+        by commas.
         """
         name = self.file.stem if self.method in WORDS_ALONE else self.word_file
         said = self.word.format(name=name, identifier=self.identifier) if name else self.identifier

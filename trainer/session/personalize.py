@@ -42,12 +42,13 @@ def personalize(
     the weights trained so far are saved before the exception is passed on; when the loss diverges, the last good state
     is saved. ranks: the processes that train together, each of which calls this function with the same request, whose
     batch_size is that of all together; files are written and events reported by the first one only. method: None takes
-    the one that the options name. draw: draws the sample images; None takes this package's sampler. A model that is no
-    `Base` comes with both. draw_untrained: draws what scores are compared with, where `draw` draws with another model
-    than the base; None takes `draw` with the base as it was.
+    the one that the options name. draw: draws the sample images; None takes this package's sampler. Both are
+    required of a model that is no `Base`. draw_untrained: draws the untrained model's images, which scores are compared
+    with, where `draw` does not draw with `base` itself; None takes `draw` with the base as it was.
 
-    Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten; ValueError where the
-    base is not the first rank's.
+    Raises StoppedEarly, TrainingDiverged, OutOfMemory, RunInUse, StateError, ResultNotWritten; OptionError and
+    CheckpointError where `continue_from` does not fit or cannot be read; PriorsError; ValueError where the base is not
+    the first rank's.
     """
     if ranks.decided(lambda: base.fingerprint) != base.fingerprint:
         raise ValueError("The base is another one than the first process's; every machine needs the same file.")

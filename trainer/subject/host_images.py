@@ -18,7 +18,7 @@ def rasters(images: Sequence[Tensor] | Tensor) -> list[Raster]:
     """The images as rasters, from [B, H, W, C] or [H, W, C] with C 3 or 4 in 0..1, or a list of such.
     Raises PhotoError.
     """
-    found = [_raster(image, i) for i, image in enumerate(_singles(images, 3, "image"), start=1)]
+    found = [_raster(image, i) for i, image in enumerate(_unbatched(images, 3, "image"), start=1)]
     if not found:
         raise PhotoError("no image was given: connect 3 to 5 photos of the subject")
     return found
@@ -30,7 +30,7 @@ def weights(masks: Sequence[Tensor] | Tensor | None, count: int) -> list[Band | 
     """
     if masks is None:
         return [None] * count
-    singles = enumerate(_singles(masks, 2, "mask"), start=1)
+    singles = enumerate(_unbatched(masks, 2, "mask"), start=1)
     found = [_checked(mask, f"mask {number}") for number, mask in singles]
     for number, mask in enumerate(found, start=1):
         if not mask.any():
@@ -74,9 +74,10 @@ def texts(captions: Sequence[str] | None, count: int) -> list[str | None]:
     return list(found)
 
 
-def _singles(tensors: Sequence[Tensor] | Tensor, dimensions: int, what: str) -> list[Tensor]:
-    """The single tensors with `dimensions` dimensions in `tensors`, whose batches are split. what: their noun, for
-    errors.
+def _unbatched(tensors: Sequence[Tensor] | Tensor, dimensions: int, what: str) -> list[Tensor]:
+    """The tensors as a list of such with `dimensions` dimensions, batches split. what: their noun, for the error.
+
+    Raises PhotoError for another number of dimensions.
     """
     singles: list[Tensor] = []
     for tensor in [tensors] if isinstance(tensors, Tensor) else tensors:

@@ -128,8 +128,10 @@ def with_captions(folder: PhotoFolder, captions: Sequence[str] | None) -> PhotoF
 def read_photos(
     folder: PhotoFolder, size: TrainingSize, masks: Sequence[Tensor] | Tensor | None = None
 ) -> tuple[Photo, ...]:
-    """The photos of a sorted folder that are not excluded. masks: see `read_folder`, also for the excluded ones. Raises
-    PhotoError, naming all that cannot be used.
+    """The photos of a folder that are not excluded, cropped and resized to `size`. masks: a host's, one for each photo
+    of the folder, excluded ones too; masks that the user painted replace them.
+
+    Raises PhotoError where photos cannot be used, with what is wrong with the first of them.
     """
     given = given_masks(masks, len(folder.photos))
     if folder.photos and not folder.used:

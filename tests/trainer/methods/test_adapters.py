@@ -26,7 +26,7 @@ from dreambooth_nodes.trainer.export.conversion import Conversion, ConversionErr
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.export.merge import merge_into
 from dreambooth_nodes.trainer.files.safetensors import CheckpointError, read_metadata, read_tensors, write_tensors
-from dreambooth_nodes.trainer.methods.adapters import network_fields, read_adapter
+from dreambooth_nodes.trainer.methods.adapters import adapter_metadata, read_adapter
 from dreambooth_nodes.trainer.methods.lokr.layer import factored
 from dreambooth_nodes.trainer.methods.lora.layouts import kohya_tensors
 from dreambooth_nodes.trainer.methods.registry import METHODS
@@ -64,7 +64,7 @@ def test_an_adapter_is_what_its_file_says(kind: str, base_file: Path, tmp_path: 
         torch.testing.assert_close(answer(base), plain, **NEAR)
     adapter, layers = weights_of(method, base), layers_of(base)
     tensors = kohya_tensors(adapter, layers, torch.float32)
-    file = write_tensors(tensors, tmp_path / "adapter.safetensors", network_fields(adapter))
+    file = write_tensors(tensors, tmp_path / "adapter.safetensors", adapter_metadata(adapter))
     compatible = check_applies(file, base_file)
     assert compatible.fits and compatible.matched == sum(map(len, adapter.values())) and not compatible.left_out
     merged = merge_into(load_base(base_file), read_adapter(file, layers_in(base_file)))
@@ -123,7 +123,7 @@ def test_convolutions_have_their_own_rank_at_the_same_scale(sd1: Path) -> None:
     lora = weights_of(attached(base, options_of("lora")), base)
     found = {(layer.is_wide, layer.rank, layer.alpha) for own in lora.values() for layer in own.values()}
     assert found == {(False, 4, 2.0), (True, 2, 1.0)}
-    fields = network_fields(lora)
+    fields = adapter_metadata(lora)
     assert (fields["ss_network_dim"], fields["ss_network_alpha"]) == ("4", "2")
     assert fields["ss_network_args"] == '{"conv_dim": "2", "conv_alpha": "1"}'
 

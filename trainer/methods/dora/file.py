@@ -36,7 +36,9 @@ def dora_keys(shapes: Shapes, find: Find, places: Mapping[Place, tuple[int, ...]
 
 
 def read_dora(path: Path, layers: Layers) -> ReadAdapter[DoraLayer]:
-    """The DoRA in a file, by the layers of a base. Raises CheckpointError, naming the keys, where it does not fit."""
+    """The DoRA in a file. layers: the base's. Raises CheckpointError, naming the keys, where the file does not fit
+    them.
+    """
     keys, tensors = dora_keys(read_shapes(path), layers.meant_by, layers.places), read_tensors(path)
     keys.require_good(path.name)
     dora: ReadAdapter[DoraLayer] = ReadAdapter(path)

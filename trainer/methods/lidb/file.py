@@ -79,7 +79,7 @@ def read_lidb(path: Path, layers: Layers) -> ReadAdapter[LidbLayer]:
     for component, own in lora.items():
         for name, layer in own.items():
             auxiliary = Auxiliary.of(seed, (component, name), layers.places[component, name])
-            if (found := LidbLayer.of_lora(layer, auxiliary)) is None:
+            if (found := LidbLayer.from_lora(layer, auxiliary)) is None:
                 raise CheckpointError(
                     f"{path.name!r} was changed after its training: {name} of {component} is no LiDB of the seed "
                     f"{seed} any more. Go on from it with the method 'lora'."

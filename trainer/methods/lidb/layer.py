@@ -23,9 +23,9 @@ class LidbLayer:
     auxiliary: Auxiliary
 
     @classmethod
-    def of_lora(cls, lora: LoraLayer, auxiliary: Auxiliary) -> LidbLayer | None:
-        """The LiDB that a LoRA was written from; None where the LoRA is of another rank or lies outside its subspaces,
-        and so is none.
+    def from_lora(cls, lora: LoraLayer, auxiliary: Auxiliary) -> LidbLayer | None:
+        """The LiDB that a LoRA was written from; None where the LoRA's rank is not 1, or its matrices are not in the
+        subspaces of `auxiliary` (see CLOSE).
         """
         if lora.rank != 1:
             return None

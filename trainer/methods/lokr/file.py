@@ -70,7 +70,9 @@ def _size(w1: tuple[int, ...], seconds: list[tuple[int, ...]]) -> tuple[int, int
 
 
 def read_lokr(path: Path, layers: Layers) -> ReadAdapter[LokrLayer]:
-    """The LoKr in a file, by the layers of a base. Raises CheckpointError, naming the keys, where it does not fit."""
+    """The LoKr in a file. layers: the base's. Raises CheckpointError, naming the keys, where the file does not fit
+    them.
+    """
     keys, tensors = lokr_keys(read_shapes(path), layers.meant_by, layers.places), read_tensors(path)
     keys.require_good(path.name)
     lokr: ReadAdapter[LokrLayer] = ReadAdapter(path)

@@ -152,8 +152,8 @@ def uniform_start(shape: Sequence[int], source: torch.Generator) -> Tensor:
 
 
 def _alpha_of(start: LoraWeights, rank: int) -> float:
-    """The alpha that all layers of this rank in `start` share; the rank itself where there is none, as in a
-    new LoRA.
+    """The alpha of the layers of this rank in `start`; the rank itself where there are no such layers or their alphas
+    differ.
     """
     alphas = {layer.alpha for _, _, layer in all_layers(start) if layer.rank == rank}
     return alphas.pop() if len(alphas) == 1 else float(rank)

@@ -121,9 +121,7 @@ class LatentDiffusionFamily(Family):
 
     @classmethod
     def shared_name(cls, component: str, name: str) -> str:
-        """A weight's name in transformers 4, which puts `text_model.` before all of a text encoder except the
-        projection.
-        """
+        """Our name; in a text encoder after `text_model.`, as in transformers 4, except for the projection."""
         bare = component in ("denoiser", "vae") or name.startswith("text_projection")
         return name if bare else f"text_model.{name}"
 

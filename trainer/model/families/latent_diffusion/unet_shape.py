@@ -197,8 +197,8 @@ def _is_upsampled(own: Collection[str], index: int) -> bool:
 
 
 def _transformer_depths(names: Collection[str], half: str, levels: list[list[int]]) -> Depths:
-    """The number of transformer blocks in each attention layer, by level, from the UNet's parameter names. half:
-    "input_blocks" or "output_blocks". levels: the block indices of each level.
+    """The number of transformer blocks after each residual block, by level, from the UNet's parameter names; 0 where
+    there is no attention. half: "input_blocks" or "output_blocks". levels: the indices of each level's residual blocks.
     """
     pattern = f"{half}.%d.1.transformer_blocks.{{}}.norm1.weight"
     return tuple(tuple(count_numbered(names, pattern % index) for index in level) for level in levels)
