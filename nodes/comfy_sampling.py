@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -28,13 +28,17 @@ ANCESTRAL = [name for name in comfy.samplers.KSampler.SAMPLERS if "ancestral" in
 
 def host_prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, count: int) -> Draw:
     """A function that draws class images with the host's sampler, showing progress; cancelling ends it between steps.
+    An image's noise depends on its seed alone.
 
     count: of images in all.
     """
     positive = clip.encode_from_tokens_scheduled(clip.tokenize(recipe.prompt))
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     shape = empty_latents(model, vae, (recipe.width, recipe.height)).shape[1:]
-    scheduler = scheduler_of(model)
+    device = comfy.model_management.get_torch_device()
+    sigmas = comfy.samplers.KSampler(
+        model, recipe.steps, device, recipe.sampler, scheduler_of(model), denoise=1.0, model_options=model.model_options
+    ).sigmas
     bar = comfy.utils.ProgressBar(count * recipe.steps)
     done = 0
 
@@ -44,10 +48,15 @@ def host_prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, coun
         def advance(step: int, *_: Any) -> None:
             bar.update_absolute(done + step * len(seeds))
 
-        noise = torch.stack([torch.randn(shape, generator=randomness.generator(s, "sample", 0)) for s in seeds])
-        latents = comfy.sample.sample(
-            model, noise, recipe.steps, recipe.guidance, recipe.sampler, scheduler, positive, negative,
-            torch.zeros_like(noise), callback=advance, disable_pbar=True, seed=seeds[0],
+        streams = [randomness.generator(s, "sample", 0) for s in seeds]
+
+        def drawn() -> Tensor:
+            return torch.stack([torch.randn(shape, generator=stream) for stream in streams])
+
+        noise = drawn()
+        latents = comfy.sample.sample_custom(
+            model, noise, recipe.guidance, _sampler(recipe.sampler, lambda: drawn().to(device)), sigmas,
+            positive, negative, torch.zeros_like(noise), callback=advance, disable_pbar=True, seed=seeds[0],
         )  # fmt: skip
         done += recipe.steps * len(seeds)
         bar.update_absolute(done)
@@ -55,6 +64,15 @@ def host_prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, coun
         return decoded(vae, latents)
 
     return draw_batch
+
+
+def _sampler(name: str, drawn: Callable[[], Tensor]) -> Any:
+    """The host's sampler of this name. drawn: the noise that an ancestral one adds after a step; the host's own depends
+    on its version and on the batch.
+    """
+    if name in ANCESTRAL:
+        return comfy.samplers.ksampler(name, {"noise_sampler": lambda *_: drawn()})
+    return comfy.samplers.sampler_object(name)
 
 
 def host_surroundings_drawer(model: Any, clip: Any, vae: Any, photo: Photo, recipe: SurroundingsRecipe) -> Draw:

@@ -30,7 +30,7 @@ def without_empty_groups(
         return dict(tensors), groups
     # Attention divides by the square root of its width, which is now smaller.
     factor = (used / groups) ** 0.5
-    return {name: tensor * factor if ".to_q." in name else tensor.clone() for name, tensor in cut.items()}, used
+    return {name: tensor.float() * factor if ".to_q." in name else tensor.clone() for name, tensor in cut.items()}, used
 
 
 def _used_groups(tensors: Mapping[str, Tensor], groups: int) -> int:
