@@ -71,7 +71,7 @@ class Report:
         yield ""
         yield from (_plain(one) for one in (*self.dtypes, *self.run))
         yield ""
-        yield f"{'training':44}{'steps/s':>8}{'GB':>8}{'planned':>9}  picture  notes"
+        yield f"{'training':44}{'steps/s':>8}{'GB':>10}{'planned':>10}  picture  notes"
         yield from map(_row, self.trials)
         yield ""
         yield from self._footnotes()
@@ -114,4 +114,4 @@ def _row(one: Outcome) -> str:
         return f"{one.name:44}{one.status}: {one.text}"
     peak, counted = (f"{(value or 0) / 1e9:.3g}" for value in (one.peak, one.counted))
     picture = "" if one.sample_seconds is None else f"{one.sample_seconds:.1f} s"
-    return f"{one.name:44}{one.steps_per_second:8.2f}{peak:>8}{counted:>9}  {picture:>7}  {one.text}"
+    return f"{one.name:44}{one.steps_per_second:8.2f}{peak:>10}{counted:>10}  {picture:>7}  {one.text}"
