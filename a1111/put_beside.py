@@ -5,6 +5,7 @@ install.py runs this by its path. Nothing but the standard library is needed her
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -38,6 +39,8 @@ def put_beside(
     stamp: what it was made for. required, tested: the texts of the two requirements files. host: {name: version} of
     the required packages that the host has and that are new enough. Raises NothingFits, OSError.
     """
+    if importlib.util.find_spec("pip") is None:
+        raise NothingFits(f'this Python has no pip: run "{sys.executable}" -m ensurepip and start the WebUI again.')
     part = libraries.with_name(f".{libraries.name}.part")
     fault = ""
     try:

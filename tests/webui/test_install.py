@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import resource
 import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from dreambooth_nodes.a1111.put_beside import choices
+from dreambooth_nodes.a1111.put_beside import NothingFits, choices, put_beside
 from dreambooth_nodes.tests.webui.environment import ROOT
 from dreambooth_nodes.tests.webui.pip_host import REQUIREMENTS, Host
 
@@ -136,6 +138,13 @@ def test_the_first_start_shows_its_progress_although_the_webui_keeps_what_instal
     )
     assert done.stdout == "kept: \n"
     assert re.search(r"(?s)installing into .*Successfully installed .*the libraries .* are installed", done.stderr)
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(NothingFits, match="ensurepip"):
+        put_beside(tmp_path / "libraries", {}, "alpha", "alpha==1", {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_version_of_the_pack_installs_anew(host: Host) -> None:

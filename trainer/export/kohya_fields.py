@@ -18,10 +18,11 @@ def kohya_fields(said: RunInfo, base: Model) -> dict[str, str]:
 
 
 def _training(said: RunInfo, base: Model) -> dict[str, str]:
-    """The fields on the base and the training."""
+    """The fields on the base and the training. None names the file: a WebUI would insert that name in place of the
+    file's own, and files that are trained again would share it.
+    """
     v, version = base.prediction == "v_prediction", base.kohya_version
     fields: dict[str, Any] = {
-        "output_name": said.name,
         "base_model_version": f"{version}_v" if v and version.startswith("sd_v") else version,
         "v2": version.startswith("sd_v2"),
         "v_parameterization": v,
