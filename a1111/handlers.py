@@ -45,7 +45,7 @@ def connect(blocks: Any, controls: Controls) -> None:
         looked_at.change(_look, [c.photos, *sized], [c.thumbnails, c.faults], **quietly())
     counts = [c.asked["resolution"], c.asked["priors"]]
     for counted in counts:
-        counted.change(_counted, counts, [c.mistakes["counts"], c.mistakes["training"]], **quietly())
+        counted.change(_counted, counts, [c.mistakes["counts"]], **quietly())
     base, lora = c.asked["base"], c.asked["continue_from"]
     words = [c.asked["class_noun"], base, c.asked["prediction"]]
     c.pick.click(_pick, words, [c.asked["identifier"], c.report, c.mistakes["words"]], **quietly())
@@ -169,13 +169,12 @@ def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:
     )
 
 
-def _counted(resolution: int | None, priors: int | None) -> tuple[str, str]:
-    """What is wrong with the counts, and nothing beside *Train*: what was said there was of other ones."""
+def _counted(resolution: int | None, priors: int | None) -> str:
     try:
         require_counts(resolution, priors)
     except ValueError as error:
-        return mistake_html(str(error)), ""
-    return "", ""
+        return mistake_html(str(error))
+    return ""
 
 
 def _pick(noun: str, base: str, prediction: str) -> tuple[Any, Any, str]:

@@ -279,8 +279,6 @@ def test_mistakes_are_sentences_where_they_were_made_and_no_errors(page: Any, we
     said(page, "mistake_words", "no class noun")
     fill(page, "dreambooth_resolution", 63)
     said(page, "mistake_counts", "resolution is 63")
-    # What was said beside Train was of another form.
-    page.locator("#dreambooth_mistake_training").get_by_text("notes.txt").first.wait_for(state="hidden")
     fill(page, "dreambooth_resolution", 0)
     fill(page, "dreambooth_priors", -1)
     said(page, "mistake_counts", "class images are -1")
