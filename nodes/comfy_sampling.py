@@ -35,7 +35,7 @@ def host_prior_drawer(model: Any, clip: Any, vae: Any, recipe: PriorRecipe, coun
     positive = clip.encode_from_tokens_scheduled(clip.tokenize(recipe.prompt))
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     shape = empty_latents(model, vae, (recipe.width, recipe.height)).shape[1:]
-    device = comfy.model_management.get_torch_device()
+    device = model.load_device
     sigmas = comfy.samplers.KSampler(
         model, recipe.steps, device, recipe.sampler, scheduler_of(model), denoise=1.0, model_options=model.model_options
     ).sigmas

@@ -14,8 +14,8 @@ from ..trainer.model.precision import fastest_autocast
 from ..trainer.model.small_picture import SmallPicture
 from .icons import Icons
 from .narrow_vae import UPSCALER as VAE
-from .narrow_vae import moments_at_twice_the_size, new_vae
-from .quantize import load_stored
+from .narrow_vae import moments_at_twice_the_size
+from .stored_vae import stored_vae
 from .text_encoder import DISTINCT, UPSCALER, short_ids
 from .world import World
 
@@ -35,9 +35,7 @@ def worlds_of(icons: Icons, device: torch.device) -> dict[World, float]:
 
 def stored_base_vae(device: torch.device) -> AutoencoderKL:
     """The base's VAE, which gives the latents."""
-    vae = new_vae()
-    vae.load_state_dict(load_stored("vae"))
-    return vae.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return stored_vae().to(device, memory_format=torch.channels_last)
 
 
 class PairBank:

@@ -8,6 +8,7 @@ from diffusers import AutoencoderKL
 
 from dreambooth_nodes.toybase.narrow_vae import SCALING, fold_statistics, new_vae
 from dreambooth_nodes.toybase.padded_vae import FULL_GROUPS, FULL_WIDTHS, full_vae, pad_vae
+from dreambooth_nodes.trainer.files.safetensors import CheckpointError
 from dreambooth_nodes.trainer.model.families.latent_diffusion.build import build_vae
 
 
@@ -58,6 +59,17 @@ def test_a_channel_that_takes_part_anywhere_is_kept(padded: dict[str, torch.Tens
     assert tuple(read.config.block_out_channels) == FULL_WIDTHS
     assert read.config.norm_num_groups == FULL_GROUPS
     torch.testing.assert_close(read.state_dict()[name], padded[name])
+
+
+def test_one_of_8_bit_floats_is_read_without_the_padding_too(padded: dict[str, torch.Tensor]) -> None:
+    read = build_vae({name: tensor.to(torch.float8_e4m3fn) for name, tensor in padded.items()}, SCALING)
+    assert read.config.norm_num_groups < FULL_GROUPS
+
+
+def test_a_norm_of_another_size_is_refused_by_its_name(padded: dict[str, torch.Tensor]) -> None:
+    padded["decoder.conv_norm_out.weight"] = torch.zeros(5)
+    with pytest.raises(CheckpointError, match="conv_norm_out"):
+        build_vae(padded, SCALING)
 
 
 def test_folding_gives_unit_variance_and_the_same_picture(narrow: AutoencoderKL) -> None:

@@ -26,7 +26,7 @@ def without_empty_groups(
     if used == groups:
         return dict(tensors), groups
     cut = {name: _corner(tensor, widths, used, groups) for name, tensor in tensors.items()}
-    if any(cut[name].count_nonzero() != tensor.count_nonzero() for name, tensor in tensors.items()):
+    if any(_nonzero(cut[name]) != _nonzero(tensor) for name, tensor in tensors.items()):
         return dict(tensors), groups
     # Attention divides by the square root of its width, which is now smaller.
     factor = (used / groups) ** 0.5
@@ -34,13 +34,22 @@ def without_empty_groups(
 
 
 def _used_groups(tensors: Mapping[str, Tensor], groups: int) -> int:
-    """The number of groups up to the last one that any norm scales or shifts; at least 1."""
+    """The number of groups up to the last one that any norm scales or shifts, at least 1; all for a norm that has no
+    such groups, which is refused where the module is filled.
+    """
     used = 1
     for name, tensor in tensors.items():
         if name.split(".")[-2] in NORMS and used < groups:
+            if tensor.numel() % groups:
+                return groups
             filled = tensor.reshape(groups, -1).any(dim=1).nonzero()
             used = max(used, int(filled.max()) + 1 if len(filled) else 0)
     return used
+
+
+def _nonzero(tensor: Tensor) -> int:
+    """The number of values that are not zero. 8-bit floats cannot be counted as they are."""
+    return int(tensor.float().count_nonzero())
 
 
 def _corner(tensor: Tensor, widths: list[int], used: int, groups: int) -> Tensor:
