@@ -17,10 +17,11 @@ class HostTokenizer:
 
     def __init__(self, part: Any) -> None:
         self._part = part
+        self._ids = dict(part.tokenizer.get_vocab())
 
     def get_vocab(self) -> dict[str, int]:
         """{token: id}."""
-        return dict(self._part.tokenizer.get_vocab())
+        return self._ids
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
         """An object with the `input_ids` of a text, without the start and end tokens."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,17 +102,23 @@ class Vocabulary(ABC):
         return bool(ids) and rare and not self.is_word(word)
 
     def rare_ids(self, is_of: Callable[[str], bool]) -> list[int]:
-        """The ids, ascending, of rare tokens of two or three letters a to z that are no word. is_of: which names in the
-        vocabulary to choose from.
-        """
+        """The ids, ascending, of rare tokens. is_of: which names in the vocabulary to choose from."""
+        return [index for index in self._rare if is_of(self.tokens[index])]
+
+    @cached_property
+    def _rare(self) -> list[int]:
+        """The ids, ascending, of rare tokens of two or three letters a to z that are no word."""
         return sorted(
             index
-            for token, index in self.ids.items()
-            if self.rank(index) >= self.rare_from
-            and is_of(token)
+            for index in self.tokens
+            if self.is_in_range(index)
             and _RARE_LETTERS.fullmatch(self.piece(index))
             and not self.is_word(self.piece(index))
         )
+
+    def is_in_range(self, token_id: int) -> bool:
+        """Whether identifiers are drawn from tokens of this rank."""
+        return self.rank(token_id) >= self.rare_from
 
 
 @lru_cache(maxsize=1)

@@ -72,9 +72,9 @@ class WordStartVocabulary(Vocabulary):
         # One list, from which several places are drawn without replacement.
         return [first, *[self.rare_ids(lambda token: not token.startswith(self.mark))] * (length - 1)]
 
-    def rare_ids(self, is_of: Callable[[str], bool]) -> list[int]:
-        """As `Vocabulary.rare_ids`, within the range."""
-        return [index for index in super().rare_ids(is_of) if index in self.range]
+    def is_in_range(self, token_id: int) -> bool:
+        """Whether the id is of the range that the names of this kind of tokenizer are drawn from."""
+        return token_id in self.range
 
 
 def vocabulary_of(

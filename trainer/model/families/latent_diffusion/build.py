@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -101,8 +102,11 @@ def build_clip(tensors: Tensors, activation: str) -> Any:
     return _filled(module, tensors, "text encoder")
 
 
+@functools.cache
 def clip_tokenizer() -> Any:
-    """CLIP's tokenizer with the shipped vocabulary; it pads with <|endoftext|>, as Stable Diffusion 1.x does."""
+    """CLIP's tokenizer with the shipped vocabulary, one for all models, which none changes; it pads with
+    <|endoftext|>, as Stable Diffusion 1.x does.
+    """
     return CLIPTokenizer(
         str(VOCABULARY / "vocab.json"),
         str(VOCABULARY / "merges.txt"),
