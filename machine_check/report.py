@@ -83,7 +83,7 @@ class Report:
         if self.machine["device_type"] == "mps":
             yield from (f"On Apple's GPUs, {what}: {instead}." for what, instead in LIMITS.items())
         off = [one for one in self.trials if one.ratio is not None and abs(one.ratio - 1) > WITHIN]
-        if off and self.machine["device_type"] == "cuda":
+        if off and self.machine["device_type"] != "mps":
             names = "; ".join(f"{one.name} {one.ratio:.2f}" for one in off)
             yield f"Measured memory is more than {WITHIN:.0%} from the plan's count: {names}."
 
@@ -92,7 +92,7 @@ def _memory_kind(machine: dict[str, Any]) -> str:
     """Whose memory the report's figures are of, for people."""
     if machine["device_type"] == "cuda":
         return "the GPU in tensors"
-    return "this process, which on a CPU also holds what waits" if machine["device_type"] == "cpu" else "the GPU"
+    return "a training's steps, in tensors" if machine["device_type"] == "cpu" else "the GPU"
 
 
 def _machine_lines(machine: dict[str, Any]) -> Iterator[str]:

@@ -27,7 +27,7 @@ from ..trainer.subject.photos import Photo
 from ..trainer.training.encoded import Encoded, encode_images, encode_prompts
 from ..trainer.training.step import Training
 from .outcome import DOES_NOT_FIT, FAILED, NOT_OFFERED, WORKS, Outcome
-from .peak_memory import PeakMemory
+from .peak_memory import CpuAllocations, PeakMemory
 from .random_model import RandomModel, RandomSource
 
 WARM_UP, LEAST_STEPS = 3, 5
@@ -91,15 +91,16 @@ def _outcome(trial: Trial, device: torch.device, seconds: float) -> Outcome:
         first, before = training.losses(0), _watched(training)
         speed = steps_per_second(training, seconds)
         last = training.losses(0)
+    peak, planned = _memory(memory, training, base, counted)
     fault = _fault(float(last.total), before, _watched(training))
     return Outcome(
         name=trial.name,
         status=FAILED if fault else WORKS,
         text=fault or Levers.of(plan.options).in_words,
         steps_per_second=speed,
-        peak=memory.peak,
+        peak=peak,
         reserved=memory.reserved,
-        counted=_planned_peak(counted),
+        counted=planned,
         first_loss=float(first.total),
         sample_seconds=None if fault else _sample_seconds(base, trial),
     )
@@ -175,9 +176,19 @@ def _fault(loss: float, before: list[Tensor], after: list[Tensor]) -> str:
     return ""
 
 
-def _planned_peak(footprint: Footprint) -> int:
-    """The planned peak of encoding and training; sampling comes afterwards and is left out."""
-    return max(footprint.weights + footprint.states + footprint.step, footprint.encoding)
+def _memory(memory: PeakMemory, training: Training, base: Base, counted: Footprint) -> tuple[int, int]:
+    """(the most bytes that the training took, the same as planned); sampling comes afterwards and is left out. On a CPU
+    of steps after the first one alone: what it encodes images and prompts with lies in the same memory.
+    """
+    steps = counted.weights + counted.states + counted.step
+    if memory.device.type != "cpu":
+        return memory.peak, max(steps, counted.encoding)
+    trained = {id(module): module for module in (training.objective, base.denoiser)}
+    held = {id(one): one for module in trained.values() for one in (*module.parameters(), *module.buffers())}
+    states = [one for state in training.optimizer.state.values() for one in state.values() if isinstance(one, Tensor)]
+    with CpuAllocations() as allocations:
+        training.step(training.done)
+    return sum(one.nbytes for one in (*held.values(), *states)) + allocations.peak, steps
 
 
 def _sample_seconds(base: Base, trial: Trial) -> float:
