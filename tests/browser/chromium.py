@@ -19,7 +19,14 @@ import aiohttp
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SECONDS_BETWEEN_CLICKS = 30.0
+SECONDS_FOR_A_CLICK, SECONDS_BETWEEN_CLICKS = 2.0, 30.0
+"""In which a click arrives, or was lost; and in which the page does what one that arrived is for."""
+NOTE_CLICK = """(() => {
+  window.arrived = false;
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.(SELECTOR)) window.arrived = true;
+  }, { capture: true });
+})()"""
 SIZE = (1600, 1000)
 ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -131,11 +138,15 @@ class Page:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def click_until(self, selector: str, expression: str) -> None:
-        """Click until an expression is true: a click is lost where the element is drawn anew beneath it."""
+        """Click until an expression is true: a click is lost where the element is drawn anew beneath it, and one that
+        arrived may find a page that is not ready for it.
+        """
         deadline = time.monotonic() + HANG_SECONDS
         while time.monotonic() < deadline:
+            self.value(NOTE_CLICK.replace("SELECTOR", json.dumps(selector)))
             self.click(selector)
             try:
+                self.wait(f"window.arrived || ({expression})", SECONDS_FOR_A_CLICK)
                 self.wait(expression, SECONDS_BETWEEN_CLICKS)
             except PageError:
                 continue

@@ -44,21 +44,21 @@ def plans(parts: Parts) -> dict[str, dict[str, Any]]:
     block's weights and hardly anything else, and for less.
     """
     options, z, sigma = TrainOptions(rank=4), torch.randn(1, 16, 32, 32), torch.tensor([0.5])
+    with HostModel(*parts, "").borrowed() as base:
+        HostLora().attach(base, options)
+        told = base.encode_prompts([SHORT])
+        whole = needed(count(base, options, z, sigma, told).resident)
+        base.enable_checkpointing()
+        counted = count(base, options, z, sigma, told)
+    budgets = {"everything": whole, "recomputed": whole - 1, "least": needed(counted.least) + 1, "less": 1000}
     found = {}
-    for name in ("everything", "recomputed", "least", "less"):
+    for name, budget in budgets.items():
         with HostModel(*parts, "").borrowed() as base:
             HostLora().attach(base, options)
             told = base.encode_prompts([SHORT])
-            whole = needed(count(base, options, z, sigma, told).resident)
-            base.enable_checkpointing()
-            counted = count(base, options, z, sigma, told)
-        budgets = {"everything": whole, "recomputed": whole - 1, "least": needed(counted.least) + 1, "less": 1000}
-        with HostModel(*parts, "").borrowed() as base:
-            HostLora().attach(base, options)
-            told = base.encode_prompts([SHORT])
-            plan = plan_step(base, options, z, sigma, told, budgets[name])
+            plan = plan_step(base, options, z, sigma, told, budget)
         found[name] = {"checkpointing": plan.checkpointing, "fits": plan.fits, "text": plan.text,
-                       "resident fits": needed(counted.resident) <= budgets[name]}  # fmt: skip
+                       "resident fits": needed(counted.resident) <= budget}  # fmt: skip
     return found
 
 

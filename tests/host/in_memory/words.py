@@ -71,7 +71,8 @@ def rare_words(clip: Any) -> dict[str, Any]:
     known = vocabularies(clip)
     found: dict[str, Any] = {"vocabularies": [one.name for one in known]}
     if known:
-        one, two = texts(known, 1), texts(known, 2)
+        drawn, two = candidates_of(known, 1, 0), texts(known, 2)
+        one = [candidate.text for candidate in drawn]
         found |= {
             "one": one,
             "two": two,
@@ -79,7 +80,7 @@ def rare_words(clip: Any) -> dict[str, Any]:
             "against common": {word: warnings_in(word, known) for word in ("dog", "sks", "owl")},
             "again": texts(known, 1) == one,
             "read": {word: read(clip, f"a photo of a {word} dog") for word in (*one[:4], *two[:2])},
-            "ranks": [min(c.ranks) for c in candidates_of(known, 1, 0)],
+            "ranks": [min(candidate.ranks) for candidate in drawn],
         }
     return found
 
