@@ -12,7 +12,7 @@ import pytest
 
 from dreambooth_nodes.tests.trainer.short_runs import with_options
 from dreambooth_nodes.trainer.model.base import Base
-from dreambooth_nodes.trainer.runs.report import Scrubber, write_report
+from dreambooth_nodes.trainer.runs.report import Scrubber, report_files, write_report
 from dreambooth_nodes.trainer.runs.request import Request
 from dreambooth_nodes.trainer.runs.run import Run
 from dreambooth_nodes.trainer.runs.store import Store
@@ -78,3 +78,9 @@ def test_an_existing_file_is_not_replaced(store: Store, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="name a new file"):
         write_report(Run("0" * 64, store, {"name": "dog"}), tmp_path / "report.zip")
     assert (tmp_path / "report.zip").read_bytes() == b"mine"
+
+
+def test_an_explanation_says_what_it_says_whatever_the_run_is_called(store: Store) -> None:
+    files = report_files(Run("0" * 64, store, {"name": "earlier", "error": "an earlier file is in the way"}))
+    assert "earlier release" in files["explanation.txt"]
+    assert "earlier" not in json.dumps(files["report.json"])
