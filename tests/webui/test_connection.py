@@ -56,7 +56,7 @@ class Cable:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
 
 
-@pytest.fixture(params=[pytest.param("a1111", marks=pytest.mark.slow), "forge"])
+@pytest.fixture(params=["a1111", "forge"])
 def broken(request: pytest.FixtureRequest, serve: Serve, chromium: Any) -> Iterator[tuple[str, Cable, Any]]:
     """(which Gradio, the cable, a page behind it)."""
     cable = Cable(int(serve(request.param).url.rpartition(":")[2]))
@@ -65,6 +65,7 @@ def broken(request: pytest.FixtureRequest, serve: Serve, chromium: Any) -> Itera
     page.close()
 
 
+@pytest.mark.slow
 def test_a_page_that_lost_the_webui_says_so_and_sees_the_training_again(broken: tuple[str, Cable, Any]) -> None:
     kind, cable, page = broken
     lost = page.locator("#dreambooth_lost").get_by_text("The WebUI does not answer")

@@ -79,6 +79,7 @@ def test_a_photo_that_cannot_be_used_is_named_and_the_others_are_shown(page: Any
     assert page.locator("#dreambooth_thumbnails img").count() == 2
 
 
+@IN_ONE_GRADIO
 def test_the_photos_are_reported_on_before_anything_is_trained(page: Any, tmp_path: Path) -> None:
     caption, mask = tmp_path / "00.txt", tmp_path / "01-masklabel.png"
     caption.write_text("a dog, <b>bold</b>")
@@ -257,6 +258,7 @@ def test_a_lora_of_the_webuis_is_gone_on_from_with_its_rank(page: Any, webui: Se
     assert sorted(map(bool, begun)) == [False, True]
 
 
+@IN_ONE_GRADIO
 def test_another_page_sees_what_was_trained(page: Any) -> None:
     status(page).get_by_text("Finished", exact=True).wait_for()
     page.locator("#dreambooth_subjects .label-wrap").first.click()

@@ -39,10 +39,8 @@ from dreambooth_nodes.trainer.sampling.sampler import SamplerSettings, draw
 from dreambooth_nodes.trainer.subject.frame import Frame
 from dreambooth_nodes.trainer.subject.photos import Photo
 
-FAMILIES = ("sd1", "sdxl")
 
-
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with lent_folder(tmp_path_factory, f"predicted_{request.param}") as folder:
         yield write_checkpoint(request.param, folder / "base.safetensors")

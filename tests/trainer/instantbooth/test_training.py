@@ -24,7 +24,7 @@ from dreambooth_nodes.trainer.subject.photos import Photo
 STEPS = 4
 
 
-@pytest.fixture(scope="module", params=("sd1", "sdxl"))
+@pytest.fixture(scope="module", params=["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with lent_folder(tmp_path_factory, f"predictor_of_{request.param}") as folder:
         yield write_checkpoint(request.param, folder / "base.safetensors")
