@@ -47,7 +47,7 @@ class HostModel(Model):
     def __init__(self, model: Any, clip: Any, vae: Any, fingerprint: str) -> None:
         """Raises ValueError for a model that cannot be trained."""
         require_trainable(model)
-        self.model, self.clip, self.vae, self.fingerprint = model, clip, vae, fingerprint
+        self.model, self.clip, self.vae, self._fingerprint = model, clip, vae, fingerprint
         self.denoiser, self.text_encoders = model.model.diffusion_model, {}
         kind, patch = type(model.model).__name__, patch_of(self.denoiser)
         self.noise_process = noise_of(model.get_model_object("model_sampling"), kind, patch)
@@ -69,6 +69,11 @@ class HostModel(Model):
     def device(self) -> torch.device:
         """The device where the host computes, with its index."""
         return torch.empty(0, device=self.model.load_device).device
+
+    @property
+    def fingerprint(self) -> str:
+        """As it was given."""
+        return self._fingerprint
 
     @property
     def architecture(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -42,15 +43,14 @@ class Model(ABC):
     """What a training needs of a pretrained model. A host's model in the host's memory is one too.
 
     denoiser: the module that predicts. text_encoders: {component name: module} of those that can be trained.
-    prediction: the denoiser's prediction type, None where there is only one. fingerprint: the model's identity (see
-    `fingerprint`). kohya_version: kohya's ss_base_model_version; empty where it has none.
+    prediction: the denoiser's prediction type, None where there is only one. kohya_version: kohya's
+    ss_base_model_version; empty where it has none.
     """
 
     denoiser: Any
     text_encoders: dict[str, Any]
     noise_process: NoiseProcess
     prediction: str | None = None
-    fingerprint: str
     kohya_version: ClassVar[str] = ""
     small_picture: SmallPicture | None = None
     """How an upscaler's denoiser is shown the picture that it enlarges; None in models that draw from a prompt."""
@@ -59,6 +59,11 @@ class Model(ABC):
     @abstractmethod
     def device(self) -> torch.device:
         """The device where the model computes."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """The model's identity, SHA-256 in hex (see `fingerprint`)."""
 
     @property
     @abstractmethod
@@ -128,19 +133,23 @@ class Base(Family, Model):
 
         prediction: the denoiser's prediction type, needed where the weights do not tell. dtype: of the denoiser's
         linear layers and convolutions; float32 where they are to be trained in float32. known_fingerprint: the source's
-        fingerprint, where it was computed before; computing it reads all weights.
+        fingerprint, where it was computed before; else it is when it is asked for, which reads all weights.
         text_dtype: of the text encoders' linear layers; float32 where they are to be trained.
         """
         self.source = source
         self.words = {}
         self.tables = self.key_tables(source.shapes)
-        tensors = Components(source, self.tables)
-        self.fingerprint = known_fingerprint or fingerprint(tensors)
-        self._build(tensors, prediction, dtype)
+        self._known_fingerprint = known_fingerprint
+        self._build(Components(source, self.tables), prediction, dtype)
         self.freeze()
         self.text_dtype = text_dtype
         for encoder in self.text_encoders.values():
             cast_frozen(encoder, text_dtype)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the source's weights, whatever was trained since."""
+        return self._known_fingerprint or fingerprint(Components(self.source, self.tables))
 
     @abstractmethod
     def _build(self, tensors: Components, prediction: str | None, dtype: torch.dtype) -> None:
