@@ -17,8 +17,8 @@ from .processes import EndedElsewhere
 from .stopping import Stopped, StopSignals
 
 COMMANDS = (
-    "check", "photos", "train", "explain", "report", "choose", "priors", "identifier", "export", "resize", "merge",
-    "apply-check", "upscale", "score", "predict", "train-predictor", "toybase",
+    "check", "photos", "train", "explain", "report", "choose", "priors", "identifier", "suggest-noun", "export",
+    "resize", "merge", "apply-check", "upscale", "score", "predict", "train-predictor", "toybase",
 )  # fmt: skip
 FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality", "bench-upscaling")
 EXIT_STATUS = (

@@ -27,6 +27,7 @@ from ..trainer.subject.buckets import TrainingSize
 from ..trainer.subject.close_ups import close_ups_of_folder
 from ..trainer.subject.identifier import warnings_for
 from ..trainer.subject.own_class_images import own_class_images
+from ..trainer.subject.photos import Photo
 from ..trainer.subject.subject import Subject
 from ..trainer.subject.subject_folders import SubjectFolder, subject_folders
 from ..trainer.training.divergence import TrainingDiverged
@@ -35,6 +36,7 @@ from .class_images import drawn, planned
 from .encoders import looks_at_pictures, scorer_of
 from .flags import REQUIRED, store
 from .lookup import candidates, ranked
+from .nouns import AUTO, suggested
 from .option_flags import with_steps_of_photos
 from .progress import Listener
 from .result import described
@@ -42,8 +44,8 @@ from .run_options import base_model, run_options
 from .stopping import Stopped, StopSignals
 from .usable_photos import close_ups_in_words, faults_in_words, sizes_in_words, usable_photos
 
-AUTO, LEARNED = "auto", "olt"
-"""What --identifier says where it is to be picked, and the name of a learned word then."""
+LEARNED = "olt"
+"""The name of a learned word where --identifier is AUTO."""
 
 
 class Teaching:
@@ -65,6 +67,7 @@ class Teaching:
         size = TrainingSize(*self.base.size(arguments), arguments.buckets)
         folders = self._folders()
         photos = [usable_photos(one.files, size) for one in folders]
+        folders = tuple(self._with_noun(one, own, size) for one, own in zip(folders, photos, strict=True))
         close_ups = [close_ups_of_folder(one.files, size, arguments.close_ups) for one in folders]
         subject = Subject.of_folders(folders, photos, size, close_ups)
         if self.ranks.sharded and len(subject.sizes) > 1:
@@ -92,7 +95,8 @@ class Teaching:
     def _folders(self) -> tuple[SubjectFolder, ...]:
         """The subjects' folders. Flags go before the name of a single one. Raises PhotoError, OptionError."""
         arguments = self.arguments
-        folders = subject_folders(arguments.photos, arguments.noun)
+        noun = "" if arguments.noun == AUTO else arguments.noun
+        folders = subject_folders(arguments.photos, noun)
         if len(folders) > 1 and arguments.identifier != AUTO:
             raise OptionError(
                 f"--identifier is {arguments.identifier!r}, and the {len(folders)} folders of subjects name their own: "
@@ -101,7 +105,18 @@ class Teaching:
         if len(folders) > 1:
             return folders
         named = folders[0].identifier if arguments.identifier == AUTO else ""
-        return (replace(folders[0], class_noun=arguments.noun or folders[0].class_noun, identifier=named),)
+        return (replace(folders[0], class_noun=noun or folders[0].class_noun, identifier=named),)
+
+    def _with_noun(self, folder: SubjectFolder, photos: Sequence[Photo], size: TrainingSize) -> SubjectFolder:
+        """A subject's folder with the class noun that fits its photos best, where that is asked for and its name holds
+        none.
+        """
+        if self.arguments.noun != AUTO or folder.class_noun:
+            return folder
+        pictures = Subject(tuple(photos), AUTO, size.width, size.height, size.buckets).at_one_size()
+        found = suggested(pictures, self.base, self.arguments.clip, self.listener.bar)
+        say(f"class noun: {found[0].noun}, of {', '.join(f'{one.noun} {one.odds:.0%}' for one in found)}")
+        return replace(folder, class_noun=found[0].noun)
 
     def _tell_of(self, folders: Sequence[SubjectFolder], subject: Subject) -> None:
         """Tell what the folders hold, the buckets of their photos, and what speaks against them."""

@@ -34,7 +34,8 @@ def add_parser(commands: Commands) -> None:
     add_base(parser)
     photos = "3 to 5 photos of the subject; or folders of several subjects, such as '10_sks dog': each photo 10 times"
     parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER", help=photos)
-    parser.add_argument("--noun", default="", help="what the subject is, such as dog (default: as its folder is named)")
+    noun = "what the subject is, such as dog; auto: what `suggest-noun` puts first (default: as its folder is named)"
+    parser.add_argument("--noun", default="", help=noun)
     word = "[V], the subject's name (default: auto: as its folder is named, else the rare token that means least to "
     word += "this base)"
     parser.add_argument("--identifier", default="auto", help=word)

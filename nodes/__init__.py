@@ -18,11 +18,13 @@ from .merge_personalized_models import MergePersonalizedModels
 from .pick_rare_token import PickRareToken
 from .predict_personalized_model import PredictPersonalizedModel
 from .resize_personalized_model import ResizePersonalizedModel
+from .suggest_class_noun import SuggestClassNoun
 from .upscale_personalized import UpscalePersonalized
 from .vary_backgrounds import VaryBackgrounds
 
 NODES: list[type[io.ComfyNode]] = [
     LoadInstanceImages,
+    SuggestClassNoun,
     PickRareToken,
     GenerateClassPriors,
     VaryBackgrounds,

@@ -10,6 +10,7 @@ import { addCard } from "./panels/card.js";
 import { addExport } from "./panels/export.js";
 import { addFidelity } from "./panels/fidelity.js";
 import { addHistory } from "./panels/history.js";
+import { addNouns } from "./panels/nouns.js";
 import { addPhotos } from "./panels/photos.js";
 import { addPriors } from "./panels/priors.js";
 import { addReport } from "./panels/report.js";
@@ -29,6 +30,7 @@ const PANELS = {
   LoadPersonalizedModel: addHistory,
   MeasureFidelity: addFidelity,
   PickRareToken: addTokens,
+  SuggestClassNoun: addNouns,
   VaryBackgrounds: (node) => addPriors(node, t("Other surroundings")),
 };
 

@@ -24,6 +24,7 @@ CONTRACT: dict[str, tuple[str, str, str]] = {
         "images masks captions buckets close_ups edits",
         "SUBJECT IMAGE",
     ),
+    "SuggestClassNoun": ("model clip vae subject", "nouns", "STRING STRING"),
     "PickRareToken": ("clip length seed", "model class_noun choice subject", "STRING STRING"),
     "GenerateClassPriors": (
         "model clip vae subject count seed",

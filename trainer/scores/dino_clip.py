@@ -61,6 +61,12 @@ class DinoClipScorer:
         answer = self._embed_pictures(pictures) @ self._embed_texts([f"a photo of a {noun}" for noun in nouns]).T
         return (answer.argmax(1) == 0).float()
 
+    def nearest_nouns(self, pictures: Tensor, nouns: Sequence[str]) -> tuple[str, ...]:
+        """The nouns, those first whose `a photo of a <noun>` is nearest to the pictures on average."""
+        texts = self._embed_texts([f"a photo of a {noun}" for noun in nouns])
+        nearness = (self._embed_pictures(pictures) @ texts.T).mean(0)
+        return tuple(nouns[index] for index in nearness.argsort(descending=True, stable=True).tolist())
+
     def variety(self, pictures: Tensor) -> Tensor:
         """Mean of 1 - cosine to the other pictures."""
         tokens = self._embed_for_likeness(pictures)

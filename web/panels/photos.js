@@ -2,6 +2,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { after, onceAFrame } from "../callbacks.js";
+import { addNounSuggestions } from "../class_nouns.js";
 import { acceptDrops, droppedPhotos, newFolder, upload } from "../dropped_photos.js";
 import { addPanel, make, setWidget, toast, widgetOf } from "../panel.js";
 import { tellPhotoCount } from "../photo_count.js";
@@ -47,8 +48,9 @@ class PhotosPanel {
     this.report = button("look", t("Report"), () => showReport(this.found));
     this.writes = button("write", t("Save to files"), () => this.write());
     this.writes.title = t("Write captions and masks beside the photos, as photo.txt and photo-masklabel.png.");
-    const row = make("div", { class: "db-row" }, this.input, this.writes, this.report, add);
-    element.append(this.grid, this.notes, this.drop, this.says, row);
+    const nouns = addNounSuggestions(node);
+    const row = make("div", { class: "db-row" }, this.input, this.writes, nouns.button, this.report, add);
+    element.append(this.grid, this.notes, this.drop, this.says, nouns.row, row);
     this.look = onceAFrame(() => this.show());
     acceptDrops(element.closest(".db-panel"), (dataTransfer) => this.take(dataTransfer));
   }
