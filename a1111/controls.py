@@ -11,8 +11,8 @@ class Controls:
     """The components that handlers read and write.
 
     asked: {field of `Asked`: component}. options: {field of `TrainOptions`: component}. shown: what a view changes.
-    mistakes: {what is wrong with it: component}: words, start (the LoRA to go on from), counts, training,
-    machine.
+    nouns: the suggested class nouns. mistakes: {what is wrong with it: component}: noun, words, start (the LoRA to go
+    on from), counts, training, machine.
     """
 
     photos: Any
@@ -26,6 +26,8 @@ class Controls:
     mistakes: dict[str, Any]
     asked: dict[str, Any]
     options: dict[str, Any]
+    suggest: Any = None
+    nouns: Any = None
     train: Any = None
     stop: Any = None
     resume: Any = None

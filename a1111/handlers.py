@@ -22,6 +22,7 @@ from .photo_report import report_html
 from .pick import pick
 from .sample_choice import choose_sample, select_sample
 from .shown import faults_html, mistake_html, status_html
+from .suggest import chip, noun_of, suggest
 from .this_machine import check_report
 from .uploads import keep_class_images, keep_files
 from .views import answering, views
@@ -49,6 +50,7 @@ def connect(blocks: Any, controls: Controls) -> None:
     base, lora = c.asked["base"], c.asked["continue_from"]
     words = [c.asked["class_noun"], base, c.asked["prediction"]]
     c.pick.click(_pick, words, [c.asked["identifier"], c.report, c.mistakes["words"]], **quietly())
+    _connect_nouns(c)
     c.refresh.click(lists, None, [base, lora], **quietly())
     _connect_next(c)
     c.check.click(_check, None, [c.machine, c.mistakes["machine"]], **quietly())
@@ -61,6 +63,15 @@ def connect(blocks: Any, controls: Controls) -> None:
     keep_form(blocks, {**files, **c.asked, **c.options}, {"base": bases, "continue_from": starts})
     for zone, label in zones:
         blocks.load(inputs=None, outputs=None, **with_js(reach_by_keyboard(zone.elem_id, label)))
+
+
+def _connect_nouns(c: Controls) -> None:
+    """What the photos show is asked for, and a click on an answer fills it in."""
+    asked = [c.photos, c.asked["base"], c.asked["prediction"]]
+    c.suggest.click(_suggest, asked, [c.nouns, c.mistakes["noun"]], **quietly())
+    c.nouns.input(noun_of, [c.nouns], [c.asked["class_noun"]], **quietly())
+    # Of other photos these are no answers.
+    c.photos.change(lambda: gr.update(visible=False), None, [c.nouns], **quietly())
 
 
 def _connect_preset(c: Controls) -> None:
@@ -183,6 +194,14 @@ def _pick(noun: str, base: str, prediction: str) -> tuple[Any, Any, str]:
     except MISTAKES as error:
         return gr.update(), gr.update(), mistake_html(str(error))
     return word, gr.update(value=report, visible=True), ""
+
+
+def _suggest(files: Any, base: str, prediction: str) -> tuple[Any, str]:
+    try:
+        found = suggest([file_path(file) for file in files or []], named(base), named(prediction))
+    except MISTAKES as error:
+        return gr.update(visible=False), mistake_html(str(error))
+    return gr.update(choices=[chip(**one) for one in found], value=None, visible=True), ""
 
 
 def _check() -> tuple[Any, str]:

@@ -40,11 +40,17 @@ def _subject() -> Controls:
         label="As they will be trained on", columns=5, height=180, object_fit="contain", elem_id="dreambooth_thumbnails"
     )
     faults = gr.HTML(elem_id="dreambooth_faults")
-    asked = {"class_noun": _text("Class noun", "class_noun", "what the subject is: dog, backpack, face …")}
+    with gr.Row(elem_classes=FIELDS):
+        asked = {"class_noun": _text("Class noun", "class_noun", "what the subject is: dog, backpack, face …")}
+        suggest = gr.Button("Suggest a noun", size="sm", scale=0, elem_id="dreambooth_suggest")
+    mistakes = {"noun": _mistake("noun")}
+    nouns = gr.Radio(
+        [], label="What the photos show, by the base's own answer", visible=False, elem_id="dreambooth_nouns"
+    )
     with gr.Row(elem_classes=FIELDS):
         asked["identifier"] = _text("Identifier [V]", "identifier", "empty: picked for you")
         pick = gr.Button("Pick a rare word", size="sm", scale=0, elem_id="dreambooth_pick")
-    mistakes = {"words": _mistake("words")}
+    mistakes["words"] = _mistake("words")
     report = gr.Textbox(
         label="How the words compare", lines=6, max_lines=24, visible=False, elem_id="dreambooth_report"
     )
@@ -72,7 +78,7 @@ def _subject() -> Controls:
         asked |= prompt_controls()
         options = option_controls()
     shown = (thumbnails, faults, pick, report, refresh, preset_steps)
-    return Controls(photos, class_images, *shown, mistakes, asked, options)
+    return Controls(photos, class_images, *shown, mistakes, asked, options, suggest, nouns)
 
 
 def _method() -> dict[str, Any]:

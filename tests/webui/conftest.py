@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import pytest
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.environment import ROOT, browser, packages
+from dreambooth_nodes.trainer.files.safetensors import read_tensors, write_tensors
+from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 GRADIO = {"a1111": "a1111", "reforge": "a1111", "forge": "forge", "neo": "forge"}
 """{WebUI: whose Gradio it has}."""
@@ -120,3 +122,13 @@ def _await_ready(process: subprocess.Popen[str], console: Path) -> None:
             return
         time.sleep(0.5)
     raise AssertionError(f"the stand-in did not start:\n{console.read_text(encoding='utf-8')}")
+
+
+def keep_step(result: dict[str, Any], step: int) -> None:
+    """Lay a file of another step into the folder of a finished training's run, as scores leave them there: the
+    result's own weights. result: of the job, as the API tells it.
+    """
+    file = Path(result["file"])
+    kept = Path(result["run"]) / "scored" / f"step_{step:06d}.safetensors"
+    kept.parent.mkdir(exist_ok=True)
+    write_tensors(read_tensors(file), kept, replace(read_personalized(file), steps=step).metadata())

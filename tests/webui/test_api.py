@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 import pytest
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
-from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
+from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served, keep_step
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
 
 USER = "ann:secret"
@@ -120,6 +120,26 @@ def test_class_images_of_the_users_own_are_trained_on_and_a_step_without_a_file_
     assert done["result"]["priors"] == 2 and done["error"] == ""
     code, text = refused(webui, "choose", {"step": 7})
     assert code == 422 and "step 7" in text
+
+
+def test_another_step_becomes_the_result(webui: Served) -> None:
+    webui.request(f"{ROOT}/train", {**ASKED, "name": "choosing", "resolution": 64, "options": {"steps": 3}}, USER)
+    done = awaited(webui, lambda said: said["status"] == "finished" and said["result"]["steps"] == 3)
+    assert done["error"] == ""
+    first = Path(done["result"]["file"])
+    keep_step(done["result"], 2)
+    chosen = webui.request(f"{ROOT}/choose", {"step": 2}, USER)
+    assert chosen["step"] == 2 and chosen["choice"].startswith("step 2, chosen by the user")
+    file = Path(chosen["file"])
+    assert file != first and file.parent == first.parent
+    assert read_personalized(file).steps == 2 and read_personalized(first).steps == 3
+    # A card of its own, by which the WebUI's list knows the trigger.
+    assert json.loads(file.with_suffix(".json").read_text())["activation text"] == "olt dog"
+    said = webui.request(f"{ROOT}/status", user=USER)
+    assert (said["status"], said["result"]["steps"], said["result"]["file"]) == ("finished", 2, chosen["file"])
+    code, text = refused(webui, "choose", {"step": 1})
+    assert code == 422 and "step 1 has no file; those that can be chosen are 2." in text
+    assert refused(webui, "choose", {"step": 2}, user="")[0] == 401
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 import pytest
 from PIL import Image
 
-from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
+from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served, keep_step
 from dreambooth_nodes.tests.webui.tab_page import (
     PATIENCE,
     RANK,
@@ -40,6 +40,7 @@ from dreambooth_nodes.tests.webui.tab_page import (
 from dreambooth_nodes.trainer.files.safetensors import read_shapes
 from dreambooth_nodes.trainer.options import TEXTS
 from dreambooth_nodes.trainer.runs.personalized import read_personalized
+from dreambooth_nodes.trainer.subject.class_nouns import everyday_nouns
 
 IN_ONE_GRADIO = pytest.mark.parametrize(
     "webui", ["a1111", pytest.param("forge", marks=pytest.mark.slow)], indirect=True, scope="module"
@@ -170,6 +171,23 @@ def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
     field(page, "dreambooth_report").wait_for(timeout=PATIENCE)
     word = field(page, "dreambooth_identifier").input_value()
     assert f"identifier: {word} " in field(page, "dreambooth_report").input_value()
+
+
+@IN_ONE_GRADIO
+def test_a_class_noun_is_suggested_and_a_click_fills_it_in(page: Any) -> None:
+    page.locator("#dreambooth_suggest").click()
+    said(page, "mistake_noun", "no photo")
+    drop(page, *sorted(SUBJECT.glob("*.png")))
+    page.locator("#dreambooth_thumbnails img").nth(4).wait_for()
+    page.locator("#dreambooth_suggest").click()
+    chips = page.locator("#dreambooth_nouns label")
+    chips.nth(9).wait_for(timeout=PATIENCE)
+    noun = chips.nth(1).inner_text().strip().rpartition(" ")[0]
+    assert noun in everyday_nouns()
+    chips.nth(1).click()
+    page.wait_for_function(
+        f"document.querySelector('#dreambooth_class_noun input, #dreambooth_class_noun textarea').value === '{noun}'"
+    )
 
 
 @pytest.mark.slow
@@ -329,3 +347,25 @@ def test_another_page_is_told_of_the_training_that_runs(page: Any, chromium: Any
     other.close()
     time.sleep(1)
     assert webui.log.count("start_task") == webui.log.count("finish_task"), "no training was begun by those clicks"
+
+
+@IN_ONE_GRADIO
+def test_a_click_on_a_sample_and_on_the_button_makes_its_step_the_result(page: Any, webui: Served) -> None:
+    ask(page)
+    for name, value in {"name": "chosen", "sample_every": 1}.items():
+        fill(page, f"dreambooth_{name}", value)
+    page.locator("#dreambooth_train").click()
+    status(page).get_by_text("chosen_00001").wait_for(timeout=PATIENCE)
+    button, samples = page.locator("#dreambooth_choose"), page.locator("#dreambooth_samples .grid-wrap button")
+    samples.nth(2).wait_for()
+    assert button.is_disabled()
+    file = webui.data / "models" / "Lora" / "chosen_00001.safetensors"
+    (run,) = (record["key"] for record in records(webui) if record["name"] == "chosen")
+    (folder,) = (webui.data / "outputs" / "dreambooth" / "runs").glob(f"{run[:24]}*")
+    keep_step({"file": str(file), "run": str(folder)}, 2)
+    samples.nth(1).click()
+    button.get_by_text("Make step 2 the result").wait_for(timeout=PATIENCE)
+    button.click()
+    status(page).get_by_text("chosen_00002").wait_for(timeout=PATIENCE)
+    status(page).get_by_text("Chosen: step 2, chosen by the user").wait_for()
+    assert read_personalized(file.with_name("chosen_00002.safetensors")).steps == 2
