@@ -20,7 +20,7 @@ COMMANDS = (
     "check", "photos", "train", "explain", "report", "choose", "priors", "identifier", "suggest-noun", "export",
     "resize", "merge", "apply-check", "upscale", "score", "predict", "train-predictor", "toybase",
 )  # fmt: skip
-FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality", "bench-upscaling")
+FOR_DEVELOPERS = ("demo", "bench-speed", "bench-quality", "bench-upscaling", "bench-nouns")
 EXIT_STATUS = (
     "Exit status: 0 done; 1 the message on stderr says what to change; 2 flags or a configuration that cannot be "
     "read; 130 after Ctrl-C and 143 after SIGTERM, with what was trained saved; a traceback is a bug."

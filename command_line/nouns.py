@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..toybase.known_nouns import known_nouns
+from ..toybase.known_nouns import known_nouns, other_pictures
 from ..trainer.sampling.noun_probe import measurements, suggest_nouns
 from ..trainer.subject.class_nouns import SHOWN, SuggestedNoun
 from .base_model import BaseModel
@@ -25,5 +25,6 @@ def suggested(pictures: Tensor, base: BaseModel, clip: Path | None, bar: Bar) ->
         from ..trainer.scores.dino_clip import DinoClipScorer
 
         nouns = DinoClipScorer(None, clip).nearest_nouns(pictures, nouns)[:SHOWN]
-    with bar(measurements(len(nouns)), "class nouns") as done:
-        return suggest_nouns(base.live, pictures, nouns, done)
+    others = other_pictures(pictures)
+    with bar(measurements(len(nouns), len(others)), "class nouns") as done:
+        return suggest_nouns(base.live, pictures, nouns, others, done)

@@ -22,7 +22,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser("suggest-noun", help="what do the photos show, by the base's own answer?")
     add_base(parser)
     parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER", help="3 to 5 photos of one subject")
-    clip = "a CLIP model of transformers: it chooses ten nouns, which the base puts in order"
+    clip = "a CLIP model of transformers: it chooses eight nouns, which the base puts in order"
     parser.add_argument("--clip", type=Path, metavar="FOLDER", help=clip)
     add_size(parser)
     add_json(parser)

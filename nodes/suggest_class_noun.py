@@ -65,14 +65,15 @@ class SuggestClassNoun(io.ComfyNode):
 
 def _suggested(model: Any, clip: Any, vae: Any, pictures: Tensor, nouns: Sequence[str]) -> tuple[SuggestedNoun, ...]:
     """The suggestions for pictures [N, 3, H, W], with a bar; cancelling ends it between two measurements."""
-    from ..toybase.known_nouns import known_nouns
+    from ..toybase.known_nouns import known_nouns, other_pictures
 
     with HostModel(model, clip, vae, "").borrowed() as host:
         compared = nouns or known_nouns(host.weight_sample())
-        bar = comfy.utils.ProgressBar(measurements(len(set(compared))))
+        others = other_pictures(pictures)
+        bar = comfy.utils.ProgressBar(measurements(len(set(compared)), len(others)))
 
         def advance(done: int) -> None:
             raise_if_interrupted()
             bar.update(done)
 
-        return suggest_nouns(host, pictures, compared, advance)
+        return suggest_nouns(host, pictures, compared, others, advance)

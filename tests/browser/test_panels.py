@@ -42,6 +42,24 @@ def test_photos_that_are_too_small_for_the_resolution_say_so_at_once(workspace: 
     workspace.page.wait(f"{FAULTS}.every(badges => badges.includes('too small'))")
 
 
+def test_nouns_are_suggested_by_the_model_of_the_graph_and_a_click_fills_one_in(workspace: Workspace) -> None:
+    """In a run of its own: nothing else of the graph is executed."""
+    page, chips = workspace.page, "[...document.querySelectorAll('.db-photos .db-suggested .db-chip')]"
+    workspace.open_example()
+    workspace.set("LoadInstanceImages", "folder", "example: sitting_rabbit")
+    workspace.look_at("LoadInstanceImages")
+    page.click_until(".db-suggest", "document.querySelector('.db-suggest').disabled")
+    page.wait(f"{chips}.length === 8")
+    assert "rabbit" in page.value(f"{chips}.slice(0, 3).map(chip => chip.querySelector('b').innerText)")
+    assert page.value(f"{NEWEST}.then(entry => Object.keys(entry.outputs))") == ["dreambooth_nouns"]
+    second = page.value(f"{chips}[1].querySelector('b').innerText")
+    page.click_until(".db-suggested .db-chip:nth-child(2)", f"{chips}[1].getAttribute('aria-pressed') === 'true'")
+    assert workspace.widget("LoadInstanceImages", "class_noun") == second
+    workspace.screenshot("nouns")
+    workspace.set("LoadInstanceImages", "folder", "example: teapot")
+    assert page.value("document.querySelector('.db-suggested').hidden"), "of other photos"
+
+
 def open_candidates(workspace: Workspace) -> None:
     """Without what comes after it, the run is over at once."""
     workspace.open_example()

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHOWN = 10
+SHOWN = 8
 """The number of nouns that are suggested."""
-SHARPNESS = 1.0
+SHARPNESS = 2.0
+"""What fits the embedded base's twelve held-out subjects best (bench/README.md)."""
+_TINY = 1e-30
 
 
 @dataclass(frozen=True)
 class SuggestedNoun:
-    """A class noun, and its odds among all nouns that were compared: its probability, 0 to 1."""
+    """A class noun. odds: its probability among the nouns that it is listed with, 0 to 1."""
 
     noun: str
     odds: float
@@ -39,25 +41,24 @@ def noun_prompt(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def ranked_by_error(nouns: Sequence[str], errors: Tensor, levels: Sequence[int]) -> tuple[SuggestedNoun, ...]:
+def ranked_by_error(nouns: Sequence[str], errors: Tensor, others: Tensor | None = None) -> tuple[SuggestedNoun, ...]:
     """The nouns with their odds, the likeliest first.
 
-    errors: [S, P], of P nouns in S samples; the same photo, noise and level in a row. levels: of each sample, any
-    number that names its noise level. With d_sn = e_sn − mean over n of e_sn, and σ_t the root mean square of d over
-    the samples of level t, a noun's evidence is −Σ_s d_sn / σ_t(s) / √S, and its odds are proportional to
-    exp(SHARPNESS · evidence). Dividing by σ_t lets every level count alike. Raises ValueError for errors that are not
-    finite.
+    errors: e [L, S, P], of P nouns in S samples at each of L noise levels; a sample has the same photo and noise for
+    all nouns. others: o [L, M, P], the same of M pictures of other things; None where they are not measured. With d
+    and m the deviations of e and o from their means over the nouns, and σ_l the root mean square of d at a level, a
+    noun's evidence is −Σ_l (mean_s d − mean_m m) / σ_l: some nouns suit every picture, and their own mean over other
+    pictures is what that brings them. The odds are proportional to exp(SHARPNESS · evidence), with the evidence
+    divided by its standard deviation over the nouns. Raises ValueError for errors that are not finite.
     """
-    import torch
-
-    if not errors.isfinite().all():
+    given = [table.double() for table in (errors, others) if table is not None]
+    if not all(table.isfinite().all() for table in given):
         raise ValueError("the denoiser's answers hold NaN or infinity: compute them in fp32, or check the model")
-    apart = errors.double() - errors.double().mean(1, keepdim=True)
-    which = torch.tensor(levels)
-    for level in which.unique():
-        rows = which == level
-        apart[rows] /= apart[rows].square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
-    odds = (-SHARPNESS * apart.sum(0) / len(apart) ** 0.5).softmax(0)
+    apart, *own = (table - table.mean(2, keepdim=True) for table in given)
+    scale = apart.square().mean((1, 2)).sqrt().clamp(min=_TINY)
+    more = apart.mean(1) - own[0].mean(1) if own else apart.mean(1)
+    evidence = -(more / scale.unsqueeze(1)).sum(0)
+    odds = (SHARPNESS * evidence / evidence.std(correction=0).clamp(min=_TINY)).softmax(0)
     order = odds.argsort(descending=True, stable=True).tolist()
     return tuple(SuggestedNoun(nouns[index], float(odds[index])) for index in order)
 
