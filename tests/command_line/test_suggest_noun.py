@@ -13,7 +13,8 @@ from dreambooth_nodes.trainer.subject.class_nouns import SHOWN, everyday_nouns
 PHOTOS = ROOT / "toybase" / "subjects" / "teapot"
 
 
-def test_ten_nouns_are_listed_with_their_odds_and_training_takes_the_first(
+@pytest.mark.slow
+def test_eight_nouns_are_listed_with_their_odds_and_training_takes_the_first(
     command: Command, tiny_base_file: Path, tmp_path: Path
 ) -> None:
     said = ("--base", tiny_base_file, "--photos", PHOTOS, "--width", 64)

@@ -173,6 +173,7 @@ def test_a_rare_word_is_picked_and_its_report_is_shown(page: Any) -> None:
     assert f"identifier: {word} " in field(page, "dreambooth_report").input_value()
 
 
+@pytest.mark.slow
 @IN_ONE_GRADIO
 def test_a_class_noun_is_suggested_and_a_click_fills_it_in(page: Any) -> None:
     page.locator("#dreambooth_suggest").click()
