@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import comfy.ops
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor, nn
@@ -17,26 +18,27 @@ from ...trainer.model.source import META
 from ...trainer.options import TrainOptions
 from .in_place import copy_inputs_of_norms, is_in_place
 from .prediction import predicted
-from .targets import repeated_blocks
 from .training_mode import TrainingMode
 
-BLOCKS_AT_A_TIME = 2
-"""The blocks whose weights are on the device while the others are in the host's memory: the one that computes, and the
-one that is copied meanwhile.
+LAYERS_AT_A_TIME = 2
+"""The layers whose weights are on the device at a time where they lie in the host's memory: the one that computes, and
+the one that is copied meanwhile.
 """
+COPIES = 3
+"""How often a step copies such a weight to the device: for the forward, its recomputation and the backward pass."""
 
 
 @dataclass(frozen=True)
 class HostFootprint:
     """The bytes of a training on its device. weights: of the denoiser, as the host loaded it. adapter: the LoRA, its
-    gradients and the optimizer's states. step: the peak of a step beside these. blocks: the weights of
-    BLOCKS_AT_A_TIME of its blocks, in the forward's dtype.
+    gradients and the optimizer's states. step: the peak of a step beside these. fetched: the weights of
+    LAYERS_AT_A_TIME of its largest layer, in the forward's dtype.
     """
 
     weights: int
     adapter: int
     step: int
-    blocks: int
+    fetched: int
 
     @property
     def resident(self) -> int:
@@ -45,8 +47,8 @@ class HostFootprint:
 
     @property
     def least(self) -> int:
-        """With the weights in the host's memory, from which each block is copied when it computes."""
-        return self.blocks + self.adapter + self.step
+        """With the weights in the host's memory, from which each layer's are copied when it computes."""
+        return self.fetched + self.adapter + self.step
 
 
 def count(base: Any, options: TrainOptions, noisy: Tensor, sigma: Tensor, told: Conditioning) -> HostFootprint:
@@ -67,7 +69,7 @@ def count(base: Any, options: TrainOptions, noisy: Tensor, sigma: Tensor, told: 
         weights=int(base.model.model_size()),
         adapter=halves + states + averaged,
         step=step,
-        blocks=BLOCKS_AT_A_TIME * _largest_block(base),
+        fetched=LAYERS_AT_A_TIME * _largest_layer(base),
     )
 
 
@@ -96,7 +98,7 @@ def _peak_of(base: Any, noisy: Tensor, sigma: Tensor, told: Conditioning, copies
         base.branch.attach()
         known = [*base.model.model.parameters(), *base.model.model.buffers(), *base.branch.parameters()]
         try:
-            with LiveMemory(known) as memory, CountedForward(None, "cuda"), checkpoints_on_meta():
+            with LiveMemory(known) as memory, CountedForward(None, "cuda"), checkpoints_on_meta(), _without_autocast():
                 shown = noisy.to(META), sigma.to(META)
                 answer = predicted(base, *shown, told, {"optimized_attention_override": _fused})
                 loss = answer.float().square().mean()
@@ -135,6 +137,19 @@ def on_meta(module: nn.Module, train: bool = False) -> Iterator[None]:
             holder[name] = tensor
 
 
+@contextmanager
+def _without_autocast() -> Iterator[None]:
+    """A context in which code may switch autocast off for the meta device, where torch knows none."""
+    own = torch.autocast
+    torch.autocast = lambda device_type, *args, **kwargs: (  # type: ignore[misc, assignment]
+        nullcontext() if device_type == META.type else own(device_type, *args, **kwargs)
+    )
+    try:
+        yield
+    finally:
+        torch.autocast = own  # type: ignore[misc]
+
+
 def _hollow(tensor: Tensor, train: bool) -> Tensor:
     """A tensor on the meta device of another's shape and dtype; of a quantised one, of the dtype that it stands for."""
     empty = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
@@ -146,10 +161,11 @@ def _fused(function: Any, *args: Any, **kwargs: Any) -> Tensor:
     return torch.as_tensor(attention_pytorch(*args, **{**kwargs, "transformer_options": {}}))
 
 
-def _largest_block(base: Any) -> int:
-    """The bytes of the largest block's weights in the dtype that the host computes in."""
+def _largest_layer(base: Any) -> int:
+    """The bytes of the largest layer's weights in the dtype that the host computes in."""
     computed = base.model.model_dtype() if base.model.model.manual_cast_dtype is None else (
         base.model.model.manual_cast_dtype
     )  # fmt: skip
-    numbers = (sum(p.numel() for p in block.parameters()) for block in repeated_blocks(base.denoiser))
+    layers = [layer for layer in base.denoiser.modules() if isinstance(layer, comfy.ops.CastWeightBiasOp)]
+    numbers = (sum(p.numel() for p in layer.parameters(recurse=False)) for layer in layers)
     return max(numbers, default=0) * torch.empty(0, dtype=computed).element_size()

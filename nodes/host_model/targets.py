@@ -10,8 +10,8 @@ from torch import nn
 
 from ...trainer.options.choices import Targets
 
-BESIDE = re.compile(r"norm|mod\b|_mod|modulation|ada_?ln|emb|time|final|refiner|scale_shift", re.IGNORECASE)
-"""Parts of names of layers that are neither attention nor feed-forward."""
+BESIDE = re.compile(r"norm|mod\b|_mod|modulation|ada_?ln|emb|time|final|refiner|scale_shift|llm_adapter", re.IGNORECASE)
+"""Parts of names of layers that are neither attention nor feed-forward, or of a part that reads texts."""
 ATTENTION = re.compile(r"attn|attention|(?:^|\.)(?:to_)?[qkv](?:_proj)?$|qkv|linear1$", re.IGNORECASE)
 """Parts of names of attention layers; `linear1` is Flux's, with q, k, v and the feed-forward in one."""
 

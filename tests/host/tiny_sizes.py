@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import comfy.model_detection
@@ -24,6 +26,7 @@ SIZES: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "flux": ("Flux", lambda config: {"num_heads": config["hidden_size"] // 128}),
     "lumina2": ("ZImage", lambda config: z_image_sizes(config["dim"])),
     "krea2": ("Krea2", lambda config: KREA_2),
+    "anima": ("Anima", lambda config: ANIMA),
 }
 """{the host's name of an architecture: its configuration, and the sizes for what the host has detected}."""
 KREA_2: dict[str, Any] = {
@@ -31,6 +34,15 @@ KREA_2: dict[str, Any] = {
     "txtkvheads": 2,
 }  # fmt: skip
 """One block, told text of 12 layers of 64."""
+ANIMA: dict[str, Any] = {
+    "model_channels": 256, "num_heads": 2, "num_blocks": 1, "crossattn_emb_channels": WORDS, "in_channels": 16,
+    "out_channels": 16, "max_img_h": 240, "max_img_w": 240, "max_frames": 128, "patch_spatial": 2,
+    "patch_temporal": 1, "concat_padding_mask": True, "pos_emb_cls": "rope3d", "pos_emb_learnable": True,
+    "pos_emb_interpolation": "crop", "min_fps": 1, "max_fps": 30, "use_adaln_lora": True, "adaln_lora_dim": 32,
+    "extra_per_block_abs_pos_emb": False, "rope_h_extrapolation_ratio": 4.0, "rope_w_extrapolation_ratio": 4.0,
+    "rope_t_extrapolation_ratio": 1.0, "rope_enable_fps_modulation": False, "image_model": "anima",
+}  # fmt: skip
+"""One block, with the real one's positions and heads."""
 
 
 def z_image_sizes(width: int = 256) -> dict[str, Any]:
@@ -63,6 +75,11 @@ comfy.model_detection.model_config_from_unet_config = tiny_configuration
 comfy.text_encoders.llama.Qwen25_7BVLI_Config = partial(
     comfy.text_encoders.llama.Qwen25_7BVLI_Config, **TEXT, num_attention_heads=4
 )
+if find_spec("comfy.ldm.anima") is not None:
+    _anima = import_module("comfy.ldm.anima.model")
+    _anima.LLMAdapter = partial(  # type: ignore[attr-defined, unused-ignore]
+        _anima.LLMAdapter, source_dim=WORDS, target_dim=WORDS, model_dim=64, num_heads=1, num_layers=1
+    )
 _vision = comfy.text_encoders.qwen_vl.Qwen2VLVisionTransformer
 
 

@@ -13,6 +13,7 @@ from dreambooth_nodes.nodes.host_model.model import PROMPT, HostModel
 from dreambooth_nodes.nodes.host_model.plan import needed, plan_step
 from dreambooth_nodes.nodes.host_model.prediction import predicted
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts, flux, qwen, sd3, with_words
+from dreambooth_nodes.tests.host.in_memory.quantised import plain
 from dreambooth_nodes.trainer.memory.meta_execution import LiveMemory
 from dreambooth_nodes.trainer.options import TrainOptions
 
@@ -64,7 +65,7 @@ def plans(parts: Parts) -> dict[str, dict[str, Any]]:
 
 def figures() -> dict[str, Any]:
     """Of tiny models beside real steps, and plans for four budgets."""
-    tiny = {"sd3": with_words(sd3()), "qwen": with_words(qwen())}
+    tiny = {"sd3": with_words(sd3()), "qwen": with_words(qwen()), "sd3 in 8 bits": with_words(plain())}
     ways = {"kept": False, "recomputed": True}
     return {
         "steps": {

@@ -24,6 +24,7 @@ LOADERS = {
     "krea2": "Krea2LoraLoaderMixin",
     "z_image": "ZImageLoraLoaderMixin",
     "qwen_image": "QwenImageLoraLoaderMixin",
+    "anima": "AnimaLoraLoaderMixin",
 }
 """{kind: diffusers' class with its pipelines' `load_lora_weights`}."""
 Predict = Callable[[], Tensor]

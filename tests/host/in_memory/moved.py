@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import comfy.model_management
+import comfy.ops
+import torch
 
 from dreambooth_nodes.tests.host.in_memory.forwards import branch_gradients
 from dreambooth_nodes.tests.host.in_memory.models import (
@@ -19,6 +21,7 @@ from dreambooth_nodes.tests.host.in_memory.models import (
     trained,
     with_words,
 )
+from dreambooth_nodes.tests.host.in_memory.quantised import plain, scaled
 from dreambooth_nodes.tests.host.in_memory.state import fingerprint, state, with_lora
 from dreambooth_nodes.trainer.events import Event, Step
 
@@ -72,6 +75,47 @@ def partly_loaded(parts: Parts) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def one_buffer() -> Iterator[None]:
+    """Every layer's weight is cast into the same buffer, as newer hosts do it on a GPU: the next one overwrites it."""
+    own, buffers = comfy.ops.cast_bias_weight, {torch.float32: torch.empty(0)}
+
+    def cast(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        weight, *others = own(layer, *args, **kwargs)
+        if weight is None or weight.data_ptr() == layer.weight.data_ptr():
+            return weight, *others
+        buffer = buffers.get(weight.dtype)
+        if buffer is None or buffer.numel() < weight.numel():
+            buffer = buffers[weight.dtype] = torch.empty(weight.numel(), dtype=weight.dtype)
+        there = buffer[: weight.numel()].view_as(weight)
+        with torch.no_grad():
+            there.copy_(weight)
+        return there, *others
+
+    comfy.ops.cast_bias_weight = cast
+    try:
+        yield
+    finally:
+        comfy.ops.cast_bias_weight = own
+
+
+def streamed(parts: Parts) -> dict[str, Any]:
+    """Gradients and losses of a model whose weights are all cast into one buffer, beside those of one whose casts stay;
+    with recomputed activations as well.
+    """
+    kept = {way: branch_gradients(parts, checkpointing=way) for way in (False, True)}
+    ours = losses(trained(parts))
+    with one_buffer():
+        found = {way: branch_gradients(parts, checkpointing=way) for way in (False, True)}
+        theirs = losses(trained(parts))
+    return {
+        "norm": float(kept[False].norm()),
+        "kept": float((found[False] - kept[False]).norm()),
+        "recomputed": float((found[True] - kept[True]).norm()),
+        "losses": theirs == ours,
+    }
+
+
 def resident(name: str) -> int:
     """A figure of this process's memory in bytes; VmHWM is the highest since `clear_refs` was written."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -94,5 +138,6 @@ def figures() -> dict[str, Any]:
     return {
         "freed": freed(stable),
         "partly loaded": partly_loaded((with_lora(stable[0]), *stable[1:])),
+        "streamed": {"8 bits": streamed(with_words(plain())), "scaled": streamed(with_words(scaled()))},
         "peak": peak(with_words(flux(512, 2))),
     }

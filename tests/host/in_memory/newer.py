@@ -1,10 +1,11 @@
-"""Kinds of models of this year, tiny and random, in a ComfyUI that knows them: FLUX.2, Krea 2 and Z-Image."""
+"""Kinds of models of this year, tiny and random, in a ComfyUI that knows them: Anima, FLUX.2, Krea 2 and Z-Image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import comfy.ldm.anima.model  # type: ignore[import-not-found, unused-ignore]
 import comfy.ldm.flux.model
 import comfy.ldm.krea2.model  # type: ignore[import-not-found, unused-ignore]
 from torch import Tensor
@@ -15,7 +16,7 @@ from dreambooth_nodes.tests.host.in_memory.models import loaded, weights_of, wit
 from dreambooth_nodes.tests.host.in_memory.newer_diffusers import beside_diffusers
 from dreambooth_nodes.tests.host.in_memory.runs import same_samples
 from dreambooth_nodes.tests.host.in_memory.state import left_as_it_was, with_lora
-from dreambooth_nodes.tests.host.tiny_sizes import KREA_2, WORDS
+from dreambooth_nodes.tests.host.tiny_sizes import ANIMA, KREA_2, WORDS
 
 FLUX2_LATENTS, LATENTS = (128, 4, 4), (16, 8, 8)
 """Channels, height and width."""
@@ -29,6 +30,11 @@ def flux2() -> Any:
 def krea2() -> Any:
     """A tiny Krea 2."""
     return loaded(krea2_weights())
+
+
+def anima() -> Any:
+    """A tiny Anima."""
+    return loaded(weights_of(comfy.ldm.anima.model.Anima, ANIMA))
 
 
 def flux2_weights() -> dict[str, Tensor]:
@@ -68,5 +74,6 @@ KINDS: dict[str, tuple[Callable[[], Any], tuple[int, int, int]]] = {
     "flux2": (flux2, FLUX2_LATENTS),
     "krea2": (krea2, LATENTS),
     "z_image": (z_image, LATENTS),
+    "anima": (anima, LATENTS),
 }
 """{kind: what makes it, and the size of its latents}."""

@@ -1,4 +1,4 @@
-"""FLUX.2, Krea 2 and Z-Image in the host beside diffusers' own classes with the same weights."""
+"""Anima, FLUX.2, Krea 2 and Z-Image in the host beside diffusers' own classes with the same weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dreambooth_nodes.nodes.host_model.model import HostModel
 from dreambooth_nodes.tests.host.in_memory import models
 from dreambooth_nodes.tests.host.in_memory.lora_files import beside_the_pipeline
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts
-from dreambooth_nodes.tests.host.tiny_sizes import KREA_2, WORDS, z_image_sizes
+from dreambooth_nodes.tests.host.tiny_sizes import ANIMA, KREA_2, WORDS, z_image_sizes
+from dreambooth_nodes.trainer.methods.lora.transformer_names import ADAPTER
 
 SIGMA = 0.4
 WIDE = 1152
@@ -125,9 +126,32 @@ def z_image(weights: dict[str, Tensor]) -> tuple[Any, Answer]:
     return model, answer
 
 
+def anima(weights: dict[str, Tensor]) -> tuple[Any, Answer]:
+    """Anima by diffusers, told a text that its part for texts has read."""
+    from diffusers import CosmosTransformer3DModel
+    from diffusers.loaders.single_file_utils import convert_cosmos_transformer_checkpoint_to_diffusers
+
+    own = {name: weight for name, weight in weights.items() if not name.startswith(ADAPTER)}
+    named = convert_cosmos_transformer_checkpoint_to_diffusers({f"net.{name}": one for name, one in own.items()})
+    model = CosmosTransformer3DModel(
+        num_attention_heads=ANIMA["num_heads"], num_layers=1, adaln_lora_dim=ANIMA["adaln_lora_dim"],
+        text_embed_dim=WORDS, encoder_hidden_states_channels=WORDS, rope_scale=(1.0, 4.0, 4.0),
+        extra_pos_embed_type=None,
+    )  # fmt: skip
+    model.load_state_dict(named)
+
+    def answer(z: Tensor, text: Tensor) -> Tensor:
+        mask = z.new_zeros(1, 1, *z.shape[-2:])
+        given = model(z.unsqueeze(2), torch.tensor([SIGMA]), text, padding_mask=mask, return_dict=False)[0]
+        return torch.as_tensor(given.reshape(z.shape))
+
+    return model, answer
+
+
 MODELS: dict[str, Callable[[dict[str, Tensor]], tuple[Any, Answer]]] = {
     "flux2": flux2,
     "krea2": krea2,
     "z_image": z_image,
+    "anima": anima,
 }
 """{kind: diffusers' class with the host's weights, and its answer}."""
