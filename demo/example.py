@@ -75,6 +75,11 @@ def workflow_files() -> list[Path]:
     return sorted(WORKFLOWS.glob("*.json"))
 
 
+def toybase_workflow_files() -> list[Path]:
+    """Those of them that run on the embedded base; the others want weights of the user's own."""
+    return [file for file in workflow_files() if '"LoadToyBase"' in file.read_text(encoding="utf-8")]
+
+
 def example_prompt(comfyui: ComfyUI) -> Prompt:
     """The file that users open from the template browser, as the server takes it."""
     return load_prompt(WORKFLOW, comfyui.object_info())

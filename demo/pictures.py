@@ -26,7 +26,7 @@ def make_pictures(output: Path) -> None:
     with ComfyUI(log=output / "comfyui.log") as comfyui:
         example.install_base(comfyui)
         _readme_picture(comfyui, output)
-        for file in example.workflow_files():
+        for file in example.toybase_workflow_files():
             prompt = load_prompt(file, comfyui.object_info())
             outputs = comfyui.run(prompt, Progress(prompt, f"{file.stem}: "))
             names = _subjects(prompt)

@@ -1,4 +1,4 @@
-"""Every example workflow is dropped onto the page, queued there, and seen to end."""
+"""Every example workflow of the embedded base is dropped onto the page, queued there, and seen to end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dreambooth_nodes.demo.example import workflow_files
+from dreambooth_nodes.demo.example import toybase_workflow_files
 from dreambooth_nodes.tests.browser.workspace import NEWEST, Workspace
 from dreambooth_nodes.tests.host.test_templates import SMALL
 
-FILES = workflow_files()
+FILES = toybase_workflow_files()
 STATUSES = "[...document.querySelectorAll('.db-training')].map(p => p.dataset.status)"
 SAVED = "app.graph.nodes.filter(n => n.type === 'SaveImage').map(n => String(n.id))"
 

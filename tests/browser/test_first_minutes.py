@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dreambooth_nodes.demo import example
-from dreambooth_nodes.demo.example import WORKFLOW, install_base, workflow_files
+from dreambooth_nodes.demo.example import WORKFLOW, install_base, toybase_workflow_files, workflow_files
 from dreambooth_nodes.tests.browser.workspace import NEWEST, PANEL, Workspace, node
 
 LEAST_ZOOM = 0.7
@@ -117,7 +117,7 @@ def test_a_template_lies_open_and_apart(workspace: Workspace, renderer: bool, fi
 @IN_ONE_RENDERER
 def test_a_subgraphs_widgets_are_those_of_its_names(workspace: Workspace, renderer: bool) -> None:
     """Links inside a subgraph end at a slot's number, which a new input on a node moves."""
-    workspace.open_template(workflow_files()[-1].stem)
+    workspace.open_template(toybase_workflow_files()[-1].stem)
     for title, name in (("3 · Teach the first", "first_subject"), ("4 · Teach the second", "second_subject")):
         assert workspace.widget(title, "name") == name
         assert workspace.widget(title, "preset") == "balanced"

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from dreambooth_nodes.demo.environment import ROOT
-from dreambooth_nodes.demo.example import WORKFLOW, WORKFLOWS, workflow_files
+from dreambooth_nodes.demo.example import WORKFLOW, WORKFLOWS, toybase_workflow_files, workflow_files
 
-FILES = workflow_files()
+FILES, DRAWN = workflow_files(), toybase_workflow_files()
+"""All, and those of the embedded base, of which there are pictures."""
 SUBGRAPHS = sorted((ROOT / "subgraphs").glob("*.json"))
 TITLE_HEIGHT = 30
 PICTURE_BYTES = 200_000
@@ -64,12 +65,16 @@ def test_there_is_one_for_each_use_and_the_quick_start_comes_first() -> None:
         "4 Full checkpoint",
         "5 With and without class images",
         "6 Two subjects",
+        "7 Z-Image",
+        "8 FLUX.2 Klein 4B",
     ]
     assert FILES[0] == WORKFLOW
-    assert sorted(file.stem for file in WORKFLOWS.glob("*.jpg")) == names
+    pictures = {file.stem for file in WORKFLOWS.glob("*.jpg")}
+    assert {file.stem for file in DRAWN} <= pictures <= set(names)
     assert len({read(file)["id"] for file in FILES}) == len(names)
 
 
+@pytest.mark.parametrize("file", DRAWN, ids=lambda file: file.stem)
 def test_the_pictures_are_small_and_alike(file: Path) -> None:
     picture = file.with_suffix(".jpg")
     assert picture.stat().st_size < PICTURE_BYTES
@@ -138,12 +143,13 @@ def test_it_reads_from_left_to_right(workflow: dict[str, Any]) -> None:
         assert nodes[source]["pos"][0] < nodes[target]["pos"][0] + nodes[target]["size"][0], (source, target)
 
 
-def test_a_note_comes_first_and_says_to_drop_photos_first(workflow: dict[str, Any]) -> None:
+def test_a_note_comes_first_and_says_to_drop_photos_first(workflow: dict[str, Any], file: Path) -> None:
     first = workflow["nodes"][0]
     assert (first["type"], first["title"], first["pos"]) == ("MarkdownNote", "Read me first", [0, 0])
     (text,) = first["widgets_values"]
     steps = text[text.index("### With") :]
-    assert steps.index("Drop") < steps.index("*Base model*") < steps.index("SD 1.5")
+    assert steps.index("Drop") < steps.index("*Base model*")
+    assert file not in DRAWN or steps.index("*Base model*") < steps.index("SD 1.5")
     assert "python" not in text
 
 
@@ -157,3 +163,18 @@ def test_the_quick_start_is_an_app_of_photos_class_noun_and_prompt() -> None:
         ("5 · Draw and compare", "prompt"),
     ]
     assert {nodes[number]["type"] for number in app["outputs"]} == {"PreviewImage"}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file not in DRAWN], ids=lambda file: file.stem)
+def test_a_model_s_own_template_says_where_its_files_are_from(workflow: dict[str, Any]) -> None:
+    """As ComfyUI's own templates do, so that it names those that are missing."""
+    named = {
+        node["type"]: node["properties"]["models"][0] for node in all_nodes(workflow) if "models" in node["properties"]
+    }
+    assert set(named) == {"UNETLoader", "CLIPLoader", "VAELoader"}
+    for node in all_nodes(workflow):
+        if node["type"] in named:
+            model = named[node["type"]]
+            assert node["widgets_values"][0] == model["name"] and model["url"].endswith(model["name"])
+    (note,) = workflow["nodes"][0]["widgets_values"]
+    assert "No full-size model of this kind was trained by us yet" in note
