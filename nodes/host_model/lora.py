@@ -14,21 +14,24 @@ from ...trainer.export.metadata import COMFYUI
 from ...trainer.export.modelspec import SPEC
 from ...trainer.files.checked_file import require_same
 from ...trainer.files.lazy_tensors import finite
-from ...trainer.files.safetensors import read_tensors
+from ...trainer.files.safetensors import CheckpointError, read_tensors
 from ...trainer.methods.lora.change import squared_factors, squared_product
 from ...trainer.methods.lora.start import kept_settings
 from ...trainer.methods.lora.transformer_file import read_transformer_lora
+from ...trainer.methods.lora.weights import LoraLayer
 from ...trainer.methods.protocol import Folder, Method, ModelFile, Trained
 from ...trainer.options import TrainOptions
-from ...trainer.options.choices import MethodName
+from ...trainer.options.choices import MethodName, Targets
 from ...trainer.options.setting import OptionError
 from .branch import Branch, LowRank, new_update
 from .kinds import require_supported
 from .model import HostModel
-from .targets import Linear, target_layers
+from .targets import Linear, block_sizes, sizes_of, target_layers
 
 PREFIX = "diffusion_model."
 """What the host's LoRA loader finds a layer's own name behind."""
+WIDEST: Targets = "transformer_and_resnet"
+"""The targets of every layer that a LoRA may have."""
 DOWN, UP, ALPHA = ".lora_A.weight", ".lora_B.weight", ".alpha"
 
 
@@ -57,7 +60,7 @@ class HostLora(Method[HostModel]):
         rank, alpha, device = options.rank, float(options.lora_alpha), base.device
         updates = {name: new_update(layer, name, rank, alpha, options.seed, device) for name, layer in layers.items()}
         if self._start is not None:
-            updates |= _started(self._start, layers, options, base.architecture, device)
+            updates |= _started(self._start, layers, options, base, device)
         base.branch = Branch(layers, updates).train()
 
     def components(self, base: HostModel, options: TrainOptions) -> dict[str, nn.Module]:
@@ -119,17 +122,38 @@ def _metadata(base: HostModel) -> dict[str, str]:
 
 
 def _started(
-    file: Path, layers: Mapping[str, Linear], options: TrainOptions, architecture: str, device: torch.device
+    file: Path, layers: Mapping[str, Linear], options: TrainOptions, base: HostModel, device: torch.device
 ) -> dict[str, LowRank]:
     """The updates in a LoRA file of any program's. Raises OptionError for another rank or alpha than the options',
     CheckpointError for a file that is no LoRA of these layers.
     """
     if options.rank != (rank := kept_settings(file)["rank"]):
         raise OptionError(f"rank is {options.rank}, and {file.name!r} has rank {rank}: leave it unset.")
-    sizes = {name: (layer.in_features, layer.out_features) for name, layer in layers.items()}
-    found = read_transformer_lora(read_tensors(file), sizes, architecture, file.name)
+    found = _read(file, layers, base, options.targets)
     scales = {one.alpha / one.rank for one in found.values()}
     if options.alpha is not None and scales != {options.alpha / options.rank}:
         said = ", ".join(f"{scale * rank:g}" for scale in sorted(scales))
         raise OptionError(f"alpha is {options.alpha:g}, and {file.name!r} has {said}: leave it unset.")
     return {name: LowRank(one.down.to(device), one.up.to(device), one.alpha) for name, one in found.items()}
+
+
+def _read(file: Path, layers: Mapping[str, Linear], base: HostModel, targets: Targets) -> dict[str, LoraLayer]:
+    """{layer: its LoRA} of a file. Raises OptionError where only wider targets have its layers, CheckpointError for a
+    file that is no LoRA of this model's.
+    """
+    tensors = read_tensors(file)
+    try:
+        return read_transformer_lora(tensors, sizes_of(layers), base.architecture, file.name)
+    except CheckpointError:
+        if targets == WIDEST or not _is_of_blocks(tensors, base):
+            raise
+    raise OptionError(f"targets is {targets!r}, and {file.name!r} holds more layers: set targets to {WIDEST!r}.")
+
+
+def _is_of_blocks(tensors: Mapping[str, Tensor], base: HostModel) -> bool:
+    """Whether a file's tensors are a LoRA of layers in the model's repeated blocks."""
+    try:
+        read_transformer_lora(tensors, block_sizes(base.denoiser), base.architecture, "")
+    except CheckpointError:
+        return False
+    return True

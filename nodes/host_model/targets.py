@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeGuard
 
 from torch import nn
@@ -53,7 +53,12 @@ def block_sizes(denoiser: nn.Module) -> dict[str, tuple[int, int]]:
     takes the same LoRAs.
     """
     linear = {name: layer for name, layer in denoiser.named_modules() if is_linear(layer)}
-    return {n: (one.in_features, one.out_features) for n, one in linear.items() if _in_a_block(denoiser, n)}
+    return sizes_of({name: layer for name, layer in linear.items() if _in_a_block(denoiser, name)})
+
+
+def sizes_of(layers: Mapping[str, Linear]) -> dict[str, tuple[int, int]]:
+    """{name: inputs and outputs} of layers."""
+    return {name: (layer.in_features, layer.out_features) for name, layer in layers.items()}
 
 
 def repeated_blocks(denoiser: nn.Module) -> list[nn.Module]:

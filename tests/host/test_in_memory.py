@@ -111,6 +111,10 @@ def test_a_lora_of_qwen_image_is_diffusers_own_and_goes_on_from_there(measured: 
     check_files_of_other_programs(measured["diffusers"]["files"], fused=False, rounding=ROUNDING)
 
 
+def test_a_lora_of_more_layers_says_which_targets_go_on_with_it(measured: dict[str, Any]) -> None:
+    assert "set targets to 'transformer_and_resnet'" in measured["more layers"]
+
+
 def test_a_vae_for_videos_encodes_pictures_one_by_one_and_another_model_s_is_refused(measured: dict[str, Any]) -> None:
     found = measured["encoded"]
     assert found["shape"] == [2, 16, 4, 4] and found["distance"] == 0

@@ -85,7 +85,7 @@ def test_kinds_of_this_year_are_trained(newer: dict[str, Any], name: str) -> Non
 @pytest.mark.parametrize("name", KINDS)
 def test_a_lora_of_this_year_s_kinds_is_diffusers_own_and_goes_on_from_there(newer: dict[str, Any], name: str) -> None:
     """Split layers, and fused ones of FLUX.2's and Z-Image's q, k and v."""
-    check_files_of_other_programs(newer[name]["diffusers"]["files"], fused=name != "krea2", rounding=1e-4)
+    check_files_of_other_programs(newer[name]["diffusers"]["files"], fused=name in ("flux2", "z_image"), rounding=1e-4)
 
 
 def test_quantised_weights_are_trained_on_where_their_gradient_is_right_and_else_refused(newer: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from dreambooth_nodes.nodes.host_model.lora import HostLora
 from dreambooth_nodes.nodes.host_model.model import HostModel
 from dreambooth_nodes.nodes.host_model.targets import target_layers
 from dreambooth_nodes.tests.host.in_memory import models
-from dreambooth_nodes.tests.host.in_memory.lora_files import beside_the_pipeline
+from dreambooth_nodes.tests.host.in_memory.lora_files import beside_the_pipeline, with_more_layers
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, Parts
 from dreambooth_nodes.tests.host.model_names import DISTILLED, PLAIN
 from dreambooth_nodes.tests.host.tiny_models import qwen_shapes, random_weights
@@ -129,4 +129,5 @@ def figures() -> dict[str, Any]:
         "encoded": encoded(image, unet[2]),
         "overfitted": overfitted(image),
         "diffusers": beside_diffusers(image),
+        "more layers": with_more_layers(image),
     }  # fmt: skip

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from dreambooth_nodes.nodes.host_model.lora import HostLora
 from dreambooth_nodes.nodes.host_model.model import HostModel
+from dreambooth_nodes.tests.host.in_memory.models import Parts
 from dreambooth_nodes.trainer.export.conversion import Conversion
 from dreambooth_nodes.trainer.export.convert import convert
 from dreambooth_nodes.trainer.options import TrainOptions
+from dreambooth_nodes.trainer.options.setting import OptionError
 
 RANK, ALPHA = 4, 2.0
 LOADERS = {
@@ -41,6 +43,20 @@ def with_random_branch(base: HostModel) -> HostLora:
             update.down.copy_(update.down.half())
             update.up.copy_((torch.randn(update.up.shape, generator=source) / 2).half())
     return method
+
+
+def with_more_layers(parts: Parts) -> str:
+    """What is said of a LoRA of all layers of the blocks, gone on from with the usual targets."""
+    with HostModel(*parts, "").borrowed() as base:
+        method = HostLora()
+        method.attach(base, TrainOptions(rank=RANK, targets="transformer_and_resnet"))
+        file = written(base, method)
+        release(base)
+        try:
+            HostLora(file).attach(base, TrainOptions(rank=RANK))
+        except OptionError as error:
+            return str(error)
+    raise AssertionError("a file with layers that are not trained was gone on from")
 
 
 def written(base: HostModel, method: HostLora) -> Path:
