@@ -9,7 +9,6 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-from ...trainer.memory.plan import ALLOCATOR_OVERHEAD
 from ...trainer.model.base import Conditioning
 from ...trainer.options import TrainOptions
 from .footprint import COPIES, HostFootprint, count
@@ -61,6 +60,9 @@ def plan_of(base: Any, counted: HostFootprint, noisy: Tensor, budget: int) -> Ho
 
 def needed(counted: int) -> int:
     """The bytes that have to be free for so many counted ones."""
+    # Here, since a host starts without the trainer's libraries.
+    from ...trainer.memory.plan import ALLOCATOR_OVERHEAD
+
     return int(counted * ALLOCATOR_OVERHEAD)
 
 
@@ -89,7 +91,8 @@ def resident_weights(counted: HostFootprint, budget: int) -> int:
     """The bytes of the weights that stay on the device within a budget in bytes."""
     if needed(counted.resident) <= budget:
         return counted.weights
-    return max(0, min(counted.weights, int((budget - needed(counted.least)) / ALLOCATOR_OVERHEAD)))
+    room = (budget - needed(counted.least)) * counted.weights // max(1, needed(counted.weights))
+    return max(0, min(counted.weights, room))
 
 
 def _halves(base: Any) -> bool:
