@@ -36,6 +36,12 @@ def is_host_trained(model: Any) -> bool:
     return not isinstance(model.model.diffusion_model, UNetModel)
 
 
+def architecture_of(model: Any) -> str:
+    """The host's name of a MODEL's architecture."""
+    config = model.model.model_config.unet_config
+    return str(config.get("image_model", type(model.model).__name__.lower()))
+
+
 def require_trainable(model: Any) -> None:
     """Raises ValueError, naming the reason, for a MODEL that cannot be trained in the host's memory."""
     kind = type(model.model)
@@ -46,7 +52,7 @@ def require_trainable(model: Any) -> None:
         reason = reason or "has latents of one dimension, which are no picture's"
     if reason:
         raise ValueError(f"The model is a {kind.__name__}, which {reason}: only text-to-image models can be trained.")
-    if told := quantised_by_a_pack(model.model.diffusion_model):
+    if told := quantised_by_a_pack(model.model.diffusion_model, architecture_of(model)):
         raise ValueError(told)
     if beside := _beside_the_weights(model):
         raise ValueError(

@@ -23,7 +23,7 @@ from .branch import Branch
 from .conditioning import PROMPT, encode
 from .images import encode_pixels
 from .in_place import changes_saved_tensors, copy_inputs_of_norms, on_copies
-from .kinds import require_trainable
+from .kinds import architecture_of, require_trainable
 from .noise import HostNoise, noise_of
 from .ordinary import OrdinaryTensors
 from .prediction import predicted
@@ -78,8 +78,7 @@ class HostModel(Model):
     @property
     def architecture(self) -> str:
         """The host's name of the architecture."""
-        config = self.model.model.model_config.unet_config
-        return str(config.get("image_model", type(self.model.model).__name__.lower()))
+        return architecture_of(self.model)
 
     def forward_dtype(self, precision: Precision) -> torch.dtype | None:
         """None: the host's layers cast by themselves."""
@@ -215,7 +214,7 @@ class HostModel(Model):
             self._ordinary = OrdinaryTensors(self.model.model)
             self._training_mode = TrainingMode(self.denoiser)
             if self.branch is not None and not self._gradients_checked:
-                require_gradients(self.denoiser, noisy.device)
+                require_gradients(self.denoiser, noisy.device, self.architecture)
                 self._gradients_checked = True
         if self.branch is not None:
             self.branch.attach()

@@ -13,6 +13,13 @@ PLAIN_FILE = (
     "applied to the quantised model afterwards."
 )
 """The way out of a kind that cannot be trained on."""
+FILES = {
+    "lumina2": "z_image_bf16.safetensors for Z-Image",
+    "flux2": "flux-2-klein-base-4b.safetensors for FLUX.2 Klein 4B",
+    "anima": "anima-base-v1.0.safetensors for Anima",
+    "qwen_image": "qwen_image_fp8_e4m3fn.safetensors for Qwen-Image",
+}
+"""{the host's name of an architecture: a file that can be trained on, as the host's own templates name it}."""
 KINDS = {
     "NVFP4": r"NVFP4",
     "MXFP8": r"MXFP8",
@@ -31,7 +38,13 @@ ROWS, TOLERANCE = 4, 0.1
 """Inputs of the comparison, and how far a gradient may be from the exact one: rounding to bf16 is far below."""
 
 
-def quantised_by_a_pack(denoiser: nn.Module) -> str | None:
+def way_out(architecture: str) -> str:
+    """The advice for a model of a kind that cannot be trained on. architecture: the host's name of it."""
+    file = FILES.get(architecture)
+    return PLAIN_FILE if file is None else f"{PLAIN_FILE} Such a file is {file}."
+
+
+def quantised_by_a_pack(denoiser: nn.Module, architecture: str = "") -> str | None:
     """What is said of a denoiser whose layers are another pack's quantised ones, which have no gradient; None for any
     other.
     """
@@ -40,11 +53,11 @@ def quantised_by_a_pack(denoiser: nn.Module) -> str | None:
         names = " ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
         for whose, pattern in PACKS.items():
             if re.search(pattern, names, re.IGNORECASE):
-                return f"The model's layers are {whose}, which cannot be trained on. {PLAIN_FILE}"
+                return f"The model's layers are {whose}, which cannot be trained on. {way_out(architecture)}"
     return None
 
 
-def require_gradients(denoiser: nn.Module, device: torch.device) -> None:
+def require_gradients(denoiser: nn.Module, device: torch.device, architecture: str = "") -> None:
     """Compare the gradient through a layer of every kind of quantised weights with that of the same weights as plain
     numbers. Raises ValueError, naming the kind, where the host has none, or another.
     """
@@ -55,7 +68,7 @@ def require_gradients(denoiser: nn.Module, device: torch.device) -> None:
             why = reason or f"its gradient is wrong by {distance:.0%}"
             raise ValueError(
                 f"The model's weights are {kind} ({layout}), which this ComfyUI cannot train on here: {why}. "
-                f"{PLAIN_FILE}"
+                f"{way_out(architecture)}"
             )
 
 

@@ -8,7 +8,7 @@ import torch
 from comfy.quant_ops import QUANT_ALGOS, QuantizedTensor
 from torch import nn
 
-from dreambooth_nodes.nodes.host_model.quantised import PLAIN_FILE, quantised_by_a_pack, require_gradients
+from dreambooth_nodes.nodes.host_model.quantised import FILES, PLAIN_FILE, quantised_by_a_pack, require_gradients
 from dreambooth_nodes.tests.host.in_memory.quantised import quantised
 
 CPU = torch.device("cpu")
@@ -49,6 +49,7 @@ def figures() -> dict[str, Any]:
         "kinds": {kind: told(kind) for kind in QUANT_ALGOS},
         "rotated": told("int8_tensorwise", convrot=True, per_channel=True),
         "pack": quantised_by_a_pack(nn.Sequential(NunchakuLinear(2, 2))),
+        "named": {name: quantised_by_a_pack(nn.Sequential(NunchakuLinear(2, 2)), name) for name in FILES},
         "plain": quantised_by_a_pack(nn.Sequential(nn.Linear(2, 2))),
         "way out": PLAIN_FILE,
     }
