@@ -96,12 +96,8 @@ def test_quantised_weights_are_trained_on_where_their_gradient_is_right_and_else
     for kind, name in {"convrot_w4a4": "ConvRot W4A4", "asym_w4a8_int8": "W4A8"}.items():
         assert f"weights are {name}" in kinds[kind] and found["way out"] in kinds[kind]
     assert "nunchaku" in found["pack"] and found["way out"] in found["pack"] and found["plain"] is None
-    for name, file in {
-        "lumina2": "z_image_bf16",
-        "flux2": "flux-2-klein-base-4b",
-        "qwen_image": "qwen_image_bf16",
-    }.items():
-        assert file in found["named"][name]
+    files = {"lumina2": "z_image_bf16", "flux2": "flux-2-klein-base-4b", "qwen_image": "qwen_image_fp8"}
+    assert all(f"Such a file is {file}" in found["named"][name] for name, file in files.items())
 
 
 def test_rare_words_are_found_for_this_year_s_tokenizers(newer: dict[str, Any]) -> None:
