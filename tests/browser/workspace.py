@@ -84,9 +84,9 @@ class Workspace:
         self.page.value(f"(n => {{ {node(source)}.connect({output}, n, n.findInputSlot('{slot}')); }})({node(target)})")
 
     def set(self, kind: str, name: str, value: Any) -> None:
-        """A widget of every node of a kind."""
+        """A widget of every node of a kind or a title, those inside subgraphs too."""
         self.page.value(
-            f"app.graph.nodes.filter(n => n.type === '{kind}' || n.title === '{kind}').forEach(n => {{ const widget ="
+            f"{EVERY_NODE}.filter(n => n.type === '{kind}' || n.title === '{kind}').forEach(n => {{ const widget ="
             f"n.widgets.find(w => w.name === '{name}'); widget.value = {json.dumps(value)};"
             "widget.callback?.(widget.value); })"
         )
@@ -129,6 +129,9 @@ class Workspace:
         """For one who looks at them, who has set DREAMBOOTH_SCREENSHOTS; of a test that fails there is one anyway."""
         if "DREAMBOOTH_SCREENSHOTS" in os.environ:
             self.page.screenshot(self.screenshots / f"{name}.png")
+
+
+EVERY_NODE = "[app.graph, ...app.rootGraph.subgraphs.values()].flatMap(graph => graph.nodes)"
 
 
 def node(kind: str) -> str:
