@@ -13,7 +13,7 @@ import { tile } from "../photo_tiles.js";
 import { ask } from "../routes.js";
 import { photos as photosOf, t } from "../words.js";
 
-const HEIGHT = 280;
+const HEIGHT = 310;
 const EXAMPLE = "example: ";
 const FROM_GRAPH = "(use images)";
 
