@@ -30,7 +30,7 @@ from .comfy_failures import failures
 from .comfy_host import store
 from .comfy_outputs import shown_outputs
 from .comfy_progress import running_prompts, shown_runs
-from .input_folders import own_folder, photo_folder
+from .input_folders import example_noun, own_folder, photo_folder
 
 LONGEST_BODY = 4096
 """Bytes."""
@@ -87,15 +87,16 @@ def choose_step(fields: Fields) -> dict[str, Any]:
 
 def photos(fields: Fields) -> dict[str, Any]:
     """The photos of a `folder`, as LoadInstanceImages names it, cropped to `resolution`, or with `buckets` "true" in
-    their own shapes, and their faults; with `edits`, as its panel keeps them.
+    their own shapes, and their faults; with `edits`, as its panel keeps them. `class_noun`: an example's.
     """
-    side = _text(fields, "resolution")
-    folder = photo_folder(_text(fields, "folder"))
+    side, choice = _text(fields, "resolution"), _text(fields, "folder")
+    folder = photo_folder(choice)
     if folder is None or not side.isdecimal():
         raise ValueError(f"folder names no folder, or resolution {side[:20]!r} is no whole number of pixels.")
     require_inside(folder, folder.parent)
     size = TrainingSize(int(side), int(side), fields.get("buckets") == "true")
-    return photo_report(folder, size, edits=parsed_edits(fields.get("edits", {})))
+    report = photo_report(folder, size, edits=parsed_edits(fields.get("edits", {})))
+    return {**report, "class_noun": example_noun(choice)}
 
 
 def photo(fields: Fields) -> dict[str, Any]:

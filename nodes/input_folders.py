@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ..trainer.subject.captions import require_inside
@@ -29,6 +30,15 @@ def photo_folder(choice: str) -> Path | None:
     if name not in subfolders(root):
         raise ValueError(f"folder is {choice[:100]!r}, which is not there; press R to refresh the choices.")
     return root / name
+
+
+def example_noun(choice: str) -> str | None:
+    """The class noun of an example of the pack; None for another choice, and for one of different things."""
+    if not choice.startswith(EXAMPLE):
+        return None
+    described = json.loads((EXAMPLES / "subjects.json").read_text(encoding="utf-8"))
+    noun = described.get(choice.removeprefix(EXAMPLE), {}).get("class_noun")
+    return None if noun is None else str(noun)
 
 
 def own_folder(choice: str) -> Path:

@@ -188,6 +188,24 @@ def test_a_photo_is_removed_and_one_that_was_deleted_vanishes(
 
 
 @IN_ONE_RENDERER
+def test_an_examples_class_noun_goes_with_the_example(workspace: Workspace, renderer: bool, photos: list[Path]) -> None:
+    page, asks = workspace.page, "document.querySelector('.db-photos .db-asks')?.checkVisibility()"
+    look_at_photos(workspace, renderer)
+    workspace.set("LoadInstanceImages", "folder", "example: pug")
+    page.wait(f"{node('LoadInstanceImages')}.widgets.find(w => w.name === 'class_noun').value === 'dog'")
+    page.drop(photos[:3], PHOTOS)
+    page.wait(asks)
+    assert workspace.widget("LoadInstanceImages", "class_noun") == ""
+    assert workspace.text(".db-asks") == "What do they show? Fill in class_noun."
+    workspace.screenshot(name_of(workspace, "asked for a noun", renderer))
+    workspace.set("LoadInstanceImages", "class_noun", "toy")
+    page.wait(f"!{asks}")
+    page.drop(photos[3:5], PHOTOS)
+    page.wait(f"{TILES}.length === 5")
+    assert workspace.widget("LoadInstanceImages", "class_noun") == "toy", "what the user wrote stays"
+
+
+@IN_ONE_RENDERER
 def test_an_error_is_read_in_full_on_the_panel_until_the_next_run(workspace: Workspace, renderer: bool) -> None:
     page = workspace.page
     workspace.open_template(QUICK)

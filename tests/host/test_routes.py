@@ -136,6 +136,11 @@ def test_photos_come_from_the_input_folder_only(comfyui: ComfyUI, folder: str) -
     assert (status, set(answer)) == (400, {"error"})
 
 
+@pytest.mark.parametrize(("name", "noun"), [("teapot", "teapot"), ("pug", "dog"), ("black_and_white", None)])
+def test_an_example_comes_with_its_class_noun(comfyui: ComfyUI, name: str, noun: str | None) -> None:
+    assert ask(comfyui, f"{PHOTOS}?folder=example:%20{name}&resolution=64")[1]["class_noun"] == noun
+
+
 @pytest.mark.parametrize("resolution", ["", "0", "-64", "65", "1e3", "9" * 5000, "²"])
 def test_photos_at_a_size_that_cannot_be_trained_are_refused(comfyui: ComfyUI, resolution: str) -> None:
     assert ask(comfyui, f"{PHOTOS}?folder=example:%20teapot&resolution={quote(resolution)}")[0] == 400

@@ -2,8 +2,10 @@
 
 import { api } from "../../../scripts/api.js";
 import { after, onceAFrame } from "../callbacks.js";
+import { ClassNoun } from "../class_noun.js";
 import { addNounSuggestions } from "../class_nouns.js";
 import { acceptDrops, droppedPhotos, newFolder, upload } from "../dropped_photos.js";
+import { FROM_GRAPH, isOwn } from "../folders.js";
 import { addPanel, make, setWidget, toast, widgetOf } from "../panel.js";
 import { tellPhotoCount } from "../photo_count.js";
 import { editsOf, forgetPhoto, hideEdits, keepEdits, writable } from "../photo_edits.js";
@@ -14,13 +16,12 @@ import { ask } from "../routes.js";
 import { photos as photosOf, t } from "../words.js";
 
 const HEIGHT = 310;
-const EXAMPLE = "example: ";
-const FROM_GRAPH = "(use images)";
 
 export function addPhotos(node) {
   hideEdits(node);
   const panel = new PhotosPanel(node, addPanel(node, "photos", t("Photos"), HEIGHT));
-  for (const name of ["folder", "resolution", "buckets", "edits"]) after(widgetOf(node, name), "callback", panel.look);
+  after(widgetOf(node, "folder"), "callback", () => panel.noun.leaveExample(panel.folder));
+  for (const name of ["folder", "class_noun", "resolution", "buckets", "edits"]) after(widgetOf(node, name), "callback", panel.look);
   after(node, "onConfigure", panel.look);
   // The folder is the user's: files come and go without the page.
   const looks = [[window, "focus"], [api, "execution_start"], [api, "execution_success"], [api, "execution_error"]];
@@ -32,14 +33,13 @@ export function addPhotos(node) {
   panel.look();
 }
 
-const isOwn = (folder) => Boolean(folder) && folder !== FROM_GRAPH && !folder.startsWith(EXAMPLE);
-
 class PhotosPanel {
   constructor(node, element) {
     this.node = node;
+    this.noun = new ClassNoun(node);
     this.grid = make("ul", { class: "db-photos-grid" });
     this.hint = make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here."));
-    this.drop = make("div", { class: "db-drop" }, t("Drop your own photos here"));
+    this.drop = make("div", { class: "db-drop" });
     this.says = make("div", { class: "db-says", role: "status" });
     this.notes = make("ul", { class: "db-notes", "aria-label": t("What is not used") });
     this.input = make("input", { type: "file", multiple: "", accept: "image/*", hidden: "", onchange: () => this.chosen() });
@@ -89,6 +89,14 @@ class PhotosPanel {
 
   get folder() {
     return widgetOf(this.node, "folder").value;
+  }
+
+  /** Where photos are dropped; once they are the user's own, what is still to be said of them. */
+  askFor(folder, named = []) {
+    const asks = isOwn(folder) && this.noun.isMissing && !named.length;
+    this.drop.hidden = !asks && (isOwn(folder) || folder === FROM_GRAPH || !folder);
+    this.drop.classList.toggle("db-asks", asks);
+    this.drop.textContent = asks ? t("What do they show? Fill in class_noun.") : t("Drop your own photos here");
   }
 
   /** Change the edits of the chosen folder, by a function of them. */
@@ -155,7 +163,6 @@ class PhotosPanel {
     const resolution = String(widgetOf(this.node, "resolution").value);
     const buckets = String(widgetOf(this.node, "buckets").value);
     const asked = (this.asked = Symbol());
-    this.drop.hidden = isOwn(folder) || folder === FROM_GRAPH || !folder;
     if (!folder || folder === FROM_GRAPH) return this.empty("");
     try {
       const found = await ask("edited_photos", { folder, resolution, buckets, edits: editsOf(this.node, folder) });
@@ -173,10 +180,13 @@ class PhotosPanel {
     this.grid.replaceChildren(this.hint);
     this.notes.replaceChildren();
     this.says.textContent = text;
+    this.askFor(this.folder);
   }
 
   draw(found, own) {
     this.found = found;
+    this.noun.takeExample(this.folder, found.class_noun);
+    this.askFor(this.folder, found.subjects.filter((one) => one.identifier));
     tellPhotoCount(this.node, found.count);
     const { photos, count, excluded, captions, masks, faults, notes } = found;
     this.grid.replaceChildren(...photos.map((photo) => tile(photo, this.deeds(photo, own))));

@@ -152,6 +152,7 @@ export default {
   "Validation loss": "検証損失",
   "Variety": "多様性",
   "Warnings": "警告",
+  "What do they show? Fill in class_noun.": "写真に写っているものを class_noun に入力してください。",
   "What is not used": "使われないファイル",
   "What the photos show": "写真に写っているもの",
   "What was trained here": "学習の履歴",

@@ -152,6 +152,7 @@ export default {
   "Validation loss": "验证损失",
   "Variety": "多样性",
   "Warnings": "警告",
+  "What do they show? Fill in class_noun.": "照片里是什么？请填写 class_noun。",
   "What is not used": "未使用的文件",
   "What the photos show": "照片里是什么",
   "What was trained here": "训练记录",
