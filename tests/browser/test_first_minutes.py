@@ -161,6 +161,9 @@ def test_photos_lie_beside_each_other_and_scroll(
     page.drop(photos[:count], PHOTOS)
     page.wait(f"document.querySelector('.db-photos .db-says').innerText.startsWith('{count} photos')", 120)
     page.wait(f"{TILES}.length === {count} && {TILES}.every(t => t.querySelector('img').complete)", 120)
+    assert page.value("document.querySelectorAll('[data-node-id] .p-invalid').length") == 0, (
+        "the folder is one of the list"
+    )
     rows = page.value(f"{TILES}.map(t => (b => [b.left, b.top, b.right, b.bottom])(t.getBoundingClientRect()))")
     assert all(right - left > 30 and abs((right - left) - (bottom - top)) < 2 for left, top, right, bottom in rows)
     assert not any(overlap(one, other) for one, other in combinations(rows, 2))

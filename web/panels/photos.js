@@ -78,8 +78,9 @@ class PhotosPanel {
         this.says.textContent = t("Uploading {0} of {1} …", index + 1, photos.length);
         await upload(photo, folder);
       }
-      const { options } = widget;
-      if (!options.values.includes(folder)) options.values = [folder, ...options.values];
+      // Into the list itself: the first Nodes 2.0 keeps the one that it was given, and calls what is not in it wrong.
+      const { values } = widget.options;
+      if (!values.includes(folder)) values.unshift(folder);
       setWidget(this.node, "folder", folder);
     } catch (error) {
       toast("error", error.message);
