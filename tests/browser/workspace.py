@@ -21,7 +21,11 @@ SMALL: dict[str, dict[str, Any]] = {
 # The same in every language and in every frontend.
 RUN = "[data-testid=queue-button] button, button[data-testid=queue-button]"
 CANCEL = "[aria-label='Cancel current run']"
-READY = f"!!window.app?.rootGraph && !!document.querySelector('{RUN}')"
+READY = (
+    f"!!window.app?.rootGraph && !!document.querySelector('{RUN}')"
+    " && !!app.extensionManager.workflow.activeWorkflow && !app.extensionManager.workflow.isBusy"
+)
+"""Also that the page has opened its workflow: it would replace what a test puts into the graph before."""
 PANEL = ".db-training"
 POINTS = f"Number(document.querySelector('{PANEL} svg')?.dataset.points ?? 0)"
 QUEUED = (
