@@ -1,6 +1,7 @@
 """A real ComfyUI and a page of it in Chromium, one of each for all tests of this folder.
 
-`pytest -m ""` runs them twice: with the frontend that this ComfyUI asks for, and with the newest of PyPI.
+`pytest -m ""` runs them on three pages: the one that this ComfyUI asks for, the newest of PyPI, and that of a newer
+ComfyUI (tests/host/newer_comfyui.py says where it is looked for; without one, those are skipped).
 """
 
 from __future__ import annotations
@@ -16,21 +17,26 @@ from dreambooth_nodes.demo.comfyui import ComfyUI
 from dreambooth_nodes.demo.example import install_base
 from dreambooth_nodes.tests.browser import chromium
 from dreambooth_nodes.tests.browser.workspace import Workspace
+from dreambooth_nodes.tests.host.newer_comfyui import newer_comfyui
 
 FRONTEND = "comfyui-frontend-package"
-FRONTENDS = ("own frontend", "newest frontend")
+OWN, NEWEST, NEWER = "own frontend", "newest frontend", "newer ComfyUI"
+PAGES = [OWN, *(pytest.param(page, marks=pytest.mark.slow) for page in (NEWEST, NEWER))]
 
 
-@pytest.fixture(scope="package", params=[FRONTENDS[0], pytest.param(FRONTENDS[1], marks=pytest.mark.slow)])
-def frontend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """The host's arguments that choose its page."""
-    if request.param == FRONTENDS[0]:
-        return ()
-    folder = tmp_path_factory.mktemp("frontend")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), FRONTEND], check=True
-    )
-    return "--front-end-root", str(folder / FRONTEND.replace("-", "_") / "static")
+@pytest.fixture(scope="package", params=PAGES)
+def frontend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """The host's arguments that choose its page; a newer host takes the place of the repository's own meanwhile."""
+    if request.param == NEWER:
+        with newer_comfyui():
+            yield ()
+    elif request.param == NEWEST:
+        folder = tmp_path_factory.mktemp("frontend")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), FRONTEND]
+        subprocess.run(command, check=True)
+        yield "--front-end-root", str(folder / FRONTEND.replace("-", "_") / "static")
+    else:
+        yield ()
 
 
 @pytest.fixture(scope="package")
