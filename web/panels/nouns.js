@@ -1,6 +1,6 @@
 /* SuggestClassNoun: the nouns as chips; a click writes one into the node of the photos. */
 
-import { nounChips } from "../class_nouns.js";
+import { nounChips } from "../suggested_nouns.js";
 import { onOutput } from "../outputs.js";
 import { addPanel, inputNode, make, setWidget, widgetOf } from "../panel.js";
 import { t } from "../words.js";

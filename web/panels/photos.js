@@ -3,7 +3,6 @@
 import { api } from "../../../scripts/api.js";
 import { after, onceAFrame } from "../callbacks.js";
 import { ClassNoun } from "../class_noun.js";
-import { addNounSuggestions } from "../class_nouns.js";
 import { acceptDrops, droppedPhotos, newFolder, upload } from "../dropped_photos.js";
 import { FROM_GRAPH, isOwn } from "../folders.js";
 import { addPanel, make, setWidget, toast, widgetOf } from "../panel.js";
@@ -13,6 +12,7 @@ import { editPhoto } from "../photo_editor.js";
 import { inWords, showReport } from "../photo_report.js";
 import { tile } from "../photo_tiles.js";
 import { ask } from "../routes.js";
+import { addNounSuggestions } from "../suggested_nouns.js";
 import { photos as photosOf, t } from "../words.js";
 
 const HEIGHT = 310;
