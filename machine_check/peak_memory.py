@@ -8,6 +8,7 @@ import gc
 import os
 import threading
 from types import TracebackType
+from typing import Any
 
 import torch
 
@@ -76,7 +77,13 @@ class CpuAllocations:
     ) -> None:
         self._record.__exit__(kind, error, trace)
         assert self._record.kineto_results is not None
-        held, found = 0, [event for event in self._record.kineto_results.events() if event.name() == ALLOCATION]
-        for event in sorted(found, key=lambda event: event.start_ns()):
-            held += event.nbytes()
-            self.peak = max(self.peak, held)
+        held = 0
+        for event in sorted(self._record.kineto_results.events(), key=_start):
+            if event.name() == ALLOCATION:
+                held += event.nbytes()  # type: ignore[attr-defined]
+                self.peak = max(self.peak, held)
+
+
+def _start(event: Any) -> int:
+    """When an event of the profiler's record was; torch 2.3 knows microseconds."""
+    return int(event.start_ns() if hasattr(event, "start_ns") else event.start_us())
