@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from dreambooth_nodes.demo.comfyui import ComfyUI
-from dreambooth_nodes.demo.example import WORKFLOWS, install_base
+from dreambooth_nodes.demo.example import WORKFLOWS, example_subjects, install_base
 from dreambooth_nodes.demo.workflow import Prompt, load_prompt
 from dreambooth_nodes.tests.host.any_model import Kind
 from dreambooth_nodes.tests.host.any_model_life import (
@@ -77,10 +77,12 @@ def test_a_run_that_is_cancelled_and_killed_ends_as_one_that_was_left_alone(host
 
 def with_tiny_files(prompt: Prompt, kind: Kind) -> Prompt:
     """A template's graph with the tiny model and VAE in its loaders' files, and the embedded base's text encoder."""
+    subject = next(iter(example_subjects().values()))
     (clip,) = (number for number, one in prompt.items() if one["class_type"] == "CLIPLoader")
+    photos = {"resolution": SIDE, "folder": subject.folder, "class_noun": subject.class_noun}
     small = {
         "UNETLoader": {"unet_name": kind.model}, "VAELoader": {"vae_name": kind.vae}, "KSampler": {"steps": 2},
-        "Flux2Scheduler": {"steps": 2}, "LoadInstanceImages": {"resolution": SIDE},
+        "Flux2Scheduler": {"steps": 2}, "LoadInstanceImages": photos,
         "DreamBoothTrain": {"steps": 4, "sample_every": 0},
     }  # fmt: skip
     for number, one in prompt.items():
