@@ -39,7 +39,7 @@ class PhotosPanel {
     this.noun = new ClassNoun(node);
     this.grid = make("ul", { class: "db-photos-grid" });
     this.hint = make("li", { class: "db-hint" }, t("Drop 3 to 5 photos of your subject here."));
-    this.drop = make("div", { class: "db-drop" });
+    this.drop = make("div", { class: "db-drop" }, t("Drop your own photos here"));
     this.says = make("div", { class: "db-says", role: "status" });
     this.notes = make("ul", { class: "db-notes", "aria-label": t("What is not used") });
     this.input = make("input", { type: "file", multiple: "", accept: "image/*", hidden: "", onchange: () => this.chosen() });
@@ -47,6 +47,7 @@ class PhotosPanel {
     const add = button("add", t("Add photos"), () => this.input.click());
     this.report = button("look", t("Report"), () => showReport(this.found));
     this.writes = button("write", t("Save to files"), () => this.write());
+    this.report.hidden = this.writes.hidden = true;
     this.writes.title = t("Write captions and masks beside the photos, as photo.txt and photo-masklabel.png.");
     const nouns = addNounSuggestions(node);
     const row = make("div", { class: "db-row" }, this.input, this.writes, nouns.button, this.report, add);
