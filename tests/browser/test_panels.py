@@ -121,12 +121,13 @@ def test_scores_of_pictures_are_a_table_on_the_node_that_fits_it(workspace: Work
         workspace.connect("LoadInstanceImages", output, "MeasureFidelity", slot)
     for name, value in {"folder": "example: racing_car", "class_noun": "car", "resolution": 64}.items():
         workspace.set("LoadInstanceImages", name, value)
+    # Cells of a table that is out of sight have no text of their own.
+    workspace.look_at("MeasureFidelity")
     workspace.run()
     rows = "[...document.querySelectorAll('.db-table tbody tr')].map(row => row.innerText.split('\\t'))"
     page.wait(f"{rows}.length === 5")
     # The photos themselves: each returns a photo, and no prompt was given.
     assert [(row[2], row[4]) for row in page.value(rows)] == [("–", "yes")] * 5
-    workspace.look_at("MeasureFidelity")
     assert page.value("(s => s.scrollWidth <= s.clientWidth + 1)(document.querySelector('.db-scroll'))")
     workspace.screenshot("fidelity")
 
