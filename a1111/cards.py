@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from ..trainer.files.atomic import write_atomically, write_json
 from ..trainer.options.choices import ADAPTERS
+from .looks import look
 
 
 def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:
@@ -21,6 +23,13 @@ def write_card(result: dict[str, Any], picture: Image.Image | None) -> None:
         write_json(_about(result), about)
     if picture is not None and not preview.exists():
         write_atomically(preview, lambda part: picture.save(part, "PNG"))
+
+
+def preview(samples: Sequence[Image.Image], photos: Path) -> Image.Image | None:
+    """What a card shows, as the thumbnail in the file does: the last sample, before the first one a photo, cropped."""
+    if samples:
+        return samples[-1]
+    return next((one.picture for one in look(sorted(photos.iterdir())) if one.picture is not None), None)
 
 
 def _about(result: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, get_args
 
 import gradio as gr
@@ -9,12 +10,13 @@ import gradio as gr
 from ..command_line.option_flags import BY_PRESET, NONE
 from ..trainer.methods.start import kept_settings
 from ..trainer.model.noise_process import Prediction
+from ..trainer.presets import preset_named
 from .asked import lora_file
 from .gradio_versions import file_path
 from .host import models
 from .looks import photo_count
 from .option_controls import preset_values
-from .shown import mistake_html, preset_steps_html
+from .shown import mistake_html
 
 AS_THE_FILE = "as its file shows"
 CURRENT = "(the WebUI's current checkpoint)"
@@ -66,7 +68,18 @@ def preset_changes(preset: str, method: str, continue_from: str, by_hand: str) -
 
 def preset_steps(files: Any, preset: str, method: str) -> str:
     """What the steps of a preset come to for the photos that are there."""
-    return preset_steps_html(preset, method, photo_count([file_path(file) for file in files or []]))
+    return _preset_steps_html(preset, method, photo_count([file_path(file) for file in files or []]))
+
+
+def _preset_steps_html(preset: str, method: str, photos: int) -> str:
+    """What the steps of a preset come to that follow the number of photos; "" for another."""
+    chosen = preset_named(preset)
+    if chosen.by_photos is None:
+        return ""
+    each = f"{chosen.by_photos.each} a photo, {chosen.by_photos.least} to {chosen.by_photos.most}"
+    said = f"{chosen.steps(method, photos)} steps for {photos} photos" if photos else "steps follow the photos"  # type: ignore[arg-type]
+    half = ", half of it for full" if method == "full" else ""
+    return f'<p role="status">{escape(preset.capitalize())}: {said} ({each}{half}). Steps at 0 leave it so.</p>'
 
 
 def rank_of_choice(preset: str, method: str, continue_from: str) -> tuple[Any, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..trainer.runs.run import open_run
+from ..trainer.runs.run import Run, open_run
 from . import desk
-from .cards import write_card
+from .cards import preview, write_card
 from .child import Child
 from .host import models
 from .job import Job, step_of
@@ -17,8 +17,13 @@ def choosable(job: Job | None) -> list[int]:
     """The steps that can be made the result of a training that is over: its result, and those with a file."""
     if job is None or not job.over or job.result is None:
         return []
-    run = open_run(Path(job.result["run"]).name, models.store())
-    return sorted({*run.kept.steps(), job.result["steps"]})
+    return sorted({*_run(job).kept.steps(), job.result["steps"]})
+
+
+def file_of(job: Job, step: int) -> str:
+    """The name, without its ending, of the file that was saved at a step; "" where none was."""
+    files = _run(job).record.get("files", []) if job.result else []
+    return next((Path(file["file"]).stem for file in files if file["step"] == step), "")
 
 
 def choose(step: int) -> dict[str, Any]:
@@ -34,9 +39,14 @@ def choose(step: int) -> dict[str, Any]:
     chosen = _chosen(Path(job.result["run"]).name, step)
     job.result = {**job.result, "file": chosen["file"], "steps": step, "choice": chosen["choice"]}
     picture = next((picture for picture, text in reversed(job.samples) if step_of(text) == step), None)
-    write_card(job.result, picture)
+    write_card(job.result, preview([picture] if picture else [], job.asked.photos))
     job.warnings.extend(models.refresh_lists())
     return job.result
+
+
+def _run(job: Job) -> Run:
+    assert job.result is not None
+    return open_run(Path(job.result["run"]).name, models.store())
 
 
 def _chosen(run: str, step: int) -> dict[str, Any]:

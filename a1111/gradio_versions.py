@@ -11,6 +11,11 @@ import gradio as gr
 from .page_code import upload_apart
 
 NEW = int(gr.__version__.split(".")[0]) >= 4
+REMOVE_A_FILE = (
+    "Its × in the list takes a file out."
+    if NEW
+    else "To leave a file out, empty the list with its × and drop the others again."
+)
 
 
 def with_js(code: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from . import desk
 from .asked import Asked, require_counts
 from .child import ChildFailed
 from .choices import bases, lists, loras, named, preset_changes, preset_steps, rank_of_choice, starts
-from .gradio_versions import file_path, js_before, keep_uploads, quietly, with_js
+from .gradio_versions import REMOVE_A_FILE, file_path, js_before, keep_uploads, quietly, with_js
 from .job import Job
 from .kept_form import keep_form
 from .looks import judge
@@ -25,7 +25,7 @@ from .shown import faults_html, mistake_html, status_html
 from .suggest import chip, noun_of, suggest
 from .this_machine import check_report
 from .uploads import keep_class_images, keep_files
-from .views import answering, views
+from .views import answering, settings_to_change, views
 
 if TYPE_CHECKING:
     from .controls import Controls
@@ -97,22 +97,12 @@ def _connect_next(c: Controls) -> None:
     set_so = {**c.options, "priors": c.asked["priors"], "width": c.asked["resolution"]}
 
     def set_form() -> list[Any]:
-        changes = _changes()
+        changes = settings_to_change(desk.newest())
         if not changes:
-            return [
-                mistake_html("Nothing that a setting mends went wrong in the newest training."),
-                *[gr.update()] * len(set_so),
-            ]
+            return [mistake_html(NOTHING_TO_SET), *[gr.update()] * len(set_so)]
         return ["", *(gr.update(value=changes[name]) if name in changes else gr.update() for name in set_so)]
 
     c.next.click(set_form, None, [c.mistakes["training"], *set_so.values()], **quietly())
-
-
-def _changes() -> dict[str, Any]:
-    """The settings that the explanation of the newest training asks for."""
-    job = desk.newest()
-    changes: dict[str, Any] = {} if job is None or job.result is None else job.result.get("changes", {})
-    return changes
 
 
 def _connect_training(blocks: Any, c: Controls) -> None:
@@ -175,9 +165,8 @@ def _look(files: Any, resolution: int | None, buckets: bool) -> tuple[Any, str]:
         looks = judge([file_path(file) for file in files or []], side, bool(buckets))
     except MISTAKES as error:
         return gr.update(), mistake_html(str(error))
-    return [(one.picture, one.name) for one in looks if one.picture is not None], faults_html(looks) + report_html(
-        looks
-    )
+    thumbnails = [(one.picture, one.name) for one in looks if one.picture is not None]
+    return thumbnails, faults_html(looks, REMOVE_A_FILE) + report_html(looks)
 
 
 def _counted(resolution: int | None, priors: int | None) -> str:

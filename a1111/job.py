@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..command_line.flags import IF_BEGUN
 from .asked import Asked
-from .cards import write_card
+from .cards import preview, write_card
 from .child import Child, ChildFailed
 from .host import jobs, models
 from .host.memory import model_memory
@@ -123,8 +123,8 @@ class Job:
                 self._follow(Child([*self.asked.words(), *([f"--resume={IF_BEGUN}"] if self.resume else [])]))
         finally:
             if result := self.result:
-                picture = self.samples[-1][0] if self.samples else None
-                self._despite_the_disk(lambda: write_card(result, picture))
+                samples = [picture for picture, _ in self.samples]
+                self._despite_the_disk(lambda: write_card(result, preview(samples, self.asked.photos)))
             if self.files:
                 self.warnings.extend(models.refresh_lists())
 

@@ -39,6 +39,14 @@ def last_unfinished() -> Asked:
     return Asked(**{**fields, **folders})
 
 
+def unfinished() -> Asked | None:
+    """The request that would be resumed, or None."""
+    try:
+        return last_unfinished()
+    except ValueError:
+        return None
+
+
 def _folder() -> Path:
     return models.store().work / "asked"
 

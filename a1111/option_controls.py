@@ -12,6 +12,7 @@ from ..trainer.options import CHOICES, KINDS, SETTINGS, TEXTS
 from ..trainer.options.setting import GROUPS
 from ..trainer.presets import DEFAULT, preset_named
 from ..trainer.prompts import PromptTemplates
+from .option_labels import label, labelled
 
 SHOWN_ELSEWHERE = {"method"}
 OFTEN = ("steps", "learning_rate", "rank", "prior_weight", "seed", "train_text_encoder")
@@ -37,6 +38,8 @@ SECTIONS: dict[str, tuple[str, str]] = {
 COLUMNS = 2
 FIELDS = ["dreambooth-fields"]
 """The class of a row of fields, in style.css."""
+CHECK = ["dreambooth-check"]
+"""The class of a box to tick there."""
 
 
 def prompt_controls() -> dict[str, Any]:
@@ -93,16 +96,13 @@ def _rows(names: Sequence[str]) -> dict[str, Any]:
 
 def _control(name: str) -> Any:
     kind, default = KINDS[name], said_default(name)
-    common = {"label": name.replace("_", " ").capitalize(), "elem_id": f"dreambooth_{name}"}
+    unset = " 0 leaves it unset." if default is None and kind in (int, float) and name not in BY_PRESET else ""
+    common = {"label": label(name), "info": labelled(TEXTS[name]) + unset, "elem_id": f"dreambooth_{name}"}
     if name in CHOICES:
-        return gr.Dropdown(list(CHOICES[name]), value=default, info=TEXTS[name], **common)
+        return gr.Dropdown(list(CHOICES[name]), value=default, **common)
     if kind is bool:
-        return gr.Checkbox(default, info=TEXTS[name], **common)
+        return gr.Checkbox(default, elem_classes=CHECK, **common)
     if kind is str:
-        return gr.Textbox(default, info=TEXTS[name], **common)
-    precision = 0 if kind is int else None
-    if name in BY_PRESET:
-        return gr.Number(preset_values(DEFAULT, "lora")[name], info=TEXTS[name], precision=precision, **common)
-    if default is None:
-        return gr.Number(0, info=f"{TEXTS[name]} 0 leaves it unset.", precision=precision, **common)
-    return gr.Number(default, info=TEXTS[name], precision=precision, **common)
+        return gr.Textbox(default, max_lines=1, **common)
+    value = preset_values(DEFAULT, "lora")[name] if name in BY_PRESET else default or 0
+    return gr.Number(value, precision=0 if kind is int else None, **common)

@@ -61,7 +61,8 @@ UPLOAD_APART = """() => {
 }"""
 # A connection can break, by a WebUI that ends or a machine that sleeps: the view would stay as it is. Where a training
 # is on the page and no view has come for SILENCE, another is asked for as soon as the WebUI answers, and where it does
-# not, or none comes all the same, the page says so. (Without Gradio's queue every view is asked for like this.)
+# not, or none comes all the same, the page says so. (Without Gradio's queue every view is asked for like this.) A page
+# that never had a view lost its first one: while a WebUI loads a model, Gradio 3.41 may end a connection unanswered.
 WATCH_AGAIN = """() => {
     const SILENCE = 8000;
     const root = typeof gradioApp === 'function' ? gradioApp() : document;
@@ -69,8 +70,9 @@ WATCH_AGAIN = """() => {
     let seen = '', since = Date.now(), asked = 0;
     setInterval(async () => {
         const view = root.querySelector('#dreambooth_beat [data-view]');
-        if (!view || view.dataset.over || view.dataset.view !== seen) {
-            seen = view ? view.dataset.view : '';
+        const newest = view ? view.dataset.view : 'none yet';
+        if ((view && view.dataset.over) || newest !== seen) {
+            seen = newest;
             since = Date.now();
             asked = 0;
             lost.hidden = true;
@@ -85,12 +87,21 @@ WATCH_AGAIN = """() => {
     }, 1000);
 }"""
 # What a change of a control keeps in the browser. Not before the form was filled: a page that loads changes them all.
+# What a press of a button was answered is of the form as it was then, and goes with it. Here, not in a handler: an
+# answer for each change would wait behind the views of a training.
 REMEMBER = """(value) => {
-    if (!window.dreamboothFormIsThere) return;
-    const form = JSON.parse(localStorage.getItem('dreambooth-form') || '{}');
     const files = Array.isArray(value) && value.length && typeof value[0] === 'object';
-    form['NAME'] = files ? value.map(file => file.path || file.name) : value;
+    const now = files ? value.map(file => file.path || file.name) : value;
+    const known = window.dreamboothValues = window.dreamboothValues || {};
+    const was = known['NAME'];
+    known['NAME'] = JSON.stringify(now);
+    if (!window.dreamboothFormIsThere || was === known['NAME']) return;
+    const form = JSON.parse(localStorage.getItem('dreambooth-form') || '{}');
+    form['NAME'] = now;
     localStorage.setItem('dreambooth-form', JSON.stringify(form));
+    const root = typeof gradioApp === 'function' ? gradioApp() : document;
+    for (const said of root.querySelectorAll(':is(#dreambooth_mistake_training, #dreambooth_mistake_words) p'))
+        said.hidden = true;
 }"""
 READ_FORM = "() => [localStorage.getItem('dreambooth-form') || '{}']"
 FORM_IS_THERE = "() => { setTimeout(() => { window.dreamboothFormIsThere = true; }, 500); }"

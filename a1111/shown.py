@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..trainer.options.choices import ADAPTERS
-from ..trainer.presets import preset_named
+from .asked import Asked
 from .host import models
 from .job import Job
 from .looks import Look
@@ -33,8 +33,12 @@ WRONG = "dreambooth-wrong"
 
 
 def mistake_html(text: str) -> str:
-    """What a user has to change, read out at once; "" where there is nothing."""
-    return f'<p role="alert" class="{WRONG}">{escape(_as_sentence(text))}</p>' if text else ""
+    """What a user has to change, read out at once; "" where there is nothing.
+
+    No two are the same text: a page leaves what it has where it is sent once more, and may have hidden it.
+    """
+    said = time.monotonic_ns()
+    return f'<p role="alert" class="{WRONG}" data-said="{said}">{escape(_as_sentence(text))}</p>' if text else ""
 
 
 def _as_sentence(text: str) -> str:
@@ -48,10 +52,10 @@ def lacking_html(sentences: Iterable[str]) -> str:
     return "".join(f"<p>Note: {escape(sentence)}</p>" for sentence in sentences)
 
 
-def status_html(job: Job | None) -> str:
-    """How far it is; read out by screen readers when it changes."""
+def status_html(job: Job | None, unfinished: Asked | None = None) -> str:
+    """How far it is; read out by screen readers when it changes. unfinished: without a job, what can be resumed."""
     if job is None:
-        return '<div role="status">No training yet. Drop 3 to 5 photos and say what the subject is.</div>'
+        return f'<div role="status">{_before(unfinished)}</div>'
     said = f"<b>{STOPPING if job.stopping else STATUS[job.status]}</b>"
     if job.status == "stopped" and job.result is None:
         said = "<b>Stopped before the first step; nothing is saved</b>"
@@ -62,6 +66,15 @@ def status_html(job: Job | None) -> str:
     notes += f"<p>{escape(job.plan)}</p>" if job.plan else ""
     # Numbers that change all the time are not read out.
     return f'<div role="status" aria-live="polite">{said}{_result(job)}</div>{_progress(job)}{notes}'
+
+
+def _before(unfinished: Asked | None) -> str:
+    if unfinished is None:
+        return "No training yet. Drop 3 to 5 photos and say what the subject is."
+    name, noun = escape(unfinished.name), escape(unfinished.class_noun)
+    return (
+        f"The last training, <b>{name}</b> ({noun}), did not come to its end: <b>Resume the last</b> goes on with it."
+    )
 
 
 def lost_html() -> str:
@@ -135,26 +148,15 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",:\n") else value
 
 
-def preset_steps_html(preset: str, method: str, photos: int) -> str:
-    """What the steps of a preset come to that follow the number of photos; "" for another."""
-    chosen = preset_named(preset)
-    if chosen.by_photos is None:
-        return ""
-    each = f"{chosen.by_photos.each} a photo, {chosen.by_photos.least} to {chosen.by_photos.most}"
-    said = f"{chosen.steps(method, photos)} steps for {photos} photos" if photos else "steps follow the photos"  # type: ignore[arg-type]
-    half = ", half of it for full" if method == "full" else ""
-    return f'<p role="status">{escape(preset.capitalize())}: {said} ({each}{half}). Steps at 0 leave it so.</p>'
-
-
-def faults_html(looks: Iterable[Look]) -> str:
-    """Which photos cannot be used, and why; then what speaks against the others."""
+def faults_html(looks: Iterable[Look], leave_out: str) -> str:
+    """Which photos cannot be used, and why; then what speaks against the others. leave_out: how a file is taken out."""
     looks, against = list(looks), defaultdict[str, list[str]](list)
     for one in looks:
         for fault in one.advice:
             against[fault.why].append(one.name)
     bad = "".join(f"<li>{escape(one.fault)}</li>" for one in looks if one.fault)
     advice = "".join(f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>" for why, names in against.items())
-    alert = f'<ul role="alert" class="{WRONG}">{bad}</ul>' if bad else ""
+    alert = f'<ul role="alert" class="{WRONG}">{bad}</ul><p>{escape(leave_out)}</p>' if bad else ""
     return alert + (f'<ul role="status">{advice}</ul>' if advice else "")
 
 

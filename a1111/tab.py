@@ -13,10 +13,13 @@ from .controls import Controls
 from .handlers import connect
 from .host.offered import lacking
 from .host.page import bind_to_txt2img, make_picture_folder
-from .option_controls import FIELDS, option_controls, prompt_controls
+from .option_controls import CHECK, FIELDS, option_controls, prompt_controls
 from .sample_choice import NOTHING_CLICKED
 from .shown import lacking_html, lost_html, status_html, subjects_html
 from .subjects import subjects
+
+THIRD = 120
+"""Pixels below which a field does not stand beside two others."""
 
 
 def build() -> list[tuple[Any, str, str]]:
@@ -64,6 +67,7 @@ def _subject() -> Controls:
     mistakes["start"] = _mistake("start")
     asked |= _method()
     preset_steps = gr.HTML(elem_id="dreambooth_preset_steps")
+    asked |= _numbers()
     mistakes["counts"] = _mistake("counts")
     with gr.Accordion("Class images of your own", open=False, elem_id="dreambooth_own_class_images"):
         class_images = gr.File(
@@ -72,8 +76,8 @@ def _subject() -> Controls:
         )  # fmt: skip
     with gr.Accordion("Advanced", open=False, elem_id="dreambooth_advanced"):
         asked["prediction"] = gr.Radio(
-            predictions(), value=AS_THE_FILE, label="The base answers", elem_id="dreambooth_prediction",
-            info="Say it where a v model's file does not.",
+            predictions(), value=AS_THE_FILE, label="Prediction type", elem_id="dreambooth_prediction",
+            info="What the base predicts. Choose v_prediction for a v model whose file does not say so.",
         )  # fmt: skip
         asked |= prompt_controls()
         options = option_controls()
@@ -82,24 +86,32 @@ def _subject() -> Controls:
 
 
 def _method() -> dict[str, Any]:
-    with gr.Row(elem_classes=FIELDS):
-        method = gr.Radio(
+    return {
+        "method": gr.Radio(
             list(CHOICES["method"]), value="lora", label="Method", info=TEXTS["method"], elem_id="dreambooth_method"
-        )
-        preset = gr.Radio(list(PRESETS), value=DEFAULT, label="Preset", elem_id="dreambooth_preset",
-                          info="By time, or by kind of subject: steps follow the number of photos then.")  # fmt: skip
+        ),
+        "preset": gr.Radio(
+            list(PRESETS), value=DEFAULT, label="Preset", elem_id="dreambooth_preset",
+            info="By time, or by kind of subject: steps follow the number of photos then.",
+        ),
+    }  # fmt: skip
+
+
+def _numbers() -> dict[str, Any]:
     with gr.Row(elem_classes=FIELDS):
         name = gr.Textbox("my_subject", label="Name of the file", max_lines=1, elem_id="dreambooth_name")
-        resolution = gr.Number(0, label="Resolution", info="Pixels a side. 0: the base's.", precision=0,
-                               elem_id="dreambooth_resolution")  # fmt: skip
-        buckets = gr.Checkbox(False, label="Keep shapes", elem_id="dreambooth_buckets",
-                              info="Each photo in its own shape, at about as many pixels; else cropped.")  # fmt: skip
-        close_ups = gr.Number(0, label="Close-ups", precision=0, elem_id="dreambooth_close_ups",
-                              info="0 to 4, of each photo of at least twice the resolution.")  # fmt: skip
         priors = gr.Number(PRESETS[DEFAULT].priors, label="Class images", info="0: none.", precision=0,
                            elem_id="dreambooth_priors")  # fmt: skip
+    with gr.Row(elem_classes=FIELDS):
+        resolution = gr.Number(0, label="Resolution", info="Pixels a side. 0: the base's.", precision=0,
+                               min_width=THIRD, elem_id="dreambooth_resolution")  # fmt: skip
+        close_ups = gr.Number(0, label="Close-ups", info="0 to 4, of each photo of at least twice the resolution.",
+                              precision=0, min_width=THIRD, elem_id="dreambooth_close_ups")  # fmt: skip
+        buckets = gr.Checkbox(False, label="Keep shapes", min_width=THIRD, elem_classes=CHECK,
+                              info="Each photo in its own shape, at about as many pixels; else cropped.",
+                              elem_id="dreambooth_buckets")  # fmt: skip
     numbers = {"resolution": resolution, "buckets": buckets, "close_ups": close_ups, "priors": priors}
-    return {"method": method, "preset": preset, "name": name, **numbers}
+    return {"name": name, **numbers}
 
 
 def _training(controls: Controls) -> None:
@@ -109,13 +121,23 @@ def _training(controls: Controls) -> None:
         controls.train = gr.Button("Train", variant="primary", elem_id="dreambooth_train")
         controls.stop = gr.Button("Stop and keep", elem_id="dreambooth_stop")
         controls.resume = gr.Button("Resume the last", elem_id="dreambooth_resume")
-    controls.next = gr.Button("Set the form for a next training", size="sm", elem_id="dreambooth_next")
     controls.mistakes["training"] = _mistake("training")
     gr.HTML(lost_html(), elem_id="dreambooth_lost")
     controls.status = gr.HTML(status_html(None), elem_id="dreambooth_status")
     controls.beat = gr.HTML(elem_id="dreambooth_beat")
     controls.watch = gr.Button("Look again", visible=False, elem_id="dreambooth_watch")
+    controls.next = gr.Button("Set the form for a next training", size="sm", visible=False, elem_id="dreambooth_next")
     controls.curve = gr.HTML(elem_id="dreambooth_curve")
+    _result(controls)
+    with gr.Accordion("Trained before", open=False, elem_id="dreambooth_subjects"):
+        controls.history = gr.HTML(subjects_html(subjects()), elem_id="dreambooth_history")
+    _machine(controls)
+    seen = (controls.status, controls.next, controls.curve, controls.samples, controls.choose)
+    controls.shown = [*seen, controls.parameters, controls.send, controls.history, controls.beat]
+
+
+def _result(controls: Controls) -> None:
+    """Samples, and what is done with the result; shown when there is one."""
     controls.samples = gr.Gallery(
         label="Samples", columns=4, height=260, object_fit="contain", elem_id="dreambooth_samples"
     )
@@ -124,20 +146,19 @@ def _training(controls: Controls) -> None:
     controls.step.do_not_save_to_config = True
     controls.choose = gr.Button(NOTHING_CLICKED, size="sm", interactive=False, elem_id="dreambooth_choose")
     controls.parameters = gr.Textbox(
-        label="Prompt of the result", lines=3, interactive=False, elem_id="dreambooth_parameters"
+        label="Prompt of the result", lines=3, interactive=False, visible=False, elem_id="dreambooth_parameters"
     )
-    controls.send = gr.Button("Send to txt2img", elem_id="dreambooth_send")
+    controls.send = gr.Button("Send to txt2img", visible=False, elem_id="dreambooth_send")
     bind_to_txt2img(controls.send, controls.parameters)
-    with gr.Accordion("Trained before", open=False, elem_id="dreambooth_subjects"):
-        controls.history = gr.HTML(subjects_html(subjects()), elem_id="dreambooth_history")
+
+
+def _machine(controls: Controls) -> None:
     with gr.Accordion("This machine", open=False, elem_id="dreambooth_machine"):
         controls.check = gr.Button("Check this machine (5 minutes at most)", elem_id="dreambooth_check")
         controls.mistakes["machine"] = _mistake("machine")
         controls.machine = gr.Textbox(
             label="Report, to paste where you ask for help", lines=8, max_lines=40, elem_id="dreambooth_machine_report"
         )
-    views = (controls.status, controls.curve, controls.samples, controls.parameters, controls.history, controls.beat)
-    controls.shown = list(views)
 
 
 def _mistake(where: str) -> Any:

@@ -11,6 +11,8 @@ import gradio as gr
 from . import desk
 from .host.page import generators_work
 from .job import Job, step_of
+from .kept_jobs import unfinished
+from .sample_choice import unchosen
 from .shown import beat_html, curve_html, parameters, status_html, subjects_html
 from .subjects import subjects
 
@@ -44,7 +46,22 @@ def views() -> Iterator[View]:
 def _view(job: Job | None) -> dict[str, Any]:
     """{what it is: what is shown}, in the order of the tab's controls."""
     samples = [(picture, _marked(job, text)) for picture, text in job.samples] if job else []
-    return {"status": status_html(job), "curve": curve_html(job), "samples": samples, "prompt": parameters(job)}
+    said, prompt = status_html(job, unfinished() if job is None else None), parameters(job)
+    return {
+        "status": said,
+        "next": gr.update(visible=bool(settings_to_change(job))),
+        "curve": curve_html(job),
+        "samples": samples,
+        "choose": unchosen(job),
+        "prompt": gr.update(value=prompt, visible=bool(prompt)),
+        "send": gr.update(visible=bool(prompt)),
+    }
+
+
+def settings_to_change(job: Job | None) -> dict[str, Any]:
+    """{setting: value} that the explanation of a training asks for; {} where there is nothing to change."""
+    changes: dict[str, Any] = {} if job is None or job.result is None else job.result.get("changes", {})
+    return changes
 
 
 def _marked(job: Job, text: str) -> str:

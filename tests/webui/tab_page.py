@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
 from dreambooth_nodes.tests.waiting import HANG_SECONDS
 from dreambooth_nodes.tests.webui.conftest import SUBJECT, Served
+from dreambooth_nodes.tests.webui.environment import ROOT
 from dreambooth_nodes.trainer.options.setting import GROUPS
 
 PATIENCE = 1000 * HANG_SECONDS
@@ -29,11 +31,20 @@ STILL = """document.addEventListener('DOMContentLoaded', () => document.head.ins
 """What waits pulses in Gradio: without a GPU the cores that train draw every picture of it."""
 
 
+STYLED = f"""document.addEventListener('DOMContentLoaded', () => {{
+  const style = document.createElement('style');
+  style.textContent = {json.dumps((ROOT / "style.css").read_text(encoding="utf-8"))};
+  document.head.append(style);
+}})"""
+"""A WebUI loads the style.css of every extension."""
+
+
 def new_page(chromium: Any, url: str) -> Any:
     """A page of its own, with our tab open."""
     page = chromium.new_page(viewport={"width": 1400, "height": 1400})
     page.set_default_timeout(PATIENCE)
-    page.add_init_script(STILL)
+    for script in (STILL, STYLED):
+        page.add_init_script(script)
     page.goto(url)
     open_tab(page, "DreamBooth")
     await_ready(page)

@@ -136,6 +136,28 @@ def test_no_file_is_handed_on_that_was_not_uploaded(webui: Served, tmp_path: Pat
         assert "was not uploaded" in refused.value.read().decode()
 
 
+def test_nothing_is_shown_of_a_training_before_there_is_one(chromium: Any, serve: Serve) -> None:
+    page = new_page(chromium, serve("a1111").url)
+    for name in ("thumbnails", "samples", "choose", "parameters", "send", "next"):
+        assert not page.locator(f"#dreambooth_{name}").is_visible(), name
+    page.close()
+
+
+def test_fields_of_a_row_stand_on_one_line_and_so_do_their_labels(page: Any) -> None:
+    unfold(page)
+    tops = page.evaluate(
+        """() => [...document.querySelectorAll('#tab_dreambooth .dreambooth-fields')].map(row => {
+            const of = selector => [...row.querySelectorAll(selector)].map(e => {
+                const box = e.getBoundingClientRect();
+                return box.top + (e.type === 'checkbox' ? box.height / 2 - 21 : 0);
+            });
+            return [of('[data-testid="block-info"]'), of('input[type=number], input[type=text], input[type=checkbox]')];
+        })"""
+    )
+    apart = [max(line) - min(line) for row in tops for line in row if len(line) > 1]
+    assert len(apart) > 30 and max(apart) <= 4, apart
+
+
 def test_every_control_has_a_name_for_screen_readers(page: Any) -> None:
     unfold(page)
     unnamed = page.evaluate(
@@ -226,7 +248,9 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert json.loads(lora.with_suffix(".json").read_text())["activation text"] == "olt dog"
     assert lora.with_suffix(".png").is_file()
     assert page.locator("#dreambooth_curve svg[role=img]").count() == 1
-    page.locator("#dreambooth_samples img").first.wait_for()
+    page.locator("#dreambooth_samples img").first.click()
+    said(page, "choose", "Step 3 is the result")
+    assert page.locator("#dreambooth_choose").is_disabled()
     page.wait_for_function("window.listed === 1")
     offered(page, "dreambooth_continue_from", "spotty_00001")
     page.keyboard.press("Escape")
@@ -312,6 +336,29 @@ def test_mistakes_are_sentences_where_they_were_made_and_no_errors(page: Any, we
     assert page.evaluate("window.listed") is None
 
 
+@pytest.mark.parametrize("mend", ["photos", "a field", "a choice"])
+def test_what_a_press_was_answered_goes_with_the_form_and_not_before(page: Any, mend: str) -> None:
+    for _ in range(2):
+        page.locator("#dreambooth_train").click()
+        said(page, "mistake_training", "there is no photo")
+    page.locator("#dreambooth_pick").click()
+    said(page, "mistake_words", "no class noun")
+    # The lists are drawn anew after a press.
+    time.sleep(2)
+    said(page, "mistake_training", "there is no photo")
+    match mend:
+        case "photos":
+            drop(page, SUBJECT / "00.png")
+        case "a field":
+            fill(page, "dreambooth_class_noun", "dog")
+        case "a choice":
+            page.locator("#dreambooth_method label", has_text="full").click()
+    for where in ("training", "words"):
+        page.locator(f"#dreambooth_mistake_{where} p").wait_for(state="hidden")
+    page.locator("#dreambooth_stop").click()
+    said(page, "mistake_training", "No training is running")
+
+
 def test_a_page_that_is_loaded_anew_has_the_form_as_it_was(page: Any) -> None:
     page.locator("#dreambooth_method label", has_text="full").click()
     page.wait_for_function("document.querySelector('#dreambooth_steps input').value == '400'")
@@ -345,6 +392,7 @@ def test_another_page_is_told_of_the_training_that_runs(page: Any, chromium: Any
     other.locator("#dreambooth_stop").click()
     for asking in (page, other):
         said(asking, "status", "Stopped, and what was trained is saved")
+    assert loras(webui)[-1].with_suffix(".png").is_file(), "no sample was drawn, so its card shows a photo"
     other.close()
     time.sleep(1)
     assert webui.log.count("start_task") == webui.log.count("finish_task"), "no training was begun by those clicks"

@@ -106,7 +106,7 @@ def _opened(file: _PhotoFile, path: Path) -> Image.Image:
             raise
         raise PhotoError(
             f"'{path}' is no image, or none of a kind that is read here (JPEG, PNG, WebP, GIF, "
-            "TIFF, BMP, AVIF, HEIC): save it as PNG or JPEG, or move it out of the folder"
+            "TIFF, BMP, AVIF, HEIC): save it as PNG or JPEG, or leave it out"
         ) from error
     if image.format == "TIFF" and not seek_full_picture(image):
         raise _raw(path)
