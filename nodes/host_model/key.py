@@ -70,7 +70,10 @@ def _identity(patchers: Mapping[str, Any], last: str = "") -> Identity:
 
 def weight_sample(model: Any) -> Sample:
     """A few values of a few of the denoiser's unpatched matrices, by their names in the denoiser."""
-    names = sorted(name for name, weight in model.model.diffusion_model.state_dict().items() if weight.ndim > 1)
+    state = model.model.diffusion_model.state_dict()
+    names = sorted(
+        name for name, weight in state.items() if weight.ndim > 1 and _is_held(model.model.diffusion_model, name)
+    )
     chosen = names[:: max(1, len(names) // _SAMPLED)][:_SAMPLED]
     return {name: sampled_values(unpatched(model, f"diffusion_model.{name}")) for name in chosen}
 
@@ -82,12 +85,20 @@ def unpatched(patcher: Any, key: str) -> Tensor:
     return torch.as_tensor(comfy.utils.get_attr(patcher.model, key))
 
 
+def _is_held(module: Any, key: str) -> bool:
+    """Whether a key of a module's state is a tensor in it. Newer hosts also write the parts of quantised weights, whose
+    values are seen in the weights themselves.
+    """
+    layer, _, name = key.rpartition(".")
+    return hasattr(module.get_submodule(layer), name)
+
+
 def _weights(patcher: Any) -> Iterator[str]:
     """A line for every unpatched weight."""
     skipped = {SAMPLING, *(key.partition(".")[0] for key in patcher.object_patches)}
     for key in sorted(patcher.model.state_dict()):
         # A changed object stands in the model's place while it is loaded: objects are described by themselves.
-        if key.partition(".")[0] not in skipped:
+        if key.partition(".")[0] not in skipped and _is_held(patcher.model, key):
             weight = unpatched(patcher, key)
             yield f"{key} {tuple(weight.shape)} {sampled_values(weight)}"
 
