@@ -249,7 +249,7 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert lora.with_suffix(".png").is_file()
     assert page.locator("#dreambooth_curve svg[role=img]").count() == 1
     page.locator("#dreambooth_samples img").first.click()
-    said(page, "choose", "Step 3 is the result")
+    page.locator("#dreambooth_choose", has_text="Step 3 is the result").wait_for()
     assert page.locator("#dreambooth_choose").is_disabled()
     page.wait_for_function("window.listed === 1")
     offered(page, "dreambooth_continue_from", "spotty_00001")
