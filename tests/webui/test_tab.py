@@ -249,10 +249,6 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     assert lora.with_suffix(".png").is_file()
     assert page.locator("#dreambooth_curve svg[role=img]").count() == 1
     page.locator("#dreambooth_samples img").first.wait_for()
-    if webui.kind == "a1111":
-        page.locator("#dreambooth_samples img").first.click()
-        page.locator("#dreambooth_choose", has_text="Step 3 is the result").wait_for()
-        assert page.locator("#dreambooth_choose").is_disabled()
     page.wait_for_function("window.listed === 1")
     offered(page, "dreambooth_continue_from", "spotty_00001")
     page.keyboard.press("Escape")
@@ -275,6 +271,13 @@ def test_from_photos_to_a_prompt_in_txt2img(page: Any, webui: Served) -> None:
     lists = ["checkpoints listed", "loras listed", *(["words listed"] if webui.kind == "a1111" else [])]
     order.remove("txt2img waits")
     assert order == ["start_task", *made_room, *given_back, *lists, "finish_task", "txt2img"]
+
+
+@IN_ONE_GRADIO
+def test_the_step_that_is_the_result_is_not_offered_again(page: Any) -> None:
+    page.locator("#dreambooth_samples img").first.click()
+    page.locator("#dreambooth_choose", has_text="Step 3 is the result").wait_for()
+    assert page.locator("#dreambooth_choose").is_disabled()
 
 
 @IN_ONE_GRADIO
