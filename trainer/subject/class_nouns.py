@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """The number of nouns that are suggested."""
-SHARPNESS = 2.0
-"""What fits the embedded base's twelve held-out subjects best (bench/README.md)."""
 _TINY = 1e-30
 
 
@@ -48,8 +46,9 @@ def ranked_by_error(nouns: Sequence[str], errors: Tensor, others: Tensor | None 
     all nouns. others: o [L, M, P], the same of M pictures of other things; None where they are not measured. With d
     and m the deviations of e and o from their means over the nouns, and σ_l the root mean square of d at a level, a
     noun's evidence is −Σ_l (mean_s d − mean_m m) / σ_l: some nouns suit every picture, and their own mean over other
-    pictures is what that brings them. The odds are proportional to exp(SHARPNESS · evidence), with the evidence
-    divided by its standard deviation over the nouns. Raises ValueError for errors that are not finite.
+    pictures is what that brings them. The odds are proportional to exp(evidence), with the evidence divided by its
+    standard deviation over the nouns: on the embedded base the first noun is then right about as often as its odds say
+    (bench/README.md). Raises ValueError for errors that are not finite.
     """
     given = [table.double() for table in (errors, others) if table is not None]
     if not all(table.isfinite().all() for table in given):
@@ -58,7 +57,7 @@ def ranked_by_error(nouns: Sequence[str], errors: Tensor, others: Tensor | None 
     scale = apart.square().mean((1, 2)).sqrt().clamp(min=_TINY)
     more = apart.mean(1) - own[0].mean(1) if own else apart.mean(1)
     evidence = -(more / scale.unsqueeze(1)).sum(0)
-    odds = (SHARPNESS * evidence / evidence.std(correction=0).clamp(min=_TINY)).softmax(0)
+    odds = (evidence / evidence.std(correction=0).clamp(min=_TINY)).softmax(0)
     order = odds.argsort(descending=True, stable=True).tolist()
     return tuple(SuggestedNoun(nouns[index], float(odds[index])) for index in order)
 

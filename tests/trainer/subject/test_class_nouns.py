@@ -9,7 +9,6 @@ import torch
 
 from dreambooth_nodes.trainer.prompts import checked_class_noun
 from dreambooth_nodes.trainer.subject.class_nouns import (
-    SHARPNESS,
     everyday_nouns,
     noun_prompt,
     noun_table,
@@ -31,7 +30,7 @@ def test_the_odds_are_those_of_the_equation() -> None:
     ]
     mean = sum(evidence) / 3
     spread = math.sqrt(sum((value - mean) ** 2 for value in evidence) / 3)
-    weights = [math.exp(SHARPNESS * value / spread) for value in evidence]
+    weights = [math.exp(value / spread) for value in evidence]
     assert [one.noun for one in ranked] == ["cat", "dog", "car"]
     expected = dict(zip(["dog", "cat", "car"], weights, strict=True))
     for one in ranked:
