@@ -21,6 +21,7 @@ from dreambooth_nodes.tests.waiting import HANG_SECONDS
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS_FOR_A_CLICK, SECONDS_BETWEEN_CLICKS = 2.0, 30.0
 """In which a click arrives, or was lost; and in which the page does what one that arrived is for."""
+SECONDS_FOR_A_PICTURE = 120.0
 NOTE_CLICK = """(() => {
   window.arrived = false;
   document.addEventListener("click", (event) => {
@@ -177,15 +178,20 @@ class Page:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key])
 
     def drop(self, files: Sequence[Path], selector: str) -> None:
-        """Files from the desktop, onto an element."""
+        """Files from the desktop, onto an element; what lies over it would let the browser open them in new tabs."""
         x, y = self._middle(selector)
+        there = f"document.elementFromPoint({x}, {y})"
+        if not self.value(f"!!{there}?.closest({json.dumps(selector)})"):
+            over = self.value(f"{there}?.outerHTML ?? 'nothing'")
+            raise PageError(f"over {selector} lies {over[:300]}")
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
 
     def screenshot(self, file: Path) -> Path:
-        """What is seen now, as PNG."""
-        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+        """What is seen now, as PNG. Raises TimeoutError where the page is not drawn."""
+        answer = self._run(self._call("Page.captureScreenshot", {}), SECONDS_FOR_A_PICTURE)
+        file.write_bytes(base64.b64decode(answer["data"]))
         return file
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -201,8 +207,8 @@ class Page:
                          " return was && is && was[0] === is[0] && was[1] === is[1] && is; })()")  # fmt: skip
         return x, y
 
-    def _run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        return self._loop.run_until_complete(asyncio.wait_for(work, HANG_SECONDS))
+    def _run(self, work: Coroutine[Any, Any, Answer], seconds: float = HANG_SECONDS) -> Answer:
+        return self._loop.run_until_complete(asyncio.wait_for(work, seconds))
 
     async def _connect(self) -> None:
         self._session = aiohttp.ClientSession()

@@ -19,6 +19,11 @@ from dreambooth_nodes.tests.browser import chromium
 from dreambooth_nodes.tests.browser.workspace import Workspace
 from dreambooth_nodes.tests.host.newer_comfyui import newer_comfyui
 
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.VueNodes.Enabled": False,
+    "Comfy.Workflow.ShowMissingModelsWarning": False,
+}
 FRONTEND = "comfyui-frontend-package"
 OWN, NEWEST, NEWER = "own frontend", "newest frontend", "newer ComfyUI"
 PAGES = [OWN, *(pytest.param(page, marks=pytest.mark.slow) for page in (NEWEST, NEWER))]
@@ -45,8 +50,8 @@ def comfyui(frontend: tuple[str, ...]) -> Iterator[ComfyUI]:
         pytest.skip("there is no Chromium here; .ci/run installs it: apt-get install chromium")
     with ComfyUI(arguments=frontend) as running:
         install_base(running)
-        # The first visit of all opens the templates over everything.
-        running.request("/settings", {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": False})
+        # The first visit of all opens the templates over everything, and a template without its models a dialog.
+        running.request("/settings", SETTINGS)
         yield running
 
 
@@ -72,6 +77,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     seen = getattr(item, "funcargs", {}).get("workspace")
     if report.when == "call" and report.failed and isinstance(seen, Workspace):
         name = re.sub(r"[^\w.]+", " ", item.name)
-        file = seen.page.screenshot(seen.screenshots / f"{name}.png")
-        report.sections.append(("screenshot", str(file)))
+        try:
+            report.sections.append(("screenshot", str(seen.page.screenshot(seen.screenshots / f"{name}.png"))))
+        except TimeoutError:
+            report.sections.append(("screenshot", "the page is not drawn any more"))
     return report

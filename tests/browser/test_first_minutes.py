@@ -159,6 +159,7 @@ def test_photos_lie_beside_each_other_and_scroll(
     page = workspace.page
     look_at_photos(workspace, renderer)
     page.drop(photos[:count], PHOTOS)
+    page.wait(f"!{node('LoadInstanceImages')}.widgets.find(w => w.name === 'folder').value.startsWith('example')", 120)
     page.wait(f"document.querySelector('.db-photos .db-says').innerText.startsWith('{count} photos')", 120)
     page.wait(f"{TILES}.length === {count} && {TILES}.every(t => t.querySelector('img').complete)", 120)
     assert page.value("document.querySelectorAll('[data-node-id] .p-invalid').length") == 0, (
@@ -220,7 +221,7 @@ def test_an_error_is_read_in_full_on_the_panel_until_the_next_run(workspace: Wor
     workspace.wait_until_idle()
     assert page.value(f"(e => e.scrollWidth <= e.clientWidth + 1)(document.querySelector('{ERROR}'))")
     workspace.screenshot(name_of(workspace, "error", renderer))
-    page.value("document.querySelectorAll('.p-dialog-close-button').forEach(button => button.click())")
+    workspace.close_dialogs()
     workspace.set("LoadInstanceImages", "class_noun", "car")
     page.value(
         f"app.graph.nodes.filter(n => !{['LoadInstanceImages']}.includes(n.type)).forEach(n => app.graph.remove(n))"

@@ -56,9 +56,16 @@ class Workspace:
 
     def open_template(self, name: str) -> None:
         """A file of the template browser, as it opens it."""
+        self.close_dialogs()
         served = f"{TEMPLATES}/{quote(name)}.json"
         self.page.value(f"fetch('{served}').then(r => r.json()).then(graph => app.loadGraphData(graph, true, true))")
         self.page.wait("app.graph.nodes.some(n => n.type === 'LoadInstanceImages')")
+
+    def close_dialogs(self) -> None:
+        """The host's own lie over the page, such as the one that names a template's missing models."""
+        closes = "document.querySelectorAll('.p-dialog-close-button')"
+        self.page.value(f"{closes}.forEach(button => button.click())")
+        self.page.wait(f"{closes}.length === 0")
 
     def set_small(self, **more: dict[str, Any]) -> None:
         """Settings by which the quick start ends in seconds; more: widgets by node."""
