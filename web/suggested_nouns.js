@@ -25,7 +25,7 @@ export function nounChips(found, chosen, choose) {
 /** A button on a node of photos that asks for nouns, and the row where their chips appear. */
 export function addNounSuggestions(node) {
   const row = make("div", { class: "db-suggested", hidden: "" });
-  const button = make("button", { type: "button", class: "db-suggest" }, t("Suggest class noun"));
+  const button = make("button", { type: "button", class: "db-suggest" }, t("Suggest noun"));
   button.title = t("The model that these photos go to is asked what they show. A click on an answer fills it in.");
   const draw = (found) => {
     const chosen = widgetOf(node, "class_noun").value;
@@ -42,7 +42,7 @@ export function addNounSuggestions(node) {
       toast("error", error.message);
     }
     button.disabled = false;
-    button.textContent = t("Suggest class noun");
+    button.textContent = t("Suggest noun");
   });
   // Of other photos these are no answers.
   for (const name of ["folder", "edits"]) after(widgetOf(node, name), "callback", () => (row.hidden = true));

@@ -116,7 +116,7 @@ export default {
   "Stopped and kept: {0}": "停止して残しました：{0}",
   "Stopping after this step …": "このステップで停止します…",
   "Subject": "被写体",
-  "Suggest class noun": "クラス名を提案",
+  "Suggest noun": "クラス名を提案",
   "the base's: {0}": "ベースモデル：{0}",
   "The browser does not let the page copy: select the text by hand.": "ブラウザーがコピーを許可しません。テキストを手で選択してください。",
   "The file": "ファイル",

@@ -116,7 +116,7 @@ export default {
   "Stopped and kept: {0}": "已停止并保留：{0}",
   "Stopping after this step …": "这一步之后停止……",
   "Subject": "主体",
-  "Suggest class noun": "推荐类别名",
+  "Suggest noun": "推荐类别名",
   "the base's: {0}": "底模：{0}",
   "The browser does not let the page copy: select the text by hand.": "浏览器不允许页面复制：请手动选择文字。",
   "The file": "文件",
