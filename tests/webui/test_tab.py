@@ -215,7 +215,7 @@ def test_a_class_noun_is_suggested_and_a_click_fills_it_in(page: Any) -> None:
 
 @pytest.mark.slow
 def test_the_machine_is_checked_and_its_report_is_shown(page: Any) -> None:
-    page.locator("#dreambooth_machine").get_by_text("This machine").click()
+    page.locator("#dreambooth_machine .label-wrap").first.click()
     page.locator("#dreambooth_check").click()
     page.wait_for_function(
         "document.querySelector('#dreambooth_machine_report textarea').value.startsWith('This machine trains.')",
