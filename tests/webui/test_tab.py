@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 import pytest
 from PIL import Image
 
-from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served, keep_step
+from dreambooth_nodes.tests.webui.conftest import SUBJECT, Serve, Served
 from dreambooth_nodes.tests.webui.tab_page import (
     PATIENCE,
     RANK,
@@ -401,25 +401,3 @@ def test_another_page_is_told_of_the_training_that_runs(page: Any, chromium: Any
     other.close()
     time.sleep(1)
     assert webui.log.count("start_task") == webui.log.count("finish_task"), "no training was begun by those clicks"
-
-
-@IN_ONE_GRADIO
-def test_a_click_on_a_sample_and_on_the_button_makes_its_step_the_result(page: Any, webui: Served) -> None:
-    ask(page)
-    for name, value in {"name": "chosen", "sample_every": 1}.items():
-        fill(page, f"dreambooth_{name}", value)
-    page.locator("#dreambooth_train").click()
-    status(page).get_by_text("chosen_00001").wait_for(timeout=PATIENCE)
-    button, samples = page.locator("#dreambooth_choose"), page.locator("#dreambooth_samples .grid-wrap button")
-    samples.nth(2).wait_for()
-    assert button.is_disabled()
-    file = webui.data / "models" / "Lora" / "chosen_00001.safetensors"
-    (run,) = (record["key"] for record in records(webui) if record["name"] == "chosen")
-    (folder,) = (webui.data / "outputs" / "dreambooth" / "runs").glob(f"{run[:24]}*")
-    keep_step({"file": str(file), "run": str(folder)}, 2)
-    samples.nth(1).click()
-    button.get_by_text("Make step 2 the result").wait_for(timeout=PATIENCE)
-    button.click()
-    status(page).get_by_text("chosen_00002").wait_for(timeout=PATIENCE)
-    status(page).get_by_text("Chosen: step 2, chosen by the user").wait_for()
-    assert read_personalized(file.with_name("chosen_00002.safetensors")).steps == 2
