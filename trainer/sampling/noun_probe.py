@@ -94,7 +94,8 @@ class _Probe:
         model = self.model
         with on_device(model, model.text_encoders):
             known = model.encode_prompts([noun_prompt(noun) for noun in nouns])
-        found = torch.empty(len(samples), len(nouns))
+        # On the device until all are there: the denoiser does not wait for each.
+        found = torch.empty(len(samples), len(nouns), device=model.device)
         with on_device(model, ["denoiser"]), autocast(model.forward_dtype("auto"), model.device):
             for row, (level, number) in enumerate(samples):
                 for start in range(0, len(nouns), AT_ONCE):
@@ -102,7 +103,7 @@ class _Probe:
                     rows = {name: values[part] for name, values in known.items()}
                     found[row, part] = self._errors(level, number, rows)
                     told(len(nouns[part]))
-        return found
+        return found.cpu()
 
     def _errors(self, level: int, number: int, conditioning: Conditioning) -> Tensor:
         """The errors [P] of one sample under P prompts."""
@@ -113,4 +114,4 @@ class _Probe:
         prompts = len(next(iter(conditioning.values())))
         rows = conditioning | self.model.frame_conditioning([self.frame] * prompts)
         answer = self.model.predict(noisy.repeat(prompts, 1, 1, 1), t.repeat(prompts), rows)
-        return (answer.float() - target.float()).square().mean((1, 2, 3)).cpu()
+        return (answer.float() - target.float()).square().flatten(1).mean(1)
