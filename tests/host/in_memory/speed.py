@@ -20,7 +20,7 @@ from dreambooth_nodes.nodes import comfy_base_file
 from dreambooth_nodes.tests.host.in_memory import models
 from dreambooth_nodes.tests.host.in_memory.models import SHORT, SIDE, Parts, new_store, request_of, trained
 from dreambooth_nodes.trainer.model.families import load_base
-from dreambooth_nodes.trainer.options import Targets
+from dreambooth_nodes.trainer.options.choices import Targets
 from dreambooth_nodes.trainer.session.personalize import personalize
 
 WARM_UP, STEPS, ROUNDS = 3, 15, 5
